@@ -27,6 +27,14 @@ def inbound_value(wa_id: str, name: str, message: dict[str, Any]) -> dict[str, A
     return {"contacts": [contact], "messages": [{**message, "from": wa_id, "from_user_id": own_id}]}
 
 
+def said(act: dict[str, Any]) -> dict[str, Any]:
+    """What somebody wrote, or the button of an interactive message that they pressed."""
+    if (button := act.get("button")) is not None:
+        reply = {"id": str(button["id"]), "title": str(button["title"])}
+        return {"type": "interactive", "interactive": {"type": "button_reply", "button_reply": reply}}
+    return {"type": "text", "text": {"body": str(act.get("text", "hi"))}}
+
+
 def preference_value(wa_id: str, value: str, at_s: int) -> dict[str, Any]:
     """Of a person who wants marketing messages no more, or again: `stop`, `resume`."""
     preference = {"wa_id": wa_id, "category": "marketing_messages", "value": value, "timestamp": at_s}

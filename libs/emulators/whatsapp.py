@@ -21,6 +21,7 @@ from libs.emulators.meta_acts import (
     inbound_value,
     number_entry,
     preference_value,
+    said,
     talk_entry,
 )
 from libs.emulators.meta_errors import MetaError, error_object
@@ -253,7 +254,8 @@ class WhatsAppEmulator(Emulator):
         return web.json_response({})
 
     async def _inbound(self, request: web.Request) -> web.Response:
-        """A person writes `{"wa_id","text"?,"name"?}`: opens the window, and reaches the product if it can."""
+        """A person writes, or presses a button: `{"wa_id","text"?,"button"?: {"id","title"},"name"?}`. It opens the
+        window, and reaches the product if it can."""
         data = await read_object(request)
         now = self.clock.now()
         wa_id = str(data["wa_id"])
@@ -261,8 +263,7 @@ class WhatsAppEmulator(Emulator):
         message = {
             "id": f"wamid.{base64.b64encode(f'in/{self.next_id()}'.encode()).decode()}",
             "timestamp": str(int(now.timestamp())),
-            "type": "text",
-            "text": {"body": str(data.get("text", "hi"))},
+            **said(data),
         }
         name = str(data.get("name", f"Person {wa_id[-4:]}"))
         sender = self._sender(data)

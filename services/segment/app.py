@@ -20,6 +20,7 @@ from services.segment.clients.points import PointsClient
 from services.segment.config import Settings
 from services.segment.servicer import Dependencies, SegmentServicer, internal
 from services.segment.store.marketed import MarketedStore
+from services.segment.store.texts import TextStore
 from services.segment.usecases.accounts import Accounts
 from services.segment.usecases.api_clients import ApiClients
 from services.segment.usecases.attributes import Attributes
@@ -34,6 +35,7 @@ from services.segment.usecases.teams import Teams
 from services.segment.worker.marketed import MarketedFollower, MarketedProjection
 from services.segment.worker.notifier import FactNotifiers
 from services.segment.worker.relay import FactMailStore
+from services.segment.worker.texts import MessageTexts
 from services.segment.worker.writers import FactPublisher, SegmentLag, Writer
 
 _PACKAGE = "services.segment"
@@ -88,6 +90,7 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
             )
             internal.serve(rt.server, dependencies, rt.draining)
             rt.spawn("marketed times", marketed.run)
+            rt.spawn("message texts", MessageTexts(TextStore(rt.pool), rt.clock, settings.text_retention).run)
             rt.spawn("audit log", partial(audit_trail.keep_forgetting, settings.audit_retention_days))
             async with rt.serving(SegmentLag(writer, relay, progress)) as serving:
                 yield serving

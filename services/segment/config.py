@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import ClassVar
 
 from pydantic import Field
@@ -16,7 +17,15 @@ class Settings(MailSourceSettings):
 
     audit_retention_days: int = Field(default=730, ge=30, le=36_500)
     """Days of real time for which entries of the audit log of all services are kept: two years."""
+    message_text_retention_days: int = Field(default=30, ge=1, le=36_500)
+    """Days for which the history keeps what customers write on channels, which journeys may wait for. After them
+    it says that they wrote, and no more what."""
     channel_gateway_target: str = peer_target("channel_gateway")
     """`host:port` of the gateway, whose history says when the team last marketed."""
     points_target: str = peer_target("points")
     """`host:port` of the points service, asked when an audience names points."""
+
+    @property
+    def text_retention(self) -> timedelta:
+        """See `message_text_retention_days`."""
+        return timedelta(days=self.message_text_retention_days)

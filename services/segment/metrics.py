@@ -39,3 +39,7 @@ MAIL_BACKLOG: Final = metrics.gauge(
 MAIL_HELD: Final = metrics.gauge(
     "segment_mail_held_partitions_count", "Partitions that get no mail, since their mailboxes are full."
 )
+TEXTS_FORGOTTEN: Final = metrics.counter(
+    "segment_texts_forgotten_total",
+    "Messages whose texts were kept for long enough and taken out of the history.",
+)

@@ -54,6 +54,8 @@ MAILS: Final[dict[str, m.Body]] = {
     "send outcome": m.SendOutcome(C, D, m.Outcome.SKIPPED, "BLOCKED", AT, 0),
     "system trigger": m.SystemTrigger(C, D),
     "profile changed": m.ProfileChanged(),
+    "customer wrote": m.ProfileChanged(m.Said(1, C, "好")),
+    "customer pressed": m.ProfileChanged(m.Said(2, C, "Yes", "size=m", D)),
     "a row that its source cannot read": m.Unreadable("ValidationError: no such tag"),
 }
 
@@ -88,6 +90,16 @@ DEFINITIONS: Final = {
         j.AttributeTrigger(("spent",), (), j.ValueTest(e.AttributeType.NUMBER, 7, ("1.50",), "9")),
     ),
     "system": j.Definition("By call", j.SystemTriggerKind()),
+    "waits for replies": j.Definition(
+        "Reply",
+        j.CheckoutTrigger(),
+        (
+            j.Node("text", j.Wait(j.ReplyEvent("is", ("yes",)), 60, "any", None, True)),
+            j.Node("any", j.Wait(j.ReplyEvent(), 60, "press", None)),
+            j.Node("press", j.Wait(j.ReplyEvent(button=j.ButtonReply("ask", ("a=1",))), 60, None, None)),
+        ),
+        goal=j.ReplyEvent(button=j.ButtonReply()),
+    ),
     "capped, with a priority": j.Definition(
         "Capped",
         nodes=(j.Node("say", j.Message(j.Channel.LINE, A, capped_action=j.CappedAction.WAIT)),),
@@ -150,6 +162,8 @@ FACTS: Final[dict[str, f.FactBody]] = {
     "contact left": f.ContactLeft(PERSON),
     "contact returned": f.ContactReturned(PERSON),
     "message": f.MessageTaken(PERSON),
+    "message with a text": f.MessageTaken(PERSON, "好"),
+    "press of a button": f.MessageTaken(PERSON, "Yes", "size=m", D),
     "tag applied": f.TagApplied("VIP"),
     "tag applied after others": f.TagApplied("VIP", ("a", "b")),
     "tag applied quietly": f.TagApplied("VIP", (), True),

@@ -132,9 +132,25 @@ class SystemTrigger(msgspec.Struct, array_like=True, frozen=True, tag=8):
     request_key: UUID
 
 
+class Said(msgspec.Struct, array_like=True, frozen=True):
+    """What the customer wrote to an account of a channel (number of `common.v1.Channel`), or pressed there."""
+
+    channel: int
+    account_id: UUID
+    text: str = ""
+    """What was written, or what stands on the button, cut at 500 characters."""
+    button_data: str = ""
+    effect_key: UUID | None = None
+    """Of the send whose button was pressed."""
+
+
 class ProfileChanged(msgspec.Struct, array_like=True, frozen=True, tag=10):
-    """Basic data of the customer, or on which accounts they can be reached, changed. It starts nothing: it says that
-    earlier views (`CustomerView`) are out of date."""
+    """Basic data of the customer, on which accounts they can be reached, or when they last did something, changed. It
+    starts nothing: it says that earlier views (`CustomerView`) are out of date."""
+
+    said: Said | None = None
+    """What the customer said, which those who are inside a journey may wait for. A body of its own would park customers
+    in processes of the release before; what stands behind the end of theirs they pass over."""
 
 
 class Unreadable(msgspec.Struct, array_like=True, frozen=True, tag=9):

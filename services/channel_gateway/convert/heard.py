@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -27,8 +28,12 @@ from services.channel_gateway.domain.inbox import InboxSource, Refusal, StoredWe
 from services.channel_gateway.domain.line_hooks import read_line
 from services.channel_gateway.domain.meta_hooks import read_meta
 from services.channel_gateway.domain.model import Channel
+from services.channel_gateway.domain.receipts import ReceiptKind
 from services.channel_gateway.domain.words import wanted
 
+_TEXT_LENGTH_MAX: Final = 500
+"""Of what was written, as segment keeps it."""
+_DATA_LENGTH_MAX: Final = 300
 _KEY_LENGTH_MAX: Final = 150
 """Of a channel's name of an event, within a key of 200 that names the account, too."""
 
@@ -66,13 +71,22 @@ def _converted(
         for each in item.heard:
             kept = _not_later(each, latest, webhook.received_at)
             heard.append(kept)
-            if isinstance(kept, Wrote) and (wants := wanted(kept.text)) is not None:
-                heard.append(Preference(kept.external_id, kept.at, wants, PreferenceSource.CHAT))
+            if isinstance(kept, Wrote):
+                heard += _said_by(kept, channel)
             if isinstance(kept, Joined | Left | Wrote):
                 events.append(_event(webhook, channel, kept))
                 places.append(place)
     faults = [Refusal(place, item.fault) for place, item in enumerate(items) if item.fault]
     return ConvertedWebhook(webhook, events, "", places, faults, channel, heard)
+
+
+def _said_by(wrote: Wrote, channel: Channel) -> Iterator[Heard]:
+    """What follows for the gateway from what somebody wrote or pressed."""
+    if (wants := wanted(wrote.text)) is not None:
+        yield Preference(wrote.external_id, wrote.at, wants, PreferenceSource.CHAT)
+    # Elsewhere it is not said of messages that they were read, or delivered.
+    if channel is Channel.WHATSAPP and wrote.effect_key is not None:
+        yield MessageReceipt(wrote.effect_key, ReceiptKind.REPLIED)
 
 
 def _not_later(heard: Heard, latest: datetime, received_at: datetime) -> Heard:
@@ -99,12 +113,23 @@ def _event(webhook: StoredWebhook, channel: Channel, heard: Acted) -> event_pb2.
         case Left():
             event.contact_blocked.identity.CopyFrom(identity)
         case Wrote(name=name):
-            event.message_received.identity.CopyFrom(identity)
+            event.message_received.CopyFrom(_message(heard, identity))
             event.customer_name = found if isinstance(found := read_name(name), str) else ""
     phone = f"+{heard.external_id}"
     if channel is Channel.WHATSAPP and is_e164(phone):
         event.customer.phone = phone
     return event
+
+
+def _message(wrote: Wrote, identity: customer_pb2.IdentityKey) -> event_pb2.MessageReceived:
+    """Data that is longer than anything that we send is none of ours, and is left out."""
+    data = wrote.button_data
+    return event_pb2.MessageReceived(
+        identity=identity,
+        text=wrote.text[:_TEXT_LENGTH_MAX],
+        button_data=data if len(data) <= _DATA_LENGTH_MAX else "",
+        effect_key=str(wrote.effect_key or ""),
+    )
 
 
 def _key(account_id: str, key: str) -> str:

@@ -50,7 +50,11 @@ class Wrote(NamedTuple):
     name: str = ""
     """As the channel tells it; empty where it does not."""
     text: str = ""
-    """What was written; empty where it was no text."""
+    """What was written, or stands on the button; empty where it was no text."""
+    button_data: str = ""
+    """What the button carried that was pressed, as its author gave it."""
+    effect_key: UUID | None = None
+    """Of the send whose button it was, where the button says so."""
 
 
 class MessageReceipt(NamedTuple):

@@ -22,6 +22,7 @@ from services.channel_gateway.domain.heard import (
     time_of_ms,
 )
 from services.channel_gateway.domain.hook_bodies import check_count, read_items, read_part, read_whole
+from services.channel_gateway.domain.presses import NOT_PRESSED, pressed
 
 _USER_ID: Final = re.compile(r"U[0-9a-f]{32}")
 _KINDS: Final = frozenset({"follow", "unfollow", "message", "postback"})
@@ -41,6 +42,10 @@ class _Message(msgspec.Struct, frozen=True):
     text: str = ""
 
 
+class _Postback(msgspec.Struct, frozen=True):
+    data: str = ""
+
+
 class _Event(msgspec.Struct, frozen=True, rename="camel"):
     type: str
     timestamp: int = -1
@@ -48,6 +53,7 @@ class _Event(msgspec.Struct, frozen=True, rename="camel"):
     webhook_event_id: str = ""
     source: _Source | None = None
     message: _Message | None = None
+    postback: _Postback | None = None
 
 
 class _Kind(msgspec.Struct, frozen=True):
@@ -90,5 +96,6 @@ def _of_person(event: _Event, user_id: str) -> Acted:
         case "unfollow":
             return Left(user_id, at, key)
         case _:
+            press = pressed(event.postback.data) if event.postback is not None else NOT_PRESSED
             text = event.message.text if event.message is not None and event.message.type == "text" else ""
-            return Wrote(user_id, at, key, text=text)
+            return Wrote(user_id, at, key, "", text or press.text, press.data, press.effect_key)

@@ -28,7 +28,9 @@ from services.channel_gateway.domain.heard import (
 )
 from services.channel_gateway.domain.hook_bodies import check_count, read_items, read_part, read_whole
 from services.channel_gateway.domain.model import Channel, ConnectionKind
+from services.channel_gateway.domain.presses import NOT_PRESSED, Pressed, pressed
 from services.channel_gateway.domain.receipts import ReceiptKind
+from services.channel_gateway.domain.whatsapp_messages import WhatsappMessage, said
 
 _KINDS: Final = {
     "whatsapp_business_account": ConnectionKind.WHATSAPP,
@@ -131,22 +133,12 @@ class _Change(msgspec.Struct, frozen=True):
     value: msgspec.Raw = msgspec.Raw(b"{}")
 
 
-class _Text(msgspec.Struct, frozen=True):
-    body: str = ""
-
-
-class _Message(msgspec.Struct, frozen=True, rename={"sender": "from"}):
-    id: str
-    timestamp: _Id
-    """Seconds."""
-    sender: str = ""
-    """Absent where the person shows no phone number."""
-    type: str = ""
-    text: _Text | None = None
-
-
 class _Person(msgspec.Struct, frozen=True):
     id: str = ""
+
+
+class _Payload(msgspec.Struct, frozen=True):
+    payload: str = ""
 
 
 class _Sent(msgspec.Struct, frozen=True):
@@ -154,6 +146,7 @@ class _Sent(msgspec.Struct, frozen=True):
 
     mid: str = ""
     text: str = ""
+    quick_reply: _Payload | None = None
     is_echo: bool = False
     is_self: bool = False
     is_deleted: bool = False
@@ -161,6 +154,7 @@ class _Sent(msgspec.Struct, frozen=True):
 
 class _Postback(msgspec.Struct, frozen=True):
     mid: str = ""
+    title: str = ""
     payload: str = ""
 
 
@@ -181,7 +175,7 @@ _PLACED: Final = msgspec.json.Decoder(_PlacedChange)
 _CHANGE: Final = msgspec.json.Decoder(_Change)
 _VALUE: Final = msgspec.json.Decoder(_Value)
 _CONTACT: Final = msgspec.json.Decoder(_Contact)
-_MESSAGE: Final = msgspec.json.Decoder(_Message)
+_MESSAGE: Final = msgspec.json.Decoder(WhatsappMessage)
 _STATUS: Final = msgspec.json.Decoder(_Status)
 _USER_PREFERENCE: Final = msgspec.json.Decoder(_UserPreference)
 _MESSAGING: Final = msgspec.json.Decoder(_Messaging)
@@ -313,18 +307,21 @@ def _talk(part: msgspec.Raw, own: str) -> tuple[Heard, ...]:
     if message is not None:
         if message.is_echo or message.is_self or message.is_deleted or event.sender.id == own:
             return ()
-        return (_wrote(event, message.mid, message.text),)
+        press = pressed(message.quick_reply.payload) if message.quick_reply is not None else NOT_PRESSED
+        return (_wrote(event, message.mid, press, message.text),)
     if postback is not None:
-        return (_wrote(event, postback.mid or f"postback:{event.sender.id}:{event.timestamp}"),)
+        key = postback.mid or f"postback:{event.sender.id}:{event.timestamp}"
+        return (_wrote(event, key, pressed(postback.payload), postback.title),)
     if event.referral is not None or event.optin is not None:
         return (_wrote(event, f"opened:{event.sender.id}:{event.timestamp}"),)
     return ()
 
 
-def _wrote(event: _Messaging, key: str, text: str = "") -> Wrote:
+def _wrote(event: _Messaging, key: str, press: Pressed = NOT_PRESSED, text: str = "") -> Wrote:
     if not _PERSON_ID.fullmatch(event.sender.id):
         raise ItemFaultError("sender.id is no id of a person")
-    return Wrote(event.sender.id, _time_of(event.timestamp), checked_id(key, "mid"), text=text)
+    at, key = _time_of(event.timestamp), checked_id(key, "mid")
+    return Wrote(event.sender.id, at, key, "", press.text or text, press.data, press.effect_key)
 
 
 def _time_of(timestamp: str | int) -> datetime:
@@ -383,9 +380,9 @@ def _message(part: msgspec.Raw, names: Mapping[str, str]) -> tuple[Heard, ...]:
         return ()
     if not _WA_ID.fullmatch(message.sender):
         raise ItemFaultError("from is no phone number")
-    text = message.text.body if message.type == "text" and message.text is not None else ""
-    key = checked_id(message.id, "id")
-    return (Wrote(message.sender, _at(message.timestamp), key, names.get(message.sender, ""), text),)
+    text, press = said(message)
+    at, key, name = _at(message.timestamp), checked_id(message.id, "id"), names.get(message.sender, "")
+    return (Wrote(message.sender, at, key, name, press.text or text, press.data, press.effect_key),)
 
 
 def _status(part: msgspec.Raw) -> tuple[Heard, ...]:

@@ -32,6 +32,7 @@ from services.channel_gateway.domain.model import (
     TemplateContent,
     TemplateState,
 )
+from services.channel_gateway.domain.presses import bound_cards
 from services.channel_gateway.domain.render import (
     Values,
     cards_need_attributes,
@@ -284,7 +285,8 @@ def _write(
     content = send.content
     if isinstance(content, ModuleContent):
         module = catalogue.modules[send.team_id, content.bot_module_id]
-        return _write_cards(send, recipient, flatten(module.cards, values), writer, links)
+        cards = bound_cards(flatten(module.cards, values), send.effect_key, send.channel)
+        return _write_cards(send, recipient, cards, writer, links)
     template = catalogue.templates[send.team_id, content.template_id]
     filled = TemplateContent(
         content.template_id,

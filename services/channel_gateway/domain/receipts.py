@@ -18,8 +18,10 @@ class ReceiptKind(IntEnum):
 _STEPS: Final[dict[int, tuple[ReceiptKind, ...]]] = {
     ReceiptKind.DELIVERED: (ReceiptKind.DELIVERED,),
     ReceiptKind.READ: (ReceiptKind.DELIVERED, ReceiptKind.READ),
+    ReceiptKind.REPLIED: (ReceiptKind.DELIVERED, ReceiptKind.READ, ReceiptKind.REPLIED),
 }
-"""What each kind says beside itself: who read a message got it, whether or not that was told."""
+"""What each kind says beside itself: who read a message got it, whether or not that was told, and who answered it read
+it."""
 
 
 def new_steps(before: int, kind: ReceiptKind) -> tuple[ReceiptKind, ...]:

@@ -41,7 +41,7 @@ def definition_from(message: journey_pb2.Definition, check: FieldCheck) -> d.Def
     limit = message.enrolments_per_customer_max if message.HasField("enrolments_per_customer_max") else None
     definition = d.Definition(
         name=message.name,
-        trigger=trigger_from(message, "trigger", "trigger", reading),
+        trigger=_trigger_from(message, reading),
         nodes=tuple(_node_from(node, f"nodes[{i}]", reading) for i, node in enumerate(message.nodes)),
         targets=tuple(
             target
@@ -64,6 +64,13 @@ def definition_from(message: journey_pb2.Definition, check: FieldCheck) -> d.Def
         return definition
     draft = d.Draft(message.SerializeToString(deterministic=True), tuple(reading.gaps))
     return msgspec.structs.replace(definition, draft=draft)
+
+
+def _trigger_from(sent: journey_pb2.Definition, check: Reading) -> d.Trigger | None:
+    if sent.trigger.HasField("customer_replied"):
+        check.gap("trigger.customer_replied", "starts no journey: it is for waits and goals")
+        return None
+    return trigger_from(sent, "trigger", "trigger", check)
 
 
 def _goal_from(sent: journey_pb2.Definition, check: Reading) -> d.Trigger | None:

@@ -36,6 +36,8 @@ def trigger_from(holder: Any, field: str, path: str, check: Reading) -> d.Trigge
             return d.AttributeTrigger(tuple(changed.keys), tuple(changed.value.any_of), test)
         case "system":
             return d.SystemTriggerKind()
+        case "customer_replied":
+            return _reply_from(sent.customer_replied, f"{path}.customer_replied", check)
         case _:
             check.gap(path, "names no kind of event")
             return None
@@ -60,6 +62,32 @@ def _checkout_from(sent: trigger_pb2.CheckoutCompleted, path: str, check: Readin
     )
 
 
+def _reply_from(sent: trigger_pb2.CustomerReplied, path: str, check: Reading) -> d.ReplyEvent:
+    match sent.WhichOneof("kind"):
+        case "text":
+            how = _MATCHES.get(sent.text.match, "")
+            if not how:
+                check.gap(f"{path}.text.match", "is required: IS or CONTAINS")
+            return d.ReplyEvent(how, tuple(sent.text.texts))
+        case "button":
+            button = d.ButtonReply(sent.button.message_node_id, tuple(sent.button.data))
+            return d.ReplyEvent(button=button)
+        case _:
+            return d.ReplyEvent()
+
+
+def _reply_message(reply: d.ReplyEvent) -> trigger_pb2.CustomerReplied:
+    message = trigger_pb2.CustomerReplied()
+    if reply.text_match:
+        message.text.match = _MATCH_NUMBERS[reply.text_match]
+        message.text.texts.extend(reply.texts)
+    if reply.button is not None:
+        message.button.message_node_id = reply.button.message_node_id
+        message.button.data.extend(reply.button.data)
+        message.button.SetInParent()
+    return message
+
+
 def trigger_message(trigger: d.Trigger) -> trigger_pb2.Trigger:
     """An event as the contract has it."""
     message = trigger_pb2.Trigger()
@@ -78,6 +106,8 @@ def trigger_message(trigger: d.Trigger) -> trigger_pb2.Trigger:
                 add_value_test(message.attribute_changed.value, trigger.test)
         case d.SystemTriggerKind():
             message.system.SetInParent()
+        case d.ReplyEvent():
+            message.customer_replied.CopyFrom(_reply_message(trigger))
     return message
 
 

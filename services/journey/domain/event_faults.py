@@ -10,13 +10,17 @@ from libs.common.money import is_currency
 from services.journey.domain.model import (
     AttributeTrigger,
     CheckoutTrigger,
+    Definition,
+    ReplyEvent,
     SystemTriggerKind,
     TagTrigger,
     Trigger,
     Wait,
 )
 from services.journey.domain.texts import (
+    BUTTON_DATA_LENGTH_MAX,
     ITEM_LENGTH_MAX,
+    REPLY_LENGTH_MAX,
     TAG_LENGTH_MAX,
     VALUE_LENGTH_MAX,
     key_faults,
@@ -36,20 +40,22 @@ def is_span(seconds: int) -> bool:
     return 60 <= seconds <= _SECONDS_MAX and seconds % 60 == 0
 
 
-def inside_faults(path: str, event: Trigger) -> Iterator[FieldViolation]:
+def inside_faults(path: str, event: Trigger, definition: Definition) -> Iterator[FieldViolation]:
     """Faults of an event that those who are inside are asked for."""
+    if isinstance(event, ReplyEvent):
+        yield from _reply(f"{path}.customer_replied", event, definition)
     if isinstance(event, SystemTriggerKind):
         yield FieldViolation(f"{path}.system", "is no event of the customer")
     yield from event_faults(path, event)
 
 
-def wait_faults(path: str, wait: Wait, trigger: Trigger | None) -> Iterator[FieldViolation]:
-    """Faults of a wait in a journey that `trigger` starts."""
+def wait_faults(path: str, wait: Wait, definition: Definition) -> Iterator[FieldViolation]:
+    """Faults of a wait in a journey."""
     if not is_span(wait.seconds):
         yield FieldViolation(f"{path}.timeout", SPAN)
     if wait.event is not None:
-        yield from inside_faults(f"{path}.event", wait.event)
-    compared = [event for event in (trigger, wait.event) if event is not None]
+        yield from inside_faults(f"{path}.event", wait.event, definition)
+    compared = [event for event in (definition.trigger, wait.event) if event is not None]
     if wait.same_subject and not all(isinstance(event, _ABOUT) for event in compared):
         yield FieldViolation(
             f"{path}.same_subject",
@@ -69,6 +75,20 @@ def event_faults(path: str, event: Trigger) -> Iterator[FieldViolation]:
                 yield FieldViolation(f"{path}.attribute_changed.keys", f"needs 1 to {NAMES_MAX} keys")
             yield from key_faults(f"{path}.attribute_changed.keys", keys)
             yield from line_faults(f"{path}.attribute_changed.value.any_of", values, VALUE_LENGTH_MAX)
+
+
+def _reply(path: str, reply: ReplyEvent, definition: Definition) -> Iterator[FieldViolation]:
+    if reply.text_match:
+        yield from _names(f"{path}.text.texts", reply.texts, REPLY_LENGTH_MAX)
+    if reply.button is None:
+        return
+    node_id, data = reply.button.message_node_id, reply.button.data
+    if node_id and node_id not in definition.messages:
+        field = f"{path}.button.message_node_id"
+        yield FieldViolation(field, f"names no message node of the journey: {node_id!r}")
+    if len(data) > NAMES_MAX:
+        yield FieldViolation(f"{path}.button.data", f"may be {NAMES_MAX} at most")
+    yield from line_faults(f"{path}.button.data", data, BUTTON_DATA_LENGTH_MAX)
 
 
 def _names(field: str, texts: tuple[str, ...], length_max: int) -> Iterator[FieldViolation]:

@@ -19,8 +19,10 @@ import msgspec
 from services.journey.domain.memory import Memory
 from services.journey.domain.triggers import (
     AttributeTrigger,
+    ButtonReply,
     CheckoutTrigger,
     ContactTrigger,
+    ReplyEvent,
     SystemTriggerKind,
     TagTrigger,
     Trigger,
@@ -30,9 +32,11 @@ from services.journey.domain.triggers import (
 
 __all__ = [  # events have a module of their own, and are part of what a journey is
     "AttributeTrigger",
+    "ButtonReply",
     "CheckoutTrigger",
     "ContactTrigger",
     "Memory",
+    "ReplyEvent",
     "SystemTriggerKind",
     "TagTrigger",
     "Trigger",
@@ -293,6 +297,11 @@ class Definition(msgspec.Struct, frozen=True, dict=True):
     def waits(self) -> Mapping[str, Wait]:
         """The nodes that wait for an event, by their ids."""
         return {node.node_id: node.action for node in self.nodes if isinstance(node.action, Wait)}
+
+    @cached_property
+    def messages(self) -> tuple[str, ...]:
+        """Ids of the nodes that send messages."""
+        return tuple(node.node_id for node in self.nodes if isinstance(node.action, Message))
 
     @cached_property
     def listens(self) -> bool:

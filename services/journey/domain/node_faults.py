@@ -38,7 +38,7 @@ def node_faults(path: str, node: d.Node, definition: d.Definition) -> Iterator[F
         case d.Delay(seconds=seconds) if not is_span(seconds):
             yield FieldViolation(f"{path}.delay", SPAN)
         case d.Wait() as wait:
-            yield from wait_faults(f"{path}.wait", wait, definition.trigger)
+            yield from wait_faults(f"{path}.wait", wait, definition)
         case d.Split(ways=ways):
             yield from _split(f"{path}.split.ways", ways)
         case d.Tags(add=add, remove=remove):

@@ -18,6 +18,10 @@ ITEM_LENGTH_MAX: Final = 500
 """Segment's bound of an item's name."""
 VALUE_LENGTH_MAX: Final = 2_000
 """Segment's bound of an attribute's value."""
+REPLY_LENGTH_MAX: Final = 200
+"""Of what a reply is compared with."""
+BUTTON_DATA_LENGTH_MAX: Final = 256
+"""The gateway's bound of what a button carries."""
 PARAMETER_LENGTH_MAX: Final = 1_024
 """WhatsApp's bound of a template's body, of which a parameter is a part."""
 HEADER_LENGTH_MAX: Final = 60

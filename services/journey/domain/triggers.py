@@ -54,7 +54,26 @@ class SystemTriggerKind(msgspec.Struct, frozen=True, tag="system"):
     """Started through the API only."""
 
 
-Trigger = CheckoutTrigger | ContactTrigger | TagTrigger | AttributeTrigger | SystemTriggerKind
+class ButtonReply(msgspec.Struct, frozen=True):
+    """A button of a message of the enrolment: of one node, with one of some data; both optional."""
+
+    message_node_id: str = ""
+    data: tuple[str, ...] = ()
+
+
+class ReplyEvent(msgspec.Struct, frozen=True, tag="reply"):
+    """The customer wrote on a target channel, or pressed a button there; it starts no journey.
+
+    At most one of `texts` and `button` is set; neither: any reply. `text_match` is `is` or `contains` over `texts`;
+    letter case and width do not count.
+    """
+
+    text_match: str = ""
+    texts: tuple[str, ...] = ()
+    button: ButtonReply | None = None
+
+
+Trigger = CheckoutTrigger | ContactTrigger | TagTrigger | AttributeTrigger | SystemTriggerKind | ReplyEvent
 
 
 class Wait(msgspec.Struct, frozen=True, tag="wait"):

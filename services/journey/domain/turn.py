@@ -309,6 +309,8 @@ class _ActorTurn:
                 yield from self._trigger(mail)
             case m.SystemTrigger():
                 yield from self._trigger(mail)
+            case m.ProfileChanged(said=m.Said()):
+                yield from self._hear(mail)
             case m.TagRemoved() | m.ProfileChanged():
                 pass
             case m.Unreadable(reason):

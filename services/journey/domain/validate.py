@@ -84,7 +84,7 @@ def _events(definition: Definition) -> Iterator[FieldViolation]:
     else:
         yield from event_faults("trigger", definition.trigger)
     if definition.goal is not None:
-        yield from inside_faults("goal.event", definition.goal)
+        yield from inside_faults("goal.event", definition.goal, definition)
 
 
 def _targets(definition: Definition) -> Iterator[FieldViolation]:

@@ -19,10 +19,13 @@ from services.journey.domain.model import (
     Journey,
     Memory,
     Message,
+    ReplyEvent,
     StepResult,
+    Trigger,
     Wait,
     WaitReason,
 )
+from services.journey.domain.replies import meets_reply
 from services.journey.domain.status import occurred_before
 from services.journey.domain.walk import Walk
 
@@ -70,7 +73,7 @@ def heard(journey: Journey, enrolment: Enrolment, mail: m.Mail) -> Happened | No
     if memory.converted or occurred_before(mail.occurred_at, memory.since):
         return None
     goal = journey.definition.goal
-    if goal is not None and meets_event(goal, journey, mail.body):
+    if goal is not None and _meets(goal, journey, enrolment, mail.body):
         return Happened(goal=True)
     nodes = tuple(_met(journey, enrolment, memory, mail.body))
     return Happened(nodes=nodes) if nodes else None
@@ -80,8 +83,15 @@ def _met(journey: Journey, enrolment: Enrolment, memory: Memory, body: m.Body) -
     for node_id, wait in journey.definition.waits.items():
         waits_here = enrolment.wait is WaitReason.EVENT and enrolment.node_id == node_id
         counts = waits_here or (wait.counts_earlier and node_id not in memory.met)
-        if counts and meets_event(wait.event, journey, body) and _fits(wait, memory, body):
+        if counts and _meets(wait.event, journey, enrolment, body) and _fits(wait, memory, body):
             yield node_id
+
+
+def _meets(event: Trigger | None, journey: Journey, enrolment: Enrolment, body: m.Body) -> bool:
+    if isinstance(event, ReplyEvent):
+        said = body.said if isinstance(body, m.ProfileChanged) else None
+        return said is not None and meets_reply(event, journey, enrolment, said)
+    return meets_event(event, journey, body)
 
 
 def _fits(wait: Wait, memory: Memory, body: m.Body) -> bool:

@@ -19,6 +19,9 @@ from services.segment.domain.results import ChangeResult, ChangeStatus, EventRes
 
 _ITEMS_MAX: Final = 1_000
 _ITEM_NAME_LENGTH_MAX: Final = 500
+_MESSAGE_LENGTH_MAX: Final = 500
+"""Characters that are kept of what a person wrote; nothing that they write is refused."""
+_BUTTON_DATA_LENGTH_MAX: Final = 300
 _DEPTH_MAX: Final = 1_000
 _TAGS_MAX: Final = 500
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -235,7 +238,14 @@ def _contact_blocked(check: Check, message: event_pb2.ContactBlocked, path: str)
 
 
 def _message_received(check: Check, message: event_pb2.MessageReceived, path: str) -> model.MessageReceived:
-    return model.MessageReceived(check.identity(f"{path}.identity", message.identity))
+    return model.MessageReceived(
+        check.identity(f"{path}.identity", message.identity),
+        message.text[:_MESSAGE_LENGTH_MAX],
+        check.text(
+            f"{path}.button_data", message.button_data, length_max=_BUTTON_DATA_LENGTH_MAX, length_min=0
+        ),
+        check.optional_uuid(f"{path}.effect_key", message.effect_key),
+    )
 
 
 def _customer_interacted(_check: Check, _message: object, _path: str) -> model.CustomerInteracted:

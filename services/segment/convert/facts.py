@@ -87,9 +87,20 @@ def _mail_body(body: facts.FactBody | facts.Unreadable) -> mail.Body:
             return mail.TagRemoved(tag)
         case facts.AttributeChanged():
             return mail.AttributeChanged(body.key, body.kind, body.old, body.new)
-        case facts.CustomerChanged() | facts.ContactLeft() | facts.ContactReturned() | facts.ContactRemoved():
-            return mail.ProfileChanged()
+        case (
+            facts.CustomerChanged()
+            | facts.ContactLeft()
+            | facts.ContactReturned()
+            | facts.ContactRemoved()
+            | facts.MessageTaken()
+        ):
+            return mail.ProfileChanged(_said(body) if isinstance(body, facts.MessageTaken) else None)
     raise AssertionError(f"no mail: {type(body).__name__}")
+
+
+def _said(body: facts.MessageTaken) -> mail.Said:
+    identity = body.identity
+    return mail.Said(identity.channel, identity.account_id, body.text, body.button_data, body.effect_key)
 
 
 def read_kinds(check: Check, field: str, kinds: Iterable[int]) -> frozenset[int] | None:

@@ -22,12 +22,14 @@ def contact_added(recorder: Recorder, event: Event) -> EventResult:
 
 def message_received(recorder: Recorder, event: Event) -> EventResult:
     """A customer wrote; an identity that nobody has is bound."""
-    assert isinstance(event.body, MessageReceived)
-    found = recorder.contact(event, event.body.identity)
+    body = event.body
+    assert isinstance(body, MessageReceived)
+    found = recorder.contact(event, body.identity)
     if isinstance(found, EventResult):
         return found
     customer, created = found
-    recorder.pending.emit(customer, event.occurred_at, MessageTaken(event.body.identity))
+    taken = MessageTaken(body.identity, body.text, body.button_data, body.effect_key)
+    recorder.pending.emit(customer, event.occurred_at, taken)
     recorder.interacted(customer, event.occurred_at)
     return accepted(customer, created=created)
 

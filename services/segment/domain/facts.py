@@ -77,9 +77,16 @@ class ContactReturned(msgspec.Struct, frozen=True, array_like=True, tag=6):
 
 
 class MessageTaken(msgspec.Struct, frozen=True, array_like=True, tag=7):
-    """A customer wrote."""
+    """A customer wrote, or pressed a button. The text is taken out when it has been kept for long enough.
+
+    Those of the release before have no more than the identity, and are no mail.
+    """
 
     identity: IdentityKey
+    text: str = ""
+    button_data: str = ""
+    effect_key: UUID | None = None
+    """Of the send whose button was pressed."""
 
 
 class TagApplied(msgspec.Struct, frozen=True, array_like=True, tag=8):
@@ -192,7 +199,7 @@ def is_mail(body: FactBody | Unreadable) -> bool:
             return stage == OrderStage.COMPLETED
         case RefundReported(uncounted=uncounted):
             return uncounted == Uncounted.COUNTS
-        case ContactJoined() | TagApplied() | TagRemoved() | AttributeChanged():
+        case ContactJoined() | TagApplied() | TagRemoved() | AttributeChanged() | MessageTaken():
             return True
         case CustomerChanged() | ContactLeft() | ContactReturned() | ContactRemoved():
             return True  # it starts nothing, but what travelled with earlier mail is no longer true

@@ -215,9 +215,13 @@ class ContactBlocked(msgspec.Struct, frozen=True, array_like=True, tag=4):
 
 
 class MessageReceived(msgspec.Struct, frozen=True, array_like=True, tag=5):
-    """The customer wrote."""
+    """The customer wrote, or pressed a button."""
 
     identity: IdentityKey
+    text: str = ""
+    button_data: str = ""
+    effect_key: UUID | None = None
+    """Of the send whose button was pressed."""
 
 
 class CustomerInteracted(msgspec.Struct, frozen=True, array_like=True, tag=6):

@@ -671,3 +671,12 @@ CREATE TABLE team (
 CREATE TRIGGER known AFTER INSERT ON segment.team FOR EACH ROW EXECUTE FUNCTION note_team();
 ALTER TABLE team ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own_teams ON team USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
+
+-- Up to where texts of messages were taken out of the history, by partition.
+CREATE TABLE text_cursor (
+    partition smallint NOT NULL,
+    position  bigint NOT NULL DEFAULT 0,
+    CONSTRAINT text_cursor_pkey PRIMARY KEY (partition),
+    CONSTRAINT text_cursor_partition_check CHECK (((partition >= 0) AND (partition <= 63))),
+    CONSTRAINT text_cursor_position_check CHECK (("position" >= 0))
+) WITH (fillfactor=10, autovacuum_vacuum_scale_factor=0, autovacuum_vacuum_threshold=1000);

@@ -33,7 +33,8 @@ scalars = st.one_of(
 NAMES = """
     type timestamp source userId webhookEventId message text id changes field value metadata phone_number_id contacts
     wa_id profile name messages from statuses status errors code recipient_id biz_opaque_callback_data messaging
-    sender mid postback referral user_preferences category standby is_echo
+    sender mid postback referral user_preferences category standby is_echo body button payload interactive button_reply
+    list_reply title quick_reply data
 """
 names = st.sampled_from(NAMES.split())
 values = st.recursive(

@@ -84,7 +84,7 @@ class _ReceiptKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ReceiptKi
     RECEIPT_KIND_READ: _ReceiptKind.ValueType  # 2
     """The customer opened it."""
     RECEIPT_KIND_REPLIED: _ReceiptKind.ValueType  # 3
-    """The customer answered it."""
+    """The customer answered it, by a press of one of its buttons. WhatsApp only."""
     RECEIPT_KIND_FAILED: _ReceiptKind.ValueType  # 4
     """The channel failed to deliver it after having accepted it."""
 
@@ -98,7 +98,7 @@ RECEIPT_KIND_DELIVERED: ReceiptKind.ValueType  # 1
 RECEIPT_KIND_READ: ReceiptKind.ValueType  # 2
 """The customer opened it."""
 RECEIPT_KIND_REPLIED: ReceiptKind.ValueType  # 3
-"""The customer answered it."""
+"""The customer answered it, by a press of one of its buttons. WhatsApp only."""
 RECEIPT_KIND_FAILED: ReceiptKind.ValueType  # 4
 """The channel failed to deliver it after having accepted it."""
 Global___ReceiptKind: _TypeAlias = ReceiptKind  # noqa: Y015

@@ -234,8 +234,8 @@ class WaitNode(_message.Message):
     """
     @_builtins.property
     def event(self) -> _trigger_pb2.Trigger:
-        """What is waited for: an order, a new contact, a tag or an attribute, as it would start a journey. Never what occurred before the event
-        that started the enrolment. Required to publish; not `system`, which is no event of the customer.
+        """What is waited for: an order, a new contact, a tag or an attribute, as it would start a journey, or a reply. Never what occurred before
+        the event that started the enrolment. Required to publish; not `system`, which is no event of the customer.
         """
 
     @_builtins.property

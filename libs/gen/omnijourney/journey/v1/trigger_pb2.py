@@ -27,7 +27,7 @@ from omnijourney.common.v1 import money_pb2 as omnijourney_dot_common_dot_v1_dot
 from omnijourney.segment.v1 import audience_pb2 as omnijourney_dot_segment_dot_v1_dot_audience__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$omnijourney/journey/v1/trigger.proto\x12\x16omnijourney.journey.v1\x1a\x1b\x62uf/validate/validate.proto\x1a!omnijourney/common/v1/money.proto\x1a%omnijourney/segment/v1/audience.proto\"\xd6\x02\n\x07Trigger\x12G\n\x12\x63heckout_completed\x18\x01 \x01(\x0b\x32).omnijourney.journey.v1.CheckoutCompletedH\x00\x12=\n\rcontact_added\x18\x02 \x01(\x0b\x32$.omnijourney.journey.v1.ContactAddedH\x00\x12\x39\n\x0btag_applied\x18\x03 \x01(\x0b\x32\".omnijourney.journey.v1.TagAppliedH\x00\x12\x45\n\x11\x61ttribute_changed\x18\x04 \x01(\x0b\x32(.omnijourney.journey.v1.AttributeChangedH\x00\x12\x39\n\x06system\x18\x05 \x01(\x0b\x32\'.omnijourney.journey.v1.SystemTriggeredH\x00\x42\x06\n\x04kind\"\x81\x01\n\x11\x43heckoutCompleted\x12\x33\n\x04item\x18\x01 \x01(\x0b\x32%.omnijourney.journey.v1.ItemCondition\x12\x37\n\x06\x61mount\x18\x02 \x01(\x0b\x32\'.omnijourney.journey.v1.AmountCondition\"Z\n\rItemCondition\x12\x30\n\x05match\x18\x01 \x01(\x0e\x32!.omnijourney.journey.v1.ItemMatch\x12\x17\n\x05names\x18\x02 \x03(\tB\x08\xbaH\x05\x92\x01\x02\x10\x64\"p\n\x0f\x41mountCondition\x12.\n\x08\x61t_least\x18\x01 \x01(\x0b\x32\x1c.omnijourney.common.v1.Money\x12-\n\x07\x61t_most\x18\x02 \x01(\x0b\x32\x1c.omnijourney.common.v1.Money\"\x0e\n\x0c\x43ontactAdded\"$\n\nTagApplied\x12\x16\n\x04tags\x18\x01 \x03(\tB\x08\xbaH\x05\x92\x01\x02\x10\x64\"a\n\x10\x41ttributeChanged\x12\x16\n\x04keys\x18\x01 \x03(\tB\x08\xbaH\x05\x92\x01\x02\x10\x64\x12\x35\n\x05value\x18\x02 \x01(\x0b\x32&.omnijourney.journey.v1.ValueCondition\"\x84\x02\n\x0eValueCondition\x12\x18\n\x06\x61ny_of\x18\x01 \x03(\tB\x08\xbaH\x05\x92\x01\x02\x10\x64\x12\x30\n\x04text\x18\x02 \x01(\x0b\x32 .omnijourney.segment.v1.TextTestH\x00\x12\x34\n\x06number\x18\x03 \x01(\x0b\x32\".omnijourney.segment.v1.NumberTestH\x00\x12\x30\n\x04\x64\x61te\x18\x04 \x01(\x0b\x32 .omnijourney.segment.v1.DateTestH\x00\x12\x36\n\x07\x62oolean\x18\x05 \x01(\x0b\x32#.omnijourney.segment.v1.BooleanTestH\x00\x42\x06\n\x04test\"\x11\n\x0fSystemTriggered*S\n\tItemMatch\x12\x1a\n\x16ITEM_MATCH_UNSPECIFIED\x10\x00\x12\x11\n\rITEM_MATCH_IS\x10\x01\x12\x17\n\x13ITEM_MATCH_CONTAINS\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$omnijourney/journey/v1/trigger.proto\x12\x16omnijourney.journey.v1\x1a\x1b\x62uf/validate/validate.proto\x1a!omnijourney/common/v1/money.proto\x1a%omnijourney/segment/v1/audience.proto\"\x9b\x03\n\x07Trigger\x12G\n\x12\x63heckout_completed\x18\x01 \x01(\x0b\x32).omnijourney.journey.v1.CheckoutCompletedH\x00\x12=\n\rcontact_added\x18\x02 \x01(\x0b\x32$.omnijourney.journey.v1.ContactAddedH\x00\x12\x39\n\x0btag_applied\x18\x03 \x01(\x0b\x32\".omnijourney.journey.v1.TagAppliedH\x00\x12\x45\n\x11\x61ttribute_changed\x18\x04 \x01(\x0b\x32(.omnijourney.journey.v1.AttributeChangedH\x00\x12\x39\n\x06system\x18\x05 \x01(\x0b\x32\'.omnijourney.journey.v1.SystemTriggeredH\x00\x12\x43\n\x10\x63ustomer_replied\x18\x06 \x01(\x0b\x32\'.omnijourney.journey.v1.CustomerRepliedH\x00\x42\x06\n\x04kind\"\x81\x01\n\x11\x43heckoutCompleted\x12\x33\n\x04item\x18\x01 \x01(\x0b\x32%.omnijourney.journey.v1.ItemCondition\x12\x37\n\x06\x61mount\x18\x02 \x01(\x0b\x32\'.omnijourney.journey.v1.AmountCondition\"Z\n\rItemCondition\x12\x30\n\x05match\x18\x01 \x01(\x0e\x32!.omnijourney.journey.v1.ItemMatch\x12\x17\n\x05names\x18\x02 \x03(\tB\x08\xbaH\x05\x92\x01\x02\x10\x64\"p\n\x0f\x41mountCondition\x12.\n\x08\x61t_least\x18\x01 \x01(\x0b\x32\x1c.omnijourney.common.v1.Money\x12-\n\x07\x61t_most\x18\x02 \x01(\x0b\x32\x1c.omnijourney.common.v1.Money\"\x0e\n\x0c\x43ontactAdded\"$\n\nTagApplied\x12\x16\n\x04tags\x18\x01 \x03(\tB\x08\xbaH\x05\x92\x01\x02\x10\x64\"a\n\x10\x41ttributeChanged\x12\x16\n\x04keys\x18\x01 \x03(\tB\x08\xbaH\x05\x92\x01\x02\x10\x64\x12\x35\n\x05value\x18\x02 \x01(\x0b\x32&.omnijourney.journey.v1.ValueCondition\"\x84\x02\n\x0eValueCondition\x12\x18\n\x06\x61ny_of\x18\x01 \x03(\tB\x08\xbaH\x05\x92\x01\x02\x10\x64\x12\x30\n\x04text\x18\x02 \x01(\x0b\x32 .omnijourney.segment.v1.TextTestH\x00\x12\x34\n\x06number\x18\x03 \x01(\x0b\x32\".omnijourney.segment.v1.NumberTestH\x00\x12\x30\n\x04\x64\x61te\x18\x04 \x01(\x0b\x32 .omnijourney.segment.v1.DateTestH\x00\x12\x36\n\x07\x62oolean\x18\x05 \x01(\x0b\x32#.omnijourney.segment.v1.BooleanTestH\x00\x42\x06\n\x04test\"\x11\n\x0fSystemTriggered\"\x83\x01\n\x0f\x43ustomerReplied\x12\x31\n\x04text\x18\x01 \x01(\x0b\x32!.omnijourney.journey.v1.TextReplyH\x00\x12\x35\n\x06\x62utton\x18\x02 \x01(\x0b\x32#.omnijourney.journey.v1.ButtonReplyH\x00\x42\x06\n\x04kind\"V\n\tTextReply\x12\x30\n\x05match\x18\x01 \x01(\x0e\x32!.omnijourney.journey.v1.ItemMatch\x12\x17\n\x05texts\x18\x02 \x03(\tB\x08\xbaH\x05\x92\x01\x02\x10\x64\">\n\x0b\x42uttonReply\x12\x17\n\x0fmessage_node_id\x18\x01 \x01(\t\x12\x16\n\x04\x64\x61ta\x18\x02 \x03(\tB\x08\xbaH\x05\x92\x01\x02\x10\x64*S\n\tItemMatch\x12\x1a\n\x16ITEM_MATCH_UNSPECIFIED\x10\x00\x12\x11\n\rITEM_MATCH_IS\x10\x01\x12\x17\n\x13ITEM_MATCH_CONTAINS\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -42,24 +42,34 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ATTRIBUTECHANGED'].fields_by_name['keys']._serialized_options = b'\272H\005\222\001\002\020d'
   _globals['_VALUECONDITION'].fields_by_name['any_of']._loaded_options = None
   _globals['_VALUECONDITION'].fields_by_name['any_of']._serialized_options = b'\272H\005\222\001\002\020d'
-  _globals['_ITEMMATCH']._serialized_start=1285
-  _globals['_ITEMMATCH']._serialized_end=1368
+  _globals['_TEXTREPLY'].fields_by_name['texts']._loaded_options = None
+  _globals['_TEXTREPLY'].fields_by_name['texts']._serialized_options = b'\272H\005\222\001\002\020d'
+  _globals['_BUTTONREPLY'].fields_by_name['data']._loaded_options = None
+  _globals['_BUTTONREPLY'].fields_by_name['data']._serialized_options = b'\272H\005\222\001\002\020d'
+  _globals['_ITEMMATCH']._serialized_start=1640
+  _globals['_ITEMMATCH']._serialized_end=1723
   _globals['_TRIGGER']._serialized_start=168
-  _globals['_TRIGGER']._serialized_end=510
-  _globals['_CHECKOUTCOMPLETED']._serialized_start=513
-  _globals['_CHECKOUTCOMPLETED']._serialized_end=642
-  _globals['_ITEMCONDITION']._serialized_start=644
-  _globals['_ITEMCONDITION']._serialized_end=734
-  _globals['_AMOUNTCONDITION']._serialized_start=736
-  _globals['_AMOUNTCONDITION']._serialized_end=848
-  _globals['_CONTACTADDED']._serialized_start=850
-  _globals['_CONTACTADDED']._serialized_end=864
-  _globals['_TAGAPPLIED']._serialized_start=866
-  _globals['_TAGAPPLIED']._serialized_end=902
-  _globals['_ATTRIBUTECHANGED']._serialized_start=904
-  _globals['_ATTRIBUTECHANGED']._serialized_end=1001
-  _globals['_VALUECONDITION']._serialized_start=1004
-  _globals['_VALUECONDITION']._serialized_end=1264
-  _globals['_SYSTEMTRIGGERED']._serialized_start=1266
-  _globals['_SYSTEMTRIGGERED']._serialized_end=1283
+  _globals['_TRIGGER']._serialized_end=579
+  _globals['_CHECKOUTCOMPLETED']._serialized_start=582
+  _globals['_CHECKOUTCOMPLETED']._serialized_end=711
+  _globals['_ITEMCONDITION']._serialized_start=713
+  _globals['_ITEMCONDITION']._serialized_end=803
+  _globals['_AMOUNTCONDITION']._serialized_start=805
+  _globals['_AMOUNTCONDITION']._serialized_end=917
+  _globals['_CONTACTADDED']._serialized_start=919
+  _globals['_CONTACTADDED']._serialized_end=933
+  _globals['_TAGAPPLIED']._serialized_start=935
+  _globals['_TAGAPPLIED']._serialized_end=971
+  _globals['_ATTRIBUTECHANGED']._serialized_start=973
+  _globals['_ATTRIBUTECHANGED']._serialized_end=1070
+  _globals['_VALUECONDITION']._serialized_start=1073
+  _globals['_VALUECONDITION']._serialized_end=1333
+  _globals['_SYSTEMTRIGGERED']._serialized_start=1335
+  _globals['_SYSTEMTRIGGERED']._serialized_end=1352
+  _globals['_CUSTOMERREPLIED']._serialized_start=1355
+  _globals['_CUSTOMERREPLIED']._serialized_end=1486
+  _globals['_TEXTREPLY']._serialized_start=1488
+  _globals['_TEXTREPLY']._serialized_end=1574
+  _globals['_BUTTONREPLY']._serialized_start=1576
+  _globals['_BUTTONREPLY']._serialized_end=1638
 # @@protoc_insertion_point(module_scope)

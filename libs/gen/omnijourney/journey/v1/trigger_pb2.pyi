@@ -56,6 +56,7 @@ class Trigger(_message.Message):
     TAG_APPLIED_FIELD_NUMBER: _builtins.int
     ATTRIBUTE_CHANGED_FIELD_NUMBER: _builtins.int
     SYSTEM_FIELD_NUMBER: _builtins.int
+    CUSTOMER_REPLIED_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def checkout_completed(self) -> Global___CheckoutCompleted:
         """An order was completed."""
@@ -76,6 +77,10 @@ class Trigger(_message.Message):
     def system(self) -> Global___SystemTriggered:
         """Another function enrols customers by the journey's id."""
 
+    @_builtins.property
+    def customer_replied(self) -> Global___CustomerReplied:
+        """The customer replied. Only what those who are inside may be asked for: a wait or the goal, no trigger."""
+
     def __init__(
         self,
         *,
@@ -84,12 +89,13 @@ class Trigger(_message.Message):
         tag_applied: Global___TagApplied | None = ...,
         attribute_changed: Global___AttributeChanged | None = ...,
         system: Global___SystemTriggered | None = ...,
+        customer_replied: Global___CustomerReplied | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["attribute_changed", b"attribute_changed", "checkout_completed", b"checkout_completed", "contact_added", b"contact_added", "kind", b"kind", "system", b"system", "tag_applied", b"tag_applied"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["attribute_changed", b"attribute_changed", "checkout_completed", b"checkout_completed", "contact_added", b"contact_added", "customer_replied", b"customer_replied", "kind", b"kind", "system", b"system", "tag_applied", b"tag_applied"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attribute_changed", b"attribute_changed", "checkout_completed", b"checkout_completed", "contact_added", b"contact_added", "kind", b"kind", "system", b"system", "tag_applied", b"tag_applied"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attribute_changed", b"attribute_changed", "checkout_completed", b"checkout_completed", "contact_added", b"contact_added", "customer_replied", b"customer_replied", "kind", b"kind", "system", b"system", "tag_applied", b"tag_applied"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["checkout_completed", "contact_added", "tag_applied", "attribute_changed", "system"]  # noqa: Y015
+    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["checkout_completed", "contact_added", "tag_applied", "attribute_changed", "system", "customer_replied"]  # noqa: Y015
     _WhichOneofArgType_kind: _TypeAlias = _typing.Literal["kind", b"kind"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_kind) -> _WhichOneofReturnType_kind | None: ...
 
@@ -322,3 +328,98 @@ class SystemTriggered(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SystemTriggered: _TypeAlias = SystemTriggered  # noqa: Y015
+
+@_typing.final
+class CustomerReplied(_message.Message):
+    """The customer wrote to one of the journey's target accounts, or pressed a button there. A press of a button that went out with a message
+    counts for the enrolment whose message it was, and for no other one, however old it is. Who answers at once may do so before the wait
+    after a message begins: `WaitNode.counts_earlier` counts that, too.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEXT_FIELD_NUMBER: _builtins.int
+    BUTTON_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def text(self) -> Global___TextReply:
+        """What was written."""
+
+    @_builtins.property
+    def button(self) -> Global___ButtonReply:
+        """A button that was pressed."""
+
+    def __init__(
+        self,
+        *,
+        text: Global___TextReply | None = ...,
+        button: Global___ButtonReply | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["button", b"button", "kind", b"kind", "text", b"text"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["button", b"button", "kind", b"kind", "text", b"text"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["text", "button"]  # noqa: Y015
+    _WhichOneofArgType_kind: _TypeAlias = _typing.Literal["kind", b"kind"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_kind) -> _WhichOneofReturnType_kind | None: ...
+
+Global___CustomerReplied: _TypeAlias = CustomerReplied  # noqa: Y015
+
+@_typing.final
+class TextReply(_message.Message):
+    """Met when what was written matches one of the texts. Letter case, width and blanks around it are ignored; of what was written the first 500
+    characters are looked at. What stands on a button that was pressed is no text, but what a button says for the customer is.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MATCH_FIELD_NUMBER: _builtins.int
+    TEXTS_FIELD_NUMBER: _builtins.int
+    match: Global___ItemMatch.ValueType
+    """How texts are compared. Required."""
+    @_builtins.property
+    def texts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Texts, 1 to 100, none blank, of at most 200 characters."""
+
+    def __init__(
+        self,
+        *,
+        match: Global___ItemMatch.ValueType = ...,
+        texts: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["match", b"match", "texts", b"texts"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TextReply: _TypeAlias = TextReply  # noqa: Y015
+
+@_typing.final
+class ButtonReply(_message.Message):
+    """Met by a press of a button of a message of this enrolment."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MESSAGE_NODE_ID_FIELD_NUMBER: _builtins.int
+    DATA_FIELD_NUMBER: _builtins.int
+    message_node_id: _builtins.str
+    """The message node whose message it was; empty: of any."""
+    @_builtins.property
+    def data(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What the button carries, as its bot module has it (`Button.postback_data`): one of these, 0 to 100, none blank, of at most 256
+        characters, compared as they are; none: any button.
+        """
+
+    def __init__(
+        self,
+        *,
+        message_node_id: _builtins.str = ...,
+        data: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "message_node_id", b"message_node_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ButtonReply: _TypeAlias = ButtonReply  # noqa: Y015

@@ -333,11 +333,22 @@ Global___ContactBlocked: _TypeAlias = ContactBlocked  # noqa: Y015
 
 @_typing.final
 class MessageReceived(_message.Message):
-    """A customer wrote or answered."""
+    """A customer wrote, answered or pressed a button. It is mail to journeys, which can wait for it."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     IDENTITY_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
+    BUTTON_DATA_FIELD_NUMBER: _builtins.int
+    EFFECT_KEY_FIELD_NUMBER: _builtins.int
+    text: _builtins.str
+    """What was written, or what stands on the button that was pressed; may be empty. Of a longer text the first 500 characters are taken. It
+    is kept for as long as `OMNIJOURNEY_MESSAGE_TEXT_RETENTION_DAYS` says, 30 days by default; then it is taken out of the history.
+    """
+    button_data: _builtins.str
+    """Data of the button that was pressed, up to 300 characters; may be empty."""
+    effect_key: _builtins.str
+    """Key of the send (UUID) whose button was pressed; empty: of none that is known. A button counts for the enrolment that sent it."""
     @_builtins.property
     def identity(self) -> _customer_pb2.IdentityKey:
         """Who wrote where. Required; it also selects the customer. An unknown identity is bound."""
@@ -346,10 +357,13 @@ class MessageReceived(_message.Message):
         self,
         *,
         identity: _customer_pb2.IdentityKey | None = ...,
+        text: _builtins.str = ...,
+        button_data: _builtins.str = ...,
+        effect_key: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["identity", b"identity"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["identity", b"identity"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["button_data", b"button_data", "effect_key", b"effect_key", "identity", b"identity", "text", b"text"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
