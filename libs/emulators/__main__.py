@@ -17,8 +17,8 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m libs.emulators", description=__doc__)
     parser.add_argument("--only", choices=CHANNELS, help="serve this channel alone")
     parser.add_argument("--host", help="address to listen on")
-    parser.add_argument("--whatsapp-port", type=int, help="0 takes any free one")
-    parser.add_argument("--line-port", type=int, help="0 takes any free one")
+    for channel in CHANNELS:
+        parser.add_argument(f"--{channel}-port", type=int, help="0 takes any free one")
     parser.add_argument("--data-dir", type=Path, help="where the logs lie")
     parser.add_argument("--token", help="bearer token of the first account")
     given = vars(parser.parse_args(argv))
@@ -28,7 +28,8 @@ def main(argv: list[str] | None = None) -> int:
     try:
         asyncio.run(_serve(settings, (only,) if only else CHANNELS))
     except OSError as error:
-        sys.stderr.write(f"the emulators cannot start: {error} (see --whatsapp-port, --line-port)\n")
+        ports = ", ".join(f"--{channel}-port" for channel in CHANNELS)
+        sys.stderr.write(f"the emulators cannot start: {error} (see {ports})\n")
         return 1
     return 0
 

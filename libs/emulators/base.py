@@ -1,4 +1,4 @@
-"""What both emulators share: the two journals, the switched faults and the `/_emulator/` endpoints."""
+"""What all emulators share: the two journals, the switched faults and the `/_emulator/` endpoints."""
 
 import json
 from abc import ABC, abstractmethod

@@ -7,6 +7,9 @@ from typing import Any
 
 from aiohttp import web
 
+STATUS_DEFAULT = 500
+"""Of faults that name no other; where the channel has one of its own for a code, that."""
+
 
 class FaultKind(StrEnum):
     """When and how a send goes wrong."""
@@ -28,7 +31,8 @@ class FaultKind(StrEnum):
     QUOTA = "quota"
     """LINE only: the monthly 429 while the quota endpoints show places left (a broadcast holds them)."""
     CODE = "code"
-    """WhatsApp only: the error of number `code`, nothing accepted."""
+    """The error of number `code`, with `subcode` where the channel has them; nothing accepted. LINE has no numbers: the
+    status, with `text` as its message."""
 
 
 @dataclass(slots=True)
@@ -41,14 +45,16 @@ class Fault:
     recipient: str | None = None
     seconds: float = 60.0
     code: int = 0
-    status: int = 500
+    subcode: int | None = None
+    text: str = ""
+    status: int = STATUS_DEFAULT
 
     @classmethod
     def parse(cls, data: Any) -> "Fault":
         """Reads the JSON form; raises ValueError naming the field."""
         if not isinstance(data, dict):
             raise ValueError("a fault is an object")  # noqa: TRY004 - the caller gets one kind of error
-        unknown = set(data) - {"kind", "count", "skip", "recipient", "seconds", "code", "status"}
+        unknown = set(data) - set(cls.__slots__)
         if unknown:
             raise ValueError(f"unknown field {min(unknown)}")
         kinds = ", ".join(FaultKind)

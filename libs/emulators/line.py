@@ -25,7 +25,7 @@ KEY_ACCEPTED = "The retry key is already accepted"
 FIRST_CHANNEL_ID = "1000000001"
 _STATES = {"follow": "friend", "unfollow": "blocked"}
 """What people are after what they do."""
-BEFORE = (FaultKind.ERROR_BEFORE, FaultKind.TIMEOUT_BEFORE, FaultKind.RATE, FaultKind.QUOTA)
+BEFORE = (FaultKind.ERROR_BEFORE, FaultKind.TIMEOUT_BEFORE, FaultKind.RATE, FaultKind.QUOTA, FaultKind.CODE)
 AFTER = (FaultKind.ERROR_AFTER, FaultKind.TIMEOUT_AFTER, FaultKind.RESET_AFTER, FaultKind.DELAY)
 
 
@@ -165,6 +165,8 @@ class LineEmulator(Emulator):
     async def _fail(self, fault: Fault) -> web.Response:
         if fault.kind is FaultKind.RATE:
             return _error(429, RATE_LIMIT)
+        if fault.kind is FaultKind.CODE:
+            return _error(fault.status, fault.text)
         if fault.kind is FaultKind.QUOTA:
             return _error(429, MONTHLY_LIMIT)
         if fault.kind is FaultKind.TIMEOUT_BEFORE:

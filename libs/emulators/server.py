@@ -1,6 +1,6 @@
-"""Runs the emulators: each on its own port, both in one process or each alone."""
+"""Runs the emulators: each on its own port, all in one process or each alone."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -10,10 +10,17 @@ from libs.emulators.base import Emulator
 from libs.emulators.clock import EmulatorClock
 from libs.emulators.config import EmulatorSettings
 from libs.emulators.line import LineEmulator
-from libs.emulators.webhooks import LINE, META, Aim, WebhookSender
+from libs.emulators.pages import InstagramEmulator, MessengerEmulator
+from libs.emulators.webhooks import LINE, META, Aim, Platform, WebhookSender
 from libs.emulators.whatsapp import WhatsAppEmulator
 
-CHANNELS = ("whatsapp", "line")
+_MADE: dict[str, tuple[Callable[..., Emulator], Platform]] = {
+    "whatsapp": (WhatsAppEmulator, META),
+    "line": (LineEmulator, LINE),
+    "messenger": (MessengerEmulator, META),
+    "instagram": (InstagramEmulator, META),
+}
+CHANNELS = tuple(_MADE)
 SHUTDOWN_S = 1.0
 """How long open requests may take to end when an emulator is stopped."""
 
@@ -37,7 +44,7 @@ async def running(
         for channel in channels:
             emulator = await _emulator(stack, channel, settings, clock)
             stack.callback(emulator.close)
-            port = settings.whatsapp_port if channel == "whatsapp" else settings.line_port
+            port: int = getattr(settings, f"{channel}_port")
             result.urls[channel] = await _serve(stack, emulator, settings.host, port)
             result.emulators[channel] = emulator
         yield result
@@ -46,14 +53,11 @@ async def running(
 async def _emulator(
     stack: AsyncExitStack, channel: str, settings: EmulatorSettings, clock: EmulatorClock
 ) -> Emulator:
-    if channel == "whatsapp":
-        url, platform = settings.whatsapp_webhook_url, META
-    elif channel == "line":
-        url, platform = settings.line_webhook_url, LINE
-    else:
+    if channel not in _MADE:
         raise ValueError(f"no emulator of {channel}; there are {', '.join(CHANNELS)}")
+    made, platform = _MADE[channel]
+    url: str = getattr(settings, f"{channel}_webhook_url")
     sender = await stack.enter_async_context(WebhookSender(platform, Aim(url, settings.secret)))
-    made = WhatsAppEmulator if channel == "whatsapp" else LineEmulator
     return made(settings, settings.data_dir, clock, sender)
 
 

@@ -39,6 +39,10 @@ class InstallationSettings(TlsSettings):
     """Base address of the WhatsApp Cloud API; empty: the adapter's own default."""
     line_url: str = ""
     """Base address of the LINE Messaging API; empty: the adapter's own default."""
+    messenger_url: str = ""
+    """Base address of the Messenger Send API; empty: the adapter's own default."""
+    instagram_url: str = ""
+    """Base address of Instagram accounts with a login of their own; empty: the adapter's own default."""
     link_url: str = ""
     """Address under which customers reach `/l` of the HTTP edge; empty: links go out as they are, but with emulators,
     where it is this machine's."""
@@ -57,6 +61,8 @@ class InstallationSettings(TlsSettings):
     stats_metrics_port: Port | None = None
     emulator_whatsapp_port: Port = 7491
     emulator_line_port: Port = 7492
+    emulator_messenger_port: Port = 7493
+    emulator_instagram_port: Port = 7494
 
     def port_of(self, service: ServiceName) -> int:
         """The configured gRPC port."""

@@ -13,7 +13,7 @@ from libs.embedded.ports import LOOPBACK, free_port, is_free
 from libs.supervisor.options import InstallationOptions
 
 _EVERYWHERE = ("0.0.0.0", "::", "")  # noqa: S104 - compared with, not bound to
-EMULATED = ("whatsapp", "line")
+EMULATED = ("whatsapp", "line", "messenger", "instagram")
 OWNERS_ONLY = frozenset({"OMNIJOURNEY_POSTGRES_DSN", "OMNIJOURNEY_TOKEN"})
 """Variables of ours that no process gets."""
 _CALLS_FOLDER = "calls"
@@ -67,8 +67,8 @@ def make_plan(options: InstallationOptions) -> Plan:
         wanted[f"{service}_metrics"] = settings.metrics_port_of(service)
     wanted["http"] = settings.http_port
     if options.emulators:
-        wanted["emulator_whatsapp"] = settings.emulator_whatsapp_port
-        wanted["emulator_line"] = settings.emulator_line_port
+        for channel in EMULATED:
+            wanted[f"emulator_{channel}"] = getattr(settings, f"emulator_{channel}_port")
     ports = {
         name: free_port(settings.bind_host) if options.free_ports or port == 0 else port
         for name, port in wanted.items()
@@ -184,7 +184,7 @@ def channel_urls(options: InstallationOptions, plan: Plan) -> dict[str, str]:
     """Where the adapters find the channels, as far as it is not their own default."""
     if options.emulators:
         return {channel: plan.url(f"emulator_{channel}") for channel in EMULATED}
-    configured = {"whatsapp": options.settings.whatsapp_url, "line": options.settings.line_url}
+    configured = {channel: str(getattr(options.settings, f"{channel}_url")) for channel in EMULATED}
     return {channel: url for channel, url in configured.items() if url}
 
 

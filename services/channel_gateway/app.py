@@ -24,6 +24,7 @@ from omnijourney.channel_gateway.v1 import channel_gateway_service_pb2, channel_
 from services.channel_gateway import metrics
 from services.channel_gateway.clients.channels.base import Adapter
 from services.channel_gateway.clients.channels.line import LineAdapter
+from services.channel_gateway.clients.channels.pages import PageAdapter
 from services.channel_gateway.clients.channels.sink import SinkAdapter
 from services.channel_gateway.clients.channels.transport import Transport
 from services.channel_gateway.clients.channels.whatsapp import WhatsappAdapter
@@ -31,7 +32,7 @@ from services.channel_gateway.clients.services import PointsClient, SegmentClien
 from services.channel_gateway.config import Settings
 from services.channel_gateway.convert.heard import stored_events
 from services.channel_gateway.domain.link_tokens import TokenSeal
-from services.channel_gateway.domain.model import ConnectionKind
+from services.channel_gateway.domain.model import Channel, ConnectionKind
 from services.channel_gateway.servicer import internal
 from services.channel_gateway.servicer.admission import InboxBound
 from services.channel_gateway.servicer.base import Dependencies
@@ -283,6 +284,10 @@ def _adapters(settings: Settings, transport: Transport) -> Mapping[ConnectionKin
     return {
         ConnectionKind.LINE: LineAdapter(transport, settings.line_url),
         ConnectionKind.WHATSAPP: WhatsappAdapter(transport, settings.whatsapp_url),
+        ConnectionKind.MESSENGER: PageAdapter(transport, Channel.MESSENGER, settings.messenger_url),
+        ConnectionKind.INSTAGRAM: PageAdapter(
+            transport, Channel.INSTAGRAM, settings.messenger_url, settings.instagram_url
+        ),
         ConnectionKind.SINK: SinkAdapter(),
     }
 

@@ -78,6 +78,11 @@ class Settings(MailSourceSettings):
     """Address of the WhatsApp Cloud API, with or without the version."""
     line_url: ChannelUrl = "https://api.line.me"
     """Address of the LINE Messaging API."""
+    messenger_url: ChannelUrl = "https://graph.facebook.com"
+    """Address of the Messenger Send API, and of Instagram accounts that are reached through their page; with or without
+    the version."""
+    instagram_url: ChannelUrl = "https://graph.instagram.com"
+    """Address of Instagram accounts with a login of their own, with or without the version."""
     link_url: Annotated[str, AfterValidator(checked_link_url)] = ""
     """Address under which customers reach the HTTP edge's `/l`, such as `https://shop.example/l`: links in messages are
     replaced by short ones below it. Empty: links go out as they are, and no click is seen."""

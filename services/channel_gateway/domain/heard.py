@@ -64,6 +64,16 @@ class MessageReceipt(NamedTuple):
     kind: ReceiptKind
 
 
+class PageReceipt(NamedTuple):
+    """What became of messages to somebody, as a page or an Instagram account is told: by their ids on the channel, or
+    of all that were sent until a time."""
+
+    external_id: str
+    kind: ReceiptKind
+    message_ids: tuple[str, ...] = ()
+    until: datetime | None = None
+
+
 class Preference(NamedTuple):
     """Somebody wants messages no more, or again."""
 
@@ -75,7 +85,7 @@ class Preference(NamedTuple):
 
 Acted = Joined | Left | Wrote
 """What a person did, of which segment is told."""
-Heard = Acted | MessageReceipt | Preference
+Heard = Acted | MessageReceipt | PageReceipt | Preference
 
 
 class Item(NamedTuple):

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import msgspec
 
-from services.channel_gateway.domain.heard import Heard, MessageReceipt, Preference, Wrote
+from services.channel_gateway.domain.heard import Heard, MessageReceipt, PageReceipt, Preference, Wrote
 from services.channel_gateway.domain.model import Channel
 from services.channel_gateway.domain.receipts import ReceiptKind
 
@@ -26,6 +26,8 @@ class Hearsay(msgspec.Struct):
     preferences: dict[ChannelPerson, Preference] = {}
     receipts: dict[UUID, tuple[UUID, list[ReceiptKind]]] = {}
     """By the key of the effect: the account, and what was told, in the order in which it was told."""
+    page_receipts: dict[AccountPerson, list[PageReceipt]] = {}
+    """In the order in which they were told."""
 
 
 def heard_of(webhooks: Iterable[tuple[Channel, UUID, Sequence[Heard]]]) -> Hearsay:
@@ -42,6 +44,8 @@ def heard_of(webhooks: Iterable[tuple[Channel, UUID, Sequence[Heard]]]) -> Hears
                 case MessageReceipt():
                     _, kinds = gathered.receipts.setdefault(each.effect_key, (account_id, []))
                     kinds.append(each.kind)
+                case PageReceipt():
+                    gathered.page_receipts.setdefault((account_id, each.external_id), []).append(each)
                 case _:
                     pass
     return gathered

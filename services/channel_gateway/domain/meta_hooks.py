@@ -20,6 +20,7 @@ from services.channel_gateway.domain.heard import (
     Item,
     ItemFaultError,
     MessageReceipt,
+    PageReceipt,
     Preference,
     PreferenceSource,
     Wrote,
@@ -60,6 +61,8 @@ _CALLBACK: Final = re.compile(r"([0-9a-f]{32}):([0-9a-f]{32}):[0-9]{1,3}")
 _OPTED_OUT: Final = 131050
 """Code: the person stopped the business's marketing messages."""
 _WANTED: Final = {"stop": False, "resume": True}
+RECEIPT_MESSAGES_MAX: Final = 200
+"""Ids of messages that one receipt may name; more are passed over."""
 _Id = str | int
 
 
@@ -158,12 +161,22 @@ class _Postback(msgspec.Struct, frozen=True):
     payload: str = ""
 
 
+class _Reported(msgspec.Struct, frozen=True):
+    """That messages came, or were read: one (Instagram), some, or all until a time in milliseconds (Messenger)."""
+
+    mid: str = ""
+    mids: list[str] = []
+    watermark: int = 0
+
+
 class _Messaging(msgspec.Struct, frozen=True):
     sender: _Person = _Person()
     timestamp: _Id = -1
     """Milliseconds; in changes of Instagram seconds, as text."""
     message: _Sent | None = None
     postback: _Postback | None = None
+    delivery: _Reported | None = None
+    read: _Reported | None = None
     referral: Any = None
     optin: Any = None
 
@@ -312,9 +325,21 @@ def _talk(part: msgspec.Raw, own: str) -> tuple[Heard, ...]:
     if postback is not None:
         key = postback.mid or f"postback:{event.sender.id}:{event.timestamp}"
         return (_wrote(event, key, pressed(postback.payload), postback.title),)
+    if event.delivery is not None:
+        return (_receipt(event, ReceiptKind.DELIVERED, event.delivery),)
+    if event.read is not None:
+        return (_receipt(event, ReceiptKind.READ, event.read),)
     if event.referral is not None or event.optin is not None:
         return (_wrote(event, f"opened:{event.sender.id}:{event.timestamp}"),)
     return ()
+
+
+def _receipt(event: _Messaging, kind: ReceiptKind, reported: _Reported) -> PageReceipt:
+    if not _PERSON_ID.fullmatch(event.sender.id):
+        raise ItemFaultError("sender.id is no id of a person")
+    ids = (reported.mid, *reported.mids) if reported.mid else tuple(reported.mids)
+    until = time_of_ms(reported.watermark) if reported.watermark else None
+    return PageReceipt(event.sender.id, kind, ids[:RECEIPT_MESSAGES_MAX], until)
 
 
 def _wrote(event: _Messaging, key: str, press: Pressed = NOT_PRESSED, text: str = "") -> Wrote:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from libs.common.db.pool import Connection, Pool, transaction
@@ -14,11 +14,15 @@ from libs.common.ids import partition_of
 from services.channel_gateway.domain.facts import FactKind
 from services.channel_gateway.domain.heard import Preference
 from services.channel_gateway.domain.hearsay import AccountPerson, ChannelPerson
+from services.channel_gateway.domain.model import SendState
+from services.channel_gateway.domain.page_receipts import SentToPerson
 from services.channel_gateway.domain.receipts import ReceiptKind, new_steps
 from services.channel_gateway.store.book import QUERIES, columns
 from services.channel_gateway.store.facts import Written
 from services.channel_gateway.store.records import RECORD_TAG, RecordRow, ranges_of_records
 
+RECEIPT_SENDS_MAX: Final = 200
+"""Newest sends to one person that a receipt is looked for among."""
 _Alike = tuple[UUID, str, int, UUID, ReceiptKind]
 """Journey, node, channel, account and step."""
 _Send = tuple[UUID, UUID, UUID]
@@ -46,6 +50,33 @@ class HeardStore:
         ]
         async with transaction(self._pool, [team_id]) as connection:
             await connection.execute(QUERIES["note_preferences"], team_id, *columns(rows, 5))
+
+    async def sends_to(
+        self, team_id: UUID, people: Iterable[AccountPerson]
+    ) -> dict[AccountPerson, list[SentToPerson]]:
+        """The newest sends to people of pages and Instagram accounts of which not all may have been told."""
+        found: dict[AccountPerson, list[SentToPerson]] = {}
+        account_ids, external_ids = columns(sorted(people), 2)
+        async with transaction(self._pool, [team_id]) as connection:
+            rows = await connection.fetch(
+                *QUERIES.bind(
+                    "find_sends_to",
+                    team_id=team_id,
+                    account_ids=account_ids,
+                    external_ids=external_ids,
+                    read=ReceiptKind.READ,
+                    most=RECEIPT_SENDS_MAX,
+                )
+            )
+        for row in rows:
+            send = SentToPerson(
+                row["effect_key"],
+                SendState(row["state"]),
+                tuple(row["message_ids"]),
+                row["created_at"],
+            )
+            found.setdefault((row["account_id"], row["recipient"]), []).append(send)
+        return found
 
     async def note_receipts(
         self, team_id: UUID, heard: Mapping[UUID, tuple[UUID, Sequence[ReceiptKind]]], now: datetime

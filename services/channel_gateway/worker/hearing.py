@@ -9,6 +9,7 @@ from libs.common.clock import Clock
 from libs.common.feeds.publisher import CommitPublisher
 from services.channel_gateway.convert.events import ConvertedWebhook
 from services.channel_gateway.domain.hearsay import heard_of
+from services.channel_gateway.domain.page_receipts import receipts_of
 from services.channel_gateway.store.heard import HeardStore
 
 
@@ -32,6 +33,10 @@ class Hearing:
             await self._store.note_messages(team_id, hearsay.last_messages)
         if hearsay.preferences:
             await self._store.note_preferences(team_id, hearsay.preferences)
-        if hearsay.receipts:
-            written = await self._store.note_receipts(team_id, hearsay.receipts, self._clock.now())
+        receipts = dict(hearsay.receipts)
+        if hearsay.page_receipts:
+            sends = await self._store.sends_to(team_id, hearsay.page_receipts)
+            receipts |= receipts_of(hearsay.page_receipts, sends)
+        if receipts:
+            written = await self._store.note_receipts(team_id, receipts, self._clock.now())
             self._publisher.publish(*written)

@@ -72,6 +72,8 @@ VAULT = Vault(key_ring(SECRET_KEY))
 """As the gateway's own."""
 START = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 LINE, WHATSAPP = channel_pb2.CHANNEL_LINE, channel_pb2.CHANNEL_WHATSAPP
+MESSENGER, INSTAGRAM = channel_pb2.CHANNEL_MESSENGER, channel_pb2.CHANNEL_INSTAGRAM
+PAGE_ID, INSTAGRAM_ID = "300000000000001", "400000000000001"
 
 
 class SegmentStandIn(
@@ -215,6 +217,14 @@ class Gateway:
         elif channel == LINE:
             account.line.channel_id = "1"
             account.line.access_token = "emulator-token"
+        elif channel == MESSENGER:
+            account.messenger.page_id = PAGE_ID
+            account.messenger.access_token = "emulator-token"
+            account.messenger.app_secrets.append("emulator-secret")
+        elif channel == INSTAGRAM:
+            account.instagram.instagram_id = INSTAGRAM_ID
+            account.instagram.access_token = "emulator-token"
+            account.instagram.app_secrets.append("emulator-secret")
         else:
             account.whatsapp.phone_number_id = "100000000000001"
             account.whatsapp.waba_id = "200000000000001"
@@ -454,13 +464,16 @@ async def neighbours() -> AsyncIterator[Neighbours]:
 
 @pytest.fixture
 async def emulators(tmp_path: Path) -> AsyncIterator[Running]:
-    """Both channels."""
+    """All channels."""
     settings = EmulatorSettings(
         whatsapp_port=0,
         line_port=0,
+        messenger_port=0,
+        instagram_port=0,
         data_dir=tmp_path / "emulators",
         whatsapp_rate=100_000,
         line_rate=100_000,
+        pages_rate=100_000,
     )
     async with running(settings, clock=EmulatorClock(lambda: START)) as started:
         yield started
@@ -485,6 +498,8 @@ class GatewayMaker:
             "points_target": self.neighbours.target,
             "whatsapp_url": self.emulators.urls["whatsapp"],
             "line_url": self.emulators.urls["line"],
+            "messenger_url": self.emulators.urls["messenger"],
+            "instagram_url": self.emulators.urls["instagram"],
         }
         settings = self.servers.settings(Settings, self.database, **{**values, **changes})
         async with (

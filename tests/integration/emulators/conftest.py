@@ -9,18 +9,19 @@ import pytest
 
 from libs.emulators.clock import EmulatorClock
 from libs.emulators.config import EmulatorSettings
-from libs.emulators.server import Running, running
+from libs.emulators.server import CHANNELS, Running, running
 
 
 @pytest.fixture
 def emulator_settings(tmp_path: Path) -> EmulatorSettings:
     """Free ports and a directory of the test's own."""
-    return EmulatorSettings(whatsapp_port=0, line_port=0, data_dir=tmp_path, token="secret")
+    ports: dict[str, Any] = {f"{channel}_port": 0 for channel in CHANNELS}
+    return EmulatorSettings(**ports, data_dir=tmp_path, token="secret")
 
 
 @pytest.fixture
 async def emulators(emulator_settings: EmulatorSettings) -> AsyncIterator[Running]:
-    """Both emulators, served."""
+    """All emulators, served."""
     async with running(emulator_settings, clock=EmulatorClock()) as result:
         yield result
 

@@ -8,15 +8,18 @@ import sys
 import urllib.request
 from pathlib import Path
 
+from libs.emulators.server import CHANNELS
+
 COMMAND = [sys.executable, "-m", "libs.emulators"]
 
 
 def test_the_process_says_its_ports_and_stops_when_told(tmp_path: Path) -> None:
-    flags = ["--whatsapp-port", "0", "--line-port", "0", "--data-dir", str(tmp_path)]
+    ports = [flag for channel in CHANNELS for flag in (f"--{channel}-port", "0")]
+    flags = [*ports, "--data-dir", str(tmp_path)]
     with subprocess.Popen([*COMMAND, *flags], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         ready = json.loads(process.stdout.readline())
-        for channel in ("whatsapp", "line"):
+        for channel in CHANNELS:
             with urllib.request.urlopen(f"{ready[channel]}/_emulator/health", timeout=5) as answer:
                 assert json.load(answer)["channel"] == channel
         process.send_signal(signal.SIGTERM)

@@ -26,6 +26,8 @@ async def theatre(
     settings = EmulatorSettings(
         whatsapp_port=0,
         line_port=0,
+        messenger_port=0,
+        instagram_port=0,
         data_dir=tmp_path_factory.mktemp("emulators"),
         whatsapp_rate=100_000,
         line_rate=100_000,

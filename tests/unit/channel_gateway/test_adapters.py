@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from services.channel_gateway.clients.channels import base, line_rules, meta_rules
+from services.channel_gateway.clients.channels import base, line_rules, meta_rules, page_rules
 from services.channel_gateway.clients.channels.base import Verdict
 from services.channel_gateway.clients.channels.line import LineWriter, aggregation_unit, retry_key
 from services.channel_gateway.clients.channels.transport import retry_after_s
@@ -66,6 +66,14 @@ def test_line_buttons() -> None:
     message = body["messages"][0]
     assert message["altText"] == "Choose"
     assert [action["type"] for action in message["template"]["actions"]] == ["uri", "postback", "message"]
+
+
+def test_a_picture_over_links_only_goes_ahead_of_them_on_whatsapp() -> None:
+    bodies = whatsapp(ButtonCard("Choose", (URL,), image_url="https://example.com/a.png"))
+    assert [body["type"] for body in bodies] == ["image", "interactive"]
+    assert bodies[1]["interactive"]["body"]["text"] == "Choose"
+    (answered,) = whatsapp(ButtonCard("Choose", (CLAIM,), image_url="https://example.com/a.png"))
+    assert answered["interactive"]["header"]["image"]["link"] == "https://example.com/a.png"
 
 
 def test_whatsapp_splits_answers_and_links() -> None:
@@ -168,10 +176,18 @@ def test_whatsapp_codes(codes: tuple[int, ...], verdict: Verdict) -> None:
 
 def test_unlisted_whatsapp_codes_go_by_the_status() -> None:
     assert meta_rules.whatsapp_rule(999_999, 400).verdict is Verdict.FAILED
-    rule = meta_rules.whatsapp_rule(None, 502)
+    rule = meta_rules.whatsapp_rule(999_999, 502)
     assert (rule.verdict, rule.backoff.attempts_max) == (Verdict.RETRY, 3)
     assert all(meta_rules.whatsapp_rule(code, 400).account_unusable for code in (0, 190, 200, 250, 368))
     assert not meta_rules.whatsapp_rule(100, 400).account_unusable
+
+
+@pytest.mark.rule("C-04c")
+def test_a_5xx_that_is_not_the_channels_own_leaves_open_whether_the_message_was_taken() -> None:
+    for rule in (meta_rules.whatsapp_rule(None, 502), page_rules.page_rule({}, None, None, 502)):
+        assert (rule.verdict, rule.reason) == (Verdict.UNKNOWN, Reason.NO_ANSWER)
+    assert meta_rules.whatsapp_rule(None, 400).verdict is Verdict.FAILED
+    assert page_rules.page_rule({}, None, None, 404).verdict is Verdict.FAILED
 
 
 def test_waits_grow_to_their_bound_and_are_jittered() -> None:

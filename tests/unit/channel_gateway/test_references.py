@@ -63,7 +63,7 @@ def test_cards_in_branches_are_looked_at_with_their_paths() -> None:
     findings = found(TextCard("Hi"), branch(branch(ButtonCard("Look", (long,)))))
     (message,) = messages(findings)
     assert message.startswith(
-        "cards[1].condition.then_cards[0].condition.then_cards[0].button: a button's address"
+        "cards[1].condition.then_cards[0].condition.then_cards[0].button: buttons[0].url: is too long"
     )
     assert {fault.field for fault in findings.faults} == {"bot_module_id"}
     assert findings.needs_points
@@ -73,7 +73,7 @@ def test_a_text_that_fits_somebody_is_no_fault() -> None:
     assert messages(found(TextCard("{{customer.name}}"))) == []
     assert messages(found(TextCard("{{customer.name}}" + "x" * 4_999))) == []
     assert messages(found(TextCard("{{customer.name}}" + "x" * 5_000))) == [
-        "cards[0].text: a text is too long for LINE"
+        "cards[0].text: text: is too long for LINE: has 5001 UTF-16 units, at most 5000 fit"
     ]
 
 

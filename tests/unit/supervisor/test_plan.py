@@ -69,7 +69,7 @@ def test_free_ports_whatever_is_configured() -> None:
         settings=InstallationSettings(points_port=9000), free_ports=True, emulators=True
     )
     ports = make_plan(options).ports
-    assert len(set(ports.values())) == len(ports) == 13
+    assert len(set(ports.values())) == len(ports) == 15
     assert min(ports.values()) >= 20_000
 
 
@@ -127,6 +127,8 @@ def test_emulators_stand_in_for_the_channels() -> None:
     assert channel_urls(options, plan) == {
         "whatsapp": "http://127.0.0.1:7491",
         "line": "http://127.0.0.1:7492",
+        "messenger": "http://127.0.0.1:7493",
+        "instagram": "http://127.0.0.1:7494",
     }
     variables = environment(options, plan, ENDPOINTS, Path("/data"))
     assert variables["OMNIJOURNEY_EMULATOR_LINE_PORT"] == "7492"

@@ -28,11 +28,13 @@ from services.channel_gateway.clients.channels.transport import (
     Transport,
     retry_after_s,
 )
+from services.channel_gateway.domain.fitting import misfits
 from services.channel_gateway.domain.model import (
     Account,
     Button,
     ButtonAction,
     ButtonCard,
+    Channel,
     FlatCard,
     ImageCard,
     Job,
@@ -46,16 +48,7 @@ from services.channel_gateway.domain.prepare import ContentRefusedError
 
 OBJECTS_MAX: Final = 5
 """Message objects of one push; more take a second push, which is billed as a second message."""
-TEXT_UNITS_MAX: Final = 5_000
-"""UTF-16 units of a text."""
 ALT_TEXT_MAX: Final = 400
-BUTTON_TEXT_MAX: Final = 160
-BUTTON_TEXT_HEADED_MAX: Final = 60
-"""With a title or a picture above it."""
-BUTTONS_MAX: Final = 4
-TITLE_MAX: Final = 40
-ADDRESS_MAX: Final = 1_000
-"""Characters of the address that a button opens."""
 _BASE62: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
 
@@ -101,32 +94,21 @@ def retry_key(effect_key: UUID, part: int) -> UUID:
 
 
 def _objects(card: FlatCard) -> list[dict[str, Any]]:
+    for misfit in misfits(Channel.LINE, card):
+        raise ContentRefusedError(Reason.CONTENT_INVALID, f"{misfit.field}: {misfit.message}")
     if isinstance(card, TextCard):
-        return [_text(card.text)]
+        return [{"type": "text", "text": card.text}]
     if isinstance(card, ImageCard):
         image = {
             "type": "image",
             "originalContentUrl": card.image_url,
             "previewImageUrl": card.preview_url or card.image_url,
         }
-        return [image, _text(card.caption)] if card.caption else [image]
+        return [image, {"type": "text", "text": card.caption}] if card.caption else [image]
     return [_buttons(card)]
 
 
-def _text(text: str) -> dict[str, Any]:
-    if not text.strip():
-        raise ContentRefusedError(Reason.CONTENT_INVALID, "a text is empty when filled in")
-    if len(text.encode("utf-16-le")) // 2 > TEXT_UNITS_MAX:
-        raise ContentRefusedError(Reason.CONTENT_INVALID, "a text is too long for LINE")
-    return {"type": "text", "text": text}
-
-
 def _buttons(card: ButtonCard) -> dict[str, Any]:
-    text_max = BUTTON_TEXT_HEADED_MAX if card.title or card.image_url else BUTTON_TEXT_MAX
-    if not card.text.strip() or len(card.text) > text_max or len(card.title) > TITLE_MAX:
-        raise ContentRefusedError(Reason.CONTENT_INVALID, "a button card's text does not fit LINE")
-    if len(card.buttons) > BUTTONS_MAX:
-        raise ContentRefusedError(Reason.CONTENT_INVALID, "LINE takes at most 4 buttons")
     template: dict[str, Any] = {"type": "buttons", "text": card.text}
     if card.title:
         template["title"] = card.title
@@ -139,10 +121,6 @@ def _buttons(card: ButtonCard) -> dict[str, Any]:
 def _action(button: Button) -> dict[str, str]:
     match button.action:
         case ButtonAction.URL:
-            if len(button.value) > ADDRESS_MAX:
-                raise ContentRefusedError(
-                    Reason.CONTENT_INVALID, f"a button's address has more than {ADDRESS_MAX} characters"
-                )
             return {"type": "uri", "label": button.label, "uri": button.value}
         case ButtonAction.POSTBACK:
             return {

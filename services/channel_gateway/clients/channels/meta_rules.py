@@ -87,7 +87,10 @@ NO_ANSWER: Final = Rule(Verdict.UNKNOWN, Reason.NO_ANSWER)
 
 
 def whatsapp_rule(code: int | None, status: int) -> Rule:
-    """The rule for a code; unlisted or absent: 5xx is repeated a few times, all else has failed."""
-    if code is not None and code in WHATSAPP:
+    """The rule for a code. Unlisted ones: 5xx is repeated a few times, all else has failed. A 5xx without any code is
+    not WhatsApp's own, and does not say whether the message was taken: there is no key to ask again with."""
+    if code is None:
+        return NO_ANSWER if status >= 500 else Rule(Verdict.FAILED)
+    if code in WHATSAPP:
         return WHATSAPP[code]
     return Rule(Verdict.RETRY, backoff=FEW) if status >= 500 else Rule(Verdict.FAILED)

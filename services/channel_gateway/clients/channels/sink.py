@@ -3,10 +3,9 @@
 from collections.abc import Sequence
 from typing import Final
 
-import msgspec
-
 from services.channel_gateway.clients.channels.base import Attempt, Verdict
 from services.channel_gateway.clients.channels.line import LineWriter
+from services.channel_gateway.clients.channels.pages import PageWriter
 from services.channel_gateway.clients.channels.whatsapp import WhatsappWriter
 from services.channel_gateway.domain.model import (
     Account,
@@ -19,27 +18,12 @@ from services.channel_gateway.domain.model import (
 )
 from services.channel_gateway.domain.prepare import Writer
 
-
-class _PlainWriter:
-    """For channels without an adapter: the cards as they are, one message each."""
-
-    def write_cards(self, send: Send, recipient: str, cards: Sequence[FlatCard]) -> list[bytes]:
-        """See `Writer`."""
-        return [msgspec.json.encode({"to": recipient, "card": card}) for card in cards]
-
-    def write_template(
-        self, send: Send, recipient: str, template: Template, content: TemplateContent
-    ) -> list[bytes]:
-        """See `Writer`."""
-        return [
-            msgspec.json.encode(
-                {"to": recipient, "template": template.name, "parameters": content.parameters}
-            )
-        ]
-
-
-_PLAIN: Final = _PlainWriter()
-_WRITERS: Final[dict[Channel, Writer]] = {Channel.LINE: LineWriter(), Channel.WHATSAPP: WhatsappWriter()}
+_WRITERS: Final[dict[Channel, Writer]] = {
+    Channel.LINE: LineWriter(),
+    Channel.WHATSAPP: WhatsappWriter(),
+    Channel.MESSENGER: PageWriter(Channel.MESSENGER),
+    Channel.INSTAGRAM: PageWriter(Channel.INSTAGRAM),
+}
 
 
 class SinkWriter:
@@ -47,13 +31,13 @@ class SinkWriter:
 
     def write_cards(self, send: Send, recipient: str, cards: Sequence[FlatCard]) -> list[bytes]:
         """See `Writer`."""
-        return _WRITERS.get(send.channel, _PLAIN).write_cards(send, recipient, cards)
+        return _WRITERS[send.channel].write_cards(send, recipient, cards)
 
     def write_template(
         self, send: Send, recipient: str, template: Template, content: TemplateContent
     ) -> list[bytes]:
         """See `Writer`."""
-        return _WRITERS.get(send.channel, _PLAIN).write_template(send, recipient, template, content)
+        return _WRITERS[send.channel].write_template(send, recipient, template, content)
 
 
 class SinkAdapter:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -11,7 +10,6 @@ from yarl import URL
 
 from services.channel_gateway.clients.channels import meta_rules
 from services.channel_gateway.clients.channels.base import (
-    WAIT_MAX_S,
     Attempt,
     Confirm,
     Rule,
@@ -19,6 +17,7 @@ from services.channel_gateway.clients.channels.base import (
     attempt_of,
     said,
 )
+from services.channel_gateway.clients.channels.graph import error_of, usage_wait_s, versioned
 from services.channel_gateway.clients.channels.transport import (
     NoAnswerError,
     NotSentError,
@@ -26,11 +25,13 @@ from services.channel_gateway.clients.channels.transport import (
     Transport,
     retry_after_s,
 )
+from services.channel_gateway.domain.fitting import misfits, whole_text
 from services.channel_gateway.domain.model import (
     Account,
     Button,
     ButtonAction,
     ButtonCard,
+    Channel,
     FlatCard,
     ImageCard,
     Job,
@@ -42,13 +43,6 @@ from services.channel_gateway.domain.model import (
 )
 from services.channel_gateway.domain.prepare import ContentRefusedError
 
-VERSION: Final = "v25.0"
-"""Version of the Graph API, unless the address names one."""
-TEXT_MAX: Final = 4_096
-BODY_MAX: Final = 1_024
-"""Characters of an interactive message's text and of a caption."""
-REPLIES_MAX: Final = 3
-_VERSIONED: Final = re.compile(r"/v\d+\.\d+$")
 _CODES_WITH_USAGE: Final = frozenset({4, 80007})
 
 
@@ -117,52 +111,49 @@ def _parameters(template: Template, texts: Sequence[str]) -> list[dict[str, str]
 
 
 def _messages(card: FlatCard) -> list[dict[str, Any]]:
+    for misfit in misfits(Channel.WHATSAPP, card):
+        raise ContentRefusedError(Reason.CONTENT_INVALID, f"{misfit.field}: {misfit.message}")
     if isinstance(card, TextCard):
-        return [{"type": "text", "text": {"preview_url": True, "body": _checked(card.text, TEXT_MAX)}}]
+        return [{"type": "text", "text": {"preview_url": True, "body": card.text}}]
     if isinstance(card, ImageCard):
-        image = {"link": card.image_url}
-        if card.caption:
-            image["caption"] = _checked(card.caption, BODY_MAX)
-        return [{"type": "image", "image": image}]
+        return [_image(card.image_url, card.caption)]
     return _interactive(card)
+
+
+def _image(address: str, caption: str = "") -> dict[str, Any]:
+    image = {"link": address, "caption": caption} if caption else {"link": address}
+    return {"type": "image", "image": image}
 
 
 def _interactive(card: ButtonCard) -> list[dict[str, Any]]:
     """Answers and links do not fit into one message: the answers make the first one, each link one of its own."""
     replies = [button for button in card.buttons if button.action is not ButtonAction.URL]
     links = [button for button in card.buttons if button.action is ButtonAction.URL]
-    if len(replies) > REPLIES_MAX:
-        raise ContentRefusedError(Reason.CONTENT_INVALID, "WhatsApp takes at most 3 answers")
-    text = _checked("\n".join(filter(None, (card.title, card.text))), BODY_MAX)
+    text = whole_text(card)
     messages: list[dict[str, Any]] = []
     if replies:
-        messages.append(_interactive_message(card, text, "button", {"buttons": [_reply(b) for b in replies]}))
-    for link in links:
+        action: dict[str, Any] = {"buttons": [_reply(button) for button in replies]}
+        messages.append(_interactive_message(text, "button", action, card.image_url))
+    elif card.image_url:
+        messages.append(_image(card.image_url))
+    for place, link in enumerate(links):
         # The text is said once; further links stand under their own label.
-        body = text if not messages else link.label
+        body = link.label if replies or place else text
         parameters = {"display_text": link.label, "url": link.value}
         action = {"name": "cta_url", "parameters": parameters}
-        messages.append(_interactive_message(card, body, "cta_url", action))
+        messages.append(_interactive_message(body, "cta_url", action))
     return messages
 
 
-def _interactive_message(card: ButtonCard, text: str, kind: str, action: dict[str, Any]) -> dict[str, Any]:
+def _interactive_message(text: str, kind: str, action: dict[str, Any], picture: str = "") -> dict[str, Any]:
     interactive: dict[str, Any] = {"type": kind, "body": {"text": text}, "action": action}
-    if card.image_url and kind == "button":
-        interactive["header"] = {"type": "image", "image": {"link": card.image_url}}
+    if picture:
+        interactive["header"] = {"type": "image", "image": {"link": picture}}
     return {"type": "interactive", "interactive": interactive}
 
 
 def _reply(button: Button) -> dict[str, Any]:
     return {"type": "reply", "reply": {"id": button.value, "title": button.label}}
-
-
-def _checked(text: str, length_max: int) -> str:
-    if not text.strip():
-        raise ContentRefusedError(Reason.CONTENT_INVALID, "a text is empty when filled in")
-    if len(text) > length_max:
-        raise ContentRefusedError(Reason.CONTENT_INVALID, "a text is too long for WhatsApp")
-    return text
 
 
 class WhatsappAdapter:
@@ -175,7 +166,7 @@ class WhatsappAdapter:
     def __init__(self, transport: Transport, base_url: str) -> None:
         """`base_url` with or without the version of the API, checked already."""
         self._transport = transport
-        self._base = base_url if _VERSIONED.search(base_url) else f"{base_url}/{VERSION}"
+        self._base = versioned(base_url)
         self._urls: dict[str, URL] = {}
 
     async def send(self, account: Account, job: Job, part: int) -> Attempt:
@@ -199,11 +190,12 @@ class WhatsappAdapter:
     async def _classify(self, account: Account, job: Job, part: int, reply: Reply) -> Attempt:
         if 200 <= reply.status < 300:
             return Attempt(Verdict.SENT, message_id=_message_id(reply.body))
-        code, detail = error_of(reply.body)
+        code, _, detail = error_of(reply.body)
         rule = meta_rules.whatsapp_rule(code, reply.status)
         if rule.confirm is Confirm.TEMPLATE and await self._is_gone(account, job.parts[part]):
             rule = Rule(Verdict.EXHAUSTED, Reason.WHATSAPP_TEMPLATE_MISSING, template_gone=True)
-        wait_s = max(retry_after_s(reply.headers), _usage_wait_s(code, reply.headers))
+        usage_s = usage_wait_s(reply.headers) if code in _CODES_WITH_USAGE else 0.0
+        wait_s = max(retry_after_s(reply.headers), usage_s)
         name = f"WHATSAPP_{code if code is not None else reply.status}"
         return attempt_of(rule, code=name, detail=said(account, detail), wait_s=wait_s)
 
@@ -236,7 +228,7 @@ class WhatsappAdapter:
             return False, said(account, str(error))
         health = reply.body.get("health_status")
         verdict = str(health.get("can_send_message", "")) if isinstance(health, dict) else ""
-        text = said(account, verdict or error_of(reply.body)[1])
+        text = said(account, verdict or error_of(reply.body).message)
         return reply.status == 200 and verdict != "BLOCKED", text
 
 
@@ -249,28 +241,3 @@ def _message_id(body: Mapping[str, Any]) -> str:
     if isinstance(messages, list) and messages and isinstance(messages[0], dict):
         return str(messages[0].get("id", ""))
     return ""
-
-
-def error_of(body: Mapping[str, Any]) -> tuple[int | None, str]:
-    """Code and text of Meta's error envelope."""
-    error = body.get("error")
-    if not isinstance(error, dict):
-        return None, ""
-    code = error.get("code")
-    return (code if isinstance(code, int) else None), str(error.get("message", ""))
-
-
-def _usage_wait_s(code: int | None, headers: Mapping[str, str]) -> float:
-    """Seconds until the account may call again, as the usage header says in minutes."""
-    usage = headers.get("X-Business-Use-Case-Usage")
-    if code not in _CODES_WITH_USAGE or not usage:
-        return 0.0
-    try:
-        accounts = msgspec.json.decode(usage, type=dict[str, list[dict[str, Any]]])
-    except msgspec.DecodeError:
-        return 0.0
-    minutes = [
-        item.get("estimated_time_to_regain_access", 0) for items in accounts.values() for item in items
-    ]
-    # Compared before it is multiplied: JSON has whole numbers that no float can hold.
-    return max((60.0 * min(m, WAIT_MAX_S) for m in minutes if isinstance(m, int | float)), default=0.0)

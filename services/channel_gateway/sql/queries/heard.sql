@@ -13,6 +13,20 @@ ON CONFLICT (team_id, channel, external_id) DO UPDATE
    SET withdrawn = EXCLUDED.withdrawn, source = EXCLUDED.source, changed_at = EXCLUDED.changed_at
  WHERE o.changed_at <= EXCLUDED.changed_at
 
+-- name: find_sends_to
+-- The newest sends to people through accounts of Messenger and Instagram, which name no send in what they tell: those sent, or under way,
+-- that nobody is known to have read.
+SELECT d.*
+  FROM unnest(:account_ids::uuid[], :external_ids::text[]) AS w (account_id, external_id)
+ CROSS JOIN LATERAL (
+    SELECT account_id, recipient, effect_key, state, message_ids, created_at
+      FROM delivery
+     WHERE delivery.team_id = :team_id AND delivery.account_id = w.account_id AND recipient = w.external_id
+       AND channel IN (channel('MESSENGER'), channel('INSTAGRAM')) AND accepted
+       AND (state = send_state('SENT') OR state >= send_state('ACCEPTED')) AND receipt < :read
+     ORDER BY created_at DESC LIMIT :most
+ ) AS d
+
 -- name: hold_receipts
 -- Accepted sends, locked in the order of their keys, in which all lock them. A lock holds the place still.
 SELECT d.*

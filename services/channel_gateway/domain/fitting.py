@@ -1,0 +1,102 @@
+"""Whether cards fit a channel, by its limits. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from services.channel_gateway.domain.limits import LIMITS, Length, Limits
+from services.channel_gateway.domain.model import (
+    Button,
+    ButtonAction,
+    ButtonCard,
+    Channel,
+    FlatCard,
+    ImageCard,
+    TextCard,
+)
+from services.channel_gateway.domain.render import BUTTON_FIELDS
+
+
+class Misfit(NamedTuple):
+    """What of a card a channel does not take."""
+
+    field: str
+    """Below the card."""
+    message: str
+    """For people; quotes nothing of the content."""
+
+
+def misfits(channel: Channel, card: FlatCard) -> Iterator[Misfit]:
+    """Why the channel would refuse a card that is filled in."""
+    limits = LIMITS[channel]
+    match card:
+        case TextCard():
+            yield from _text(limits, "text", card.text, limits.text)
+        case ImageCard():
+            yield from _long(limits, "image_url", card.image_url, limits.image)
+            yield from _long(limits, "caption", card.caption, limits.caption or limits.text)
+        case ButtonCard():
+            yield from _texts_of(limits, card)
+            yield from _buttons_of(limits, card)
+
+
+def is_answers(limits: Limits, card: ButtonCard) -> bool:
+    """Whether all buttons of a card go below its text, as answers."""
+    return bool(limits.quick_replies) and all(each.action is ButtonAction.MESSAGE for each in card.buttons)
+
+
+def whole_text(card: ButtonCard) -> str:
+    """The text of a card on channels that have no titles."""
+    return f"{card.title}\n{card.text}" if card.title else card.text
+
+
+def _texts_of(limits: Limits, card: ButtonCard) -> Iterator[Misfit]:
+    yield from _long(limits, "image_url", card.image_url, limits.image)
+    if limits.title is not None:
+        yield from _long(limits, "title", card.title, limits.title)
+    text = card.text if limits.title is not None else whole_text(card)
+    length = limits.headed_text if card.title or card.image_url else limits.card_text
+    yield from _text(limits, "text", text, limits.text if is_answers(limits, card) else length)
+
+
+def _buttons_of(limits: Limits, card: ButtonCard) -> Iterator[Misfit]:
+    links = [each for each in card.buttons if each.action is ButtonAction.URL]
+    # Where answers must differ, links go apart.
+    counted = len(card.buttons) - (len(links) if limits.distinct_answers else 0)
+    most = limits.quick_replies if is_answers(limits, card) else limits.buttons
+    if counted > most:
+        kind = "answers" if limits.distinct_answers else "buttons"
+        yield Misfit("buttons", f"{limits.name} takes at most {most} {kind}")
+    for index, button in enumerate(card.buttons):
+        yield from _button(limits, f"buttons[{index}]", button)
+    answers = [each for each in card.buttons if each.action is not ButtonAction.URL]
+    if limits.distinct_answers and _alike(answers):
+        yield Misfit("buttons", f"{limits.name} takes no two answers alike")
+
+
+def _button(limits: Limits, path: str, button: Button) -> Iterator[Misfit]:
+    yield from _long(limits, f"{path}.label", button.label, limits.label)
+    longest = {
+        ButtonAction.URL: limits.address,
+        ButtonAction.POSTBACK: limits.data,
+        ButtonAction.MESSAGE: limits.said,
+    }
+    field = f"{path}.{BUTTON_FIELDS[button.action]}"
+    yield from _long(limits, field, button.value, longest[button.action])
+
+
+def _alike(answers: list[Button]) -> bool:
+    different = {each.label for each in answers}, {each.value for each in answers}
+    return min(map(len, different)) < len(answers)
+
+
+def _text(limits: Limits, field: str, text: str, length: Length) -> Iterator[Misfit]:
+    if not text.strip():
+        yield Misfit(field, "a text is empty when filled in")
+    yield from _long(limits, field, text, length)
+
+
+def _long(limits: Limits, field: str, text: str, length: Length) -> Iterator[Misfit]:
+    if over := length.over(text):
+        yield Misfit(field, f"is too long for {limits.name}: {over}")
