@@ -84,7 +84,7 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
         )
         rt.server.add(
             points_service_pb2_grpc.add_PointsServiceServicer_to_server,
-            PointsServicer(dependencies),  # type: ignore[abstract]  # what is missing answers UNIMPLEMENTED
+            PointsServicer(dependencies),
             points_service_pb2.DESCRIPTOR.services_by_name["PointsService"],
         )
         internal.serve(rt.server, dependencies)

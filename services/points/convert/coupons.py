@@ -17,12 +17,13 @@ from libs.common.text_variables import faults_in
 from omnijourney.points.v1 import coupon_pb2
 from omnijourney.points.v1 import points_service_pb2 as pb
 from services.points.convert.requests import request_key
-from services.points.domain.coupons import VARIABLES, Claim, Coupon, CouponType, Terms, filled_in
+from services.points.domain.coupons import VARIABLES, Claim, Coupon, CouponType, CouponUse, Terms, filled_in
 from services.points.domain.model import POINTS_MAX
 from services.points.domain.views import ClaimRequest, ClaimResult, ClaimSearch
 
 NAME_LENGTH_MAX: Final = 200
 TEXT_LENGTH_MAX: Final = 1_000
+PLACE_LENGTH_MAX: Final = 100
 CUSTOMER_LIMIT_MAX: Final = 10**6
 CLAIMS_LIMIT_MAX: Final = 10**12
 _FIELDS: Final = frozenset(
@@ -96,10 +97,10 @@ def _insufficient_text(check: FieldCheck, text: str) -> str:
     return _text(check, field, text, TEXT_LENGTH_MAX)
 
 
-def _text(check: FieldCheck, field: str, text: str, length_max: int) -> str:
+def _text(check: FieldCheck, field: str, text: str, length_max: int, length_min: int = 1) -> str:
     if "\x00" in text:
         check.fault(field, "must not hold the character U+0000")
-    return check.text(field, text, length_max=length_max)
+    return check.text(field, text, length_max=length_max, length_min=length_min)
 
 
 def _time(check: FieldCheck, message: coupon_pb2.Coupon, name: str) -> datetime | None:
@@ -120,6 +121,7 @@ def claim_request(request: pb.ClaimCouponRequest, actor: str) -> ClaimRequest:
         coupon_id=check.uuid("coupon_id", request.coupon_id),
         customer_id=customer_id,
         actor=actor or f"customer:{customer_id}",
+        offer_id=check.optional_uuid("offer_id", request.offer_id),
     )
     check.done()
     return wanted
@@ -160,7 +162,25 @@ def claim(each: Claim) -> coupon_pb2.CouponClaim:
         create_time=timestamp(each.created_at),
         expire_time=timestamp(each.expires_at) if each.expires_at else None,
         entry_sequence=each.sequence,
+        use_time=timestamp(each.used_at) if each.used_at else None,
     )
+
+
+def coupon_use(request: pb.UseCouponClaimRequest, actor: str) -> CouponUse:
+    """A claim that `actor` marks as used."""
+    check = FieldCheck()
+    if not request.coupon_claim_id and not request.code:
+        check.fault("coupon_claim_id", "or code is required")
+    wanted = CouponUse(
+        check.uuid("team_id", request.team_id),
+        check.optional_uuid("coupon_claim_id", request.coupon_claim_id),
+        # As it is read out: without the spaces between its parts, in whatever case.
+        "".join(request.code.split()).upper(),
+        _text(check, "place", request.place, PLACE_LENGTH_MAX, length_min=0),
+        actor,
+    )
+    check.done()
+    return wanted
 
 
 def claim_search(request: pb.ListCouponClaimsRequest) -> ClaimSearch:

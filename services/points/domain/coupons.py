@@ -56,6 +56,18 @@ class Claim(msgspec.Struct, frozen=True):
     sequence: int
     created_at: datetime
     expires_at: datetime | None
+    used_at: datetime | None = None
+
+
+class CouponUse(msgspec.Struct, frozen=True):
+    """A claim is shown in the shop: by its id, else by its code."""
+
+    team_id: UUID
+    claim_id: UUID | None
+    code: str
+    place: str
+    """For people; may be empty."""
+    actor: str
 
 
 def refusal(coupon: Coupon, claims_of_customer: int, now: datetime) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from uuid import UUID
 
 from libs.common.errors import Aborted, AlreadyExists, FailedPrecondition, InvalidArgument
@@ -67,3 +68,19 @@ def import_file_repeated(import_id: UUID | None) -> AlreadyExists:
     """The same file was imported before."""
     metadata = {"import_id": str(import_id or "")}
     return AlreadyExists("IMPORT_FILE_REPEATED", "this file was imported before", metadata=metadata)
+
+
+def coupon_claim_used(used_at: datetime) -> FailedPrecondition:
+    """The claim was used before."""
+    metadata = {"use_time": _text_of(used_at)}
+    return FailedPrecondition("COUPON_CLAIM_USED", "the claim was used before", metadata=metadata)
+
+
+def coupon_claim_expired(expires_at: datetime) -> FailedPrecondition:
+    """The claim is not valid any more."""
+    metadata = {"expire_time": _text_of(expires_at)}
+    return FailedPrecondition("COUPON_CLAIM_EXPIRED", "the claim is not valid any more", metadata=metadata)
+
+
+def _text_of(at: datetime) -> str:
+    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")

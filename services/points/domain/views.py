@@ -179,6 +179,8 @@ class ClaimRequest(msgspec.Struct, frozen=True):
     coupon_id: UUID
     customer_id: UUID
     actor: str
+    offer_id: UUID | None = None
+    """What offered the coupon: it is claimed once."""
 
 
 class ClaimResult(msgspec.Struct, frozen=True):

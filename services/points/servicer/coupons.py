@@ -16,7 +16,7 @@ from libs.common.rpc.servicing import ids_of, team_of
 from omnijourney.common.v1 import channel_pb2
 from omnijourney.points.v1 import points_service_pb2 as pb
 from services.points.convert import coupons as convert
-from services.points.domain.coupons import Coupon, Terms
+from services.points.domain.coupons import Claim, Coupon, Terms
 from services.points.servicer.base import Base
 
 
@@ -109,6 +109,17 @@ class CouponCalls(Base):
             _, claim_id = ids_of(request.team_id, "coupon_claim_id", request.coupon_claim_id)
         found = await self._deps.coupon_store.read_claim(team_id, claim_id=claim_id, code=request.code)
         return pb.GetCouponClaimResponse(claim=convert.claim(found))
+
+    async def UseCouponClaim(
+        self, request: pb.UseCouponClaimRequest, context: Any
+    ) -> pb.UseCouponClaimResponse:
+        """Marks a claim as used."""
+        use = convert.coupon_use(request, caller().name)
+
+        def answer(claim: Claim) -> pb.UseCouponClaimResponse:
+            return pb.UseCouponClaimResponse(coupon_claim=convert.claim(claim))
+
+        return await self._deps.coupons.use(request, use, pb.UseCouponClaimResponse, answer)
 
     async def ListCouponClaims(
         self, request: pb.ListCouponClaimsRequest, context: Any

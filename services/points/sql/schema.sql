@@ -200,6 +200,7 @@ CREATE TABLE coupon_claim (
     sequence    bigint NOT NULL,
     created_at  timestamp with time zone NOT NULL,
     expires_at  timestamp with time zone,
+    offer_id    uuid,
     CONSTRAINT coupon_claim_pkey PRIMARY KEY (team_id, claim_id),
     CONSTRAINT coupon_claim_code UNIQUE (team_id, code),
     CONSTRAINT coupon_claim_points_paid_check CHECK ((points_paid >= 0)),
@@ -207,10 +208,28 @@ CREATE TABLE coupon_claim (
     CONSTRAINT coupon_claim_team_id_coupon_id_fkey FOREIGN KEY (team_id, coupon_id) REFERENCES coupon(team_id, coupon_id)
 );
 CREATE INDEX coupon_claim_by_customer ON points.coupon_claim USING btree (team_id, customer_id, coupon_id);
+CREATE UNIQUE INDEX coupon_claim_by_offer ON points.coupon_claim USING btree (team_id, customer_id, coupon_id, offer_id) WHERE (offer_id IS NOT NULL);
 CREATE INDEX coupon_claim_by_time ON points.coupon_claim USING btree (team_id, created_at DESC, claim_id DESC);
 CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON points.coupon_claim FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 ALTER TABLE coupon_claim ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own_teams ON coupon_claim USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
+
+-- Claims that were used in the shop, each once. Claims themselves never change.
+CREATE TABLE coupon_use (
+    team_id  uuid NOT NULL,
+    claim_id uuid NOT NULL,
+    used_at  timestamp with time zone NOT NULL,
+    place    text NOT NULL,
+    actor    text NOT NULL,
+    CONSTRAINT coupon_use_pkey PRIMARY KEY (team_id, claim_id),
+    CONSTRAINT coupon_use_actor_check CHECK ((char_length(actor) <= 200)),
+    CONSTRAINT coupon_use_place_check CHECK ((char_length(place) <= 100)),
+    CONSTRAINT coupon_use_used_at_check CHECK (((used_at >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (used_at < '9999-12-31 00:00:00+00'::timestamp with time zone))),
+    CONSTRAINT coupon_use_team_id_claim_id_fkey FOREIGN KEY (team_id, claim_id) REFERENCES coupon_claim(team_id, claim_id)
+);
+CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON points.coupon_use FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+ALTER TABLE coupon_use ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own_teams ON coupon_use USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
 
 -- What the history report calls customers and finds them by: a copy of segment's basic data, kept up to date from its
 -- history. Nothing of the ledger depends on it, and an erased customer is erased here by erasing one row.

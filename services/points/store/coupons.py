@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -10,8 +11,8 @@ import msgspec
 from libs.common.db.pool import Connection, Pool, transaction
 from libs.common.db.queries import QueryBook
 from libs.common.errors import NotFound
-from services.points.domain.coupons import Claim, Coupon, CouponType, Terms
-from services.points.domain.views import ClaimSearch, ListPosition
+from services.points.domain.coupons import Claim, Coupon, CouponType, CouponUse, Terms
+from services.points.domain.views import ClaimRequest, ClaimSearch, ListPosition
 
 
 class CouponStore:
@@ -72,19 +73,53 @@ class CouponStore:
         count: int = await connection.fetchval(*query)
         return count
 
-    async def insert_claim(self, connection: Connection, claim: Claim) -> None:
+    async def insert_claim(self, connection: Connection, claim: Claim, offer_id: UUID | None) -> None:
         """Writes a claim of a locked coupon, and counts it."""
-        await connection.execute(*self._sql.bind("insert_claim", **msgspec.structs.asdict(claim)))
+        row = {**msgspec.structs.asdict(claim), "offer_id": offer_id}
+        del row["used_at"]
+        await connection.execute(*self._sql.bind("insert_claim", **row))
         keys = {"team_id": claim.team_id, "coupon_id": claim.coupon_id}
         await connection.execute(*self._sql.bind("count_up_coupon", **keys))
 
     async def read_claim(self, team_id: UUID, *, claim_id: UUID | None, code: str) -> Claim:
         """Reads a claim by its id, else by its code. Raises NotFound."""
+        async with transaction(self._pool, [team_id]) as connection:
+            return await self.claim_in(connection, team_id, claim_id=claim_id, code=code)
+
+    async def claim_of_offer(self, connection: Connection, wanted: ClaimRequest) -> Claim | None:
+        """The claim of what offered the coupon; None where it was not claimed, or nothing is named."""
+        if wanted.offer_id is None:
+            return None
+        query = self._sql.bind(
+            "read_claim_of_offer",
+            team_id=wanted.team_id,
+            customer_id=wanted.customer_id,
+            coupon_id=wanted.coupon_id,
+            offer_id=wanted.offer_id,
+        )
+        row = await connection.fetchrow(*query)
+        return None if row is None else _claim(row)
+
+    async def use(self, connection: Connection, claim: Claim, use: CouponUse, now: datetime) -> bool:
+        """Marks a claim as used; whether this call did it."""
+        query = self._sql.bind(
+            "insert_coupon_use",
+            team_id=claim.team_id,
+            claim_id=claim.claim_id,
+            used_at=now,
+            place=use.place,
+            actor=use.actor,
+        )
+        return await connection.fetchval(*query) is not None
+
+    async def claim_in(
+        self, connection: Connection, team_id: UUID, *, claim_id: UUID | None, code: str
+    ) -> Claim:
+        """See `read_claim`."""
         query = self._sql.bind("read_claim_by_code", team_id=team_id, code=code)
         if claim_id is not None:
             query = self._sql.bind("read_claim", team_id=team_id, claim_id=claim_id)
-        async with transaction(self._pool, [team_id]) as connection:
-            row = await connection.fetchrow(*query)
+        row = await connection.fetchrow(*query)
         if row is None:
             raise NotFound.of("coupon_claim", str(claim_id or code))
         return _claim(row)

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from typing import Final
 from uuid import UUID
 
+import msgspec
+
 from libs.common.audit import note_before
 from libs.common.clock import Clock
 from libs.common.db.pool import Connection, Pool
@@ -14,8 +16,8 @@ from libs.common.db.requests import Reply, Write, answer_once
 from libs.common.errors import FieldViolation, InvalidArgument
 from libs.common.ids import epoch_ms, new_id
 from libs.common.rpc.servicing import check_etag
-from services.points.domain.coupons import Claim, Coupon, Terms, refusal
-from services.points.domain.errors import coupon_not_claimable
+from services.points.domain.coupons import Claim, Coupon, CouponUse, Terms, refusal
+from services.points.domain.errors import coupon_claim_expired, coupon_claim_used, coupon_not_claimable
 from services.points.domain.model import AccountKey, CouponSpend, Posting, PostingAnswer, Status
 from services.points.domain.views import ClaimRequest, ClaimResult
 from services.points.store.coupons import CouponStore
@@ -127,10 +129,34 @@ class Coupons:
         answered = await answer_once(self._pool, wanted.team_id, request, reply, claim)
         return answered, fresh
 
+    async def use(
+        self, request: Write, use: CouponUse, reply: type[Reply], answer: Callable[[Claim], Reply]
+    ) -> Reply:
+        """Marks a claim as used in the shop, once. Raises NotFound; FailedPrecondition `COUPON_CLAIM_USED`,
+        `COUPON_CLAIM_EXPIRED`."""
+
+        async def mark(connection: Connection) -> Reply:
+            claim = await self._store.claim_in(connection, use.team_id, claim_id=use.claim_id, code=use.code)
+            now = self._clock.now()
+            if claim.used_at is not None:
+                raise coupon_claim_used(claim.used_at)
+            if claim.expires_at is not None and now >= claim.expires_at:
+                raise coupon_claim_expired(claim.expires_at)
+            note_before(answer(claim))
+            if not await self._store.use(connection, claim, use, now):
+                # Another call did meanwhile.
+                claim = await self._store.claim_in(connection, use.team_id, claim_id=claim.claim_id, code="")
+                raise coupon_claim_used(claim.used_at or now)
+            return answer(msgspec.structs.replace(claim, used_at=now))
+
+        return await answer_once(self._pool, use.team_id, request, reply, mark)
+
     async def _claim(self, connection: Connection, wanted: ClaimRequest) -> ClaimResult:
         account = AccountKey((wanted.team_id, wanted.customer_id))
         await self._ledger.lock_account(connection, account)
-        claim = await self._store.find_claim(connection, wanted.team_id, wanted.claim_id)
+        claim = await self._store.find_claim(
+            connection, wanted.team_id, wanted.claim_id
+        ) or await self._store.claim_of_offer(connection, wanted)
         coupon = await self._store.lock(connection, wanted.team_id, wanted.coupon_id)
         if claim is None:
             await self._check(connection, coupon, wanted)
@@ -138,7 +164,7 @@ class Coupons:
             if spent is not None and spent.outcome.status != Status.POSTED:
                 return ClaimResult(None, coupon.terms.insufficient_text, spent.outcome.balance)
             claim = self._claim_of(coupon, wanted, spent)
-            await self._store.insert_claim(connection, claim)
+            await self._store.insert_claim(connection, claim, wanted.offer_id)
         return ClaimResult(claim, "", await self._ledger.balance_in(connection, account))
 
     async def _check(self, connection: Connection, coupon: Coupon, wanted: ClaimRequest) -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from libs.common.ids import new_id
 from libs.common.rpc.errors import RemoteError, remote_error
+from libs.common.rpc.values import timestamp
 from omnijourney.common.v1 import channel_pb2
 from omnijourney.points.v1 import coupon_pb2
 from omnijourney.points.v1 import points_service_pb2 as pb
@@ -228,3 +229,70 @@ async def test_coupons_are_claimed_on_the_channels_that_the_team_has_opened(
                 error = await refused(claim(points, coupon, customer, channel=channel))
                 assert (error.reason, error.metadata) == ("COUPON_NOT_CLAIMABLE", {"cause": "CHANNEL_CLOSED"})
             assert await points.balance(customer) == (left, 1_000)
+
+
+async def use(points: Points, request_id: str = "", **named: str) -> pb.UseCouponClaimResponse:
+    request = pb.UseCouponClaimRequest(
+        team_id=str(points.team_id), request_id=request_id or str(new_id()), place="Shop 1", **named
+    )
+    return await points.stub.UseCouponClaim(request, timeout=TIMEOUT_S)
+
+
+@pytest.mark.rule("P-20d")
+async def test_a_claim_is_marked_used_in_the_shop_once(points: Points) -> None:
+    customer = new_id()
+    await points.post(build.manual(points.team_id, customer, 160))
+    coupon = await create(points, mug(points))
+    mine, other = [(await claim(points, coupon, customer)).claim for _ in range(2)]
+    spoken = f"{mine.code[:4].lower()} {mine.code[4:]}"
+    used = (await use(points, "at the till", code=spoken)).coupon_claim
+    assert used.use_time.ToDatetime() == points.clock.now().replace(tzinfo=None)
+    assert (await use(points, "at the till", code=spoken)).coupon_claim == used
+    points.clock.advance(timedelta(hours=1))
+    for named in ({"code": mine.code}, {"coupon_claim_id": mine.coupon_claim_id}):
+        error = await refused(use(points, **named))
+        assert error.reason == "COUPON_CLAIM_USED"
+        assert error.metadata["use_time"] == used.use_time.ToJsonString().replace("Z", ".000Z")
+    request = pb.ListCouponClaimsRequest(team_id=str(points.team_id), coupon_id=coupon.coupon_id)
+    listed = (await points.stub.ListCouponClaims(request, timeout=TIMEOUT_S)).claims
+    assert {each.coupon_claim_id: each.HasField("use_time") for each in listed} == {
+        mine.coupon_claim_id: True,
+        other.coupon_claim_id: False,
+    }
+    answers = await asyncio.gather(
+        *(use(points, coupon_claim_id=other.coupon_claim_id) for _ in range(5)), return_exceptions=True
+    )
+    assert sum(isinstance(each, pb.UseCouponClaimResponse) for each in answers) == 1
+
+
+async def test_what_cannot_be_used_is_told(points: Points) -> None:
+    customer = new_id()
+    await points.post(build.manual(points.team_id, customer, 80))
+    ends = points.clock.now() + timedelta(days=1)
+    coupon = await create(points, mug(points, expire_time=timestamp(ends)))
+    mine = (await claim(points, coupon, customer)).claim
+    assert (await refused(use(points))).reason == "INVALID_FIELDS"
+    assert (await refused(use(points, code="NO SUCH CODE"))).reason == "RESOURCE_NOT_FOUND"
+    points.clock.set(ends)
+    assert (await refused(use(points, code=mine.code))).reason == "COUPON_CLAIM_EXPIRED"
+
+
+@pytest.mark.rule("P-20a")
+async def test_one_offer_is_claimed_once_and_stays_open_with_too_few_points(points: Points) -> None:
+    customer = new_id()
+    await points.post(build.manual(points.team_id, customer, 20))
+    coupon, offer = await create(points, mug(points)), str(new_id())
+    short = await claim(points, coupon, customer, offer_id=offer)
+    assert short.insufficient_text == "You have 20 points, the mug costs 80."
+    await points.post(build.manual(points.team_id, customer, 200))
+    answers = await asyncio.gather(*(claim(points, coupon, customer, offer_id=offer) for _ in range(5)))
+    assert len({each.claim.coupon_claim_id for each in answers}) == 1
+    assert {each.balance for each in answers} == {140}
+    another = await claim(points, coupon, customer, offer_id=str(new_id()))
+    assert (another.balance, another.claim.code != answers[0].claim.code) == (60, True)
+    # The same offer of another coupon, or to somebody else, is another one.
+    free = await create(
+        points,
+        coupon_pb2.Coupon(team_id=str(points.team_id), name="Cup", type=coupon_pb2.COUPON_TYPE_MARKETING),
+    )
+    assert (await claim(points, free, customer, offer_id=offer)).claim.points_paid == 0

@@ -27,7 +27,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from omnijourney.common.v1 import options_pb2 as omnijourney_dot_common_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"omnijourney/points/v1/coupon.proto\x12\x15omnijourney.points.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a#omnijourney/common/v1/options.proto\"E\n\x10PointsRedemption\x12\x0c\n\x04\x63ost\x18\x01 \x01(\x03\x12#\n\x11insufficient_text\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\"\xb0\x03\n\x06\x43oupon\x12\x11\n\tcoupon_id\x18\x01 \x01(\t\x12\x0f\n\x07team_id\x18\x02 \x01(\t\x12\x16\n\x04name\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\x12/\n\x04type\x18\x04 \x01(\x0e\x32!.omnijourney.points.v1.CouponType\x12\x42\n\x11points_redemption\x18\x05 \x01(\x0b\x32\'.omnijourney.points.v1.PointsRedemption\x12\x1f\n\x17\x63laims_per_customer_max\x18\x06 \x01(\x05\x12\x12\n\nclaims_max\x18\x07 \x01(\x03\x12.\n\nstart_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x65xpire_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06\x63laims\x18\n \x01(\x03\x12\x10\n\x08\x61rchived\x18\x0b \x01(\x08\x12\x0c\n\x04\x65tag\x18\x0c \x01(\t\x12/\n\x0b\x63reate_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xb0\x02\n\x0b\x43ouponClaim\x12\x17\n\x0f\x63oupon_claim_id\x18\x01 \x01(\t\x12\x0f\n\x07team_id\x18\x02 \x01(\t\x12\x11\n\tcoupon_id\x18\x03 \x01(\t\x12\x13\n\x0b\x63ustomer_id\x18\x04 \x01(\t\x12\x0c\n\x04\x63ode\x18\x05 \x01(\t\x12\x13\n\x0bpoints_paid\x18\x06 \x01(\x03\x12/\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x65xpire_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\x0e\x65ntry_sequence\x18\t \x01(\x03\x12\x32\n\x08use_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xa0\xbb\x18\x01*]\n\nCouponType\x12\x1b\n\x17\x43OUPON_TYPE_UNSPECIFIED\x10\x00\x12\x19\n\x15\x43OUPON_TYPE_MARKETING\x10\x01\x12\x17\n\x13\x43OUPON_TYPE_SERVICE\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"omnijourney/points/v1/coupon.proto\x12\x15omnijourney.points.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a#omnijourney/common/v1/options.proto\"E\n\x10PointsRedemption\x12\x0c\n\x04\x63ost\x18\x01 \x01(\x03\x12#\n\x11insufficient_text\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\"\xb0\x03\n\x06\x43oupon\x12\x11\n\tcoupon_id\x18\x01 \x01(\t\x12\x0f\n\x07team_id\x18\x02 \x01(\t\x12\x16\n\x04name\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\x12/\n\x04type\x18\x04 \x01(\x0e\x32!.omnijourney.points.v1.CouponType\x12\x42\n\x11points_redemption\x18\x05 \x01(\x0b\x32\'.omnijourney.points.v1.PointsRedemption\x12\x1f\n\x17\x63laims_per_customer_max\x18\x06 \x01(\x05\x12\x12\n\nclaims_max\x18\x07 \x01(\x03\x12.\n\nstart_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x65xpire_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06\x63laims\x18\n \x01(\x03\x12\x10\n\x08\x61rchived\x18\x0b \x01(\x08\x12\x0c\n\x04\x65tag\x18\x0c \x01(\t\x12/\n\x0b\x63reate_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xaa\x02\n\x0b\x43ouponClaim\x12\x17\n\x0f\x63oupon_claim_id\x18\x01 \x01(\t\x12\x0f\n\x07team_id\x18\x02 \x01(\t\x12\x11\n\tcoupon_id\x18\x03 \x01(\t\x12\x13\n\x0b\x63ustomer_id\x18\x04 \x01(\t\x12\x0c\n\x04\x63ode\x18\x05 \x01(\t\x12\x13\n\x0bpoints_paid\x18\x06 \x01(\x03\x12/\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x65xpire_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\x0e\x65ntry_sequence\x18\t \x01(\x03\x12,\n\x08use_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp*]\n\nCouponType\x12\x1b\n\x17\x43OUPON_TYPE_UNSPECIFIED\x10\x00\x12\x19\n\x15\x43OUPON_TYPE_MARKETING\x10\x01\x12\x17\n\x13\x43OUPON_TYPE_SERVICE\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,14 +38,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_POINTSREDEMPTION'].fields_by_name['insufficient_text']._serialized_options = b'\272H\005r\003\030\350\007'
   _globals['_COUPON'].fields_by_name['name']._loaded_options = None
   _globals['_COUPON'].fields_by_name['name']._serialized_options = b'\272H\005r\003\030\310\001'
-  _globals['_COUPONCLAIM'].fields_by_name['use_time']._loaded_options = None
-  _globals['_COUPONCLAIM'].fields_by_name['use_time']._serialized_options = b'\240\273\030\001'
-  _globals['_COUPONTYPE']._serialized_start=973
-  _globals['_COUPONTYPE']._serialized_end=1066
+  _globals['_COUPONTYPE']._serialized_start=967
+  _globals['_COUPONTYPE']._serialized_end=1060
   _globals['_POINTSREDEMPTION']._serialized_start=160
   _globals['_POINTSREDEMPTION']._serialized_end=229
   _globals['_COUPON']._serialized_start=232
   _globals['_COUPON']._serialized_end=664
   _globals['_COUPONCLAIM']._serialized_start=667
-  _globals['_COUPONCLAIM']._serialized_end=971
+  _globals['_COUPONCLAIM']._serialized_end=965
 # @@protoc_insertion_point(module_scope)

@@ -1109,6 +1109,7 @@ class ClaimCouponRequest(_message.Message):
     CUSTOMER_ID_FIELD_NUMBER: _builtins.int
     CHANNEL_FIELD_NUMBER: _builtins.int
     ACTOR_FIELD_NUMBER: _builtins.int
+    OFFER_ID_FIELD_NUMBER: _builtins.int
     team_id: _builtins.str
     """Team (UUID). Required."""
     request_id: _builtins.str
@@ -1129,6 +1130,10 @@ class ClaimCouponRequest(_message.Message):
     def actor(self, value: _builtins.str) -> None:
         """Not used any more: the entry has the name of the caller's token, or `customer:<id>` for a claim on a channel."""
 
+    offer_id: _builtins.str
+    """What offers the coupon to the customer (UUID), as the message whose button is pressed; empty: nothing in particular. One offer is
+    claimed once: another request for it answers with the claim, and nothing is paid. Too few points leave it open.
+    """
     def __init__(
         self,
         *,
@@ -1138,10 +1143,11 @@ class ClaimCouponRequest(_message.Message):
         customer_id: _builtins.str = ...,
         channel: _channel_pb2.Channel.ValueType = ...,
         actor: _builtins.str = ...,
+        offer_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "channel", b"channel", "coupon_id", b"coupon_id", "customer_id", b"customer_id", "request_id", b"request_id", "team_id", b"team_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "channel", b"channel", "coupon_id", b"coupon_id", "customer_id", b"customer_id", "offer_id", b"offer_id", "request_id", b"request_id", "team_id", b"team_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1991,7 +1997,7 @@ class UseCouponClaimRequest(_message.Message):
     coupon_claim_id: _builtins.str
     """The claim; this or `code` is required."""
     code: _builtins.str
-    """The code that the customer shows; this or `coupon_claim_id` is required."""
+    """The code that the customer shows, in whatever case, blanks left out; this or `coupon_claim_id` is required."""
     place: _builtins.str
     """Where it was used, for people, at most 100 characters."""
     def __init__(
