@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
+from libs.common.feeds import gateway_records
 from libs.common.feeds import journey_records as records
-from libs.common.feeds.records import epoch_us
+from libs.common.feeds.records import epoch_us, shard_of
 from libs.common.feeds.rows import EntryRow, FactRow, GatewayRow, RecordRow
 from libs.common.ids import partition_of
 from omnijourney.channel_gateway.v1 import delivery_pb2
@@ -106,6 +107,23 @@ def click(customer_id: UUID, effect_key: UUID, at: datetime = NOON) -> GatewayRo
     return row
 
 
+def opened(
+    customer_id: UUID,
+    at: datetime = NOON,
+    *,
+    effect_key: UUID = JOURNEY,
+    journey_id: UUID = JOURNEY,
+    node_id: str = "hello",
+) -> GatewayRow:
+    """A record of the gateway with one opening of a link."""
+    fact = gateway_records.ClickFact(
+        *(journey_id.bytes, node_id, WHATSAPP, JOURNEY.bytes, effect_key.bytes * 2), customer_id.bytes
+    )
+    body = gateway_records.pack_record(gateway_records.Record(epoch_us(at), [fact]))
+    place = shard_of(partition_of(TEAM, customer_id))
+    return GatewayRow(place, 0, TEAM.bytes, 5, at, None, None, None, None, None, body=body)
+
+
 def _gateway(customer_id: UUID, kind: int, at: datetime, team_id: UUID = TEAM) -> GatewayRow:
     partition = partition_of(team_id, customer_id)
     return GatewayRow(
@@ -128,14 +146,14 @@ def entry(
     return EntryRow(partition, 0, TEAM.bytes, customer_id.bytes, at, source, change, cumulative, wanted)
 
 
-def order(customer_id: UUID, at: datetime = NOON, team_id: UUID = TEAM) -> FactRow:
-    """An order that counts."""
-    return _segment(customer_id, history_pb2.FACT_KIND_CHECKOUT_COMPLETED, at, team_id)
+def order(customer_id: UUID, at: datetime = NOON, team_id: UUID = TEAM, **sale: Any) -> FactRow:
+    """An order that counts; `sale` as the fields of the row."""
+    return _segment(customer_id, history_pb2.FACT_KIND_CHECKOUT_COMPLETED, at, team_id, **sale)
 
 
-def refund(customer_id: UUID, at: datetime = NOON) -> FactRow:
+def refund(customer_id: UUID, at: datetime = NOON, **sale: Any) -> FactRow:
     """A refund that counts."""
-    return _segment(customer_id, history_pb2.FACT_KIND_ORDER_REFUNDED, at)
+    return _segment(customer_id, history_pb2.FACT_KIND_ORDER_REFUNDED, at, **sale)
 
 
 def stored(
@@ -151,5 +169,6 @@ def tagged(customer_id: UUID) -> FactRow:
     return _segment(customer_id, history_pb2.FACT_KIND_TAG_APPLIED)
 
 
-def _segment(customer_id: UUID, kind: int, at: datetime = NOON, team_id: UUID = TEAM) -> FactRow:
-    return FactRow(partition_of(team_id, customer_id), 0, team_id.bytes, customer_id.bytes, at, kind)
+def _segment(customer_id: UUID, kind: int, at: datetime = NOON, team_id: UUID = TEAM, **sale: Any) -> FactRow:
+    partition = partition_of(team_id, customer_id)
+    return FactRow(partition, 0, team_id.bytes, customer_id.bytes, at, kind, **sale)

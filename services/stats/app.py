@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
@@ -16,8 +17,9 @@ from services.stats.clients.records import GrpcRecords
 from services.stats.config import Settings
 from services.stats.servicer import Dependencies, StatsServicer
 from services.stats.store.counters import CounterStore
+from services.stats.store.orders import OrderStore
 from services.stats.store.projections import ProjectionStore
-from services.stats.usecases.figures import Series
+from services.stats.usecases.figures import Series, Worth, attribution_windows
 from services.stats.usecases.projections import Projections
 from services.stats.worker.readers import Reader, ReadersLag
 
@@ -37,10 +39,14 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
         )
         peers = Peers(*[await stack.enter_async_context(rt.channel(target)) for target in targets])
         counters, projections, progress = CounterStore(rt.pool), ProjectionStore(rt.pool), Progress()
-        readers = [Reader(history, projections, progress) for history in histories(peers)]
+        settings_of = TeamSettingsClient(peers.segment)
+        windows = functools.partial(attribution_windows, settings_of)
+        readers = [Reader(history, projections, progress, windows) for history in histories(peers)]
         dependencies = Dependencies(
             counters=counters,
-            series=Series(counters, TeamSettingsClient(peers.segment)),
+            series=Series(counters, settings_of),
+            worth=Worth(settings_of),
+            orders=OrderStore(rt.pool),
             projections=Projections(rt.pool, readers, projections, counters, GrpcRecords(peers)),
         )
         rt.server.add(

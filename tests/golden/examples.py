@@ -362,6 +362,9 @@ FORMS: Final[dict[str, Stored | Derived]] = {
     "history_rows_of_segment": _rows(
         fr.FactRow(63, 5, A.bytes, B.bytes, AT, 1, 0), fr.FactRow(63, 6, A.bytes, None, AT, 2, 1)
     ),
+    "history_rows_of_segment_sales": _rows(
+        fr.FactRow(63, 7, A.bytes, B.bytes, AT, 20, order=C.bytes, micros=150_000_000, currency="TWD")
+    ),
     "journey_actors": Stored(
         {"two journeys": {C: 1, D: 300}},
         lambda counts: codec.pack({journey.bytes: count for journey, count in counts.items()}),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
+from datetime import timedelta
 from typing import Final, NamedTuple
 from uuid import UUID
 
@@ -21,6 +22,7 @@ KEPT_S: Final = 5.0
 TEAMS_MAX: Final = 10_000
 """Most teams whose settings are kept; more than that, and all are read again."""
 _BATCH_MAX: Final = 500
+ATTRIBUTION_WINDOW_DEFAULT: Final = timedelta(days=7)
 _ZONE_DEFAULT: Final = "UTC"
 _POINTS_CHANNELS_DEFAULT: Final = frozenset({int(channel_pb2.CHANNEL_WHATSAPP)})
 
@@ -37,6 +39,12 @@ class TeamSettings(NamedTuple):
     """ISO 3166-1 alpha-2 of the country in whose form phone numbers are read; empty for none."""
     monthly_enrolments_max: int | None = None
     """Most enrolments in a calendar month of the zone; None: no limit."""
+    attribution_window: timedelta = ATTRIBUTION_WINDOW_DEFAULT
+    """How long after a click an order is the journey's."""
+    currency: str = ""
+    """ISO 4217 code of the team's own currency; empty where it is not known."""
+    currency_rates: tuple[tuple[str, str], ...] = ()
+    """Other currencies, each with the decimal that one unit of it is worth in the team's own."""
 
 
 class TeamSettingsClient:
@@ -97,6 +105,11 @@ def _settings(settings: team_pb2.TeamSettings) -> TeamSettings:
         bool(settings.time_zone),
         settings.country_code,
         settings.plan.monthly_enrolments_max if settings.plan.HasField("monthly_enrolments_max") else None,
+        settings.attribution_window.ToTimedelta()
+        if settings.HasField("attribution_window")
+        else ATTRIBUTION_WINDOW_DEFAULT,
+        settings.currency_code,
+        tuple((rate.currency_code, rate.rate) for rate in settings.currency_rates),
     )
 
 

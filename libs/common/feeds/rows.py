@@ -92,6 +92,11 @@ class FactRow(HistoryRow, array_like=True, gc=False):
     """Of the same: it is archived now."""
     retyped: bool = False
     """Of the same: it has another type than before."""
+    order: bytes | None = None
+    """Of an order or refund: the key of the order; None where a refund names none."""
+    micros: int = 0
+    """Of the same: what was paid, or given back, in millionths of `currency`."""
+    currency: str = ""
 
 
 Row = TypeVar("Row", bound=HistoryRow)

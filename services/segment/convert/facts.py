@@ -127,6 +127,9 @@ def kind_of(body: facts.FactBody) -> int:
     return _KIND_OF_TYPE[type(body)]
 
 
+_NO_ATTRIBUTE: Final = ("", False, False)
+
+
 def row_values(fact: Fact) -> tuple[Any, ...]:
     """A fact as readers of the history get it, in the order of `libs.common.feeds.rows.FactRow`. Raises KeyError for
     one that cannot be read."""
@@ -142,6 +145,10 @@ def row_values(fact: Fact) -> tuple[Any, ...]:
     )
     if isinstance(body, facts.AttributeDefined):
         return (*values, body.key, body.archived, body.old_kind not in {0, body.kind})
+    if isinstance(body, facts.OrderReported):
+        return (*values, *_NO_ATTRIBUTE, body.order_key, body.order.amount_micros, body.order.currency)
+    if isinstance(body, facts.RefundReported):
+        return (*values, *_NO_ATTRIBUTE, body.order_key, body.refund.amount_micros, body.refund.currency)
     return values
 
 

@@ -15,6 +15,7 @@ from asyncpg.pgproto.pgproto import UUID as DriverUUID  # noqa: N811 - two class
 from libs.common.feeds import gateway_records as sends
 from libs.common.feeds import journey_records as records
 from libs.common.feeds.follower import POISON
+from libs.common.feeds.records import time_of
 from libs.common.feeds.rows import EntryRow, FactRow, GatewayRow, HistoryRow, RecordRow
 from omnijourney.channel_gateway.v1 import delivery_pb2
 from omnijourney.journey.v1 import enrolment_pb2
@@ -239,7 +240,7 @@ def _tally_gateway(row: GatewayRow, team: bytes, shapes: _Shapes) -> None:
         return None
     message = (team, row.journey, row.node, row.channel, (row.at - _EPOCH) // _QUARTER)
     if make is _click:
-        return _add(shapes, (make, message, row.key))
+        return _add(shapes, (make, message, row.key, b"", 0))
     return _add(shapes, (make, message, row.outcome, row.messages, row.micros, row.currency))
 
 
@@ -253,6 +254,11 @@ def _tally_sends(team: bytes, at_us: int, facts: Iterable[sends.Fact], shapes: _
         elif type(fact) is sends.ReceiptFact and fact.kind in _RECEIPTS:
             message = (team, fact.journey_id, fact.node_id, fact.channel, quarter)
             _add(shapes, (_receipt, message, fact.kind, 0, 0, ""), fact.count)
+        elif type(fact) is sends.ClickFact:
+            message = (team, fact.journey_id, fact.node_id, fact.channel, quarter)
+            for n in range(fact.count):
+                key = fact.sends[n * sends.SEND_BYTES : n * sends.SEND_BYTES + 16]
+                _add(shapes, (_click, message, key, fact.customers[n * 16 : n * 16 + 16], at_us))
 
 
 _Message = tuple[bytes, bytes | None, str, int, int]  # team, journey, node, channel, quarter
@@ -273,8 +279,9 @@ def _receipt(message: _Message, kind: int, _messages: int, micros: int, currency
     return f.ReceiptArrived(*_place(message), _RECEIPTS[kind], micros, currency)
 
 
-def _click(message: _Message, key: bytes) -> f.Fact:
-    return f.LinkClicked(*_place(message), DriverUUID(key))
+def _click(message: _Message, key: bytes, customer: bytes, at_us: int) -> f.Fact:
+    who = (DriverUUID(customer), time_of(at_us)) if customer else (None, None)
+    return f.LinkClicked(*_place(message), DriverUUID(key), *who)
 
 
 _MESSAGES: Final[Mapping[int, Callable[..., f.Fact]]] = {1: _send, 2: _receipt, 3: _click}
@@ -294,17 +301,33 @@ def _entry(team: bytes, quarter: int, source: int, changes: tuple[int, int, int]
 def _tally_fact(row: FactRow, team: bytes, shapes: _Shapes) -> None:
     kind = row.kind
     if kind in _SALES:
-        _add(shapes, (_SALES[kind], team, row.customer, (row.at - _EPOCH) // _QUARTER))
-    elif kind in _STORED and row.uncounted == history_pb2.UNCOUNTED_REASON_ANONYMOUS:
-        _add(shapes, (_stored, team, (row.at - _EPOCH) // _QUARTER))
+        sale = (row.order, row.at, row.micros, row.currency)
+        _add(shapes, (_SALES[kind], team, row.customer, (row.at - _EPOCH) // _QUARTER, sale))
+    elif kind in _STORED:
+        if row.uncounted == history_pb2.UNCOUNTED_REASON_ANONYMOUS:
+            _add(shapes, (_stored, team, (row.at - _EPOCH) // _QUARTER))
+        if kind == history_pb2.FACT_KIND_ORDER_STORED and row.order is not None:
+            _add(shapes, (_uncounted, team, (row.order, row.at, row.micros, row.currency), row.uncounted))
 
 
-def _order(team: bytes, customer: bytes, quarter: int) -> f.Fact:
-    return f.OrderCounted(_id(team), DriverUUID(customer), _quarter_at(quarter))
+_Sale = tuple[bytes | None, datetime, int, str]  # order, time, millionths, currency
 
 
-def _refund(team: bytes, customer: bytes, quarter: int) -> f.Fact:
-    return f.RefundCounted(_id(team), DriverUUID(customer), _quarter_at(quarter))
+def _sale(values: _Sale) -> f.Sale:
+    order, at, micros, currency = values
+    return f.Sale(DriverUUID(order) if order else None, at, micros, currency)
+
+
+def _order(team: bytes, customer: bytes, quarter: int, sale: _Sale) -> f.Fact:
+    return f.OrderCounted(_id(team), DriverUUID(customer), _quarter_at(quarter), _sale(sale))
+
+
+def _refund(team: bytes, customer: bytes, quarter: int, sale: _Sale) -> f.Fact:
+    return f.RefundCounted(_id(team), DriverUUID(customer), _quarter_at(quarter), _sale(sale))
+
+
+def _uncounted(team: bytes, sale: _Sale, reason: int) -> f.Fact:
+    return f.OrderUncounted(_id(team), _sale(sale), reason)
 
 
 def _stored(team: bytes, quarter: int) -> f.Fact:

@@ -14,7 +14,7 @@ from omnijourney.journey.v1 import enrolment_pb2
 from omnijourney.stats.v1 import figures_pb2 as pb
 from services.stats.domain.check import Compared
 from services.stats.domain.model import Metric, Total
-from services.stats.domain.overview import overview_of
+from services.stats.domain.overview import NoRatio, Overview, Rates
 from services.stats.domain.views import ProjectionState, RowSetAside
 
 _NOT_MEASURED: Final = pb.ABSENT_REASON_NOT_MEASURED
@@ -46,15 +46,14 @@ _MEASUREMENTS: Final[Mapping[int, Mapping[Metric, pb.Measurement.ValueType]]] = 
     },
 }
 """How each figure of a channel is come by; what is not here, the channel does not tell (T-05)."""
-_MEASURED: Final[frozenset[Metric]] = frozenset()
+_MEASURED: Final = frozenset({Metric.CLICKED})
 """Which of those the gateway feeds already. A figure that it does not feed is absent until the first one
 arrives.
 """
 
 
-def overview_message(journey_id: UUID, totals: Iterable[Total]) -> pb.JourneyOverview:
-    """A journey's figures. Orders and revenue are not attributed to journeys yet: they are absent, not 0."""
-    figures = overview_of(totals)
+def overview_message(journey_id: UUID, figures: Overview, rates: Rates) -> pb.JourneyOverview:
+    """A journey's figures; `rates` of its team, where they are needed."""
     return pb.JourneyOverview(
         journey_id=str(journey_id),
         triggered_count=figures.triggered,
@@ -67,9 +66,9 @@ def overview_message(journey_id: UUID, totals: Iterable[Total]) -> pb.JourneyOve
         skipped_count=figures.skipped,
         unknown_count=figures.unknown,
         message_cost=amounts(figures.cost),
-        order_count=pb.Count(absent_reason=_NOT_MEASURED),
-        revenue=pb.Amounts(absent_reason=_NOT_MEASURED),
-        return_on_ad_spend=pb.Ratio(absent_reason=_NOT_MEASURED),
+        order_count=pb.Count(value=figures.orders, measurement=_LINK),
+        revenue=amounts(figures.revenue),
+        return_on_ad_spend=_return(figures.return_on_ad_spend(rates)),
     )
 
 
@@ -113,19 +112,24 @@ def node_messages(totals: Iterable[Total]) -> list[pb.NodeFigures]:
 
 def message_figures(totals: Iterable[tuple[datetime | None, Total]]) -> list[pb.MessageFigures]:
     """Figures of message nodes in order of node, channel and time."""
-    groups: defaultdict[tuple[str, int, datetime | None], defaultdict[int, int]] = defaultdict(
-        lambda: defaultdict(int)
-    )
+    groups: defaultdict[_Place, defaultdict[int, int]] = defaultdict(lambda: defaultdict(int))
+    revenue: defaultdict[_Place, defaultdict[str, int]] = defaultdict(lambda: defaultdict(int))
     for start, total in totals:
         if total.channel:
-            groups[(total.node_id, total.channel, start)][total.metric] += total.value
+            place = (total.node_id, total.channel, start)
+            groups[place][total.metric] += total.value
+            if total.metric == Metric.JOURNEY_REVENUE:
+                revenue[place][total.currency] += total.value
     ordered = sorted(groups.items(), key=lambda item: (item[0][0], item[0][1], str(item[0][2] or "")))
-    return [_message(*key, figures) for key, figures in ordered]
+    return [_message(key, figures, revenue.get(key, {})) for key, figures in ordered]
 
 
-def _message(
-    node_id: str, channel: int, start: datetime | None, figures: Mapping[int, int]
-) -> pb.MessageFigures:
+_Place = tuple[str, int, datetime | None]
+"""Node, channel, start of the step."""
+
+
+def _message(place: _Place, figures: Mapping[int, int], revenue: Mapping[str, int]) -> pb.MessageFigures:
+    node_id, channel, start = place
     return pb.MessageFigures(
         node_id=node_id,
         channel=channel_pb2.Channel.ValueType(channel),
@@ -136,8 +140,8 @@ def _message(
         replied=_measured(channel, figures, Metric.REPLIED),
         clicked=_measured(channel, figures, Metric.CLICKED),
         failed=_count(figures, Metric.SENDS_FAILED, Metric.FAILED_LATER),
-        orders=pb.Count(absent_reason=_NOT_MEASURED),
-        revenue=pb.Amounts(absent_reason=_NOT_MEASURED),
+        orders=pb.Count(value=figures.get(Metric.JOURNEY_ORDERS, 0), measurement=_LINK),
+        revenue=amounts({currency: micros for currency, micros in revenue.items() if micros}),
         skipped=_count(figures, Metric.SENDS_SKIPPED),
         unknown=_count(figures, Metric.SENDS_UNKNOWN),
     )
@@ -155,6 +159,16 @@ def _measured(channel: int, figures: Mapping[int, int], metric: Metric) -> pb.Co
     if metric not in figures and metric not in _MEASURED:
         return pb.Count(absent_reason=_NOT_MEASURED)
     return pb.Count(value=figures.get(metric, 0), measurement=measurement)
+
+
+_NO_RETURN: Final = {
+    NoRatio.NO_COST: pb.ABSENT_REASON_DIVISION_BY_ZERO,
+    NoRatio.NO_RATE: pb.ABSENT_REASON_NO_CURRENCY_RATE,
+}
+
+
+def _return(value: float | NoRatio) -> pb.Ratio:
+    return pb.Ratio(absent_reason=_NO_RETURN[value]) if isinstance(value, NoRatio) else pb.Ratio(value=value)
 
 
 def _ratio(value: float | None) -> pb.Ratio:

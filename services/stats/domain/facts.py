@@ -114,6 +114,9 @@ class LinkClicked(msgspec.Struct, frozen=True):
     channel: int
     quarter: datetime
     effect_key: UUID
+    customer_id: UUID | None = None
+    """None: the release before did not say."""
+    at: datetime | None = None
 
 
 class PointsChanged(msgspec.Struct, frozen=True):
@@ -127,12 +130,22 @@ class PointsChanged(msgspec.Struct, frozen=True):
     requested_balance: int
 
 
+class Sale(msgspec.Struct, frozen=True):
+    """What an order or refund was worth; `order_key` None: a release before did not say, or nobody knows the order."""
+
+    order_key: UUID | None
+    at: datetime
+    micros: int
+    currency: str
+
+
 class OrderCounted(msgspec.Struct, frozen=True):
     """An order of a known customer that counts."""
 
     team_id: UUID
     customer_id: UUID
     quarter: datetime
+    sale: Sale | None = None
 
 
 class RefundCounted(msgspec.Struct, frozen=True):
@@ -141,6 +154,15 @@ class RefundCounted(msgspec.Struct, frozen=True):
     team_id: UUID
     customer_id: UUID
     quarter: datetime
+    sale: Sale | None = None
+
+
+class OrderUncounted(msgspec.Struct, frozen=True):
+    """An order that was stored and does not count; `reason` is an `UncountedReason`."""
+
+    team_id: UUID
+    sale: Sale
+    reason: int
 
 
 class AnonymousStored(msgspec.Struct, frozen=True):
@@ -159,5 +181,6 @@ Fact = (
     | PointsChanged
     | OrderCounted
     | RefundCounted
+    | OrderUncounted
     | AnonymousStored
 )

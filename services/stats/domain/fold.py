@@ -14,6 +14,7 @@ from services.stats.domain.facts import (
     Fact,
     LinkClicked,
     OrderCounted,
+    OrderUncounted,
     PointsChanged,
     ReceiptArrived,
     ReceiptKind,
@@ -24,7 +25,17 @@ from services.stats.domain.facts import (
     SendSettled,
     TriggerRefused,
 )
-from services.stats.domain.model import CounterKey, Counts, First, FirstKind, Metric
+from services.stats.domain.model import (
+    Attribution,
+    Click,
+    CounterKey,
+    Counts,
+    First,
+    FirstKind,
+    Metric,
+    Order,
+    Refund,
+)
 
 _Deltas = defaultdict[CounterKey, int]
 _Firsts = dict[First, CounterKey]
@@ -58,21 +69,55 @@ def count(facts: Iterable[tuple[Fact, int]]) -> Counts:
     """
     deltas: _Deltas = defaultdict(int)
     firsts: _Firsts = {}
+    attributing: list[tuple[Fact, int]] = []
     for fact, times in facts:
+        if type(fact) in _ATTRIBUTING:
+            attributing.append((fact, times))
         _COUNTERS[type(fact)](fact, times, deltas, firsts)
-    return Counts({key: value for key, value in deltas.items() if value}, firsts)
+    found = _attribution(attributing) if attributing else Attribution()
+    return Counts({key: value for key, value in deltas.items() if value}, firsts, found)
+
+
+def _attribution(facts: Iterable[tuple[Any, int]]) -> Attribution:
+    clicks: list[Click] = []
+    orders: list[Order] = []
+    refunds: list[Refund] = []
+    for fact, times in facts:
+        if isinstance(fact, LinkClicked):
+            if fact.customer_id is not None and fact.at is not None:
+                place = (fact.journey_id, fact.node_id, fact.channel)
+                clicks.append(Click(fact.team_id, fact.customer_id, fact.at, *place))
+        elif fact.sale is None or fact.sale.order_key is None:
+            continue
+        elif isinstance(fact, RefundCounted):
+            # Two refunds of one order that are alike are one fact that occurs twice.
+            worth = (fact.sale.micros * times, fact.sale.currency)
+            refunds.append(Refund(fact.team_id, fact.sale.order_key, *worth))
+        else:
+            counts = isinstance(fact, OrderCounted)
+            sale = (fact.sale.at, fact.sale.micros, fact.sale.currency)
+            customer, reason = (fact.customer_id, 0) if counts else (None, fact.reason)
+            orders.append(Order(fact.team_id, fact.sale.order_key, customer, *sale, reason))
+    return Attribution(tuple(clicks), tuple(orders), tuple(refunds))
 
 
 def merge(parts: Iterable[Counts]) -> Counts:
     """What several counts add together, in their order."""
     deltas: _Deltas = defaultdict(int)
     firsts: _Firsts = {}
+    clicks: list[Click] = []
+    orders: list[Order] = []
+    refunds: list[Refund] = []
     for part in parts:
         for key, value in part.deltas.items():
             deltas[key] += value
         for first, key in part.firsts.items():
             firsts.setdefault(first, key)
-    return Counts({key: value for key, value in deltas.items() if value}, firsts)
+        clicks += part.attribution.clicks
+        orders += part.attribution.orders
+        refunds += part.attribution.refunds
+    found = Attribution(tuple(clicks), tuple(orders), tuple(refunds))
+    return Counts({key: value for key, value in deltas.items() if value}, firsts, found)
 
 
 def _count_run_segment(segment: RunSegment, times: int, deltas: _Deltas, _: _Firsts) -> None:
@@ -150,6 +195,11 @@ def _count_anonymous(stored: AnonymousStored, times: int, deltas: _Deltas, _: _F
     deltas[CounterKey(stored.team_id, Metric.ANONYMOUS, stored.quarter)] += times
 
 
+def _count_nothing(_fact: OrderUncounted, _times: int, _deltas: _Deltas, _firsts: _Firsts) -> None:
+    """It is kept for whoever asks why the order is no journey's."""
+
+
+_ATTRIBUTING: Final = frozenset({LinkClicked, OrderCounted, RefundCounted, OrderUncounted})
 _COUNTERS: Final[Mapping[type, Callable[[Any, int, _Deltas, _Firsts], None]]] = {
     RunSegment: _count_run_segment,
     TriggerRefused: _count_refused,
@@ -159,5 +209,6 @@ _COUNTERS: Final[Mapping[type, Callable[[Any, int, _Deltas, _Firsts], None]]] = 
     PointsChanged: _count_points,
     OrderCounted: _count_shopping,
     RefundCounted: _count_shopping,
+    OrderUncounted: _count_nothing,
     AnonymousStored: _count_anonymous,
 }

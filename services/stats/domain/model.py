@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import IntEnum
 from typing import NamedTuple
 from uuid import UUID
@@ -66,6 +66,10 @@ class Metric(IntEnum):
     CUMULATIVE = 46
     REFUND_SHORTFALL = 47
     """Points that refunds asked back and that were not there any more."""
+    JOURNEY_ORDERS = 50
+    """Orders that a journey led to, at the node and channel of the click, in the quarter of the order."""
+    JOURNEY_REVENUE = 51
+    """Their amounts less their refunds, in millionths of the counter's currency, in the quarter of the order."""
     NODE_RESULT = 1000
     """And the number of the step's result."""
     NODE_WAY = 10_000
@@ -101,11 +105,62 @@ class First(NamedTuple):
     id: UUID
 
 
+class Click(NamedTuple):
+    """A customer opened a link of a journey's message."""
+
+    team_id: UUID
+    customer_id: UUID
+    clicked_at: datetime
+    journey_id: UUID
+    node_id: str
+    channel: int
+
+
+class Order(NamedTuple):
+    """An order, as far as it may be a journey's."""
+
+    team_id: UUID
+    order_key: UUID
+    customer_id: UUID | None
+    """None: of nobody known, or one that does not count."""
+    ordered_at: datetime
+    micros: int
+    currency: str
+    uncounted: int
+    """A `segment.v1.UncountedReason`; 0: it counts."""
+    window: timedelta = timedelta()
+    """How long before it a click may lie."""
+
+
+class Refund(NamedTuple):
+    """A refund of an order."""
+
+    team_id: UUID
+    order_key: UUID
+    micros: int
+    currency: str
+
+
+class Attribution(NamedTuple):
+    """What decides which journey an order is of, each in the order in which it was read."""
+
+    clicks: tuple[Click, ...] = ()
+    orders: tuple[Order, ...] = ()
+    refunds: tuple[Refund, ...] = ()
+
+    @property
+    def teams(self) -> set[UUID]:
+        """Whose it is."""
+        return {each.team_id for part in self for each in part}
+
+
 class Counts(NamedTuple):
-    """What a batch of facts adds: to counters, and to those that grow by 1 where a `First` is new."""
+    """What a batch of facts adds: to counters, to those that grow by 1 where a `First` is new, and to what decides
+    whose orders are."""
 
     deltas: dict[CounterKey, int]
     firsts: dict[First, CounterKey]
+    attribution: Attribution = Attribution()
 
 
 class Total(NamedTuple):

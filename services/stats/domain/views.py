@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import NamedTuple
+from uuid import UUID
 
 RowPlace = tuple[int, int, int]
 """Number of the source, partition and position of a row of a history."""
@@ -22,6 +23,24 @@ class ProjectionState(NamedTuple):
     """What keeps it from going on; empty if nothing does."""
     set_aside: int
     """Rows that could not be counted."""
+
+
+class AttributedOrder(NamedTuple):
+    """An order that was read, and the journey that it is counted for."""
+
+    customer_id: UUID | None
+    ordered_at: datetime
+    currency: str
+    uncounted: int
+    """A `segment.v1.UncountedReason`."""
+    journey_id: UUID | None
+    """None: of none."""
+    node_id: str
+    clicked_at: datetime | None
+    counted_micros: int
+    """What the journey's revenue has of it."""
+    before_at: datetime | None
+    """The customer's last click before it, whether or not that counts."""
 
 
 class RowSetAside(NamedTuple):

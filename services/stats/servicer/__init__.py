@@ -5,10 +5,11 @@ from __future__ import annotations
 from omnijourney.stats.v1 import stats_service_pb2_grpc
 from services.stats.servicer.base import Dependencies
 from services.stats.servicer.figures import FigureRpcs
+from services.stats.servicer.orders import OrderRpcs
 from services.stats.servicer.projections import ProjectionRpcs
 
 
-class StatsServicer(FigureRpcs, ProjectionRpcs, stats_service_pb2_grpc.StatsServiceServicer):
+class StatsServicer(FigureRpcs, OrderRpcs, ProjectionRpcs, stats_service_pb2_grpc.StatsServiceServicer):
     """See `protos/omnijourney/stats/v1/stats_service.proto`."""
 
 

@@ -9,7 +9,8 @@ from typing import Any
 from libs.common.rpc.fields import FieldCheck
 from services.stats.domain.series import on_quarter
 from services.stats.store.counters import CounterStore
-from services.stats.usecases.figures import Series
+from services.stats.store.orders import OrderStore
+from services.stats.usecases.figures import Series, Worth
 from services.stats.usecases.projections import Projections
 
 
@@ -19,6 +20,8 @@ class Dependencies:
 
     counters: CounterStore
     series: Series
+    worth: Worth
+    orders: OrderStore
     projections: Projections
 
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
@@ -15,6 +16,7 @@ from omnijourney.stats.v1 import figures_pb2
 from omnijourney.stats.v1 import stats_service_pb2 as pb
 from services.stats.convert import figures as convert
 from services.stats.domain.model import Total
+from services.stats.domain.overview import Overview, overview_of
 from services.stats.servicer.base import Dependencies, check_order, time_on_quarter
 
 JOURNEYS_MAX: Final = 500
@@ -32,7 +34,15 @@ class FigureRpcs(Edge[Dependencies]):
         """Figures of one journey."""
         team_id, journey_id, start, end = _asked(request)
         totals = await self._deps.counters.totals(team_id, [journey_id], start, end)
-        return pb.GetJourneyOverviewResponse(overview=convert.overview_message(journey_id, totals))
+        (overview,) = await self._overviews(team_id, [(journey_id, overview_of(totals))])
+        return pb.GetJourneyOverviewResponse(overview=overview)
+
+    async def _overviews(
+        self, team_id: UUID, figures: Sequence[tuple[UUID, Overview]]
+    ) -> list[figures_pb2.JourneyOverview]:
+        """Figures of journeys of a team; the rates of its currencies are asked for where one needs them."""
+        rates = await self._deps.worth.rates(team_id, [each for _, each in figures])
+        return [convert.overview_message(journey_id, each, rates) for journey_id, each in figures]
 
     async def BatchGetJourneyOverviews(
         self, request: pb.BatchGetJourneyOverviewsRequest, context: Any
@@ -46,7 +56,7 @@ class FigureRpcs(Edge[Dependencies]):
         totals: defaultdict[UUID, list[Total]] = defaultdict(list)
         for total in await self._deps.counters.totals(team_id, ids):
             totals[total.journey_id].append(total)
-        overviews = [convert.overview_message(journey_id, totals[journey_id]) for journey_id in ids]
+        overviews = await self._overviews(team_id, [(each, overview_of(totals[each])) for each in ids])
         return pb.BatchGetJourneyOverviewsResponse(overviews=overviews)
 
     async def GetJourneySeries(
@@ -58,11 +68,12 @@ class FigureRpcs(Edge[Dependencies]):
         found: defaultdict[int, list[Total]] = defaultdict(list)
         for index, total in rows:
             found[index].append(total)
+        overviews = await self._overviews(
+            team_id, [(journey_id, overview_of(found[index])) for index in range(len(starts))]
+        )
         points = [
-            figures_pb2.JourneyPoint(
-                start_time=timestamp(at), figures=convert.overview_message(journey_id, found[index])
-            )
-            for index, at in enumerate(starts)
+            figures_pb2.JourneyPoint(start_time=timestamp(at), figures=overview)
+            for at, overview in zip(starts, overviews, strict=True)
         ]
         return pb.GetJourneySeriesResponse(points=points)
 

@@ -26,6 +26,33 @@ CREATE TYPE first_row AS (
     counter bigint
 );
 
+CREATE TYPE journey_click_row AS (
+    team_id uuid,
+    customer_id uuid,
+    clicked_at timestamp with time zone,
+    journey_id uuid,
+    node_id text,
+    channel smallint
+);
+
+CREATE TYPE order_refund_row AS (
+    team_id uuid,
+    order_key uuid,
+    micros bigint,
+    currency text
+);
+
+CREATE TYPE shop_order_row AS (
+    team_id uuid,
+    order_key uuid,
+    customer_id uuid,
+    ordered_at timestamp with time zone,
+    amount_micros bigint,
+    currency text,
+    uncounted smallint,
+    click_window interval
+);
+
 -- One row a figure and quarter of an hour. Days and hours of every time zone begin on a quarter, so any series is a sum of
 -- rows. Figures of the team as a whole have the nil journey; what does not apply is empty or 0.
 CREATE TABLE counter (
@@ -79,6 +106,21 @@ CREATE TABLE history_head (
     CONSTRAINT history_head_position_check CHECK (("position" >= 0))
 ) WITH (fillfactor=10, autovacuum_vacuum_scale_factor=0, autovacuum_vacuum_threshold=1000);
 
+-- Whose order an order is: clicks of customers, and orders with the journey that each is counted for.
+CREATE TABLE journey_click (
+    team_id     uuid NOT NULL,
+    customer_id uuid NOT NULL,
+    clicked_at  timestamp with time zone NOT NULL,
+    journey_id  uuid NOT NULL,
+    node_id     text NOT NULL,
+    channel     smallint NOT NULL,
+    CONSTRAINT journey_click_pkey PRIMARY KEY (team_id, customer_id, clicked_at, journey_id, node_id, channel),
+    CONSTRAINT journey_click_clicked_at_check CHECK (((clicked_at >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (clicked_at < '9999-12-31 00:00:00+00'::timestamp with time zone)))
+) WITH (autovacuum_analyze_scale_factor=0.5);
+SELECT platform.sample_lightly('journey_click');
+ALTER TABLE journey_click ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own_teams ON journey_click USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
+
 -- How far the relay has handed this service's mail to the mailboxes.
 CREATE TABLE mail_cursor (
     partition smallint NOT NULL,
@@ -116,6 +158,32 @@ CREATE TABLE row_set_aside (
     CONSTRAINT row_set_aside_partition_check CHECK (((partition >= 0) AND (partition <= 71))),
     CONSTRAINT row_set_aside_source_check CHECK (((source >= 1) AND (source <= 5)))
 );
+
+-- A row without `ordered_at` is of an order of which only a refund was read so far. `counted_micros`: what its journey's revenue has
+-- of it.
+CREATE TABLE shop_order (
+    team_id         uuid NOT NULL,
+    order_key       uuid NOT NULL,
+    customer_id     uuid,
+    ordered_at      timestamp with time zone,
+    amount_micros   bigint NOT NULL DEFAULT 0,
+    currency        text NOT NULL DEFAULT ''::text,
+    uncounted       smallint NOT NULL DEFAULT 0,
+    click_window    interval NOT NULL DEFAULT '00:00:00'::interval,
+    refunded_micros bigint NOT NULL DEFAULT 0,
+    journey_id      uuid,
+    node_id         text NOT NULL DEFAULT ''::text,
+    channel         smallint NOT NULL DEFAULT 0,
+    clicked_at      timestamp with time zone,
+    counted_micros  bigint NOT NULL DEFAULT 0,
+    CONSTRAINT shop_order_pkey PRIMARY KEY (team_id, order_key),
+    CONSTRAINT shop_order_clicked_at_check CHECK (((clicked_at >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (clicked_at < '9999-12-31 00:00:00+00'::timestamp with time zone))),
+    CONSTRAINT shop_order_ordered_at_check CHECK (((ordered_at >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (ordered_at < '9999-12-31 00:00:00+00'::timestamp with time zone)))
+) WITH (autovacuum_analyze_scale_factor=0.5);
+SELECT platform.sample_lightly('shop_order');
+CREATE INDEX shop_order_of_customer ON stats.shop_order USING btree (team_id, customer_id, ordered_at) WHERE (customer_id IS NOT NULL);
+ALTER TABLE shop_order ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own_teams ON shop_order USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
 
 -- The same over all time, so that what people look at most does not cost more every day.
 CREATE TABLE total (

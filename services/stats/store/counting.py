@@ -2,7 +2,22 @@
 
 from __future__ import annotations
 
-from services.stats.domain.model import Counts
+from typing import Any
+
+from services.stats.domain.model import Attribution, Counts, Metric
+from services.stats.store.base import BOOK
+
+
+def attributing(attribution: Attribution) -> tuple[Any, ...]:
+    """The query that takes up clicks, orders and refunds, and its arguments."""
+    return BOOK.bind(
+        "attribute_orders",
+        clicks=list(attribution.clicks),
+        orders=list(attribution.orders),
+        refunds=list(attribution.refunds),
+        order_metric=Metric.JOURNEY_ORDERS,
+        revenue_metric=Metric.JOURNEY_REVENUE,
+    )
 
 
 def columns(counts: Counts) -> tuple[list[tuple[object, ...]], list[tuple[object, ...]]]:

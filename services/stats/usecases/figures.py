@@ -2,13 +2,38 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Collection, Mapping
+from datetime import datetime, timedelta
+from decimal import Decimal
 from uuid import UUID
 
 from libs.common.clients.team_settings import TeamSettingsClient
 from services.stats.domain.model import Total
+from services.stats.domain.overview import Overview, Rates
 from services.stats.domain.series import step_starts
 from services.stats.store.counters import CounterStore
+
+
+async def attribution_windows(
+    settings: TeamSettingsClient, team_ids: Collection[UUID]
+) -> Mapping[UUID, timedelta]:
+    """How long after a click an order of each team is the journey's. Raises Unavailable."""
+    return {team_id: each.attribution_window for team_id, each in (await settings.of_all(team_ids)).items()}
+
+
+class Worth:
+    """What teams say other currencies are worth."""
+
+    def __init__(self, settings: TeamSettingsClient) -> None:
+        """`settings` has the rates."""
+        self._settings = settings
+
+    async def rates(self, team_id: UUID, overviews: Collection[Overview]) -> Rates:
+        """The rates to a team's own currency, if any of the overviews needs them. Raises Unavailable."""
+        if all(overview.is_of_one_currency for overview in overviews):
+            return {}
+        own = (await self._settings.of_all([team_id]))[team_id]
+        return {own.currency: Decimal(1), **{code: Decimal(rate) for code, rate in own.currency_rates}}
 
 
 class Series:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from datetime import timedelta
 from typing import Any, Final, Protocol
+from uuid import UUID
 
 from libs.common.feeds.follower import AWAY, POISON, Follower, History, Page
 from libs.common.feeds.rows import HistoryRow
@@ -60,13 +62,18 @@ class Counters(Protocol):
         ...
 
 
+Windows = Callable[[Collection[UUID]], Awaitable[Mapping[UUID, timedelta]]]
+"""How long after a click an order is the journey's, of each of some teams. Raises Unavailable."""
+
+
 class CountingProjection:
     """The counters, as what is derived from one history (`libs.common.feeds.follower.Projection`)."""
 
-    def __init__(self, source: Source, counters: Counters) -> None:
-        """Of the history of `source`."""
+    def __init__(self, source: Source, counters: Counters, windows: Windows) -> None:
+        """Of the history of `source`; `windows` of orders."""
         self._source = source
         self._counters = counters
+        self._windows = windows
 
     async def cursors(self) -> dict[int, int]:
         """See `Projection`."""
@@ -74,20 +81,35 @@ class CountingProjection:
 
     async def apply(self, before: Mapping[int, int], page: Page[Any]) -> None:
         """See `Projection`."""
-        counts = count(read_facts(self._source, page.rows))
+        counts = await with_windows(count(read_facts(self._source, page.rows)), self._windows)
         await self._counters.count(self._source, before, page.cursors, counts)
 
     async def set_aside(self, before: Mapping[int, int], page: Page[Any], reason: str) -> None:
         """See `Projection`."""
         (row,) = page.rows
         try:
-            parts = counts_of_each(self._source, row)
+            parts = await all_with_windows(counts_of_each(self._source, row), self._windows)
         except POISON:
             parts = []
         if len(parts) < 2:
             parts = []
         await self._counters.set_aside(self._source, before, page.cursors, row.place, reason, parts=parts)
         metrics.SET_ASIDE.labels(_LABELS.get(self._source, self._source.name.lower())).inc()
+
+
+async def with_windows(counts: Counts, windows: Windows) -> Counts:
+    """The same, with the windows of the orders' teams. Raises Unavailable."""
+    orders = counts.attribution.orders
+    if not orders:
+        return counts
+    of_team = await windows({order.team_id for order in orders})
+    dated = tuple(order._replace(window=of_team[order.team_id]) for order in orders)
+    return counts._replace(attribution=counts.attribution._replace(orders=dated))
+
+
+async def all_with_windows(parts: Sequence[Counts | None], windows: Windows) -> list[Counts | None]:
+    """The same of each part. Raises Unavailable."""
+    return [None if part is None else await with_windows(part, windows) for part in parts]
 
 
 _LABELS: Final = {Source.RECORDS: Source.JOURNEY.name.lower()}
@@ -101,11 +123,14 @@ def counts_of_each(source: Source, row: HistoryRow) -> list[Counts | None]:
 class Reader:
     """Counts one history: a loop, see `libs.common.tasks`."""
 
-    def __init__(self, history: SourceHistory, counters: Counters, progress: Progress) -> None:
-        """`progress` counts rows."""
+    def __init__(
+        self, history: SourceHistory, counters: Counters, progress: Progress, windows: Windows
+    ) -> None:
+        """`progress` counts rows, `windows` are of orders."""
+        self._windows = windows
         self.name = history.name
         self._history = history
-        self._projection = CountingProjection(history.source, counters)
+        self._projection = CountingProjection(history.source, counters, windows)
         self._progress = progress
         self._facts = metrics.FACTS.labels(history.name)
         self._follower: Follower[Any] = Follower(
@@ -151,7 +176,9 @@ class Reader:
         `POISON` for a row that cannot be read."""
         page = await self._history.read({partition: position - 1}, 0, 1)
         rows = [row for row in page.rows if row.place == (partition, position)]
-        return counts_of_each(self._history.source, rows[0]) if rows else []
+        if not rows:
+            return []
+        return await all_with_windows(counts_of_each(self._history.source, rows[0]), self._windows)
 
     @property
     def source(self) -> Source:

@@ -20,6 +20,7 @@ from libs.testing.fixtures import Database
 from libs.testing.history_rows import entry, order
 from libs.testing.mails import customers
 from libs.testing.projection_suite import ProjectionSuite
+from libs.testing.windows import weekly
 from omnijourney.points.v1 import entry_pb2
 from omnijourney.stats.v1 import stats_service_pb2 as pb
 from services.stats.domain.model import Source
@@ -43,7 +44,7 @@ class TestCountingProjection(ProjectionSuite):
     @pytest.fixture
     def projection(self, pool: Pool) -> CountingProjection:
         """Of the ledger's history."""
-        return CountingProjection(Source.POINTS, ProjectionStore(pool))
+        return CountingProjection(Source.POINTS, ProjectionStore(pool), weekly)
 
     @pytest.fixture
     def page(self) -> Callable[[int], Page[Any]]:
@@ -144,7 +145,7 @@ async def retry_as(stats: Stats, request_id: str, source: str = "segment") -> tu
 
 async def test_a_process_of_the_release_before_counts_beside_a_new_one(pool: Pool) -> None:
     store = ProjectionStore(pool)
-    projection = CountingProjection(Source.POINTS, store)
+    projection = CountingProjection(Source.POINTS, store, weekly)
     row = entry(PEOPLE[0], entry_pb2.ENTRY_SOURCE_WEB_ORDER, 5)
     row.partition, row.position = 3, 1
     before = await projection.cursors()

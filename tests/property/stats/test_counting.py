@@ -31,6 +31,7 @@ from libs.testing.history_rows import (
     stored,
 )
 from libs.testing.mails import customers
+from libs.testing.windows import weekly
 from services.stats.convert.facts import read_facts
 from services.stats.domain.fold import count
 from services.stats.domain.model import CounterKey, Counts, First, Source
@@ -199,7 +200,7 @@ def test_any_pages_and_any_crashes_give_the_same_counts(data: st.DataObject, sou
     rows = data.draw(st.lists(ROWS[source], max_size=40))
     history = History(source, rows, lambda: data.draw(st.integers(1, 12)))
     counters = MemoryCounters()
-    asyncio.run(_count_all(data, Reader(history, counters, Progress()), counters, len(rows)))
+    asyncio.run(_count_all(data, Reader(history, counters, Progress(), weekly), counters, len(rows)))
     assert counters.shown == at_once(source, rows)
 
 
@@ -220,7 +221,7 @@ def test_two_readers_of_one_history_count_it_once(data: st.DataObject, source: S
     counters = MemoryCounters()
 
     async def both() -> None:
-        readers = [Reader(history, counters, Progress()) for _ in range(2)]
+        readers = [Reader(history, counters, Progress(), weekly) for _ in range(2)]
         while sum(counters.positions.values()) < len(rows):
             done = await asyncio.gather(*(r.step(0) for r in readers), return_exceptions=True)
             assert all(isinstance(each, int | CursorMovedError) for each in done), done

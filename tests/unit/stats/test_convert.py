@@ -1,12 +1,16 @@
 """Absent figures are absent with a reason, never 0."""
 
+from decimal import Decimal
 from uuid import UUID
+
+import pytest
 
 from libs.testing.history_rows import JOURNEY, LINE, WHATSAPP
 from omnijourney.journey.v1 import enrolment_pb2
 from omnijourney.stats.v1 import figures_pb2 as pb
 from services.stats.convert import figures as convert
 from services.stats.domain.model import NO_JOURNEY, Metric, Total
+from services.stats.domain.overview import Rates, overview_of
 
 
 def total(metric: int, value: int, *, node_id: str = "", channel: int = 0, currency: str = "") -> Total:
@@ -15,7 +19,7 @@ def total(metric: int, value: int, *, node_id: str = "", channel: int = 0, curre
 
 
 def test_nothing_happened() -> None:
-    overview = convert.overview_message(JOURNEY, [])
+    overview = convert.overview_message(JOURNEY, overview_of([]), {})
     assert overview.triggered_count == 0
     assert not overview.completion_rate.HasField("value")
     assert overview.completion_rate.absent_reason == pb.ABSENT_REASON_DIVISION_BY_ZERO
@@ -23,17 +27,26 @@ def test_nothing_happened() -> None:
     assert overview.message_cost.absent_reason == pb.ABSENT_REASON_UNSPECIFIED
 
 
-def test_orders_are_not_attributed_yet_and_say_so() -> None:
-    overview = convert.overview_message(JOURNEY, [total(Metric.TRIGGERED, 3)])
-    assert not overview.order_count.HasField("value")
-    assert not overview.return_on_ad_spend.HasField("value")
-    for figure in (overview.order_count, overview.revenue, overview.return_on_ad_spend):
-        assert figure.absent_reason == pb.ABSENT_REASON_NOT_MEASURED
+def ratio(rates: Rates, *totals: Total) -> pb.Ratio:
+    """Revenue by cost."""
+    return convert.overview_message(JOURNEY, overview_of(totals), rates).return_on_ad_spend
+
+
+@pytest.mark.rule("T-03")
+def test_revenue_and_cost_in_several_currencies_are_compared_by_the_teams_rates_or_not_at_all() -> None:
+    spent = total(Metric.MESSAGE_COST, 2_000_000, node_id="a", channel=WHATSAPP, currency="HKD")
+    earned = total(Metric.JOURNEY_REVENUE, 24_000_000, node_id="a", channel=WHATSAPP, currency="TWD")
+    hkd = total(Metric.JOURNEY_REVENUE, 5_000_000, node_id="a", channel=WHATSAPP, currency="HKD")
+    assert ratio({}, spent, hkd).value == 2.5
+    assert ratio({"TWD": Decimal(1), "HKD": Decimal(4)}, spent, earned).value == 3.0
+    assert ratio({"TWD": Decimal(1), "HKD": Decimal(4)}, spent, earned, hkd).value == 5.5
+    assert ratio({"TWD": Decimal(1)}, spent, earned).absent_reason == pb.ABSENT_REASON_NO_CURRENCY_RATE
+    assert ratio({}, earned).absent_reason == pb.ABSENT_REASON_DIVISION_BY_ZERO
+    assert ratio({}, spent).value == 0.0
 
 
 def test_a_journey() -> None:
-    overview = convert.overview_message(
-        JOURNEY,
+    totals = overview_of(
         [
             total(Metric.TRIGGERED, 4),
             total(Metric.COMPLETED, 3),
@@ -41,8 +54,15 @@ def test_a_journey() -> None:
             total(Metric.MESSAGES_SENT, 1, node_id="b", channel=LINE),
             total(Metric.MESSAGE_COST, 1_000_000, node_id="a", channel=WHATSAPP, currency="HKD"),
             total(Metric.MESSAGE_COST, 200_000, node_id="b", channel=LINE, currency="TWD"),
+            total(Metric.JOURNEY_ORDERS, 2, node_id="b", channel=LINE),
+            total(Metric.JOURNEY_REVENUE, 90_000_000, node_id="b", channel=LINE, currency="TWD"),
         ],
     )
+    overview = convert.overview_message(JOURNEY, totals, {})
+    assert overview.order_count.value == 2
+    assert [(money.currency_code, money.amount_micros) for money in overview.revenue.amounts] == [
+        ("TWD", 90_000_000)
+    ]
     assert (overview.triggered_count, overview.completion_rate.value) == (4, 0.75)
     assert overview.messages_sent_count == 3
     assert [(money.currency_code, money.amount_micros) for money in overview.message_cost.amounts] == [

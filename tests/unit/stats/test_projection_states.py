@@ -8,6 +8,7 @@ from typing import Any
 from libs.common.errors import Unavailable
 from libs.common.feeds.follower import Page
 from libs.common.rpc.operations import Progress
+from libs.testing.windows import weekly
 from services.stats.domain.model import Source
 from services.stats.usecases.projections import Projections
 from services.stats.worker.readers import Reader
@@ -36,7 +37,7 @@ class Kept:
 async def test_what_is_counted_and_set_aside_is_told_while_the_service_is_away() -> None:
     kept: Any = Kept()
     away = (Away(Source.POINTS, "points"), Away(Source.RECORDS, "journey"), Away(Source.JOURNEY, "journey"))
-    readers = [Reader(history, kept, Progress()) for history in away]
+    readers = [Reader(history, kept, Progress(), weekly) for history in away]
     states = await Projections(kept, readers, kept, kept, kept).states()
     assert [(each.source, each.counted, each.waiting, each.set_aside) for each in states] == [
         ("points", 7, 0, 3),

@@ -7,6 +7,21 @@ SELECT partition, position FROM cursor WHERE source = :source;
 -- `counted`: the sum of the history's cursors.
 SELECT count_rows(:source, :counted, :steps::cursor_step[], :counters::counter_row[], :firsts::first_row[]);
 
+-- name: attribute_orders
+-- In the transaction of `count_rows`, after it.
+SELECT attribute_orders(:clicks::journey_click_row[], :orders::shop_order_row[], :refunds::order_refund_row[], :order_metric,
+                        :revenue_metric);
+
+-- name: order_of
+SELECT s.*, k.clicked_at AS before_at, k.journey_id AS before_journey_id, k.node_id AS before_node_id
+  FROM shop_order AS s
+  LEFT JOIN LATERAL (
+    SELECT c.clicked_at, c.journey_id, c.node_id FROM journey_click AS c
+     WHERE c.team_id = s.team_id AND c.customer_id = s.customer_id AND c.clicked_at <= s.ordered_at
+     ORDER BY c.clicked_at DESC, c.journey_id, c.node_id, c.channel LIMIT 1
+  ) AS k ON true
+ WHERE s.team_id = :team_id AND s.order_key = :order_key AND s.ordered_at IS NOT NULL;
+
 -- name: set_row_aside
 SELECT set_row_aside(:source, :counted, :steps::cursor_step[], :partition, :position, :reason);
 
