@@ -30,6 +30,7 @@ from services.channel_gateway.domain.model import (
     SendState,
     TemplateContent,
 )
+from services.channel_gateway.domain.receipts import shown
 
 PARAMETER_LENGTH_MAX: Final = 2_000
 DEPTH_MAX: Final = 1_000
@@ -235,7 +236,7 @@ def delivery_of(row: Row) -> delivery_pb2.Delivery:
         channel_message_ids=row["message_ids"],
         create_time=timestamp(row["created_at"]),
         settle_time=timestamp(row["settled_at"]) if row["settled_at"] else None,
-        receipt=row["receipt"],
+        receipt=shown(row["receipt"]),  # type: ignore[arg-type]  # the numbers are those of the contract
         channel_code=row["reason"] if reason == error_reason_pb2.ERROR_REASON_CHANNEL_REFUSED else "",
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import IntEnum
 from typing import Final
 
@@ -24,13 +25,30 @@ _STEPS: Final[dict[int, tuple[ReceiptKind, ...]]] = {
 it."""
 
 
-def new_steps(before: int, kind: ReceiptKind) -> tuple[ReceiptKind, ...]:
+def new_steps(before: int, kind: ReceiptKind, *, several: bool = False) -> tuple[ReceiptKind, ...]:
     """The steps that a send takes which has `before`, 0 for none. They come in any order and more than once.
 
-    Failed is final, and only of what nobody got: of a send of several messages one may have come.
+    Failed is final, and only of what nobody got. Of a send of `several` messages one may fail and another come,
+    whichever is told first: it takes the steps of both.
     """
+    failed = bool(before & ReceiptKind.FAILED)
     if kind is ReceiptKind.FAILED:
-        return (kind,) if not before else ()
-    if before == ReceiptKind.FAILED:
+        return () if failed or (before and not several) else (kind,)
+    if failed and not several:
         return ()
-    return tuple(step for step in _STEPS.get(kind, ()) if step > before)
+    came = shown(before) if before != ReceiptKind.FAILED else 0
+    return tuple(step for step in _STEPS.get(kind, ()) if step > came)
+
+
+def after(before: int, steps: Iterable[ReceiptKind]) -> int:
+    """What a send has that had `before` and takes steps: the furthest that any of its messages came, and beside it
+    FAILED, whose bit no other has, where one failed."""
+    for step in steps:
+        kept = before if step is ReceiptKind.FAILED else before & ReceiptKind.FAILED
+        before = kept | step
+    return before
+
+
+def shown(receipt: int) -> int:
+    """What people are told of a send: how far it came; that it failed only where nothing came."""
+    return receipt & ~ReceiptKind.FAILED or receipt

@@ -140,17 +140,13 @@ def _decide_one(
         return early or prepared  # type: ignore[return-value]  # one of them is an SendAnswer here
     if (send.team_id, int(send.channel), prepared.recipient) in limits.opted_out:
         return SendAnswer(SendState.SKIPPED, Reason.OPTED_OUT)
-    capped = _frequency_cap(send, prepared, limits, now)
-    if capped:
+    exhausted = _cap(send, prepared, limits)
+    if exhausted is None and (capped := _frequency_cap(send, prepared, limits, now)):
         return capped
     price = limits.prices[send.team_id, send.channel]
-    refusal = (
-        _cap(send, prepared, limits)
-        or _quota(send, prepared, limits)
-        or _balance(send, prepared, price, limits)
-    )
-    if refusal:
-        return SendAnswer(SendState.EXHAUSTED, refusal)
+    exhausted = exhausted or _quota(send, prepared, limits) or _balance(send, prepared, price, limits)
+    if exhausted:
+        return SendAnswer(SendState.EXHAUSTED, exhausted)
     _take(send, prepared, price, limits)
     on_plan = send.channel is Channel.LINE
     return Reserved(prepared, price, send.cap, month if on_plan else None)

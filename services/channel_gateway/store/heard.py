@@ -16,7 +16,7 @@ from services.channel_gateway.domain.heard import Preference
 from services.channel_gateway.domain.hearsay import AccountPerson, ChannelPerson
 from services.channel_gateway.domain.model import SendState
 from services.channel_gateway.domain.page_receipts import SentToPerson
-from services.channel_gateway.domain.receipts import ReceiptKind, new_steps
+from services.channel_gateway.domain.receipts import ReceiptKind, after, new_steps
 from services.channel_gateway.store.book import QUERIES, columns
 from services.channel_gateway.store.facts import Written
 from services.channel_gateway.store.records import RECORD_TAG, RecordRow, ranges_of_records
@@ -81,32 +81,30 @@ class HeardStore:
     async def note_receipts(
         self, team_id: UUID, heard: Mapping[UUID, tuple[UUID, Sequence[ReceiptKind]]], now: datetime
     ) -> Written:
-        """Notes the highest step of sends, and records each step that is new. What is of no send of that account is
+        """Notes how far sends came, and records each step that is new. What is of no send of that account is
         passed over."""
         async with transaction(self._pool, [team_id]) as connection:
             rows = await connection.fetch(
                 *QUERIES.bind("hold_receipts", team_id=team_id, effect_keys=list(heard))
             )
-            steps = [(row, _steps(row["receipt"], heard[row["effect_key"]][1])) for row in rows]
+            steps = [(row, _steps(row, heard[row["effect_key"]][1])) for row in rows]
             new = [
                 (row, own) for row, own in steps if own and row["account_id"] == heard[row["effect_key"]][0]
             ]
             return await _write(connection, team_id, new, now) if new else Written([], {})
 
 
-def _steps(before: int, kinds: Sequence[ReceiptKind]) -> list[ReceiptKind]:
+def _steps(row: Any, kinds: Sequence[ReceiptKind]) -> list[ReceiptKind]:
     steps: list[ReceiptKind] = []
     for kind in kinds:
-        own = new_steps(before, kind)
-        before = own[-1] if own else before
-        steps += own
+        steps += new_steps(after(row["receipt"], steps), kind, several=row["messages"] > 1)
     return steps
 
 
 async def _write(
     connection: Connection, team_id: UUID, new: Sequence[tuple[Any, Sequence[ReceiptKind]]], now: datetime
 ) -> Written:
-    places, receipts = columns([(row["place"], steps[-1]) for row, steps in new], 2)
+    places, receipts = columns([(row["place"], after(row["receipt"], steps)) for row, steps in new], 2)
     await connection.execute(*QUERIES.bind("note_receipts", places=places, receipts=receipts))
     records = _records(team_id, new, now)
     positions = await connection.fetchval(*QUERIES.bind("append_records", records=records))

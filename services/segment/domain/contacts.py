@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from services.segment.domain.customer_changes import later
-from services.segment.domain.facts import ContactLeft, MessageTaken
+from services.segment.domain.facts import MessageTaken
 from services.segment.domain.model import ContactAdded, ContactBlocked, Event, MessageReceived
 from services.segment.domain.recorder import Recorder, accepted
-from services.segment.domain.results import EventResult, refused_event
+from services.segment.domain.results import EventResult, EventStatus
 
 
 def contact_added(recorder: Recorder, event: Event) -> EventResult:
-    """A customer joined an account: a new binding emits an event, a blocked one is unblocked."""
+    """A customer joined an account: a new binding emits an event, one that was blocked before is unblocked."""
     assert isinstance(event.body, ContactAdded)
     found = recorder.contact(event, event.body.identity)
     if isinstance(found, EventResult):
@@ -35,15 +35,15 @@ def message_received(recorder: Recorder, event: Event) -> EventResult:
 
 
 def contact_blocked(recorder: Recorder, event: Event) -> EventResult:
-    """A customer left; an identity that nobody has is refused, for there is nobody to reach."""
+    """A customer left; of an identity that nobody has it is kept until somebody has it."""
     assert isinstance(event.body, ContactBlocked)
     key = event.body.identity
     binding = recorder.identities.get((event.team_id, key))
     customer = binding and recorder.pending.customer(event.team_id, binding.customer_id)
     if not customer:
-        return refused_event("RESOURCE_NOT_FOUND", "the identity is bound to nobody")
-    if recorder.set_blocked(event.team_id, key, blocked=True):
-        recorder.pending.emit(customer, event.occurred_at, ContactLeft(key))
+        recorder.departed(event.team_id, key, event.occurred_at)
+        return EventResult(EventStatus.ACCEPTED)
+    recorder.left(customer, key, event.occurred_at)
     return accepted(customer, created=False)
 
 

@@ -192,8 +192,9 @@ class Editor:
         self._check_identity(customer.team_id, key, customer.customer_id)
         if (customer.team_id, key) in self._identities:
             return False
-        self._identities[customer.team_id, key] = Binding(customer.customer_id, blocked=False)
-        self._bound.append(BoundIdentity(customer.team_id, customer.customer_id, key))
+        binding = Binding(customer.customer_id, blocked=False, seen_at=self._pending.now)
+        self._identities[customer.team_id, key] = binding
+        self._bound.append(BoundIdentity(customer.team_id, customer.customer_id, key, *binding[1:]))
         self._pending.change(customer)
         self._pending.emit(customer, self._pending.now, ContactJoined(key))
         return True

@@ -51,10 +51,10 @@ NO_SUCH_TEAM: Final = refused_event("RESOURCE_NOT_FOUND", "there is no such team
 
 
 def named_accounts(event: Event) -> Iterator[UUID]:
-    """Channel accounts of identities that the event may bind."""
+    """Channel accounts of identities that the event may bind, or keep a word of."""
     if event.selector.identity is not None:
         yield event.selector.identity.account_id
-    if isinstance(event.body, ContactAdded | MessageReceived):
+    if isinstance(event.body, ContactAdded | ContactBlocked | MessageReceived):
         yield event.body.identity.account_id
 
 

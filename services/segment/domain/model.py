@@ -75,10 +75,25 @@ class IdentityKey(NamedTuple):
 
 
 class Binding(NamedTuple):
-    """Whose an identity is."""
+    """Whose an identity is. Whether it is blocked follows from when the person was last there (followed, wrote) and
+    when they last left, each by its own time; of what happened at one time, the order in which it is told decides."""
 
     customer_id: UUID
     blocked: bool
+    seen_at: datetime | None = None
+    left_at: datetime | None = None
+
+    def seen(self, at: datetime) -> Binding:
+        """As it is when the person was there at a time. A block whose time is not known is over."""
+        seen_at = at if self.seen_at is None else max(self.seen_at, at)
+        gone = self.left_at is not None and at < self.left_at
+        return self._replace(seen_at=seen_at, blocked=self.blocked and gone)
+
+    def left(self, at: datetime) -> Binding:
+        """As it is when the person left at a time."""
+        left_at = at if self.left_at is None else max(self.left_at, at)
+        gone = self.seen_at is None or self.seen_at <= at
+        return self._replace(left_at=left_at, blocked=self.blocked or gone)
 
 
 class Identity(msgspec.Struct, frozen=True):

@@ -12,7 +12,7 @@ import msgspec
 from libs.common.ids import CustomerKey
 from libs.common.text import fold
 from services.segment.domain.customer_changes import CustomerChanges, later
-from services.segment.domain.facts import ContactJoined, ContactReturned, Fact
+from services.segment.domain.facts import ContactJoined, ContactLeft, ContactReturned, Fact
 from services.segment.domain.model import Binding, Customer, Event, IdentityKey, Order, Refund, Selector
 from services.segment.domain.results import EventResult, EventStatus, refused_event
 
@@ -40,6 +40,8 @@ class EventContext(msgspec.Struct):
     """By team and folded address."""
     tokens: dict[tuple[UUID, str], UUID] = {}
     identities: dict[tuple[UUID, IdentityKey], Binding] = {}
+    departures: dict[tuple[UUID, IdentityKey], datetime] = {}
+    """When people last left by identities that are bound to nobody."""
     keys: dict[tuple[UUID, str], KeyUse] = {}
     orders: dict[OrderId, Order] = {}
     refunds: dict[OrderId, Refund] = {}
@@ -51,6 +53,9 @@ class BoundIdentity(NamedTuple):
     team_id: UUID
     customer_id: UUID
     key: IdentityKey
+    blocked: bool = False
+    seen_at: datetime | None = None
+    left_at: datetime | None = None
 
 
 class Recording(msgspec.Struct):
@@ -60,7 +65,10 @@ class Recording(msgspec.Struct):
     created: list[Customer]
     changed: list[Customer]
     bound: list[BoundIdentity]
-    blocked: dict[tuple[UUID, IdentityKey], bool]
+    switched: dict[tuple[UUID, IdentityKey], Binding]
+    """Bindings that are different now, of the new ones, too."""
+    departed: dict[tuple[UUID, IdentityKey], datetime]
+    """When people last left by identities that are bound to nobody."""
     tokens: dict[tuple[UUID, str], UUID]
     orders: dict[OrderId, Order]
     refunds: dict[OrderId, Refund]
@@ -86,7 +94,9 @@ class Recorder:
         self.refunds: dict[OrderId, Refund] = {}
         self.keys: dict[tuple[UUID, str], KeyUse] = {}
         self._bound: list[BoundIdentity] = []
-        self._blocked: dict[tuple[UUID, IdentityKey], bool] = {}
+        self._departures = dict(context.departures)
+        self._switched: dict[tuple[UUID, IdentityKey], Binding] = {}
+        self._departed: dict[tuple[UUID, IdentityKey], datetime] = {}
         self._new_tokens: dict[tuple[UUID, str], UUID] = {}
 
     def recording(self, results: list[EventResult]) -> Recording:
@@ -96,7 +106,8 @@ class Recorder:
             created=self.pending.created_customers(),
             changed=self.pending.changed_customers(),
             bound=self._bound,
-            blocked=self._blocked,
+            switched=self._switched,
+            departed=self._departed,
             tokens=self._new_tokens,
             orders=self.orders,
             refunds=self.refunds,
@@ -182,19 +193,39 @@ class Recorder:
     # ---- channels
 
     def bind(self, customer: Customer, key: IdentityKey, at: datetime) -> None:
-        """Binds an identity that is nobody's."""
-        self.identities[customer.team_id, key] = Binding(customer.customer_id, blocked=False)
-        self._bound.append(BoundIdentity(customer.team_id, customer.customer_id, key))
+        """Binds an identity that is nobody's; a later departure that was heard of before is told after it."""
+        team = customer.team_id
+        left_at = self._departures.pop((team, key), None)
+        self._departed.pop((team, key), None)
+        blocked = left_at is not None and left_at > at
+        binding = self.identities[team, key] = Binding(customer.customer_id, blocked, at, left_at)
+        self._bound.append(BoundIdentity(team, customer.customer_id, key, *binding[1:]))
         self.pending.emit(customer, at, ContactJoined(key))
+        if blocked and left_at is not None:
+            self.pending.emit(customer, left_at, ContactLeft(key))
 
-    def set_blocked(self, team: UUID, key: IdentityKey, *, blocked: bool) -> bool:
-        """Marks a binding; returns whether that is a change."""
-        binding = self.identities[team, key]
-        if binding.blocked == blocked:
-            return False
-        self.identities[team, key] = binding._replace(blocked=blocked)
-        self._blocked[team, key] = blocked
-        return True
+    def seen(self, customer: Customer, key: IdentityKey, at: datetime) -> None:
+        """The customer was there at a time; emits an event if they have come back by it."""
+        if self._switch(customer.team_id, key, self.identities[customer.team_id, key].seen(at)):
+            self.pending.emit(customer, at, ContactReturned(key))
+
+    def left(self, customer: Customer, key: IdentityKey, at: datetime) -> None:
+        """The customer left at a time; emits an event if they are gone by it."""
+        if self._switch(customer.team_id, key, self.identities[customer.team_id, key].left(at)):
+            self.pending.emit(customer, at, ContactLeft(key))
+
+    def departed(self, team: UUID, key: IdentityKey, at: datetime) -> None:
+        """Somebody whom nobody is known to be left at a time."""
+        known = self._departures.get((team, key))
+        if known is None or known < at:
+            self._departures[team, key] = self._departed[team, key] = at
+
+    def _switch(self, team: UUID, key: IdentityKey, binding: Binding) -> bool:
+        """Whether the identity is blocked, or not blocked any more, by what its binding is now."""
+        before = self.identities[team, key]
+        if binding != before:
+            self.identities[team, key] = self._switched[team, key] = binding
+        return binding.blocked != before.blocked
 
     def contact(self, event: Event, key: IdentityKey) -> tuple[Customer, bool] | EventResult:
         """The customer behind an identity; an identity that nobody has is bound to whom the other hints find."""
@@ -209,8 +240,7 @@ class Recorder:
             return refused_event("IDENTITY_TAKEN", "the identity is bound to another customer")
         customer = self.pending.customer(event.team_id, binding.customer_id)
         assert customer is not None, "a binding leads to a customer that was loaded"
-        if self.set_blocked(event.team_id, key, blocked=False):
-            self.pending.emit(customer, event.occurred_at, ContactReturned(key))
+        self.seen(customer, key, event.occurred_at)
         return customer, False
 
     def interacted(self, customer: Customer, at: datetime) -> None:

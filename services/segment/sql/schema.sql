@@ -18,6 +18,13 @@ CREATE TYPE contact_writes AS (
     learned found_text[]
 );
 
+CREATE TYPE contact_writes_v2 AS (
+    bound timed_identity[],
+    switched timed_identity[],
+    departed departed_identity[],
+    learned found_text[]
+);
+
 CREATE TYPE cursor_position AS (
     partition smallint,
     position bigint
@@ -55,6 +62,14 @@ CREATE TYPE defined_attribute AS (
     revision bigint,
     create_time timestamp with time zone,
     update_time timestamp with time zone
+);
+
+CREATE TYPE departed_identity AS (
+    team_id uuid,
+    channel smallint,
+    account_id uuid,
+    external_id text,
+    left_at timestamp with time zone
 );
 
 CREATE TYPE found_identity AS (
@@ -273,6 +288,17 @@ CREATE TYPE timed_customer AS (
     revision bigint
 );
 
+CREATE TYPE timed_identity AS (
+    team_id uuid,
+    channel smallint,
+    account_id uuid,
+    external_id text,
+    customer_id uuid,
+    blocked boolean,
+    seen_at timestamp with time zone,
+    left_at timestamp with time zone
+);
+
 CREATE TYPE told_customer AS (
     team_id uuid,
     customer_id uuid
@@ -475,6 +501,20 @@ CREATE INDEX customer_tag_tag ON segment.customer_tag USING btree (team_id, tag_
 ALTER TABLE customer_tag ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own_teams ON customer_tag USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
 
+-- Who left an account before anything else was heard of them: whoever binds the identity learns of it.
+CREATE TABLE departure (
+    team_id     uuid NOT NULL,
+    channel     smallint NOT NULL,
+    account_id  uuid NOT NULL,
+    external_id text NOT NULL,
+    left_at     timestamp with time zone NOT NULL,
+    CONSTRAINT departure_pkey PRIMARY KEY (team_id, channel, account_id, external_id),
+    CONSTRAINT departure_channel_check CHECK ((channel > 0)),
+    CONSTRAINT departure_time_readable CHECK (((left_at >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (left_at < '9999-12-31 00:00:00+00'::timestamp with time zone)))
+);
+ALTER TABLE departure ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own_teams ON departure USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
+
 -- Effects that were applied, with their first answers.
 CREATE TABLE effect (
     team_id    uuid NOT NULL,
@@ -563,10 +603,13 @@ CREATE TABLE identity (
     customer_id uuid NOT NULL,
     blocked     boolean NOT NULL,
     bind_time   timestamp with time zone NOT NULL,
+    seen_at     timestamp with time zone,
+    left_at     timestamp with time zone,
     CONSTRAINT identity_pkey PRIMARY KEY (team_id, channel, account_id, external_id),
-    CONSTRAINT identity_channel_check CHECK ((channel > 0))
+    CONSTRAINT identity_channel_check CHECK ((channel > 0)),
+    CONSTRAINT identity_times_readable CHECK (((seen_at >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (seen_at < '9999-12-31 00:00:00+00'::timestamp with time zone) AND (left_at >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (left_at < '9999-12-31 00:00:00+00'::timestamp with time zone))) NOT VALID
 ) WITH (autovacuum_analyze_scale_factor=0.5);
-SELECT platform.sample_lightly('identity');
+ALTER TABLE identity ALTER team_id SET STATISTICS 10, ALTER channel SET STATISTICS 10, ALTER account_id SET STATISTICS 10, ALTER external_id SET STATISTICS 10, ALTER customer_id SET STATISTICS 10, ALTER blocked SET STATISTICS 10, ALTER bind_time SET STATISTICS 10;
 CREATE INDEX identity_customer ON segment.identity USING btree (team_id, customer_id, channel, account_id);
 ALTER TABLE identity ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own_teams ON identity USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));

@@ -164,7 +164,8 @@ async def save_recording(
     writes.create_customers(recording.created)
     writes.change_customers(recording.changed, context.customers)
     writes.bind(recording.bound)
-    writes.switched = [(team, *key, None, flag) for (team, key), flag in recording.blocked.items()]
+    writes.switched = [(team, *key, *binding) for (team, key), binding in recording.switched.items()]
+    writes.departed = sorted((team, *key, at) for (team, key), at in recording.departed.items())
     writes.learned = sorted((*key, customer) for key, customer in recording.tokens.items())
     writes.new_orders = _new(recording.orders, context.orders)
     writes.changed_orders = _changed(recording.orders, context.orders)
@@ -218,8 +219,12 @@ def _note_people(context: EventContext, row: Row) -> None:
     context.emails = _by_text(row["emails"])
     context.tokens = _by_text(row["tokens"])
     context.identities = {
-        (team, IdentityKey(channel, account, external)): Binding(customer, blocked)
-        for team, channel, account, external, customer, blocked in row["identities"] or ()
+        (team, IdentityKey(channel, account, external)): Binding(*binding)
+        for team, channel, account, external, *binding in row["identities"] or ()
+    }
+    context.departures = {
+        (team, IdentityKey(channel, account, external)): left_at
+        for team, channel, account, external, left_at in row["departures"] or ()
     }
 
 

@@ -24,13 +24,14 @@ Rows = Sequence[tuple[Any, ...]]
 
 
 class Writes(msgspec.Struct):
-    """What is to be written, as rows of the types that `save_batch_v3` takes; an empty part costs nothing."""
+    """What is to be written, as rows of the types that `save_batch_v4` takes; an empty part costs nothing."""
 
     created: Rows = ()
     changed: Rows = ()
     renamed: Rows = ()
     bound: Rows = ()
     switched: Rows = ()
+    departed: Rows = ()
     learned: Rows = ()
     new_orders: Rows = ()
     changed_orders: Rows = ()
@@ -48,7 +49,7 @@ class Writes(msgspec.Struct):
         """The parameters of the function: parts, or groups of them in the order of the group's type; None: nothing."""
         return {
             "customers": _group(self.created, self.changed, self.renamed),
-            "contacts": _group(self.bound, self.switched, self.learned),
+            "contacts": _group(self.bound, self.switched, self.departed, self.learned),
             "reports": _group(self.new_orders, self.changed_orders, self.new_refunds, self.changed_refunds),
             "keys": self.keys or None,
             "effects": self.effects or None,
@@ -72,7 +73,7 @@ class Writes(msgspec.Struct):
 
     def bind(self, bindings: Iterable[BoundIdentity]) -> None:
         """New bindings."""
-        self.bound = [(b.team_id, *b.key, b.customer_id, False) for b in bindings]
+        self.bound = [(b.team_id, *b.key, b.customer_id, b.blocked, b.seen_at, b.left_at) for b in bindings]
 
     def change_traits(self, changes: TraitChanges) -> None:
         """Tags and values that are different now."""

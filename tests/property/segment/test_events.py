@@ -106,9 +106,10 @@ def remember(known: EventContext, recording: Recording) -> None:
         if customer.email is not None:
             known.emails.setdefault((TEAM, customer.email.casefold()), customer.customer_id)
     for bound in recording.bound:
-        known.identities[TEAM, bound.key] = Binding(bound.customer_id, blocked=False)
-    for (team, key), blocked in recording.blocked.items():
-        known.identities[team, key] = known.identities[team, key]._replace(blocked=blocked)
+        known.identities[TEAM, bound.key] = Binding(bound.customer_id, *bound[3:])
+        known.departures.pop((TEAM, bound.key), None)
+    known.identities.update(recording.switched)
+    known.departures.update(recording.departed)
     known.tokens.update(recording.tokens)
     known.orders.update(recording.orders)
     known.refunds.update(recording.refunds)

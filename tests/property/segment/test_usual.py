@@ -101,7 +101,7 @@ def test_what_is_decided_blindly_is_what_is_decided_with_everything_read(
     assert {result.status for result in blind.results} == {EventStatus.ACCEPTED}
     assert (blind.bound, blind.orders, blind.keys) == (seeing.bound, seeing.orders, seeing.keys)
     assert [fact.body for fact in blind.facts] == [fact.body for fact in seeing.facts]
-    assert not any((blind.created, blind.blocked, blind.tokens, blind.refunds))
+    assert not any((blind.created, blind.switched, blind.departed, blind.tokens, blind.refunds))
     for own, other in zip(blind.changed, seeing.changed, strict=True):
         known = before.customers[TEAM, own.customer_id]
         moved = own.customer_interact_time

@@ -1,6 +1,7 @@
+-- version: 2
 -- Records events of known customers, a transaction of its own: each customer, key, identity and order is named once, and events
 -- come in the order in which customers are locked everywhere. The caller has decided what follows if the customer is there and
--- has what `has_…` says, if `by_…` leads to them, and if key, identity and order are new. Where that is so the event is written, relative to the row of the
+-- has what `has_…` says, if `by_…` leads to them, if key, identity and order are new, and if nobody left by that identity before. Where that is so the event is written, relative to the row of the
 -- customer; its place is among `places`, with the number of its mail, the position of its fact and the customer's basic data. Of
 -- the others nothing is.
 -- Who uses the same key, identity or order at the same time is held up by the unique indexes, and by the last look at `event_key`:
@@ -40,7 +41,11 @@ BEGIN
            AND (n.external_id IS NULL OR NOT EXISTS (
                SELECT FROM identity AS i
                 WHERE i.team_id = n.team_id AND i.channel = n.channel AND i.account_id = n.account_id
-                  AND i.external_id = n.external_id OFFSET 0))
+                  AND i.external_id = n.external_id OFFSET 0)
+               AND NOT EXISTS (
+               SELECT FROM departure AS d
+                WHERE d.team_id = n.team_id AND d.channel = n.channel AND d.account_id = n.account_id
+                  AND d.external_id = n.external_id OFFSET 0))
            AND (n.order_id IS NULL OR NOT EXISTS (
                SELECT FROM shop_order AS o
                 WHERE o.team_id = n.team_id AND o.shop_id = n.shop_id AND o.order_id = n.order_id OFFSET 0))
@@ -55,8 +60,8 @@ BEGIN
         events := ARRAY(SELECT n FROM unnest(events) AS n WHERE n.place = ANY (places) ORDER BY n.place);
     END IF;
     IF with_identities THEN
-        INSERT INTO identity (team_id, channel, account_id, external_id, customer_id, blocked, bind_time)
-        SELECT n.team_id, n.channel, n.account_id, n.external_id, n.customer_id, false, recorded
+        INSERT INTO identity (team_id, channel, account_id, external_id, customer_id, blocked, seen_at, bind_time)
+        SELECT n.team_id, n.channel, n.account_id, n.external_id, n.customer_id, false, n.occur_time, recorded
           FROM unnest(events) AS n WHERE n.external_id IS NOT NULL;
     END IF;
     IF with_orders THEN

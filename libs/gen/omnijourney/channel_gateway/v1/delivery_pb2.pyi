@@ -152,7 +152,7 @@ class Delivery(_message.Message):
     messages: _builtins.int
     """Messages that it takes, or took when settled."""
     receipt: Global___ReceiptKind.ValueType
-    """The highest step that receipts tell of. `UNSPECIFIED`: none yet."""
+    """The highest step that receipts tell of; failed only where no message of the send came. `UNSPECIFIED`: none yet."""
     channel_code: _builtins.str
     """The channel's own code, for people, where `reason` is `CHANNEL_REFUSED`; else empty."""
     @_builtins.property

@@ -285,7 +285,9 @@ Global___OrderRefunded: _TypeAlias = OrderRefunded  # noqa: Y015
 
 @_typing.final
 class ContactAdded(_message.Message):
-    """A customer joined a channel account. A new binding makes the event; one that was there is only unblocked."""
+    """A customer joined a channel account. A new binding makes the event; one that was there is only unblocked, unless they left later than
+    `occur_time`.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -309,7 +311,9 @@ Global___ContactAdded: _TypeAlias = ContactAdded  # noqa: Y015
 
 @_typing.final
 class ContactBlocked(_message.Message):
-    """A customer blocked or left a channel account."""
+    """A customer blocked or left a channel account. Reports are judged by `occur_time`, in whatever order they come: the identity is
+    blocked while nothing later says that the customer was there. Of an identity that is bound to nobody it is kept until one is.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
