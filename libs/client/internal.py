@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import grpc
 
+from omnijourney.internal.v1.consents_service_pb2_grpc import ConsentsServiceStub
 from omnijourney.internal.v1.customers_service_pb2_grpc import CustomersServiceStub
 from omnijourney.internal.v1.history_service_pb2_grpc import HistoryServiceStub
 from omnijourney.internal.v1.ledger_service_pb2_grpc import LedgerServiceStub
@@ -12,6 +13,7 @@ from omnijourney.internal.v1.mail_service_pb2_grpc import MailServiceStub
 from omnijourney.internal.v1.sends_service_pb2_grpc import SendsServiceStub
 
 if TYPE_CHECKING:
+    from omnijourney.internal.v1.consents_service_pb2_grpc import ConsentsServiceAsyncStub
     from omnijourney.internal.v1.customers_service_pb2_grpc import CustomersServiceAsyncStub
     from omnijourney.internal.v1.history_service_pb2_grpc import HistoryServiceAsyncStub
     from omnijourney.internal.v1.ledger_service_pb2_grpc import LedgerServiceAsyncStub
@@ -45,6 +47,11 @@ class Internal:
     def sends(self) -> "SendsServiceAsyncStub":
         """Of the gateway."""
         return SendsServiceStub(self.channel)
+
+    @cached_property
+    def consents(self) -> "ConsentsServiceAsyncStub":
+        """Of the gateway."""
+        return ConsentsServiceStub(self.channel)
 
     @cached_property
     def ledger(self) -> "LedgerServiceAsyncStub":

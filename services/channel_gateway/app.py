@@ -65,6 +65,7 @@ from services.channel_gateway.store.shops import ShopStore
 from services.channel_gateway.store.trouble import TroubleStore
 from services.channel_gateway.store.vault import Vault
 from services.channel_gateway.usecases.accounts import Accounts
+from services.channel_gateway.usecases.consents import Consents
 from services.channel_gateway.usecases.content import Content
 from services.channel_gateway.usecases.frequency import FrequencyCaps
 from services.channel_gateway.usecases.links import Clicks, LinkMaker
@@ -140,7 +141,7 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
             presence,
             progress,
             functools.partial(stored_events, tolerance=settings.webhook_tolerance),
-            hearing=Hearing(HeardStore(rt.pool), publisher, rt.clock),
+            hearing=Hearing(HeardStore(rt.pool), publisher, rt.clock, segment),
         )
         keys, heard = ShopKeys(inbox, rt.clock), HeardAccounts(inbox)
         storing = Storing(inbox, InboxBound(inbox, settings.webhook_events_max), worker.wake)
@@ -172,6 +173,7 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
                 publisher=content_publisher,
                 clock=rt.clock,
             ),
+            consents=Consents(rt.pool, rt.clock),
             content=Content(rt.pool, vault, points, content_publisher, rt.clock),
             money=Money(rt.pool, vault, rt.clock),
             frequency_caps=FrequencyCaps(rt.pool, rt.clock),

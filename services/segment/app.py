@@ -15,6 +15,7 @@ from libs.common.rpc.operations import Progress
 from libs.embedded import attach
 from omnijourney.segment.v1 import segment_service_pb2, segment_service_pb2_grpc
 from services.segment import metrics
+from services.segment.clients.consents import ConsentsClient
 from services.segment.clients.gateway import gateway_history
 from services.segment.clients.points import PointsClient
 from services.segment.config import Settings
@@ -26,6 +27,7 @@ from services.segment.usecases.api_clients import ApiClients
 from services.segment.usecases.attributes import Attributes
 from services.segment.usecases.audiences import Audiences
 from services.segment.usecases.audit import AuditTrail
+from services.segment.usecases.consents import Consents
 from services.segment.usecases.customers import Customers
 from services.segment.usecases.edits import Edits
 from services.segment.usecases.evaluator import AudienceEvaluator
@@ -73,6 +75,7 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
                 teams=Teams(rt.pool, edits),
                 api_clients=ApiClients(rt.pool, edits, SystemClock()),
                 audit_trail=audit_trail,
+                consents=Consents(rt.pool, edits, ConsentsClient(gateway)),
                 customers=customers,
                 accounts=Accounts(rt.pool),
                 identities=Identities(edits, customers),

@@ -11,6 +11,7 @@ from uuid import UUID
 
 import grpc
 
+from libs.common.consent_words import DEFAULTS, ConsentWords
 from libs.common.errors import NotFound, Unavailable
 from libs.common.rpc.client import CALL_DEADLINE_S, retrying
 from omnijourney.common.v1 import channel_pb2
@@ -45,6 +46,8 @@ class TeamSettings(NamedTuple):
     """ISO 4217 code of the team's own currency; empty where it is not known."""
     currency_rates: tuple[tuple[str, str], ...] = ()
     """Other currencies, each with the decimal that one unit of it is worth in the team's own."""
+    consent_words: ConsentWords = DEFAULTS
+    """By which customers say in a chat that they want no messages, or want them again."""
 
 
 class TeamSettingsClient:
@@ -110,6 +113,7 @@ def _settings(settings: team_pb2.TeamSettings) -> TeamSettings:
         else ATTRIBUTION_WINDOW_DEFAULT,
         settings.currency_code,
         tuple((rate.currency_code, rate.rate) for rate in settings.currency_rates),
+        ConsentWords.of(settings.consent_words.stop_words, settings.consent_words.start_words),
     )
 
 

@@ -12,6 +12,7 @@ import grpc
 from asyncpg.pgproto.pgproto import UUID as DriverUUID  # noqa: N811 - two classes of one name
 
 from libs.common.clients.team_settings import TeamSettingsClient
+from libs.common.consent_words import ConsentWords
 from libs.common.errors import Unavailable
 from libs.common.ids import CustomerKey
 from libs.common.rpc.client import (
@@ -175,6 +176,10 @@ class SegmentClient:
     async def country(self, team_id: UUID) -> str:
         """The country in whose form a team's phone numbers are read; empty for none. Raises Unavailable."""
         return (await self._settings.of_or_last(team_id, _COUNTRY_WAIT_S)).country
+
+    async def consent_words(self, team_id: UUID) -> ConsentWords:
+        """By which words people say whether they want a team's messages. Raises Unavailable."""
+        return (await self._settings.of_or_last(team_id, _COUNTRY_WAIT_S)).consent_words
 
     async def profiles(self, keys: Iterable[CustomerKey]) -> Mapping[CustomerKey, Profile]:
         """See `CustomerProfiles`."""

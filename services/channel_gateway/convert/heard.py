@@ -21,8 +21,6 @@ from services.channel_gateway.domain.heard import (
     Left,
     MessageReceipt,
     PageReceipt,
-    Preference,
-    PreferenceSource,
     Wrote,
 )
 from services.channel_gateway.domain.inbox import InboxSource, Refusal, StoredWebhook
@@ -30,7 +28,6 @@ from services.channel_gateway.domain.line_hooks import read_line
 from services.channel_gateway.domain.meta_hooks import read_meta
 from services.channel_gateway.domain.model import Channel
 from services.channel_gateway.domain.receipts import ReceiptKind
-from services.channel_gateway.domain.words import wanted
 
 _TEXT_LENGTH_MAX: Final = 500
 """Of what was written, as segment keeps it."""
@@ -82,9 +79,7 @@ def _converted(
 
 
 def _said_by(wrote: Wrote, channel: Channel) -> Iterator[Heard]:
-    """What follows for the gateway from what somebody wrote or pressed."""
-    if (wants := wanted(wrote.text)) is not None:
-        yield Preference(wrote.external_id, wrote.at, wants, PreferenceSource.CHAT)
+    """What follows for the gateway from what somebody wrote or pressed, beside the words that it may be."""
     # Elsewhere it is not said of messages that they were read, or delivered.
     if channel is Channel.WHATSAPP and wrote.effect_key is not None:
         yield MessageReceipt(wrote.effect_key, ReceiptKind.REPLIED)

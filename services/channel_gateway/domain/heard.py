@@ -20,8 +20,8 @@ _MS: Final = 1_000
 class PreferenceSource(IntEnum):
     """Numbers of the contract's `ConsentSource`."""
 
-    CHAT = 3
-    CHANNEL = 4
+    CHAT = 2
+    CHANNEL = 3
 
 
 class Joined(NamedTuple):

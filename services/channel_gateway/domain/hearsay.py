@@ -8,7 +8,15 @@ from uuid import UUID
 
 import msgspec
 
-from services.channel_gateway.domain.heard import Heard, MessageReceipt, PageReceipt, Preference, Wrote
+from libs.common.consent_words import ConsentWords
+from services.channel_gateway.domain.heard import (
+    Heard,
+    MessageReceipt,
+    PageReceipt,
+    Preference,
+    PreferenceSource,
+    Wrote,
+)
 from services.channel_gateway.domain.model import Channel
 from services.channel_gateway.domain.receipts import ReceiptKind
 
@@ -30,15 +38,14 @@ class Hearsay(msgspec.Struct):
     """In the order in which they were told."""
 
 
-def heard_of(webhooks: Iterable[tuple[Channel, UUID, Sequence[Heard]]]) -> Hearsay:
-    """Of webhooks of one team, each with its channel and account."""
+def heard_of(webhooks: Iterable[tuple[Channel, UUID, Sequence[Heard]]], words: ConsentWords) -> Hearsay:
+    """Of webhooks of one team, each with its channel and account; `words` are the team's."""
     gathered = Hearsay()
     for channel, account_id, heard in webhooks:
         for each in heard:
             match each:
-                case Wrote() if channel is not Channel.LINE:
-                    person = (account_id, each.external_id)
-                    gathered.last_messages[person] = max(each.at, gathered.last_messages.get(person, each.at))
+                case Wrote():
+                    _wrote(gathered, channel, account_id, each, words)
                 case Preference():
                     _prefer(gathered, (int(channel), each.external_id), each)
                 case MessageReceipt():
@@ -49,6 +56,16 @@ def heard_of(webhooks: Iterable[tuple[Channel, UUID, Sequence[Heard]]]) -> Hears
                 case _:
                     pass
     return gathered
+
+
+def _wrote(gathered: Hearsay, channel: Channel, account_id: UUID, wrote: Wrote, words: ConsentWords) -> None:
+    if channel is not Channel.LINE:
+        person = (account_id, wrote.external_id)
+        gathered.last_messages[person] = max(wrote.at, gathered.last_messages.get(person, wrote.at))
+    wants = words.wanted(wrote.text) if wrote.text else None
+    if wants is not None:
+        said = Preference(wrote.external_id, wrote.at, wants, PreferenceSource.CHAT)
+        _prefer(gathered, (int(channel), wrote.external_id), said)
 
 
 def _prefer(gathered: Hearsay, person: ChannelPerson, preference: Preference) -> None:

@@ -70,8 +70,8 @@ class Limits(msgspec.Struct):
     """Of the teams that have a frequency cap."""
     counted: dict[CustomerKey, list[CountedSend]] = msgspec.field(default_factory=dict)
     """What their customers got, as far as it may count."""
-    opted_out: set[tuple[UUID, int, str]] = msgspec.field(default_factory=set)
-    """By team, channel and the person's id: who wants no messages."""
+    opted_out: set[tuple[UUID, int, str, UUID]] = msgspec.field(default_factory=set)
+    """By team, channel, the person's id and the customer: who wants no messages."""
 
 
 class Reserved(msgspec.Struct, frozen=True):
@@ -138,7 +138,7 @@ def _decide_one(
     early = refuse_early(send, limits, now)
     if early or isinstance(prepared, SendAnswer):
         return early or prepared  # type: ignore[return-value]  # one of them is an SendAnswer here
-    if (send.team_id, int(send.channel), prepared.recipient) in limits.opted_out:
+    if (send.team_id, int(send.channel), prepared.recipient, send.customer_id) in limits.opted_out:
         return SendAnswer(SendState.SKIPPED, Reason.OPTED_OUT)
     exhausted = _cap(send, prepared, limits)
     if exhausted is None and (capped := _frequency_cap(send, prepared, limits, now)):

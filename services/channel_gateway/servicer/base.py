@@ -25,6 +25,7 @@ from services.channel_gateway.store.links import LinkStore
 from services.channel_gateway.store.money import MoneyStore
 from services.channel_gateway.store.shops import ShopStore
 from services.channel_gateway.usecases.accounts import Accounts
+from services.channel_gateway.usecases.consents import Consents
 from services.channel_gateway.usecases.content import Content
 from services.channel_gateway.usecases.frequency import FrequencyCaps
 from services.channel_gateway.usecases.lost_sends import LostSends
@@ -53,6 +54,7 @@ class Dependencies:
     lost_sends: LostSends
     references: References
     accounts: Accounts
+    consents: Consents
     content: Content
     money: Money
     frequency_caps: FrequencyCaps

@@ -10,11 +10,17 @@ from uuid import UUID
 from libs.common.feeds.serving import MailPage, Reading, SelectedRows, serve_history, serve_mail
 from libs.common.rpc.fields import FieldCheck
 from libs.common.rpc.server import GrpcServer
-from omnijourney.internal.v1 import sends_service_pb2, sends_service_pb2_grpc
+from omnijourney.internal.v1 import (
+    consents_service_pb2,
+    consents_service_pb2_grpc,
+    sends_service_pb2,
+    sends_service_pb2_grpc,
+)
 from services.channel_gateway.convert import deliveries as convert
 from services.channel_gateway.convert import references
 from services.channel_gateway.domain.model import Send
 from services.channel_gateway.servicer.base import Dependencies
+from services.channel_gateway.servicer.consents import ConsentsServicer
 
 
 class SendsServicer(sends_service_pb2_grpc.SendsServiceServicer):
@@ -120,6 +126,11 @@ def serve(server: GrpcServer, deps: Dependencies) -> None:
         sends_service_pb2_grpc.add_SendsServiceServicer_to_server,
         SendsServicer(deps),
         sends_service_pb2.DESCRIPTOR.services_by_name["SendsService"],
+    )
+    server.add(
+        consents_service_pb2_grpc.add_ConsentsServiceServicer_to_server,
+        ConsentsServicer(deps),
+        consents_service_pb2.DESCRIPTOR.services_by_name["ConsentsService"],
     )
     serve_history(server, GatewayHistory(deps), deps.draining, ContentHistory(deps))
     serve_mail(server, OutcomeMails(deps))

@@ -175,6 +175,49 @@ CREATE TABLE bot_module (
 ALTER TABLE bot_module ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own_teams ON bot_module USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
 
+-- What a team's customers said through the API, whatever channels they are on; channel 0: all. `opt_out` has what people said themselves.
+CREATE TABLE consent (
+    team_id     uuid NOT NULL,
+    customer_id uuid NOT NULL,
+    channel     smallint NOT NULL,
+    withdrawn   boolean NOT NULL,
+    source      smallint NOT NULL,
+    changed_at  timestamp with time zone NOT NULL,
+    CONSTRAINT consent_pkey PRIMARY KEY (team_id, customer_id, channel),
+    CONSTRAINT consent_channel_check CHECK (((channel >= 0) AND (channel <= 4))),
+    CONSTRAINT consent_source_check CHECK (((source >= 1) AND (source <= 4))),
+    CONSTRAINT consent_time_readable CHECK (((changed_at >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (changed_at < '9999-12-31 00:00:00+00'::timestamp with time zone)))
+);
+ALTER TABLE consent ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own_teams ON consent USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
+
+-- The changes of both, for good. Of a customer, or of somebody on a channel whose customer the gateway does not know.
+CREATE TABLE consent_change (
+    team_id      uuid NOT NULL,
+    change_id    uuid NOT NULL,
+    customer_id  uuid,
+    channel      smallint NOT NULL,
+    external_id  text,
+    withdrawn    boolean NOT NULL,
+    before_state smallint NOT NULL,
+    source       smallint NOT NULL,
+    note         text NOT NULL,
+    actor        text NOT NULL,
+    changed_at   timestamp with time zone NOT NULL,
+    CONSTRAINT consent_change_pkey PRIMARY KEY (team_id, change_id),
+    CONSTRAINT consent_change_actor_check CHECK ((length(actor) <= 200)),
+    CONSTRAINT consent_change_before_state_check CHECK (((before_state >= 0) AND (before_state <= 2))),
+    CONSTRAINT consent_change_channel_check CHECK (((channel >= 0) AND (channel <= 4))),
+    CONSTRAINT consent_change_note_check CHECK ((length(note) <= 500)),
+    CONSTRAINT consent_change_of_one CHECK (((customer_id IS NULL) <> (external_id IS NULL))),
+    CONSTRAINT consent_change_source_check CHECK (((source >= 1) AND (source <= 4))),
+    CONSTRAINT consent_change_time_readable CHECK (((changed_at >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (changed_at < '9999-12-31 00:00:00+00'::timestamp with time zone)))
+);
+CREATE INDEX consent_change_of_customer ON channel_gateway.consent_change USING btree (team_id, customer_id, changed_at, change_id) WHERE (customer_id IS NOT NULL);
+CREATE INDEX consent_change_of_person ON channel_gateway.consent_change USING btree (team_id, channel, external_id, changed_at, change_id) WHERE (external_id IS NOT NULL);
+ALTER TABLE consent_change ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own_teams ON consent_change USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
+
 -- Last number of the mail of each customer.
 CREATE TABLE customer_mail (
     team_id         uuid NOT NULL,

@@ -44,6 +44,15 @@ class Adopted(NamedTuple):
     """Real seconds since its first attempt."""
 
 
+class Marked(NamedTuple):
+    """Effect keys of sends that were to leave. Those in neither are not ours to send any more."""
+
+    ours: frozenset[UUID]
+    """Recorded as in flight."""
+    unwanted: frozenset[UUID] = frozenset()
+    """Their customers want no messages by now; nothing is recorded of them."""
+
+
 class OnWire(NamedTuple):
     """Sends of a journey that are in flight."""
 
@@ -58,12 +67,12 @@ class DeliveryStore:
         """`pool` of the service's own role."""
         self._pool = pool
 
-    async def mark_in_flight(self, jobs: Sequence[Job], sender: UUID) -> set[UUID]:
-        """Records jobs as in flight, durably; returns the effect keys that are still ours to send."""
+    async def mark_in_flight(self, jobs: Sequence[Job], sender: UUID) -> Marked:
+        """Records jobs as in flight, durably, but for those whose customers want no messages by now."""
         teams = _numbered(jobs)
         keys = slim_columns(((teams[job.team_id], job.effect_key) for job in jobs), 2, _KEYS)
         rows = await fetch_alone(self._pool, QUERIES["mark_in_flight"], list(teams), sender, *keys)
-        return set(rows[0][0])
+        return Marked(*map(frozenset, rows[0]))
 
     async def postpone(self, items: Sequence[Postponement], sender: UUID) -> set[UUID]:
         """Notes when attempts are repeated; returns the effect keys that are still ours."""

@@ -200,14 +200,28 @@ async def _hold_limits(
     live = [(s, p) for s, p in zip(sends, prepared, strict=True) if isinstance(p, Prepared)]
     if not live:
         return limits
-    people = sorted({(s.team_id, int(s.channel), p.recipient) for s, p in live})
-    opted_out = await connection.fetch(QUERIES["find_opt_outs"], *columns(people, 3))
-    limits.opted_out = {(row["team_id"], row["channel"], row["external_id"]) for row in opted_out}
+    await _look_for_opt_outs(connection, limits, live)
     await hold_frequency(connection, limits, live, capped, now)
     await _hold_usage(connection, limits, [s for s, _ in live if s.cap is not None])
     await _hold_quotas(connection, limits, [p.account for s, p in live if s.channel is Channel.LINE], now)
     await _hold_money(connection, limits, [s for s, _ in live])
     return limits
+
+
+async def _look_for_opt_outs(
+    connection: Connection, limits: Limits, live: Sequence[tuple[Send, Prepared]]
+) -> None:
+    people = sorted({(s.team_id, int(s.channel), p.recipient, s.customer_id) for s, p in live})
+    teams, channels, external_ids, customer_ids = columns(people, 4)
+    query = QUERIES.bind(
+        "find_opt_outs",
+        teams=teams,
+        channels=channels,
+        external_ids=external_ids,
+        customer_ids=customer_ids,
+        bound=list(set(teams)),
+    )
+    limits.opted_out = {tuple(row) for row in await connection.fetch(*query)}
 
 
 async def _hold_usage(connection: Connection, limits: Limits, capped: Sequence[Send]) -> None:

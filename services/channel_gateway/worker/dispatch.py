@@ -29,7 +29,7 @@ from services.channel_gateway.domain.model import (
     Reason,
     SendState,
 )
-from services.channel_gateway.store.deliveries import cancelled_outcome
+from services.channel_gateway.store.deliveries import Marked, cancelled_outcome
 from services.channel_gateway.worker.lanes import Lane
 from services.channel_gateway.worker.outcomes import LINGER_FROM, until_taken
 from services.channel_gateway.worker.queue import Ready, SendQueue
@@ -49,8 +49,8 @@ _seconds_of: Final = functools.cache(metrics.ATTEMPT_SECONDS.labels)
 class InFlightStore(Protocol):
     """Records what leaves."""
 
-    async def mark_in_flight(self, jobs: Sequence[Job], sender: UUID) -> set[UUID]:
-        """Records jobs as in flight, durably; the effect keys that are still ours to send."""
+    async def mark_in_flight(self, jobs: Sequence[Job], sender: UUID) -> Marked:
+        """Records jobs as in flight, durably, but for those whose customers want no messages by now."""
         ...
 
 
@@ -175,14 +175,17 @@ class Dispatcher:
 
     async def _mark_and_start(self, ready: Sequence[Ready]) -> None:
         jobs = [job for _, job in ready]
-        ours = await until_taken(lambda: self._store.mark_in_flight(jobs, self._sender_id))
+        marked = await until_taken(lambda: self._store.mark_in_flight(jobs, self._sender_id))
         crash.reach("gateway.after_mark")
         for lane, job in ready:
-            if job.effect_key not in ours:
-                # Cancelled by a stop, or another process has it: it settles there.
-                lane.in_flight -= 1
+            if job.effect_key in marked.ours:
+                continue
+            lane.in_flight -= 1
+            if job.effect_key in marked.unwanted:
+                self._settle(job, DeliveryOutcome(SendState.SKIPPED, Reason.OPTED_OUT))
+            else:  # cancelled by a stop, or another process has it: it settles there
                 self._queue.release([job])
-        self.start((lane, job) for lane, job in ready if job.effect_key in ours)
+        self.start((lane, job) for lane, job in ready if job.effect_key in marked.ours)
 
     def _attempt_at_once(self, lane: Lane, job: Job, answer: Callable[[Job, int], Attempt]) -> None:
         """An attempt that nobody is waited for: the last check, the answer and its meaning in one go."""

@@ -3,32 +3,49 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol
 from uuid import UUID
 
 from libs.common.clock import Clock
+from libs.common.consent_words import DEFAULTS, ConsentWords
+from libs.common.errors import Unavailable
 from libs.common.feeds.publisher import CommitPublisher
 from services.channel_gateway.convert.events import ConvertedWebhook
+from services.channel_gateway.domain.heard import Wrote
 from services.channel_gateway.domain.hearsay import heard_of
 from services.channel_gateway.domain.page_receipts import receipts_of
 from services.channel_gateway.store.heard import HeardStore
 
 
+class TeamWords(Protocol):
+    """By which words people say whether they want messages."""
+
+    async def consent_words(self, team_id: UUID) -> ConsentWords:
+        """Of a team, seconds old. Raises Unavailable."""
+        ...
+
+
 class Hearing:
     """Noting the same again changes nothing, in whatever order it comes."""
 
-    def __init__(self, store: HeardStore, publisher: CommitPublisher, clock: Clock) -> None:
+    def __init__(
+        self, store: HeardStore, publisher: CommitPublisher, clock: Clock, settings: TeamWords
+    ) -> None:
         """`publisher` publishes receipts."""
         self._store = store
         self._publisher = publisher
         self._clock = clock
+        self._settings = settings
 
     async def note(self, team_id: UUID, webhooks: Sequence[ConvertedWebhook]) -> None:
         """Of a team's webhooks. Raises the driver's errors."""
-        hearsay = heard_of(
-            (each.channel, UUID(each.webhook.origin), each.heard)
+        heard = [
+            (channel, UUID(each.webhook.origin), each.heard)
             for each in webhooks
-            if each.channel is not None
-        )
+            if (channel := each.channel) is not None
+        ]
+        has_text = any(isinstance(said, Wrote) and said.text for *_, each in heard for said in each)
+        hearsay = heard_of(heard, await self._words(team_id) if has_text else DEFAULTS)
         if hearsay.last_messages:
             await self._store.note_messages(team_id, hearsay.last_messages)
         if hearsay.preferences:
@@ -40,3 +57,10 @@ class Hearing:
         if receipts:
             written = await self._store.note_receipts(team_id, receipts, self._clock.now())
             self._publisher.publish(*written)
+
+    async def _words(self, team_id: UUID) -> ConsentWords:
+        """The team's; the defaults while they cannot be had: nothing is forwarded then, and it is heard again."""
+        try:
+            return await self._settings.consent_words(team_id)
+        except Unavailable:
+            return DEFAULTS

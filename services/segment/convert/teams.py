@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from decimal import Decimal
 from typing import Final
@@ -11,6 +11,7 @@ from zoneinfo import available_timezones
 
 from libs.common.audience.expressions import AttributeType, ChannelNumber
 from libs.common.audience.values import ValueFault, canonical, parse_number
+from libs.common.consent_words import WORD_LENGTH_MAX, WORDS_MAX, compared
 from libs.common.money import is_currency
 from libs.common.phones import COUNTRIES
 from libs.common.rpc.values import duration, seconds_of, timestamp
@@ -52,7 +53,22 @@ def read_settings(check: Check, message: team_pb2.TeamSettings, path: str) -> Te
         or _DEFAULT.points_channels,
         currency_rates=_rates(check, message, f"{path}.currency_rates"),
         country_code=_country(check, message.country_code, f"{path}.country_code"),
+        stop_words=_words(check, message.consent_words.stop_words, f"{path}.consent_words.stop_words"),
+        start_words=_words(check, message.consent_words.start_words, f"{path}.consent_words.start_words"),
     )
+
+
+def _words(check: Check, words: Sequence[str], path: str) -> tuple[str, ...]:
+    check.count(path, words, most=WORDS_MAX)
+    seen: set[str] = set()
+    for index, word in enumerate(words):
+        form = compared(check.line(f"{path}[{index}]", word, length_max=WORD_LENGTH_MAX))
+        if not form:
+            check.fault(f"{path}[{index}]", "must be a word")
+        elif form in seen:
+            check.fault(f"{path}[{index}]", "is given twice")
+        seen.add(form)
+    return tuple(words)
 
 
 def _window(check: Check, message: team_pb2.TeamSettings, path: str) -> timedelta:
@@ -129,4 +145,11 @@ def settings_message(team_id: UUID, settings: TeamSettings, revision: int) -> te
         ],
         revision=revision,
         country_code=settings.country,
+        consent_words=_own_words(settings),
     )
+
+
+def _own_words(settings: TeamSettings) -> team_pb2.ConsentWords | None:
+    if not settings.stop_words and not settings.start_words:
+        return None
+    return team_pb2.ConsentWords(stop_words=settings.stop_words, start_words=settings.start_words)

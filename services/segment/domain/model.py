@@ -47,6 +47,9 @@ class TeamSettings(msgspec.Struct, frozen=True):
     currency_rates: tuple[CurrencyRate, ...] = ()
     country_code: str = ""
     """As it was set; see `country`."""
+    stop_words: tuple[str, ...] = ()
+    """By which customers say that they want no messages; none: the defaults."""
+    start_words: tuple[str, ...] = ()
 
     @property
     def country(self) -> str:

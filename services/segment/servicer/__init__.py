@@ -8,6 +8,7 @@ from services.segment.servicer.attributes import AttributeRpcs
 from services.segment.servicer.audiences import AudienceRpcs
 from services.segment.servicer.audit import AuditRpcs
 from services.segment.servicer.base import Dependencies
+from services.segment.servicer.consents import ConsentRpcs
 from services.segment.servicer.customers import CustomerRpcs
 from services.segment.servicer.history import HistoryRpcs
 from services.segment.servicer.identities import IdentityRpcs
@@ -18,6 +19,7 @@ class SegmentServicer(
     TeamRpcs,
     ApiClientRpcs,
     AuditRpcs,
+    ConsentRpcs,
     CustomerRpcs,
     IdentityRpcs,
     AttributeRpcs,

@@ -86,6 +86,7 @@ class SegmentStandIn(
         self.asked_customers = 0
         self.points_channels = [WHATSAPP]
         self.country_code = "TW"
+        self.consent_words = team_pb2.ConsentWords()
         self.settings_away = False
         self.whole_keys: set[str] = set()
         self.batches: list[list[event_pb2.CustomerEvent]] = []
@@ -118,7 +119,12 @@ class SegmentStandIn(
             await context.abort(grpc.StatusCode.UNAVAILABLE, "away")
         channels = self.points_channels
         settings = [
-            team_pb2.TeamSettings(team_id=each, points_channels=channels, country_code=self.country_code)
+            team_pb2.TeamSettings(
+                team_id=each,
+                points_channels=channels,
+                country_code=self.country_code,
+                consent_words=self.consent_words,
+            )
             for each in request.team_ids
         ]
         return customers_service_pb2.BatchGetTeamSettingsResponse(settings=settings)

@@ -128,3 +128,37 @@ async def test_the_others_of_a_batch_get_theirs(line: Platform) -> None:
     await line.heard()
     results = await gateway.ask(*(gateway.send(each, LINE, bot_module_id=module) for each in customers))
     assert [result.reason for result in results] == [ACCEPTED, OPTED_OUT, ACCEPTED]
+
+
+@pytest.mark.rule("S-08a")
+async def test_a_team_has_its_own_words(line: Platform) -> None:
+    gateway = line.gateway
+    words = gateway.neighbours.segment.consent_words
+    words.stop_words.append("不要了")
+    customer, module = gateway.customer(line.account_id, LINE), await gateway.module("Hello")
+    person = {"kind": "message", "user_id": wa_id_of(gateway, customer)}
+    for text, expected in (("STOP", ACCEPTED), ("不要了！", OPTED_OUT), ("START", ACCEPTED)):
+        await line.tell("acts", acts=[{**person, "text": text}])
+        await line.heard()
+        assert await outcome(gateway, customer, LINE, module) == expected
+
+
+@pytest.mark.rule("S-08a")
+async def test_what_waits_when_the_word_comes_does_not_leave(line: Platform) -> None:
+    gateway = line.gateway
+    customers = [gateway.customer(line.account_id, LINE) for _ in range(2)]
+    module = await gateway.module("Hello")
+    await gateway.fault("line", kind="rate", count=2)
+    sends = [gateway.send(each, LINE, bot_module_id=module) for each in customers]
+    await gateway.ask(*sends)
+    await line.tell(
+        "acts", acts=[{"kind": "message", "user_id": wa_id_of(gateway, customers[0]), "text": "stop"}]
+    )
+    await line.heard()
+    await gateway.settled()
+    left = [await gateway.delivery(send.effect_key) for send in sends]
+    assert [(each.state, each.attempts) for each in left] == [
+        (delivery_pb2.SEND_STATE_SKIPPED, 1),
+        (delivery_pb2.SEND_STATE_SENT, 2),
+    ]
+    assert len(await gateway.accepted("line")) == 1

@@ -15,6 +15,7 @@ from google.protobuf.duration_pb2 import Duration
 from libs.common.ids import new_id
 from libs.common.rpc.errors import RemoteError, remote_error
 from libs.common.rpc.values import datetime_of, timestamp
+from libs.embedded.ports import LOOPBACK, free_port
 from libs.testing.fixtures import Databases, Servers
 from omnijourney.channel_gateway.v1 import account_pb2, channel_gateway_service_pb2, content_pb2
 from omnijourney.channel_gateway.v1.channel_gateway_service_pb2_grpc import ChannelGatewayServiceStub
@@ -253,15 +254,16 @@ async def serving_site(servers: Servers, databases: Databases, **of_gateway: Any
         installations: list[Any] = []
         channels: dict[str, grpc.aio.Channel] = {}
         http_port = 0
+        gateway_port = free_port()  # segment, which is there before, asks it as well
         targets: dict[str, Any] = {
             "segment_target": AWAY,
-            "channel_gateway_target": AWAY,
+            "channel_gateway_target": f"{LOOPBACK}:{gateway_port}",
             "points_target": AWAY,
         }
 
         async def serve(name: str, app: Any, settings: Any, stub: Any, on: AsyncExitStack) -> str:
             known = {key: value for key, value in targets.items() if key in settings.model_fields}
-            extra = {"http_port": 0, **of_gateway} if name == "gateway" else {}
+            extra = {"http_port": 0, "port": gateway_port, **of_gateway} if name == "gateway" else {}
             serving = await on.enter_async_context(
                 app(servers.settings(settings, database, **known, **extra))
             )

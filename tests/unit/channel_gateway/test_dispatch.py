@@ -25,6 +25,7 @@ from services.channel_gateway.domain.model import (
     Reason,
     SendState,
 )
+from services.channel_gateway.store.deliveries import Marked
 from services.channel_gateway.worker.dispatch import Dispatcher
 from services.channel_gateway.worker.lanes import Lane
 from services.channel_gateway.worker.queue import SendQueue
@@ -46,6 +47,7 @@ class Wire:
         self.happened: list[tuple[str, Any]] = []
         self.stopped_keys: set[UUID] = set()
         self.not_ours: set[UUID] = set()
+        self.unwanted: set[UUID] = set()
         self.clock = SteppedClock(NOW)
         self.answer: Callable[[Job], Attempt] = lambda _: SENT
         self.free = asyncio.Event()
@@ -63,10 +65,11 @@ class Wire:
             settle=self.settle,
         )
 
-    async def mark_in_flight(self, jobs: Sequence[Job], sender: UUID) -> set[UUID]:
+    async def mark_in_flight(self, jobs: Sequence[Job], sender: UUID) -> Marked:
         assert sender == SENDER
         self.happened.append(("recorded", {each.effect_key.int for each in jobs}))
-        return {each.effect_key for each in jobs} - self.not_ours
+        keys = frozenset(each.effect_key for each in jobs)
+        return Marked(keys - self.not_ours - self.unwanted, keys & self.unwanted)
 
     async def send(self, account: Account, job: Job, part: int) -> Attempt:
         self.happened.append(("request", job.effect_key.int))
@@ -133,6 +136,17 @@ async def test_a_send_that_is_not_ours_any_more_does_not_leave() -> None:
     assert wire.queue.in_flight_count(PLENTY.channel) == 0
 
 
+@pytest.mark.rule("S-08a")
+async def test_who_wants_no_messages_by_then_gets_none_of_what_waited() -> None:
+    wire = Wire()
+    wire.unwanted = {UUID(int=1)}
+    wire.offer(numbered(1), numbered(2))
+    await wire.work()
+    assert wire.of_kind("request") == [2]
+    assert wire.of_kind("settled") == [(1, SendState.SKIPPED, Reason.OPTED_OUT)]
+    assert wire.queue.in_flight_count(PLENTY.channel) == 0
+
+
 async def test_what_may_not_leave_is_settled_and_never_recorded_as_in_flight() -> None:
     wire = Wire()
     wire.stopped_keys = {UUID(int=1)}
@@ -159,10 +173,10 @@ async def test_sends_of_an_account_that_is_not_active_fail(state: AccountState, 
 async def test_stop_and_window_are_looked_at_once_more_right_before_the_request() -> None:
     wire = Wire()
 
-    async def meanwhile(jobs: Sequence[Job], sender: UUID) -> set[UUID]:
+    async def meanwhile(jobs: Sequence[Job], sender: UUID) -> Marked:
         wire.stopped_keys = {UUID(int=1)}
         wire.clock.advance(timedelta(hours=1))
-        return {each.effect_key for each in jobs}
+        return Marked(frozenset(each.effect_key for each in jobs))
 
     wire.mark_in_flight = meanwhile  # type: ignore[method-assign]  # what happens while the commit is under way
     wire.offer(numbered(1), numbered(2, not_after=NOW + timedelta(minutes=1)), numbered(3))

@@ -25,6 +25,11 @@ class Source:
 
         return read
 
+    async def nothing(self) -> str:
+        """What a key leads to that was made up."""
+        await self.go_on.wait()
+        return ""
+
     async def ask(self, key: str) -> str:
         return await self.kept.of(key, self.reading(key))
 
@@ -55,6 +60,23 @@ async def test_so_many_keys_are_kept_and_no_more() -> None:
     for key in ("a", "b", "c", "c", "a"):
         await source.ask(key)
     assert source.read == ["a", "b", "c", "a"]
+
+
+async def test_keys_that_were_made_up_neither_hold_up_nor_push_out_one_that_leads_somewhere() -> None:
+    source = Source()
+    source.go_on.set()
+    assert await source.ask("a") == "a 1"
+    source.go_on.clear()
+    made_up = [asyncio.create_task(source.kept.of(str(number), source.nothing)) for number in range(100)]
+    await asyncio.sleep(0)
+    source.now_s = 2.0
+    again = asyncio.create_task(source.ask("a"))
+    await asyncio.sleep(0)
+    assert source.read == ["a", "a"], "it does not wait for those"
+    source.go_on.set()
+    assert await again == "a 2"
+    assert await asyncio.gather(*made_up) == [""] * 100
+    assert await source.ask("a") == "a 2", "it is kept"
 
 
 async def test_a_read_that_fails_is_its_askers_alone() -> None:

@@ -7,7 +7,6 @@ from itertools import permutations
 import pytest
 
 from services.channel_gateway.domain.receipts import ReceiptKind, after, new_steps, shown
-from services.channel_gateway.domain.words import wanted
 
 DELIVERED, READ, FAILED = ReceiptKind.DELIVERED, ReceiptKind.READ, ReceiptKind.FAILED
 
@@ -37,20 +36,3 @@ def test_of_several_messages_one_may_come_and_another_fail_in_any_order(
     assert sorted(steps) == [DELIVERED, READ, FAILED]
     assert shown(receipt) == READ
     assert shown(after(0, [FAILED])) == FAILED
-
-
-@pytest.mark.parametrize("text", ["STOP", " stop. ", "Ｓｔｏｐ", "unsubscribe", "「退訂」", "取消訂閱！"])
-def test_words_that_end_messages(text: str) -> None:
-    assert wanted(text) is False
-
-
-@pytest.mark.parametrize("text", ["start", "訂閱", "Unstop!"])
-def test_words_that_begin_them_again(text: str) -> None:
-    assert wanted(text) is True
-
-
-@pytest.mark.parametrize(
-    "text", ["", "please stop by", "don't stop", "退訂了嗎", "stop " * 1_000, "...", "\0"]
-)
-def test_other_texts_say_nothing_of_it(text: str) -> None:
-    assert wanted(text) is None

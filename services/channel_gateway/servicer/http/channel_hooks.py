@@ -8,8 +8,8 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import re
-from collections.abc import Mapping
-from typing import Final, NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Final, NamedTuple, ParamSpec, TypeVar
 from urllib.parse import parse_qs
 from uuid import UUID
 
@@ -49,7 +49,12 @@ _HEADERS: Final = {
     ConnectionKind.INSTAGRAM: _META,
 }
 
+_NOBODYS: Final = "of nobody"
+"""A secret that signs nothing."""
+
 _log = structlog.get_logger(__name__)
+P = ParamSpec("P")
+Result = TypeVar("Result")
 
 
 class HookPlace(NamedTuple):
@@ -60,9 +65,10 @@ class HookPlace(NamedTuple):
 
 
 class _Signed(NamedTuple):
-    """A request that is worth reading the body for."""
+    """A request that has a signature."""
 
-    account: Account
+    account: Account | None
+    """None where there is none that could have signed it: nothing in the answer, nor in how it comes, tells that."""
     accounts: Mapping[UUID, Account]
     """All of the team's."""
     signature: str
@@ -125,30 +131,28 @@ class ChannelHooks:
         accounts = await self._accounts.of(place.team_id)
         account = accounts.get(place.account_id)
         signature = given.get(_HEADERS.get(account.connection.kind, ""), "") if account is not None else ""
-        if account is None or not signature:
-            raise _unsigned()
-        return _Signed(account, accounts, signature, length)
+        return _Signed(account if signature else None, accounts, signature, length)
 
     async def _take(self, signed: _Signed, body: bytes) -> web.Response:
         account = signed.account
-        secrets = _fitting(account, signed.signature, body)
-        if not secrets:
+        secrets = await _apart(body, _fitting, account, signed.signature, body)
+        if account is None or not secrets:
             return answers.unsigned_by_channel()
         rate = self._rates.take(Place(account.team_id, str(account.account_id)))
         if rate.retry_after_s is not None:
             message = "webhooks of the account come faster than their limit"
             return answers.busy(message, rate.retry_after_s, rate.headers)
         try:
-            parts = await _apart(signed, secrets, body)
+            parts = await _apart(body, _by_account, signed, secrets, body)
         except BodyFaultError as error:
             fault = error.fault
             return answers.refusal(400, fault.field, fault.message, fault.remedy)
         for account_id, share in parts.items():
-            await self._storing.put(self._incoming(account, account_id, share))
+            digest = await _apart(share.body, _digest, share.body)
+            await self._storing.put(self._incoming(account, account_id, share, digest))
         return answers.json_answer(200, {"events": sum(share.event_count for share in parts.values())})
 
-    def _incoming(self, account: Account, account_id: UUID, share: Share) -> Incoming:
-        digest = hashlib.sha256(share.body).digest()
+    def _incoming(self, account: Account, account_id: UUID, share: Share, digest: bytes) -> Incoming:
         is_line = account.connection.kind is ConnectionKind.LINE
         source = InboxSource.LINE if is_line else InboxSource.META
         now = self._clock.now()
@@ -164,22 +168,31 @@ class ChannelHooks:
         )
 
 
-def _fitting(account: Account, signature: str, body: bytes) -> list[str]:
-    """Those of an account's secrets that signed a body."""
+def _fitting(account: Account | None, signature: str, body: bytes) -> list[str]:
+    """Those of an account's secrets that signed a body. Where there is no account it takes as long as by one secret."""
+    if account is None:
+        is_signed_by_meta([_NOBODYS], signature, body)
+        return []
     check = is_signed_by_line if account.connection.kind is ConnectionKind.LINE else is_signed_by_meta
     return [secret for secret in account.connection.secrets if secret and check([secret], signature, body)]
 
 
-async def _apart(signed: _Signed, secrets: list[str], body: bytes) -> dict[UUID, Share]:
-    """What a body has for each account. Raises BodyFaultError."""
+async def _apart(body: bytes, work: Callable[P, Result], *args: P.args, **kwargs: P.kwargs) -> Result:
+    """What `work` makes of a body; of a large one in a thread beside."""
     if len(body) >= APART_BYTES:
-        return await asyncio.to_thread(_by_account, signed, secrets, body)
-    return _by_account(signed, secrets, body)
+        return await asyncio.to_thread(work, *args, **kwargs)
+    return work(*args, **kwargs)
+
+
+def _digest(body: bytes) -> bytes:
+    return hashlib.sha256(body).digest()
 
 
 def _by_account(signed: _Signed, secrets: list[str], body: bytes) -> dict[UUID, Share]:
-    """The same. Whoever has a secret may speak for all accounts that have it, and for no other."""
+    """What a body has for each account. Whoever has a secret may speak for all accounts that have it, and for no other.
+    Raises BodyFaultError."""
     account = signed.account
+    assert account is not None, "somebody signed it"
     if account.connection.kind is ConnectionKind.LINE:
         events = line_events(body)
         return {account.account_id: Share(body, len(events))} if events else {}

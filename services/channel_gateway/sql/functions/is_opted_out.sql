@@ -1,24 +1,36 @@
--- Whether anybody whom accepted sends of teams go to wants no messages on their channel. Most teams have nobody, which one probe tells.
+-- version: 2
+-- Whether anybody whom accepted sends of teams go to wants no messages on their channel. Most teams have nobody, which two probes tell.
 CREATE OR REPLACE FUNCTION is_opted_out(bound uuid[], groups send_group_row[]) RETURNS boolean
 LANGUAGE plpgsql STABLE
 SET search_path FROM CURRENT SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off
 AS $$
 DECLARE
     team uuid;
-    found_one boolean := false;
+    has_words boolean;
+    has_consents boolean;
 BEGIN
     FOREACH team IN ARRAY bound LOOP
         PERFORM FROM opt_out AS o WHERE o.team_id = team LIMIT 1;
-        CONTINUE WHEN NOT FOUND;
-        found_one := found_one OR EXISTS (
+        has_words := FOUND;
+        PERFORM FROM consent AS c WHERE c.team_id = team LIMIT 1;
+        has_consents := FOUND;
+        CONTINUE WHEN NOT (has_words OR has_consents);
+        IF EXISTS (
             SELECT FROM unnest(groups) AS g
              CROSS JOIN LATERAL unnest(g.sends) AS s
-             CROSS JOIN LATERAL (
-                SELECT o.withdrawn FROM opt_out AS o
-                 WHERE o.team_id = team AND o.channel = g.channel AND o.external_id = s.recipient LIMIT 1
-             ) AS o
-             WHERE g.team_id = team AND g.state >= send_state('ACCEPTED') AND o.withdrawn);
+             WHERE g.team_id = team AND g.state >= send_state('ACCEPTED')
+               AND CASE WHEN (has_words AND EXISTS (
+                                SELECT FROM opt_out AS o
+                                 WHERE o.team_id = team AND o.channel = g.channel AND o.external_id = s.recipient AND o.withdrawn OFFSET 0))
+                          OR (has_consents AND EXISTS (
+                                SELECT FROM consent AS c
+                                 WHERE c.team_id = team AND c.customer_id = s.customer_id AND c.channel IN (0, g.channel)
+                                   AND c.withdrawn OFFSET 0))
+                        THEN wants_none(team, s.customer_id, g.channel, s.recipient) ELSE false END)
+        THEN
+            RETURN true;
+        END IF;
     END LOOP;
-    RETURN found_one;
+    RETURN false;
 END
 $$;

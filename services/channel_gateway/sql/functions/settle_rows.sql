@@ -1,4 +1,4 @@
--- version: 2
+-- version: 3
 -- Settles sends that are unsettled and `own`; how many. Rows are found one by one in the order of their keys, which is the order in
 -- which all lock them. Whom a channel names as somebody who wants no messages is kept as such.
 CREATE OR REPLACE FUNCTION settle_rows(own uuid, domain_now timestamptz, outcomes outcome_row[]) RETURNS bigint
@@ -8,6 +8,9 @@ AS $$
 DECLARE
     settled bigint;
 BEGIN
+    IF EXISTS (SELECT FROM unnest(outcomes) AS o WHERE o.reason = 'OPTED_OUT') THEN
+        PERFORM note_opt_outs(domain_now, outcomes);
+    END IF;
     UPDATE delivery AS d
        SET state = w.state, reason = w.reason, messages = w.messages, parts_sent = w.parts_sent, parts = NULL,
            message_ids = string_to_array(w.message_ids, E'\n'), settled_at = domain_now, next_attempt_at = NULL
@@ -19,9 +22,6 @@ BEGIN
       ) AS w
      WHERE d.team_id = w.team_id AND d.effect_key = w.effect_key AND d.sender = own AND d.state >= send_state('ACCEPTED');
     GET DIAGNOSTICS settled = ROW_COUNT;
-    IF EXISTS (SELECT FROM unnest(outcomes) AS o WHERE o.reason = 'OPTED_OUT') THEN
-        PERFORM note_opt_outs(domain_now, outcomes);
-    END IF;
     RETURN settled;
 END
 $$;

@@ -1,7 +1,7 @@
 -- Unsettled sends are found through the stints that stand in `sender_stint`: a send's stint stands there until it is settled.
 
 -- name: mark_in_flight
-SELECT mark_sends(:teams, :sender, :team_numbers, :effect_keys)
+SELECT in_flight, unwanted FROM mark_sends_v2(:teams, :sender, :team_numbers, :effect_keys)
 
 -- name: postpone_sends
 SELECT postpone_sends(:teams, :sender, :team_numbers, :effect_keys, :delays_s, :part_counts, :message_ids, :doubts,

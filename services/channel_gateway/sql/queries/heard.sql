@@ -5,13 +5,24 @@ SELECT :team_id, * FROM unnest(:account_ids::uuid[], :external_ids::text[], :tim
 ON CONFLICT (team_id, account_id, external_id) DO UPDATE SET last_at = EXCLUDED.last_at WHERE i.last_at < EXCLUDED.last_at
 
 -- name: note_preferences
--- Who wants messages no more, or again, in the order of keys, each once.
-INSERT INTO opt_out AS o (team_id, channel, external_id, withdrawn, source, changed_at)
-SELECT :team_id, * FROM unnest(:channels::smallint[], :external_ids::text[], :withdrawn::boolean[], :sources::smallint[],
-                               :times::timestamptz[])
-ON CONFLICT (team_id, channel, external_id) DO UPDATE
-   SET withdrawn = EXCLUDED.withdrawn, source = EXCLUDED.source, changed_at = EXCLUDED.changed_at
- WHERE o.changed_at <= EXCLUDED.changed_at
+-- Who wants messages no more, or again, in the order of keys, each once; and what of that is a change.
+WITH written AS (
+    INSERT INTO opt_out AS o (team_id, channel, external_id, withdrawn, source, changed_at)
+    SELECT :team_id, * FROM unnest(:channels::smallint[], :external_ids::text[], :withdrawn::boolean[], :sources::smallint[],
+                                   :times::timestamptz[])
+    ON CONFLICT (team_id, channel, external_id) DO UPDATE
+       SET withdrawn = EXCLUDED.withdrawn, source = EXCLUDED.source, changed_at = EXCLUDED.changed_at
+     WHERE o.changed_at <= EXCLUDED.changed_at
+    RETURNING o.channel, o.external_id, o.withdrawn, o.source, o.changed_at
+)
+INSERT INTO consent_change (team_id, change_id, channel, external_id, withdrawn, before_state, source, note, actor, changed_at)
+SELECT :team_id, gen_random_uuid(), w.channel, w.external_id, w.withdrawn,
+       CASE WHEN b.withdrawn IS NULL THEN 0 WHEN b.withdrawn THEN 2 ELSE 1 END, w.source, '', 'channel_gateway', w.changed_at
+  FROM written AS w
+  LEFT JOIN LATERAL (
+    SELECT o.withdrawn FROM opt_out AS o WHERE (o.team_id, o.channel, o.external_id) = (:team_id, w.channel, w.external_id) LIMIT 1
+  ) AS b ON true
+ WHERE b.withdrawn IS DISTINCT FROM w.withdrawn
 
 -- name: find_sends_to
 -- The newest sends to people through accounts of Messenger and Instagram, which name no send in what they tell: those sent, or under way,
@@ -43,9 +54,6 @@ UPDATE delivery AS d SET receipt = w.receipt
   FROM unnest(:places::tid[], :receipts::smallint[]) AS w (place, receipt) WHERE d.ctid = w.place
 
 -- name: find_opt_outs
-SELECT o.*
-  FROM unnest(:teams::uuid[], :channels::smallint[], :external_ids::text[]) AS w (team_id, channel, external_id)
- CROSS JOIN LATERAL (
-    SELECT team_id, channel, external_id FROM opt_out
-     WHERE (opt_out.team_id, opt_out.channel, opt_out.external_id) = (w.team_id, w.channel, w.external_id) AND withdrawn LIMIT 1
- ) AS o
+SELECT w.* FROM unnest(:teams::uuid[], :channels::smallint[], :external_ids::text[], :customer_ids::uuid[])
+    AS w (team_id, channel, external_id, customer_id)
+ WHERE has_consents(:bound::uuid[]) AND wants_none(w.team_id, w.customer_id, w.channel, w.external_id)

@@ -29,7 +29,7 @@ from omnijourney.common.v1 import channel_pb2 as omnijourney_dot_common_dot_v1_d
 from omnijourney.common.v1 import options_pb2 as omnijourney_dot_common_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!omnijourney/segment/v1/team.proto\x12\x16omnijourney.segment.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a#omnijourney/common/v1/channel.proto\x1a#omnijourney/common/v1/options.proto\"\xd7\x01\n\x04Team\x12\x0f\n\x07team_id\x18\x01 \x01(\t\x12\x16\n\x04name\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\x12\x36\n\x08settings\x18\x03 \x01(\x0b\x32$.omnijourney.segment.v1.TeamSettings\x12\x0c\n\x04\x65tag\x18\x04 \x01(\t\x12/\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xa4\x03\n\x0cTeamSettings\x12\x0f\n\x07team_id\x18\x01 \x01(\t\x12\x11\n\ttime_zone\x18\x02 \x01(\t\x12\x15\n\rcurrency_code\x18\x03 \x01(\t\x12/\n\x07modules\x18\x04 \x03(\x0e\x32\x1e.omnijourney.segment.v1.Module\x12*\n\x04plan\x18\x05 \x01(\x0b\x32\x1c.omnijourney.segment.v1.Plan\x12\x35\n\x12\x61ttribution_window\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x1d\n\x15unsigned_orders_count\x18\x07 \x01(\x08\x12\x37\n\x0fpoints_channels\x18\x08 \x03(\x0e\x32\x1e.omnijourney.common.v1.Channel\x12<\n\x0e\x63urrency_rates\x18\t \x03(\x0b\x32$.omnijourney.segment.v1.CurrencyRate\x12\x10\n\x08revision\x18\n \x01(\x03\x12\x1d\n\x0c\x63ountry_code\x18\x0b \x01(\tB\x07\xbaH\x04r\x02\x18\x02\"T\n\x04Plan\x12\x0c\n\x04name\x18\x01 \x01(\t\x12#\n\x16monthly_enrolments_max\x18\x02 \x01(\x03H\x00\x88\x01\x01\x42\x19\n\x17_monthly_enrolments_max\"3\n\x0c\x43urrencyRate\x12\x15\n\rcurrency_code\x18\x01 \x01(\t\x12\x0c\n\x04rate\x18\x02 \x01(\t*}\n\x06Module\x12\x16\n\x12MODULE_UNSPECIFIED\x10\x00\x12\x13\n\x0fMODULE_JOURNEYS\x10\x01\x12\x11\n\rMODULE_POINTS\x10\x02\x12\x1c\n\x18MODULE_CUSTOM_ATTRIBUTES\x10\x03\x12\x15\n\x11MODULE_SOCIAL_CDP\x10\x04\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!omnijourney/segment/v1/team.proto\x12\x16omnijourney.segment.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a#omnijourney/common/v1/channel.proto\x1a#omnijourney/common/v1/options.proto\"\xd7\x01\n\x04Team\x12\x0f\n\x07team_id\x18\x01 \x01(\t\x12\x16\n\x04name\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\x12\x36\n\x08settings\x18\x03 \x01(\x0b\x32$.omnijourney.segment.v1.TeamSettings\x12\x0c\n\x04\x65tag\x18\x04 \x01(\t\x12/\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xe1\x03\n\x0cTeamSettings\x12\x0f\n\x07team_id\x18\x01 \x01(\t\x12\x11\n\ttime_zone\x18\x02 \x01(\t\x12\x15\n\rcurrency_code\x18\x03 \x01(\t\x12/\n\x07modules\x18\x04 \x03(\x0e\x32\x1e.omnijourney.segment.v1.Module\x12*\n\x04plan\x18\x05 \x01(\x0b\x32\x1c.omnijourney.segment.v1.Plan\x12\x35\n\x12\x61ttribution_window\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x1d\n\x15unsigned_orders_count\x18\x07 \x01(\x08\x12\x37\n\x0fpoints_channels\x18\x08 \x03(\x0e\x32\x1e.omnijourney.common.v1.Channel\x12<\n\x0e\x63urrency_rates\x18\t \x03(\x0b\x32$.omnijourney.segment.v1.CurrencyRate\x12\x10\n\x08revision\x18\n \x01(\x03\x12\x1d\n\x0c\x63ountry_code\x18\x0b \x01(\tB\x07\xbaH\x04r\x02\x18\x02\x12;\n\rconsent_words\x18\x0c \x01(\x0b\x32$.omnijourney.segment.v1.ConsentWords\"K\n\x0c\x43onsentWords\x12\x1c\n\nstop_words\x18\x01 \x03(\tB\x08\xbaH\x05\x92\x01\x02\x10\x32\x12\x1d\n\x0bstart_words\x18\x02 \x03(\tB\x08\xbaH\x05\x92\x01\x02\x10\x32\"T\n\x04Plan\x12\x0c\n\x04name\x18\x01 \x01(\t\x12#\n\x16monthly_enrolments_max\x18\x02 \x01(\x03H\x00\x88\x01\x01\x42\x19\n\x17_monthly_enrolments_max\"3\n\x0c\x43urrencyRate\x12\x15\n\rcurrency_code\x18\x01 \x01(\t\x12\x0c\n\x04rate\x18\x02 \x01(\t*}\n\x06Module\x12\x16\n\x12MODULE_UNSPECIFIED\x10\x00\x12\x13\n\x0fMODULE_JOURNEYS\x10\x01\x12\x11\n\rMODULE_POINTS\x10\x02\x12\x1c\n\x18MODULE_CUSTOM_ATTRIBUTES\x10\x03\x12\x15\n\x11MODULE_SOCIAL_CDP\x10\x04\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -40,14 +40,20 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_TEAM'].fields_by_name['name']._serialized_options = b'\272H\005r\003\030\310\001'
   _globals['_TEAMSETTINGS'].fields_by_name['country_code']._loaded_options = None
   _globals['_TEAMSETTINGS'].fields_by_name['country_code']._serialized_options = b'\272H\004r\002\030\002'
-  _globals['_MODULE']._serialized_start=1009
-  _globals['_MODULE']._serialized_end=1134
+  _globals['_CONSENTWORDS'].fields_by_name['stop_words']._loaded_options = None
+  _globals['_CONSENTWORDS'].fields_by_name['stop_words']._serialized_options = b'\272H\005\222\001\002\0202'
+  _globals['_CONSENTWORDS'].fields_by_name['start_words']._loaded_options = None
+  _globals['_CONSENTWORDS'].fields_by_name['start_words']._serialized_options = b'\272H\005\222\001\002\0202'
+  _globals['_MODULE']._serialized_start=1147
+  _globals['_MODULE']._serialized_end=1272
   _globals['_TEAM']._serialized_start=230
   _globals['_TEAM']._serialized_end=445
   _globals['_TEAMSETTINGS']._serialized_start=448
-  _globals['_TEAMSETTINGS']._serialized_end=868
-  _globals['_PLAN']._serialized_start=870
-  _globals['_PLAN']._serialized_end=954
-  _globals['_CURRENCYRATE']._serialized_start=956
-  _globals['_CURRENCYRATE']._serialized_end=1007
+  _globals['_TEAMSETTINGS']._serialized_end=929
+  _globals['_CONSENTWORDS']._serialized_start=931
+  _globals['_CONSENTWORDS']._serialized_end=1006
+  _globals['_PLAN']._serialized_start=1008
+  _globals['_PLAN']._serialized_end=1092
+  _globals['_CURRENCYRATE']._serialized_start=1094
+  _globals['_CURRENCYRATE']._serialized_end=1145
 # @@protoc_insertion_point(module_scope)

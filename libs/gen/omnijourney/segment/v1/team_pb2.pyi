@@ -119,6 +119,7 @@ class TeamSettings(_message.Message):
     CURRENCY_RATES_FIELD_NUMBER: _builtins.int
     REVISION_FIELD_NUMBER: _builtins.int
     COUNTRY_CODE_FIELD_NUMBER: _builtins.int
+    CONSENT_WORDS_FIELD_NUMBER: _builtins.int
     team_id: _builtins.str
     """The team that these are of. Output only."""
     time_zone: _builtins.str
@@ -153,6 +154,10 @@ class TeamSettings(_message.Message):
     def currency_rates(self) -> _containers.RepeatedCompositeFieldContainer[Global___CurrencyRate]:
         """Rates from other currencies to the team's own, for comparing cost and revenue; each currency at most once."""
 
+    @_builtins.property
+    def consent_words(self) -> Global___ConsentWords:
+        """Words by which customers say in a chat that they want no messages, or want them again."""
+
     def __init__(
         self,
         *,
@@ -167,14 +172,51 @@ class TeamSettings(_message.Message):
         currency_rates: _abc.Iterable[Global___CurrencyRate] | None = ...,
         revision: _builtins.int = ...,
         country_code: _builtins.str = ...,
+        consent_words: Global___ConsentWords | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["attribution_window", b"attribution_window", "plan", b"plan"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["attribution_window", b"attribution_window", "consent_words", b"consent_words", "plan", b"plan"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attribution_window", b"attribution_window", "country_code", b"country_code", "currency_code", b"currency_code", "currency_rates", b"currency_rates", "modules", b"modules", "plan", b"plan", "points_channels", b"points_channels", "revision", b"revision", "team_id", b"team_id", "time_zone", b"time_zone", "unsigned_orders_count", b"unsigned_orders_count"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attribution_window", b"attribution_window", "consent_words", b"consent_words", "country_code", b"country_code", "currency_code", b"currency_code", "currency_rates", b"currency_rates", "modules", b"modules", "plan", b"plan", "points_channels", b"points_channels", "revision", b"revision", "team_id", b"team_id", "time_zone", b"time_zone", "unsigned_orders_count", b"unsigned_orders_count"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___TeamSettings: _TypeAlias = TeamSettings  # noqa: Y015
+
+@_typing.final
+class ConsentWords(_message.Message):
+    """Words that customers write. A message is one only as a whole: case, width of letters, marks that nobody sees, and blanks and sentence
+    marks around it make no difference; a word within a sentence is none. A message that is a word of both kinds ends messages.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STOP_WORDS_FIELD_NUMBER: _builtins.int
+    START_WORDS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def stop_words(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """These end all messages of the team on the channel. At most 50, each of 1 to 40 characters. Empty: `STOP`, `STOP ALL`, `STOPALL`,
+        `UNSUBSCRIBE`, `退訂`, `取消訂閱`, `停止訂閱`, `退订`, `取消订阅`.
+        """
+
+    @_builtins.property
+    def start_words(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """These bring them back. At most 50, each of 1 to 40 characters. Empty: `START`, `UNSTOP`, `SUBSCRIBE`, `訂閱`, `重新訂閱`, `订阅`,
+        `重新订阅`.
+        """
+
+    def __init__(
+        self,
+        *,
+        stop_words: _abc.Iterable[_builtins.str] | None = ...,
+        start_words: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["start_words", b"start_words", "stop_words", b"stop_words"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ConsentWords: _TypeAlias = ConsentWords  # noqa: Y015
 
 @_typing.final
 class Plan(_message.Message):
