@@ -141,7 +141,14 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
             presence,
             progress,
             functools.partial(stored_events, tolerance=settings.webhook_tolerance),
-            hearing=Hearing(HeardStore(rt.pool), publisher, rt.clock, segment),
+            hearing=Hearing(
+                HeardStore(rt.pool),
+                TroubleStore(rt.pool, rt.clock),
+                rt.clock,
+                segment,
+                publisher=publisher,
+                content_publisher=content_publisher,
+            ),
         )
         keys, heard = ShopKeys(inbox, rt.clock), HeardAccounts(inbox)
         storing = Storing(inbox, InboxBound(inbox, settings.webhook_events_max), worker.wake)

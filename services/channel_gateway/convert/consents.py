@@ -26,14 +26,16 @@ from services.channel_gateway.domain.heard import ID_LENGTH_MAX
 from services.channel_gateway.domain.model import Channel
 
 CHANGES_MAX: Final = 500
-_CHANNELS: Final = frozenset(Channel)
+_CHANNELS: Final[frozenset[int]] = frozenset(Channel)
+_STATES: Final[frozenset[int]] = frozenset(ConsentState)
+_SOURCES: Final[frozenset[int]] = frozenset(ConsentSource)
 
 
 def read_customer(check: FieldCheck, message: pb.ConsentingCustomer) -> Consenting:
     """Whose consents are meant."""
     check.count("customer.persons", message.persons, most=PERSONS_MAX)
     for index, person in enumerate(message.persons):
-        if person.channel not in _CHANNELS or not 0 < len(person.external_id) <= ID_LENGTH_MAX:
+        if int(person.channel) not in _CHANNELS or not 0 < len(person.external_id) <= ID_LENGTH_MAX:
             check.fault(f"customer.persons[{index}]", "is nobody on a channel")
     return Consenting(
         check.uuid("customer.team_id", message.team_id),
@@ -44,11 +46,11 @@ def read_customer(check: FieldCheck, message: pb.ConsentingCustomer) -> Consenti
 
 def read_statement(check: FieldCheck, request: pb.RecordConsentRequest) -> NewStatement:
     """What is to be recorded."""
-    if request.channel not in {ALL_CHANNELS, *_CHANNELS}:
+    if int(request.channel) not in {ALL_CHANNELS, *_CHANNELS}:
         check.fault("channel", "is unknown")
-    if request.state not in set(ConsentState):
+    if int(request.state) not in _STATES:
         check.fault("state", "is required")
-    if request.source not in set(ConsentSource):
+    if int(request.source) not in _SOURCES:
         check.fault("source", "is required")
     if len(request.note) > NOTE_MAX:
         check.fault("note", f"must have at most {NOTE_MAX} characters")

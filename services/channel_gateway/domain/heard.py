@@ -9,6 +9,7 @@ from uuid import UUID
 
 from libs.common.times import in_range
 from services.channel_gateway.domain.json_faults import Fault
+from services.channel_gateway.domain.model import TemplateState
 from services.channel_gateway.domain.receipts import ReceiptKind
 
 ITEMS_MAX: Final = 5_000
@@ -83,9 +84,20 @@ class Preference(NamedTuple):
     source: PreferenceSource
 
 
+class TemplateReport(NamedTuple):
+    """The channel says of a template of the account how it stands, or that its category changed."""
+
+    name: str
+    language: str
+    at: datetime
+    state: TemplateState | None
+    category: str
+    """Empty: as it was."""
+
+
 Acted = Joined | Left | Wrote
 """What a person did, of which segment is told."""
-Heard = Acted | MessageReceipt | PageReceipt | Preference
+Heard = Acted | MessageReceipt | PageReceipt | Preference | TemplateReport
 
 
 class Item(NamedTuple):

@@ -15,13 +15,16 @@ from services.channel_gateway.domain.heard import (
     PageReceipt,
     Preference,
     PreferenceSource,
+    TemplateReport,
     Wrote,
 )
-from services.channel_gateway.domain.model import Channel
+from services.channel_gateway.domain.model import Channel, TemplateState
 from services.channel_gateway.domain.receipts import ReceiptKind
 
 AccountPerson = tuple[UUID, str]
 """Account, and the person's id on it."""
+AccountTemplate = tuple[UUID, str, str]
+"""Account, and the template's name and language."""
 ChannelPerson = tuple[int, str]
 """Channel, and the person's id on it."""
 
@@ -32,10 +35,12 @@ class Hearsay(msgspec.Struct):
     last_messages: dict[AccountPerson, datetime] = {}
     """When people last wrote, where the channel has a window."""
     preferences: dict[ChannelPerson, Preference] = {}
+    template_states: dict[AccountTemplate, tuple[datetime, TemplateState]] = {}
+    template_categories: dict[AccountTemplate, tuple[datetime, str]] = {}
     receipts: dict[UUID, tuple[UUID, list[ReceiptKind]]] = {}
     """By the key of the effect: the account, and what was told, in the order in which it was told."""
     page_receipts: dict[AccountPerson, list[PageReceipt]] = {}
-    """In the order in which they were told."""
+    """In the order in which they were report."""
 
 
 def heard_of(webhooks: Iterable[tuple[Channel, UUID, Sequence[Heard]]], words: ConsentWords) -> Hearsay:
@@ -48,6 +53,8 @@ def heard_of(webhooks: Iterable[tuple[Channel, UUID, Sequence[Heard]]], words: C
                     _wrote(gathered, channel, account_id, each, words)
                 case Preference():
                     _prefer(gathered, (int(channel), each.external_id), each)
+                case TemplateReport():
+                    _template_reported(gathered, (account_id, each.name, each.language), each)
                 case MessageReceipt():
                     _, kinds = gathered.receipts.setdefault(each.effect_key, (account_id, []))
                     kinds.append(each.kind)
@@ -66,6 +73,14 @@ def _wrote(gathered: Hearsay, channel: Channel, account_id: UUID, wrote: Wrote, 
     if wants is not None:
         said = Preference(wrote.external_id, wrote.at, wants, PreferenceSource.CHAT)
         _prefer(gathered, (int(channel), wrote.external_id), said)
+
+
+def _template_reported(gathered: Hearsay, template: AccountTemplate, report: TemplateReport) -> None:
+    state, category = gathered.template_states.get(template), gathered.template_categories.get(template)
+    if report.state is not None and (state is None or state[0] <= report.at):
+        gathered.template_states[template] = report.at, report.state
+    if report.category and (category is None or category[0] <= report.at):
+        gathered.template_categories[template] = report.at, report.category
 
 
 def _prefer(gathered: Hearsay, person: ChannelPerson, preference: Preference) -> None:

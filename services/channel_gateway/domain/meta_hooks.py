@@ -28,6 +28,7 @@ from services.channel_gateway.domain.heard import (
     time_of_ms,
 )
 from services.channel_gateway.domain.hook_bodies import check_count, read_items, read_part, read_whole
+from services.channel_gateway.domain.meta_templates import is_of_templates, read_template
 from services.channel_gateway.domain.model import Channel, ConnectionKind
 from services.channel_gateway.domain.presses import NOT_PRESSED, Pressed, pressed
 from services.channel_gateway.domain.receipts import ReceiptKind
@@ -68,6 +69,8 @@ _Id = str | int
 
 class _Entry(msgspec.Struct, frozen=True):
     id: _Id = ""
+    time: _Id = ""
+    """Seconds; of what comes without a time of its own."""
     changes: list[msgspec.Raw] = []
     messaging: list[msgspec.Raw] = []
     standby: list[msgspec.Raw] = []
@@ -199,7 +202,9 @@ class Sender(NamedTuple):
 
     kind: ConnectionKind
     sender_id: str
-    """Phone number, page or Instagram account."""
+    """Phone number, page or Instagram account; the business account, where it is for all numbers of that."""
+    owns: bool = False
+    """It is a business account."""
 
 
 class Share(NamedTuple):
@@ -255,16 +260,20 @@ def _entries(whole: _Body) -> Iterator[tuple[Sender, bytes, int]]:
 
 def _numbers(entry: _Entry, raw: bytes) -> Iterator[tuple[Sender, bytes, int]]:
     """Changes of a business account by its phone numbers."""
-    by_number: dict[str, list[bytes]] = {}
+    senders: dict[Sender, list[bytes]] = {}
     for change in entry.changes:
-        number = _number(change)
-        if number:
-            by_number.setdefault(number, []).append(bytes(change))
-    for number, changes in by_number.items():
+        if number := _number(change):
+            sender = Sender(ConnectionKind.WHATSAPP, number)
+        elif entry.id and is_of_templates(change):
+            sender = Sender(ConnectionKind.WHATSAPP, str(entry.id), owns=True)
+        else:
+            continue
+        senders.setdefault(sender, []).append(bytes(change))
+    head = b'"id":%b,"time":%b' % (_json(str(entry.id)), _json(entry.time))
+    for sender, changes in senders.items():
         whole = len(changes) == len(entry.changes)
-        part = raw if whole else b'{"id":%b,"changes":[%b]}' % (_json(str(entry.id)), b",".join(changes))
-        count = sum(_count(msgspec.Raw(change)) for change in changes)
-        yield Sender(ConnectionKind.WHATSAPP, number), part, count
+        part = raw if whole else b'{%b,"changes":[%b]}' % (head, b",".join(changes))
+        yield sender, part, sum(_count(msgspec.Raw(change)) for change in changes)
 
 
 def _number(change: msgspec.Raw) -> str:
@@ -279,7 +288,7 @@ def _body(name: str, entries: Iterable[bytes]) -> bytes:
     return b'{"object":%b,"entry":[%b]}' % (_json(name), b",".join(entries))
 
 
-def _json(text: str) -> bytes:
+def _json(text: str | int) -> bytes:
     return msgspec.json.encode(text)
 
 
@@ -361,6 +370,9 @@ def _of_number(entry: _Entry) -> list[Item]:
     """Of WhatsApp."""
     items: list[Item] = []
     for raw in entry.changes:
+        if is_of_templates(raw):
+            items += read_items([raw], lambda change: read_template(change, _at(entry.time)))
+            continue
         try:
             value = _value(raw)
         except ItemFaultError as fault:

@@ -579,22 +579,25 @@ ALTER TABLE shop_key ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own_teams ON shop_key USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
 
 CREATE TABLE template (
-    team_id         uuid NOT NULL,
-    template_id     uuid NOT NULL,
-    account_id      uuid NOT NULL,
-    name            text NOT NULL,
-    language        text NOT NULL,
-    state           smallint NOT NULL,
-    category        text NOT NULL,
-    parameter_names text[] NOT NULL,
-    parameter_count integer NOT NULL,
-    created_at      timestamp with time zone NOT NULL,
-    updated_at      timestamp with time zone NOT NULL,
-    version         bigint NOT NULL DEFAULT 1,
-    deleted         boolean NOT NULL DEFAULT false,
+    team_id          uuid NOT NULL,
+    template_id      uuid NOT NULL,
+    account_id       uuid NOT NULL,
+    name             text NOT NULL,
+    language         text NOT NULL,
+    state            smallint NOT NULL,
+    category         text NOT NULL,
+    parameter_names  text[] NOT NULL,
+    parameter_count  integer NOT NULL,
+    created_at       timestamp with time zone NOT NULL,
+    updated_at       timestamp with time zone NOT NULL,
+    version          bigint NOT NULL DEFAULT 1,
+    deleted          boolean NOT NULL DEFAULT false,
+    state_told_at    timestamp with time zone,
+    category_told_at timestamp with time zone,
     CONSTRAINT template_pkey PRIMARY KEY (team_id, template_id),
     CONSTRAINT template_parameter_count_check CHECK (((parameter_count >= 0) AND (parameter_count <= 100))),
     CONSTRAINT template_state_check CHECK (((state >= 1) AND (state <= 5))),
+    CONSTRAINT template_times_readable CHECK (((state_told_at >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (state_told_at < '9999-12-31 00:00:00+00'::timestamp with time zone) AND (category_told_at >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (category_told_at < '9999-12-31 00:00:00+00'::timestamp with time zone))) NOT VALID,
     CONSTRAINT template_team_id_account_id_fkey FOREIGN KEY (team_id, account_id) REFERENCES account(team_id, account_id)
 );
 CREATE UNIQUE INDEX template_by_name ON channel_gateway.template USING btree (team_id, account_id, name, language) WHERE (NOT deleted);

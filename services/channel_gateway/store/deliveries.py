@@ -113,14 +113,15 @@ class DeliveryStore:
         return Written([], {})
 
     async def _settleable(self, items: Sequence[Settlement], sender: UUID) -> list[Settlement]:
-        """Those whose sends are unsettled and ours, one of each send."""
+        """Those whose sends are unsettled and ours, one of each send, and not asked for again since."""
         of_key = {(item.job.team_id, item.job.effect_key): item for item in items}
         teams, keys = columns(of_key, 2)
         async with transaction(self._pool, set(teams)) as connection:
             rows = await connection.fetch(
                 *QUERIES.bind("find_settleable", teams=teams, effect_keys=keys, sender=sender)
             )
-        return [of_key[row["team_id"], row["effect_key"]] for row in rows]
+        found = [(of_key[row["team_id"], row["effect_key"]], row["stop_epoch"]) for row in rows]
+        return [item for item, stop_epoch in found if item.job.stop_epoch == stop_epoch]
 
     async def stop(
         self, team_id: UUID, journey_id: UUID, epoch: int, now: datetime, sender: UUID

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Any, Final
 from uuid import UUID
 
 from libs.common.clock import Clock
 from libs.common.db.pool import Pool, transaction
 from services.channel_gateway.domain.facts import GoneKind, gone
+from services.channel_gateway.domain.hearsay import AccountTemplate
 from services.channel_gateway.domain.model import Account, AccountState, TemplateState
-from services.channel_gateway.store.book import QUERIES
+from services.channel_gateway.store.book import QUERIES, columns
 from services.channel_gateway.store.facts import Written, write_facts
 
 GONE_AT_CHANNEL: Final = "GONE_AT_CHANNEL"
@@ -39,6 +42,61 @@ class TroubleStore:
             )
         return Written([], {})
 
+    async def note_templates(
+        self,
+        team_id: UUID,
+        states: Mapping[AccountTemplate, tuple[datetime, TemplateState]],
+        categories: Mapping[AccountTemplate, tuple[datetime, str]],
+    ) -> Written:
+        """How a channel says that templates stand; of those that are gone by it a fact says so, once. What is older
+        than what was told before changes nothing."""
+        now = self._clock.now()
+        async with transaction(self._pool, [team_id]) as connection:
+            if categories:
+                ids, names, languages, times, values = columns(_rows(categories), 5)
+                query = QUERIES.bind(
+                    "tell_template_categories",
+                    team_id=team_id,
+                    account_ids=ids,
+                    names=names,
+                    languages=languages,
+                    times=times,
+                    categories=values,
+                    now=now,
+                )
+                await connection.execute(*query)
+            if not states:
+                return Written([], {})
+            ids, names, languages, times, values = columns(_rows(states), 5)
+            query = QUERIES.bind(
+                "tell_template_states",
+                team_id=team_id,
+                account_ids=ids,
+                names=names,
+                languages=languages,
+                times=times,
+                states=values,
+                now=now,
+            )
+            lost = [row["template_id"] for row in await connection.fetch(*query) if _is_lost(row)]
+            facts = [gone(team_id, GoneKind.TEMPLATE, each, GONE_AT_CHANNEL, now) for each in sorted(lost)]
+            return await write_facts(connection, facts)
+
+    async def template_paused(self, team_id: UUID, template_id: UUID) -> Written:
+        """A template is paused until the channel tells otherwise."""
+        async with transaction(self._pool, [team_id]) as connection:
+            await connection.execute(
+                *QUERIES.bind(
+                    "pause_template",
+                    team_id=team_id,
+                    template_id=template_id,
+                    now=self._clock.now(),
+                    paused=TemplateState.PAUSED,
+                    approved=TemplateState.APPROVED,
+                )
+            )
+        return Written([], {})
+
     async def template_gone(self, team_id: UUID, template_id: UUID) -> Written:
         """A template is disabled, and a fact says so, once."""
         now = self._clock.now()
@@ -54,3 +112,12 @@ class TroubleStore:
             )
             facts = [gone(team_id, GoneKind.TEMPLATE, template_id, GONE_AT_CHANNEL, now)] if changed else []
             return await write_facts(connection, facts)
+
+
+def _rows(reports: Mapping[AccountTemplate, tuple[datetime, Any]]) -> Iterator[tuple[Any, ...]]:
+    return ((*template, *what) for template, what in sorted(reports.items(), key=lambda item: item[0]))
+
+
+def _is_lost(row: Any) -> bool:
+    disabled = TemplateState.DISABLED
+    return bool(row["state"] == disabled and row["before_state"] != disabled)

@@ -53,6 +53,10 @@ class ChannelTrouble(Protocol):
         """The channel has the template no more; the facts of it."""
         ...
 
+    async def template_paused(self, team_id: UUID, template_id: UUID) -> Written:
+        """The channel sends the template no more until it says so."""
+        ...
+
 
 class AttemptClassifier:
     """Says what an attempt means for its send, and has the recorder record it."""
@@ -66,7 +70,7 @@ class AttemptClassifier:
     def classify(self, lane: Lane, job: Job, attempt: Attempt) -> None:
         """One attempt that has ended."""
         _attempts_of(job.channel.name, attempt.verdict.value).inc()
-        if attempt.account_unusable or attempt.template_gone:
+        if attempt.account_unusable or attempt.template_gone or attempt.template_paused:
             self._note_trouble(lane, job, attempt)
         job.doubtful = attempt.doubtful
         if attempt.verdict is Verdict.SENT:
@@ -112,6 +116,8 @@ class AttemptClassifier:
         template_id = job.template_id
         if attempt.template_gone and template_id is not None:
             self._recorder.trouble(template_id, lambda: trouble.template_gone(job.team_id, template_id))
+        elif attempt.template_paused and template_id is not None:
+            self._recorder.trouble(template_id, lambda: trouble.template_paused(job.team_id, template_id))
 
 
 def delay_of(backoff: RetryPolicy, attempts: int, rng: random.Random) -> float:

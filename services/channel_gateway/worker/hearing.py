@@ -15,6 +15,7 @@ from services.channel_gateway.domain.heard import Wrote
 from services.channel_gateway.domain.hearsay import heard_of
 from services.channel_gateway.domain.page_receipts import receipts_of
 from services.channel_gateway.store.heard import HeardStore
+from services.channel_gateway.store.trouble import TroubleStore
 
 
 class TeamWords(Protocol):
@@ -29,13 +30,22 @@ class Hearing:
     """Noting the same again changes nothing, in whatever order it comes."""
 
     def __init__(
-        self, store: HeardStore, publisher: CommitPublisher, clock: Clock, settings: TeamWords
+        self,
+        store: HeardStore,
+        templates: TroubleStore,
+        clock: Clock,
+        settings: TeamWords,
+        *,
+        publisher: CommitPublisher,
+        content_publisher: CommitPublisher,
     ) -> None:
-        """`publisher` publishes receipts."""
+        """`publisher` publishes receipts, `content_publisher` templates that are gone."""
         self._store = store
         self._publisher = publisher
         self._clock = clock
         self._settings = settings
+        self._templates = templates
+        self._content_publisher = content_publisher
 
     async def note(self, team_id: UUID, webhooks: Sequence[ConvertedWebhook]) -> None:
         """Of a team's webhooks. Raises the driver's errors."""
@@ -50,6 +60,11 @@ class Hearing:
             await self._store.note_messages(team_id, hearsay.last_messages)
         if hearsay.preferences:
             await self._store.note_preferences(team_id, hearsay.preferences)
+        if hearsay.template_states or hearsay.template_categories:
+            written = await self._templates.note_templates(
+                team_id, hearsay.template_states, hearsay.template_categories
+            )
+            self._content_publisher.publish(*written)
         receipts = dict(hearsay.receipts)
         if hearsay.page_receipts:
             sends = await self._store.sends_to(team_id, hearsay.page_receipts)

@@ -50,13 +50,17 @@ class Recorder:
         clock: Clock,
         publisher: CommitPublisher,
         on_wire: Callable[[], int],
+        *,
+        works_on: Callable[[Job], bool],
     ) -> None:
-        """For the sender of that id; `on_wire` counts its requests whose results are still to come."""
+        """For the sender of that id; `on_wire` counts its requests whose results are still to come, `works_on` says
+        whether a send is still what the process works on under its key."""
         self._sender_id = sender_id
         self._store = store
         self._clock = clock
         self._publisher = publisher
         self._on_wire = on_wire
+        self._works_on = works_on
         self._settlements: list[Settlement] = []
         self._postponements: list[Postponement] = []
         self._troubles: dict[UUID, Callable[[], Awaitable[Written]]] = {}
@@ -137,8 +141,13 @@ class Recorder:
         return [bare]
 
     async def _settle(self, batch: Sequence[Settlement]) -> None:
-        written = await until_taken(lambda: self._store.settle(batch, self._clock.now(), self._sender_id))
-        self._publisher.publish(*written)
+        """What was recalled and asked for again meanwhile is another send, of which the outcome says nothing."""
+
+        def settle() -> Awaitable[Written]:
+            ours = [item for item in batch if self._works_on(item.job)]
+            return self._store.settle(ours, self._clock.now(), self._sender_id)
+
+        self._publisher.publish(*await until_taken(settle))
 
     async def _record_postponements(
         self,

@@ -68,7 +68,9 @@ class Sender:
         self._adapters = deps.adapters
         self._fence = Fence(deps.sender_id, deps.store, deps.clock, deps.publisher)
         self._recorder = Recorder(
-            deps.sender_id, deps.store, deps.clock, deps.publisher, lambda: self._dispatcher.attempt_count
+            *(deps.sender_id, deps.store, deps.clock, deps.publisher),
+            lambda: self._dispatcher.attempt_count,
+            works_on=self.queue.works_on,
         )
         self._dispatcher = Dispatcher(
             sender_id=deps.sender_id,

@@ -32,6 +32,7 @@ class Table:
         self.settled: dict[int, tuple[SendState, str, list[str]]] = {}
         self.postponed: set[int] = set()
         self.hopeless: set[int] = set()
+        self.asked_again: set[int] = set()
 
     async def settle(self, items: Sequence[Settlement], now: datetime, sender: UUID) -> Written:
         for each, outcome in items:
@@ -74,7 +75,11 @@ async def recorded(table: Table, notes: Callable[[Recorder], None]) -> tuple[lis
         later.extend(item.job.effect_key.int for item in items)
 
     clock = SteppedClock(NOW)
-    recorder = Recorder(UUID(int=9), table, clock, Publisher(), lambda: 0)  # type: ignore[arg-type]  # what it asks of them
+    recorder = Recorder(
+        *(UUID(int=9), table, clock, Publisher()),  # type: ignore[arg-type]  # what it asks of them
+        lambda: 0,
+        works_on=lambda job: job.effect_key.int not in table.asked_again,
+    )
     notes(recorder)
     recorder.finish()
     await recorder.run(postponed, release)
@@ -115,6 +120,18 @@ async def test_an_outcome_that_cannot_be_recorded_at_all_stays_and_the_others_go
 
     released, _ = await recorded(table, notes)
     assert sorted(table.settled) == released == [1, 3]
+
+
+async def test_an_outcome_of_a_send_that_was_asked_for_again_settles_nothing() -> None:
+    table = Table()
+    table.asked_again = {2}
+
+    def notes(recorder: Recorder) -> None:
+        for number in (1, 2, 3):
+            recorder.settle(numbered(number), SENT)
+
+    await recorded(table, notes)
+    assert sorted(table.settled) == [1, 3]
 
 
 async def test_a_send_whose_next_attempt_cannot_be_noted_ends_and_the_others_are_tried_again() -> None:

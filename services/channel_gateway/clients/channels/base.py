@@ -79,6 +79,8 @@ class Rule(NamedTuple):
     account_unusable: bool = False
     """The channel refuses the account; sends through it fail until somebody renews it."""
     template_gone: bool = False
+    template_paused: bool = False
+    """The channel sends the template no more until it says so; the next sends of it need not ask."""
     confirm: Confirm = Confirm.NONE
 
 
@@ -96,6 +98,7 @@ class Attempt(msgspec.Struct, frozen=True):
     """The message may have been accepted although the answer does not say so."""
     account_unusable: bool = False
     template_gone: bool = False
+    template_paused: bool = False
     detail: str = ""
     """For people and logs; holds no content."""
 
@@ -139,6 +142,7 @@ def attempt_of(
         doubtful=doubtful,
         account_unusable=rule.account_unusable,
         template_gone=rule.template_gone,
+        template_paused=rule.template_paused,
         detail=detail,
     )
 

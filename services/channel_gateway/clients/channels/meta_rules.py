@@ -54,7 +54,7 @@ WHATSAPP: Final[dict[int, Rule]] = {
     132007: Rule(Verdict.FAILED, "TEMPLATE_POLICY"),
     132008: Rule(Verdict.FAILED, Reason.TEMPLATE_PARAMETERS),
     132012: Rule(Verdict.FAILED, Reason.TEMPLATE_PARAMETERS),
-    132015: Rule(Verdict.FAILED, "TEMPLATE_PAUSED"),
+    132015: Rule(Verdict.FAILED, "TEMPLATE_PAUSED", template_paused=True),
     132068: Rule(Verdict.FAILED, "FLOW_BLOCKED"),
     131063: Rule(Verdict.FAILED, "MARKETING_OFF"),
     # Money.

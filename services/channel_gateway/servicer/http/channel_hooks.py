@@ -21,7 +21,7 @@ from libs.common.errors import DomainError, ResourceExhausted
 from services.channel_gateway.domain.heard import BodyFaultError
 from services.channel_gateway.domain.inbox import InboxSource, Incoming
 from services.channel_gateway.domain.line_hooks import line_events
-from services.channel_gateway.domain.meta_hooks import Share, shares
+from services.channel_gateway.domain.meta_hooks import Sender, Share, shares
 from services.channel_gateway.domain.model import Account, ConnectionKind
 from services.channel_gateway.domain.signing import is_same_text, is_signed_by_line, is_signed_by_meta
 from services.channel_gateway.servicer.http import answers
@@ -147,10 +147,10 @@ class ChannelHooks:
         except BodyFaultError as error:
             fault = error.fault
             return answers.refusal(400, fault.field, fault.message, fault.remedy)
-        for account_id, share in parts.items():
+        for account_id, share in parts:
             digest = await _apart(share.body, _digest, share.body)
             await self._storing.put(self._incoming(account, account_id, share, digest))
-        return answers.json_answer(200, {"events": sum(share.event_count for share in parts.values())})
+        return answers.json_answer(200, {"events": sum(share.event_count for _, share in parts)})
 
     def _incoming(self, account: Account, account_id: UUID, share: Share, digest: bytes) -> Incoming:
         is_line = account.connection.kind is ConnectionKind.LINE
@@ -188,24 +188,37 @@ def _digest(body: bytes) -> bytes:
     return hashlib.sha256(body).digest()
 
 
-def _by_account(signed: _Signed, secrets: list[str], body: bytes) -> dict[UUID, Share]:
+def _by_account(signed: _Signed, secrets: list[str], body: bytes) -> list[tuple[UUID, Share]]:
     """What a body has for each account. Whoever has a secret may speak for all accounts that have it, and for no other.
     Raises BodyFaultError."""
     account = signed.account
     assert account is not None, "somebody signed it"
     if account.connection.kind is ConnectionKind.LINE:
         events = line_events(body)
-        return {account.account_id: Share(body, len(events))} if events else {}
-    known = {
-        (each.connection.kind, each.connection.sender_id): each.account_id
+        return [(account.account_id, Share(body, len(events)))] if events else []
+    heard = {
+        (_names_of(each), each.account_id)
         for each in (*signed.accounts.values(), account)
         if not set(secrets).isdisjoint(each.connection.secrets)
     }
-    found = shares(body)
-    unknown = sum(share.event_count for sender, share in found.items() if sender not in known)
+    parts: list[tuple[UUID, Share]] = []
+    unknown = 0
+    for sender, share in shares(body).items():
+        named = [(account_id, share) for names, account_id in heard if sender in names]
+        unknown += 0 if named else share.event_count
+        parts += named
     if unknown:
         _log.warning("a webhook is for accounts that are not known here", events=unknown)
-    return {known[sender]: share for sender, share in found.items() if sender in known}
+    return parts
+
+
+def _names_of(account: Account) -> frozenset[Sender]:
+    """As what Meta names an account."""
+    connection = account.connection
+    names = {Sender(connection.kind, connection.sender_id)}
+    if connection.kind is ConnectionKind.WHATSAPP and connection.owner_id:
+        names.add(Sender(connection.kind, connection.owner_id, owns=True))
+    return frozenset(names)
 
 
 def _only(request: web.BaseRequest, name: str) -> str:

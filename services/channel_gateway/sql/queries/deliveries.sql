@@ -15,7 +15,7 @@ SELECT positions, numbers FROM settle_sends_v2(:teams, :sender, :now, :outcomes,
 SELECT d.*
   FROM unnest(:teams::uuid[], :effect_keys::uuid[]) AS w (team_id, effect_key)
  CROSS JOIN LATERAL (
-    SELECT team_id, effect_key FROM delivery
+    SELECT team_id, effect_key, stop_epoch FROM delivery
      WHERE delivery.team_id = w.team_id AND delivery.effect_key = w.effect_key AND sender = :sender
        AND state >= send_state('ACCEPTED') LIMIT 1
  ) AS d

@@ -7,3 +7,34 @@ RETURNING true
 UPDATE template SET state = :state, updated_at = :now, version = version + 1
  WHERE team_id = :team_id AND template_id = :template_id AND state <> :state
 RETURNING true
+
+-- name: tell_template_states
+-- In the order of keys; those whose state is another now.
+WITH told AS (
+    SELECT * FROM unnest(:account_ids::uuid[], :names::text[], :languages::text[], :times::timestamptz[], :states::smallint[])
+        AS w (account_id, name, language, at, state)
+), held AS (
+    SELECT t.template_id, t.state AS before_state, w.at, w.state
+      FROM told AS w
+      JOIN template AS t ON t.team_id = :team_id AND t.account_id = w.account_id AND t.name = w.name AND t.language = w.language
+     WHERE NOT t.deleted AND (t.state_told_at IS NULL OR t.state_told_at <= w.at)
+     ORDER BY t.template_id FOR UPDATE OF t
+)
+UPDATE template AS t
+   SET state = h.state, state_told_at = h.at, updated_at = CASE WHEN h.state <> h.before_state THEN :now ELSE t.updated_at END,
+       version = t.version + (h.state <> h.before_state)::integer
+  FROM held AS h WHERE t.team_id = :team_id AND t.template_id = h.template_id
+RETURNING t.template_id, t.state, h.before_state
+
+-- name: tell_template_categories
+UPDATE template AS t
+   SET category = w.category, category_told_at = w.at, updated_at = :now, version = t.version + 1
+  FROM unnest(:account_ids::uuid[], :names::text[], :languages::text[], :times::timestamptz[], :categories::text[])
+    AS w (account_id, name, language, at, category)
+ WHERE t.team_id = :team_id AND t.account_id = w.account_id AND t.name = w.name AND t.language = w.language AND NOT t.deleted
+   AND (t.category_told_at IS NULL OR t.category_told_at <= w.at) AND t.category <> w.category
+
+-- name: pause_template
+-- By now: what the channel tells of it later counts.
+UPDATE template SET state = :paused, state_told_at = :now, updated_at = :now, version = version + 1
+ WHERE team_id = :team_id AND template_id = :template_id AND state = :approved

@@ -1,0 +1,72 @@
+"""What Meta tells of a business account's templates: approved, refused, paused, another category.
+
+https://developers.facebook.com/docs/whatsapp/business-management-api/webhooks. It names no phone number: it is for all
+accounts of the business account.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Final
+
+import msgspec
+
+from services.channel_gateway.domain.heard import Heard, ItemFaultError, TemplateReport
+from services.channel_gateway.domain.hook_bodies import read_part
+from services.channel_gateway.domain.model import TemplateState
+
+_STATUS: Final = "message_template_status_update"
+_CATEGORY: Final = "template_category_update"
+TEMPLATE_FIELDS: Final = frozenset({_STATUS, _CATEGORY})
+_STATES: Final = {
+    "APPROVED": TemplateState.APPROVED,
+    "REINSTATED": TemplateState.APPROVED,
+    "PENDING": TemplateState.PENDING,
+    "IN_APPEAL": TemplateState.PENDING,
+    "REJECTED": TemplateState.REJECTED,
+    "PAUSED": TemplateState.PAUSED,
+    "DISABLED": TemplateState.DISABLED,
+    "PENDING_DELETION": TemplateState.DISABLED,
+    "DELETED": TemplateState.DISABLED,
+}
+"""Other events, such as warnings of low quality, change nothing."""
+_CATEGORIES: Final = frozenset({"MARKETING", "UTILITY", "AUTHENTICATION"})
+_NAME_MAX: Final = 512
+_LANGUAGE_MAX: Final = 20
+
+
+class _Update(msgspec.Struct, frozen=True):
+    message_template_name: str
+    message_template_language: str
+    event: str = ""
+    new_category: str = ""
+
+
+class _Change(msgspec.Struct, frozen=True):
+    field: str = ""
+    value: msgspec.Raw = msgspec.Raw(b"{}")
+
+
+_CHANGE: Final = msgspec.json.Decoder(_Change)
+_UPDATE: Final = msgspec.json.Decoder(_Update)
+
+
+def is_of_templates(change: msgspec.Raw) -> bool:
+    """Whether a change tells of templates."""
+    try:
+        return read_part(_CHANGE, change).field in TEMPLATE_FIELDS
+    except ItemFaultError:
+        return False
+
+
+def read_template(change: msgspec.Raw, at: datetime) -> tuple[Heard, ...]:
+    """What a change tells of a template; `at` is the time of its entry. Raises ItemFaultError."""
+    update = read_part(_UPDATE, read_part(_CHANGE, change).value)
+    name, language = update.message_template_name, update.message_template_language
+    if not 0 < len(name) <= _NAME_MAX or not 0 < len(language) <= _LANGUAGE_MAX:
+        raise ItemFaultError("it names no template")
+    state = _STATES.get(update.event.upper())
+    category = update.new_category.upper()
+    if state is None and category not in _CATEGORIES:
+        return ()
+    return (TemplateReport(name, language, at, state, category if category in _CATEGORIES else ""),)
