@@ -33,6 +33,7 @@ from services.segment.usecases.edits import Edits
 from services.segment.usecases.evaluator import AudienceEvaluator
 from services.segment.usecases.history import History
 from services.segment.usecases.identities import Identities
+from services.segment.usecases.orders import Orders
 from services.segment.usecases.teams import Teams
 from services.segment.worker.marketed import MarketedFollower, MarketedProjection
 from services.segment.worker.notifier import FactNotifiers
@@ -83,6 +84,7 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
                 audiences=Audiences(rt.pool, edits),
                 evaluator=AudienceEvaluator(rt.pool, rt.clock, PointsClient(points), marketed),
                 history=History(rt.pool, notifiers),
+                orders=Orders(rt.pool),
                 writer=writer,
                 intake=intake,
             )

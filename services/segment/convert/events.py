@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple
 
 from libs.common.audience.values import KEY, TEXT_LENGTH_MAX, ValueFault, parse_number
 from libs.common.hints import Reason, read_email, read_id, read_name, read_phone_hint
+from libs.common.money import format_micros
 from libs.common.phones import is_e164
 from omnijourney.internal.v1 import change_pb2
 from omnijourney.segment.v1 import customer_pb2, event_pb2
@@ -229,6 +230,23 @@ def _order_refunded(check: Check, message: event_pb2.OrderRefunded, path: str) -
     )
 
 
+def _order_updated(check: Check, message: event_pb2.OrderUpdated, path: str) -> model.OrderRefunded:
+    """What is left makes a refund, which has its name by that: it is the same however often it is said."""
+    left, currency = check.money(f"{path}.left_amount", message.left_amount)
+    if left < 0:
+        check.fault(f"{path}.left_amount", "must not be negative")
+    order_id = check.line(f"{path}.order_id", message.order_id)
+    return model.OrderRefunded(
+        shop_id=check.line(f"{path}.shop_id", message.shop_id),
+        refund_id=f"{order_id}:left:{format_micros(left)}",
+        amount_micros=0,
+        currency=currency,
+        order_id=order_id,
+        signed=message.signed,
+        left_micros=left,
+    )
+
+
 def _contact_added(check: Check, message: event_pb2.ContactAdded, path: str) -> model.ContactAdded:
     return model.ContactAdded(check.identity(f"{path}.identity", message.identity))
 
@@ -276,6 +294,7 @@ def _mark_marketed(check: Check, message: change_pb2.MarketedChange) -> model.Ma
 _EVENTS: Final[dict[str, Callable[[Check, Any, str], model.EventBody]]] = {
     "order_completed": _order_completed,
     "order_refunded": _order_refunded,
+    "order_updated": _order_updated,
     "contact_added": _contact_added,
     "contact_blocked": _contact_blocked,
     "message_received": _message_received,

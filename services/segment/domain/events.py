@@ -31,8 +31,9 @@ from services.segment.domain.model import (
     OrderRefunded,
     TeamInteracted,
 )
-from services.segment.domain.orders import order_completed, order_refunded
+from services.segment.domain.orders import order_completed
 from services.segment.domain.recorder import EventContext, KeyUse, Recorder, Recording
+from services.segment.domain.refunds import order_refunded
 from services.segment.domain.results import EventResult, EventStatus, refused_event
 
 _HANDLERS: Final[dict[type, Callable[[Recorder, Event], EventResult]]] = {

@@ -9,10 +9,11 @@ from uuid import UUID
 import msgspec
 
 from libs.common.ids import derived_id
-from services.segment.domain.model import MessageReceived, OrderCompleted
+from services.segment.domain.model import MessageReceived, OrderCompleted, OrderRefunded
 
 _ENCODER: Final = msgspec.msgpack.Encoder(uuid_format="bytes")
 _ORDER_TAG: Final = msgspec.inspect.type_info(OrderCompleted).tag  # type: ignore[attr-defined]  # of a struct
+_REFUND_TAG: Final = msgspec.inspect.type_info(OrderRefunded).tag  # type: ignore[attr-defined]  # of a struct
 _MESSAGE_TAG: Final = msgspec.inspect.type_info(MessageReceived).tag  # type: ignore[attr-defined]  # of a struct
 
 
@@ -27,13 +28,16 @@ def refund_key_of(team_id: UUID, shop_id: str, refund_id: str) -> UUID:
 
 
 def content_of(body: Any) -> Any:
-    """What the digest of a report is made of: that of an order without a cart is as it was before there were carts.
+    """What the digest of a report is made of: that of an order without a cart is as it was before there were carts,
+    that of a refund as before shops said what is left.
 
     Of a message it is who wrote where, as before texts were told: its key is the channel's name of the one message, and
     what a channel sends again after an upgrade is no other one.
     """
     if type(body) is OrderCompleted and not body.cart_id:
         return (_ORDER_TAG, *msgspec.structs.astuple(body)[:-1])
+    if type(body) is OrderRefunded and body.left_micros is None:
+        return (_REFUND_TAG, *msgspec.structs.astuple(body)[:-2])
     if type(body) is MessageReceived:
         return (_MESSAGE_TAG, body.identity)
     return body

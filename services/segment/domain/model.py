@@ -218,6 +218,10 @@ class OrderRefunded(msgspec.Struct, frozen=True, array_like=True, tag=2):
     currency: str
     order_id: str = ""
     signed: bool = False
+    left_micros: int | None = None
+    """The shop did not say what was given back, but what was left of the order; the amount is what that took."""
+    known_micros: int = 0
+    """What of the amount was taken before, when the shop said what was left."""
 
 
 class ContactAdded(msgspec.Struct, frozen=True, array_like=True, tag=3):
@@ -280,6 +284,7 @@ class Uncounted(IntEnum):
     UNSIGNED = 2
     TEST = 3
     ORDER_UNCOUNTED = 4
+    """Of a refund. An order with it is not reported yet: a refund named it, and it holds the place."""
 
 
 class Order(msgspec.Struct, frozen=True):

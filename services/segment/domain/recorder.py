@@ -13,7 +13,16 @@ from libs.common.ids import CustomerKey
 from libs.common.text import fold
 from services.segment.domain.customer_changes import CustomerChanges, later
 from services.segment.domain.facts import ContactJoined, ContactLeft, ContactReturned, Fact
-from services.segment.domain.model import Binding, Customer, Event, IdentityKey, Order, Refund, Selector
+from services.segment.domain.model import (
+    Binding,
+    Customer,
+    Event,
+    IdentityKey,
+    Order,
+    Refund,
+    Selector,
+    Uncounted,
+)
 from services.segment.domain.results import EventResult, EventStatus, refused_event
 
 OrderId = tuple[UUID, str, str]
@@ -92,6 +101,9 @@ class Recorder:
         self.identities = dict(context.identities)
         self.orders: dict[OrderId, Order] = {}
         self.refunds: dict[OrderId, Refund] = {}
+        self._refunds_of: dict[OrderId, set[OrderId]] = {}
+        for refund_id, refund in context.refunds.items():
+            self._note_refund(refund_id, refund)
         self.keys: dict[tuple[UUID, str], KeyUse] = {}
         self._bound: list[BoundIdentity] = []
         self._departures = dict(context.departures)
@@ -115,6 +127,33 @@ class Recorder:
             facts=self.pending.facts,
             identities=self.identities,
         )
+
+    # ---- orders and refunds
+
+    def order(self, order_id: OrderId) -> Order | None:
+        """An order as it is by now. None for one that was not reported yet, whether a refund named it or not."""
+        order = self.orders.get(order_id) or self.context.orders.get(order_id)
+        return None if order is None or order.uncounted == Uncounted.ORDER_UNCOUNTED else order
+
+    def refund(self, refund_id: OrderId) -> Refund | None:
+        """A refund as it is by now."""
+        return self.refunds.get(refund_id) or self.context.refunds.get(refund_id)
+
+    def keep_refund(self, refund_id: OrderId, refund: Refund) -> None:
+        """Has a refund written."""
+        self.refunds[refund_id] = refund
+        self._note_refund(refund_id, refund)
+
+    def refunds_of(self, order_id: OrderId) -> dict[OrderId, Refund]:
+        """All that name an order, as they are by now. They are read beside events of refunds, and beside orders that do
+        not count."""
+        ids = self._refunds_of.get(order_id, ())
+        return {refund_id: refund for refund_id in ids if (refund := self.refund(refund_id)) is not None}
+
+    def _note_refund(self, refund_id: OrderId, refund: Refund) -> None:
+        if refund.body.order_id:
+            order_id = (refund_id[0], refund.body.shop_id, refund.body.order_id)
+            self._refunds_of.setdefault(order_id, set()).add(refund_id)
 
     # ---- who it was
 

@@ -10,6 +10,7 @@ import msgspec
 
 from libs.common.audience.expressions import AttributeType
 from services.segment.domain.facts import Fact
+from services.segment.domain.model import Order, Refund
 
 FactKey = tuple[datetime, int, int]
 """Time, partition, position: the order of a team's facts."""
@@ -59,3 +60,10 @@ class MailFacts(NamedTuple):
     facts: list[Fact]
     is_last: bool
     """There are no more now."""
+
+
+class KnownOrder(NamedTuple):
+    """An order with the refunds that name it, the oldest first."""
+
+    order: Order
+    refunds: list[Refund]

@@ -12,6 +12,7 @@ from services.segment.servicer.consents import ConsentRpcs
 from services.segment.servicer.customers import CustomerRpcs
 from services.segment.servicer.history import HistoryRpcs
 from services.segment.servicer.identities import IdentityRpcs
+from services.segment.servicer.orders import OrderRpcs
 from services.segment.servicer.teams import TeamRpcs
 
 
@@ -25,6 +26,7 @@ class SegmentServicer(
     AttributeRpcs,
     AudienceRpcs,
     HistoryRpcs,
+    OrderRpcs,
     segment_service_pb2_grpc.SegmentServiceServicer,
 ):
     """See `protos/omnijourney/segment/v1/segment_service.proto`."""

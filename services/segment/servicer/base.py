@@ -22,6 +22,7 @@ from services.segment.usecases.customers import Customers
 from services.segment.usecases.evaluator import AudienceEvaluator
 from services.segment.usecases.history import History
 from services.segment.usecases.identities import Identities
+from services.segment.usecases.orders import Orders
 from services.segment.usecases.teams import Teams
 from services.segment.worker.writers import Writer
 
@@ -44,6 +45,7 @@ class Dependencies:
     audiences: Audiences
     evaluator: AudienceEvaluator
     history: History
+    orders: Orders
     writer: Writer
     intake: Intake
 

@@ -638,6 +638,7 @@ CREATE TABLE refund (
     CONSTRAINT refund_uncounted_check CHECK (((uncounted >= 0) AND (uncounted <= 4)))
 ) WITH (autovacuum_analyze_scale_factor=0.5);
 SELECT platform.sample_lightly('refund');
+CREATE INDEX refund_by_order ON segment.refund USING btree (team_id, shop_id, refund_order_id(body, shop_id, refund_id));
 ALTER TABLE refund ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own_teams ON refund USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
 
@@ -697,6 +698,9 @@ CREATE TABLE shop_order (
     CONSTRAINT shop_order_uncounted_check CHECK (((uncounted >= 0) AND (uncounted <= 4)))
 ) WITH (autovacuum_analyze_scale_factor=0.5);
 SELECT platform.sample_lightly('shop_order');
+-- Orders, newest first. Those of one customer are found in it, too: an index of their own would cost each order more than a list of
+-- them is worth.
+CREATE INDEX shop_order_newest ON segment.shop_order USING btree (team_id, occur_time DESC, order_key DESC) INCLUDE (customer_id);
 ALTER TABLE shop_order ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own_teams ON shop_order USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
 

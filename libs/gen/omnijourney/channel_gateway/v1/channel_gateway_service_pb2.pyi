@@ -2204,7 +2204,9 @@ class CreateShopKeyRequest(_message.Message):
     shop_id: _builtins.str
     """Shop id. Required."""
     secret: _builtins.str
-    """A key of the caller's own, `whsec_` and 24 to 64 bytes in base64. Empty: the server makes one."""
+    """A key of the caller's own, `whsec_` and 24 to 64 bytes in base64; or `platform_` and the secret with which the shop's platform signs,
+    16 to 64 printable ASCII characters, which are the key. Empty: the server makes one.
+    """
     @_builtins.property
     def expire_time(self) -> _timestamp_pb2.Timestamp:
         """Until when the key is valid. Absent: until revoked."""

@@ -30,13 +30,19 @@ class _InboxSourceEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_InboxSour
     INBOX_SOURCE_UNSPECIFIED: _InboxSource.ValueType  # 0
     """Not given."""
     INBOX_SOURCE_SHOP: _InboxSource.ValueType  # 1
-    """A shop's back end."""
+    """A shop's back end, in our own form."""
     INBOX_SOURCE_PIXEL: _InboxSource.ValueType  # 2
     """A browser pixel."""
     INBOX_SOURCE_LINE: _InboxSource.ValueType  # 3
     """The LINE platform."""
     INBOX_SOURCE_META: _InboxSource.ValueType  # 4
     """Meta, for WhatsApp, Messenger or Instagram."""
+    INBOX_SOURCE_SHOPIFY: _InboxSource.ValueType  # 5
+    """A shop on Shopify."""
+    INBOX_SOURCE_WOOCOMMERCE: _InboxSource.ValueType  # 6
+    """A shop on WooCommerce."""
+    INBOX_SOURCE_SEGMENT: _InboxSource.ValueType  # 7
+    """Segment, for a shop."""
 
 class InboxSource(_InboxSource, metaclass=_InboxSourceEnumTypeWrapper):
     """Where an inbox record came from."""
@@ -44,13 +50,19 @@ class InboxSource(_InboxSource, metaclass=_InboxSourceEnumTypeWrapper):
 INBOX_SOURCE_UNSPECIFIED: InboxSource.ValueType  # 0
 """Not given."""
 INBOX_SOURCE_SHOP: InboxSource.ValueType  # 1
-"""A shop's back end."""
+"""A shop's back end, in our own form."""
 INBOX_SOURCE_PIXEL: InboxSource.ValueType  # 2
 """A browser pixel."""
 INBOX_SOURCE_LINE: InboxSource.ValueType  # 3
 """The LINE platform."""
 INBOX_SOURCE_META: InboxSource.ValueType  # 4
 """Meta, for WhatsApp, Messenger or Instagram."""
+INBOX_SOURCE_SHOPIFY: InboxSource.ValueType  # 5
+"""A shop on Shopify."""
+INBOX_SOURCE_WOOCOMMERCE: InboxSource.ValueType  # 6
+"""A shop on WooCommerce."""
+INBOX_SOURCE_SEGMENT: InboxSource.ValueType  # 7
+"""Segment, for a shop."""
 Global___InboxSource: _TypeAlias = InboxSource  # noqa: Y015
 
 class _InboxState:
@@ -234,7 +246,7 @@ class InboxRecord(_message.Message):
     origin: _builtins.str
     """Shop id, or account id of a channel's webhook."""
     webhook_id: _builtins.str
-    """The sender's id of the webhook."""
+    """The sender's id of the webhook; behind the topic and a blank where a platform names one."""
     body: _builtins.bytes
     """The body, byte for byte. Only in the answer to `GetInboxRecord`."""
     state: Global___InboxState.ValueType

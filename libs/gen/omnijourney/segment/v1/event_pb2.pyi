@@ -69,6 +69,7 @@ class CustomerEvent(_message.Message):
     MESSAGE_RECEIVED_FIELD_NUMBER: _builtins.int
     CUSTOMER_INTERACTED_FIELD_NUMBER: _builtins.int
     TEAM_INTERACTED_FIELD_NUMBER: _builtins.int
+    ORDER_UPDATED_FIELD_NUMBER: _builtins.int
     team_id: _builtins.str
     """The team. Required."""
     event_key: _builtins.str
@@ -79,8 +80,8 @@ class CustomerEvent(_message.Message):
     """Name of the customer as the reporter knows it; taken when a customer is created or has none."""
     @_builtins.property
     def customer(self) -> _customer_pb2.CustomerSelector:
-        """Who. Absent or empty: unknown; allowed for orders and refunds only, which are then stored and trigger nothing,
-        unless a refund's order tells who it was.
+        """Who. Absent or empty: unknown; allowed for orders, their updates and refunds only, which are then stored and trigger nothing,
+        unless a refund's order tells who it was. What was stored counts as soon as the order does.
         """
 
     @_builtins.property
@@ -115,6 +116,10 @@ class CustomerEvent(_message.Message):
     def team_interacted(self) -> Global___TeamInteracted:
         """Somebody of the team wrote to the customer in person."""
 
+    @_builtins.property
+    def order_updated(self) -> Global___OrderUpdated:
+        """A shop says what is left of an order."""
+
     def __init__(
         self,
         *,
@@ -130,12 +135,13 @@ class CustomerEvent(_message.Message):
         message_received: Global___MessageReceived | None = ...,
         customer_interacted: Global___CustomerInteracted | None = ...,
         team_interacted: Global___TeamInteracted | None = ...,
+        order_updated: Global___OrderUpdated | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["contact_added", b"contact_added", "contact_blocked", b"contact_blocked", "customer", b"customer", "customer_interacted", b"customer_interacted", "event", b"event", "message_received", b"message_received", "occur_time", b"occur_time", "order_completed", b"order_completed", "order_refunded", b"order_refunded", "team_interacted", b"team_interacted"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["contact_added", b"contact_added", "contact_blocked", b"contact_blocked", "customer", b"customer", "customer_interacted", b"customer_interacted", "event", b"event", "message_received", b"message_received", "occur_time", b"occur_time", "order_completed", b"order_completed", "order_refunded", b"order_refunded", "order_updated", b"order_updated", "team_interacted", b"team_interacted"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["contact_added", b"contact_added", "contact_blocked", b"contact_blocked", "customer", b"customer", "customer_interacted", b"customer_interacted", "customer_name", b"customer_name", "event", b"event", "event_key", b"event_key", "message_received", b"message_received", "occur_time", b"occur_time", "order_completed", b"order_completed", "order_refunded", b"order_refunded", "team_id", b"team_id", "team_interacted", b"team_interacted"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["contact_added", b"contact_added", "contact_blocked", b"contact_blocked", "customer", b"customer", "customer_interacted", b"customer_interacted", "customer_name", b"customer_name", "event", b"event", "event_key", b"event_key", "message_received", b"message_received", "occur_time", b"occur_time", "order_completed", b"order_completed", "order_refunded", b"order_refunded", "order_updated", b"order_updated", "team_id", b"team_id", "team_interacted", b"team_interacted"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["order_completed", "order_refunded", "contact_added", "contact_blocked", "message_received", "customer_interacted", "team_interacted"]  # noqa: Y015
+    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["order_completed", "order_refunded", "contact_added", "contact_blocked", "message_received", "customer_interacted", "team_interacted", "order_updated"]  # noqa: Y015
     _WhichOneofArgType_event: _TypeAlias = _typing.Literal["event", b"event"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_event) -> _WhichOneofReturnType_event | None: ...
 
@@ -282,6 +288,45 @@ class OrderRefunded(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___OrderRefunded: _TypeAlias = OrderRefunded  # noqa: Y015
+
+@_typing.final
+class OrderUpdated(_message.Message):
+    """What is left of an order after edits, returns and cancellation, as the shop says. What was left before and is not any more counts
+    as a refund, once; more than was left changes nothing. Refunds that are reported later of what was taken back like that take
+    nothing again.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SHOP_ID_FIELD_NUMBER: _builtins.int
+    ORDER_ID_FIELD_NUMBER: _builtins.int
+    LEFT_AMOUNT_FIELD_NUMBER: _builtins.int
+    SIGNED_FIELD_NUMBER: _builtins.int
+    shop_id: _builtins.str
+    """The shop. Required."""
+    order_id: _builtins.str
+    """Id of the order, 1 to 200 characters. Required."""
+    signed: _builtins.bool
+    """As of an order."""
+    @_builtins.property
+    def left_amount(self) -> _money_pb2.Money:
+        """What is left; 0 of a cancelled order. Required, in the order's currency."""
+
+    def __init__(
+        self,
+        *,
+        shop_id: _builtins.str = ...,
+        order_id: _builtins.str = ...,
+        left_amount: _money_pb2.Money | None = ...,
+        signed: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["left_amount", b"left_amount"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["left_amount", b"left_amount", "order_id", b"order_id", "shop_id", b"shop_id", "signed", b"signed"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OrderUpdated: _TypeAlias = OrderUpdated  # noqa: Y015
 
 @_typing.final
 class ContactAdded(_message.Message):

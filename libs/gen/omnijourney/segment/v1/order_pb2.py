@@ -26,7 +26,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from omnijourney.common.v1 import money_pb2 as omnijourney_dot_common_dot_v1_dot_money__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"omnijourney/segment/v1/order.proto\x12\x16omnijourney.segment.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!omnijourney/common/v1/money.proto\"\x81\x03\n\x05Order\x12\x0f\n\x07shop_id\x18\x01 \x01(\t\x12\x10\n\x08order_id\x18\x02 \x01(\t\x12\x13\n\x0b\x63ustomer_id\x18\x03 \x01(\t\x12,\n\x06\x61mount\x18\x04 \x01(\x0b\x32\x1c.omnijourney.common.v1.Money\x12\x36\n\x10remaining_amount\x18\x05 \x01(\x0b\x32\x1c.omnijourney.common.v1.Money\x12\x0f\n\x07\x63ounted\x18\x06 \x01(\x08\x12\x32\n\x05items\x18\x07 \x03(\x0b\x32#.omnijourney.segment.v1.OrderedItem\x12\x34\n\x07refunds\x18\x08 \x03(\x0b\x32#.omnijourney.segment.v1.OrderRefund\x12.\n\noccur_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0brecord_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"_\n\x0bOrderedItem\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08quantity\x18\x02 \x01(\x03\x12\x30\n\nunit_price\x18\x03 \x01(\x0b\x32\x1c.omnijourney.common.v1.Money\"~\n\x0bOrderRefund\x12\x11\n\trefund_id\x18\x01 \x01(\t\x12,\n\x06\x61mount\x18\x02 \x01(\x0b\x32\x1c.omnijourney.common.v1.Money\x12.\n\noccur_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestampb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"omnijourney/segment/v1/order.proto\x12\x16omnijourney.segment.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!omnijourney/common/v1/money.proto\"\xd0\x02\n\x05Order\x12\x0f\n\x07shop_id\x18\x01 \x01(\t\x12\x10\n\x08order_id\x18\x02 \x01(\t\x12\x13\n\x0b\x63ustomer_id\x18\x03 \x01(\t\x12,\n\x06\x61mount\x18\x04 \x01(\x0b\x32\x1c.omnijourney.common.v1.Money\x12\x36\n\x10remaining_amount\x18\x05 \x01(\x0b\x32\x1c.omnijourney.common.v1.Money\x12\x0f\n\x07\x63ounted\x18\x06 \x01(\x08\x12\x32\n\x05items\x18\x07 \x03(\x0b\x32#.omnijourney.segment.v1.OrderedItem\x12\x34\n\x07refunds\x18\x08 \x03(\x0b\x32#.omnijourney.segment.v1.OrderRefund\x12.\n\noccur_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"_\n\x0bOrderedItem\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08quantity\x18\x02 \x01(\t\x12\x30\n\nunit_price\x18\x03 \x01(\x0b\x32\x1c.omnijourney.common.v1.Money\"~\n\x0bOrderRefund\x12\x11\n\trefund_id\x18\x01 \x01(\t\x12,\n\x06\x61mount\x18\x02 \x01(\x0b\x32\x1c.omnijourney.common.v1.Money\x12.\n\noccur_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestampb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,9 +34,9 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'omnijourney.segment.v1.orde
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_ORDER']._serialized_start=131
-  _globals['_ORDER']._serialized_end=516
-  _globals['_ORDEREDITEM']._serialized_start=518
-  _globals['_ORDEREDITEM']._serialized_end=613
-  _globals['_ORDERREFUND']._serialized_start=615
-  _globals['_ORDERREFUND']._serialized_end=741
+  _globals['_ORDER']._serialized_end=467
+  _globals['_ORDEREDITEM']._serialized_start=469
+  _globals['_ORDEREDITEM']._serialized_end=564
+  _globals['_ORDERREFUND']._serialized_start=566
+  _globals['_ORDERREFUND']._serialized_end=692
 # @@protoc_insertion_point(module_scope)

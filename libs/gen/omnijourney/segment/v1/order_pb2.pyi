@@ -35,7 +35,6 @@ class Order(_message.Message):
     ITEMS_FIELD_NUMBER: _builtins.int
     REFUNDS_FIELD_NUMBER: _builtins.int
     OCCUR_TIME_FIELD_NUMBER: _builtins.int
-    RECORD_TIME_FIELD_NUMBER: _builtins.int
     shop_id: _builtins.str
     """The shop."""
     order_id: _builtins.str
@@ -50,7 +49,7 @@ class Order(_message.Message):
 
     @_builtins.property
     def remaining_amount(self) -> _money_pb2.Money:
-        """Amount less all refunds."""
+        """Amount less all refunds that count. Refunds in another currency take nothing of it."""
 
     @_builtins.property
     def items(self) -> _containers.RepeatedCompositeFieldContainer[Global___OrderedItem]:
@@ -64,10 +63,6 @@ class Order(_message.Message):
     def occur_time(self) -> _timestamp_pb2.Timestamp:
         """When it was completed."""
 
-    @_builtins.property
-    def record_time(self) -> _timestamp_pb2.Timestamp:
-        """When it was first reported."""
-
     def __init__(
         self,
         *,
@@ -80,11 +75,10 @@ class Order(_message.Message):
         items: _abc.Iterable[Global___OrderedItem] | None = ...,
         refunds: _abc.Iterable[Global___OrderRefund] | None = ...,
         occur_time: _timestamp_pb2.Timestamp | None = ...,
-        record_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "occur_time", b"occur_time", "record_time", b"record_time", "remaining_amount", b"remaining_amount"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "occur_time", b"occur_time", "remaining_amount", b"remaining_amount"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "counted", b"counted", "customer_id", b"customer_id", "items", b"items", "occur_time", b"occur_time", "order_id", b"order_id", "record_time", b"record_time", "refunds", b"refunds", "remaining_amount", b"remaining_amount", "shop_id", b"shop_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount", b"amount", "counted", b"counted", "customer_id", b"customer_id", "items", b"items", "occur_time", b"occur_time", "order_id", b"order_id", "refunds", b"refunds", "remaining_amount", b"remaining_amount", "shop_id", b"shop_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -101,8 +95,8 @@ class OrderedItem(_message.Message):
     UNIT_PRICE_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Name as the shop told it."""
-    quantity: _builtins.int
-    """How many."""
+    quantity: _builtins.str
+    """How many, as decimal text; may be fractional."""
     @_builtins.property
     def unit_price(self) -> _money_pb2.Money:
         """Price of one."""
@@ -111,7 +105,7 @@ class OrderedItem(_message.Message):
         self,
         *,
         name: _builtins.str = ...,
-        quantity: _builtins.int = ...,
+        quantity: _builtins.str = ...,
         unit_price: _money_pb2.Money | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["unit_price", b"unit_price"]  # noqa: Y015
