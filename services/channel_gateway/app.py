@@ -40,11 +40,13 @@ from services.channel_gateway.servicer.deliveries import ChannelGatewayServicer
 from services.channel_gateway.servicer.http.bodies import ReadingRoom
 from services.channel_gateway.servicer.http.channel_hooks import ChannelHooks
 from services.channel_gateway.servicer.http.head import HeadCheck
+from services.channel_gateway.servicer.http.item_results import Countries, Telling
 from services.channel_gateway.servicer.http.links import LinkRedirects
 from services.channel_gateway.servicer.http.listener import Bounds, listening
+from services.channel_gateway.servicer.http.platform_hooks import PlatformHooks
 from services.channel_gateway.servicer.http.rates import Buckets, Rates
 from services.channel_gateway.servicer.http.router import Router
-from services.channel_gateway.servicer.http.shop_events import Countries, ShopEvents
+from services.channel_gateway.servicer.http.shop_events import ShopEvents
 from services.channel_gateway.servicer.http.storing import Storing
 from services.channel_gateway.store.accounts import AccountStore
 from services.channel_gateway.store.catalogue import CatalogueStore
@@ -244,19 +246,22 @@ def _router(settings: Settings, clock: Clock, storing: Storing, keys: EdgeKeys, 
     """The HTTP edge."""
     room = ReadingRoom(settings.http_bytes_max, int(settings.http_bytes_max * settings.http_client_share))
     rates = Rates(settings.shop_requests_per_second)
+    telling = Telling(keys.countries, clock, settings.ahead_max)
     shop_events = ShopEvents(
         storing=storing,
         head=HeadCheck(keys.shops, clock, settings.webhook_tolerance),
         room=room,
         rates=rates,
-        countries=keys.countries,
+        telling=telling,
         clock=clock,
-        ahead_max=settings.ahead_max,
+    )
+    platform_hooks = PlatformHooks(
+        storing=storing, keys=keys.shops, room=room, rates=rates, telling=telling, clock=clock
     )
     channel_hooks = ChannelHooks(storing=storing, accounts=keys.accounts, room=room, rates=rates, clock=clock)
     per_second = settings.link_requests_per_second
     redirects = LinkRedirects(links.clicks, links.seal, Buckets(per_second), Buckets(per_second))
-    return Router(shop_events, channel_hooks, redirects)
+    return Router(shop_events, channel_hooks, platform_hooks, redirects)
 
 
 def _content_publisher(

@@ -15,8 +15,16 @@ from omnijourney.common.v1 import money_pb2
 from omnijourney.segment.v1 import event_pb2
 from services.channel_gateway.domain.heard import Heard
 from services.channel_gateway.domain.inbox import Refusal, StoredWebhook
+from services.channel_gateway.domain.json_faults import Fault
 from services.channel_gateway.domain.model import Channel
-from services.channel_gateway.domain.shop_events import EventFaultError, ShopCustomer, ShopEvent, parse
+from services.channel_gateway.domain.platforms import is_of_platform, stored_reports
+from services.channel_gateway.domain.shop_events import (
+    EventFaultError,
+    ShopCustomer,
+    ShopEvent,
+    ShopReport,
+    parse,
+)
 
 KEY_DIGEST_BYTES: Final = 8
 """Of an event's content, in its key."""
@@ -44,6 +52,9 @@ class ConvertedWebhook(NamedTuple):
         return self.places[index] if self.places else index
 
 
+Convert = Callable[[StoredWebhook, ShopEvent, timedelta], event_pb2.CustomerEvent]
+
+
 def customer_event(webhook: StoredWebhook, event: ShopEvent, tolerance: timedelta) -> event_pb2.CustomerEvent:
     """An order or refund as segment takes it. A time too far ahead of the receipt becomes the time of receipt.
 
@@ -59,6 +70,8 @@ def customer_event(webhook: StoredWebhook, event: ShopEvent, tolerance: timedelt
     _select(converted, event.customer)
     if event.event == "order.completed":
         _order(converted.order_completed, webhook.origin, event)
+    elif event.event == "order.updated":
+        _update(converted.order_updated, webhook.origin, event)
     else:
         _refund(converted.order_refunded, webhook.origin, event)
     return converted
@@ -67,30 +80,50 @@ def customer_event(webhook: StoredWebhook, event: ShopEvent, tolerance: timedelt
 def customer_events(
     webhook: StoredWebhook,
     tolerance: timedelta,
-    convert: Callable[[StoredWebhook, ShopEvent, timedelta], event_pb2.CustomerEvent] = customer_event,
+    convert: Convert = customer_event,
 ) -> ConvertedWebhook:
-    """The events of a stored webhook, without those that were refused at receipt, where the sender was told.
+    """The events of a shop's stored webhook, without those that were refused at receipt, where the sender was told.
 
     With a fault where nothing of it can be taken: one such webhook must not hold up the others.
     """
     try:
+        if is_of_platform(webhook.source):
+            return _converted(webhook, _of_platform(webhook), tolerance, convert)
         reports, _ = parse(webhook.body)
-        taken = [(place, report.event) for place, report in enumerate(reports) if report.event is not None]
-        if not taken:
+        if not any(report.event for report in reports):
             # Refused as a whole at receipt: only what a release with other rules stored gets here.
             fault = reports[0].fault
             return ConvertedWebhook(webhook, [], f"{fault.field}: {fault.message}" if fault else "")
     except EventFaultError as fault:
         return ConvertedWebhook(webhook, [], str(fault))
+    return _converted(webhook, [report._replace(fault=None) for report in reports], tolerance, convert)
+
+
+def _of_platform(webhook: StoredWebhook) -> list[ShopReport]:
+    return stored_reports(webhook.source, webhook.webhook_id, webhook.body)
+
+
+def _converted(
+    webhook: StoredWebhook, reports: Sequence[ShopReport], tolerance: timedelta, convert: Convert
+) -> ConvertedWebhook:
+    """Faults that nobody was told of are kept."""
     events, places, faults = [], [], []
-    for place, event in taken:
+    for place, report in enumerate(reports):
+        if report.fault is not None:
+            faults.append(Refusal(place, _said(report.fault)))
+        if report.event is None:
+            continue
         try:
-            events.append(convert(webhook, event, tolerance))
+            events.append(convert(webhook, report.event, tolerance))
             places.append(place)
         except Exception as error:  # noqa: BLE001 - kept as the reason: the others of the list are no part of it
             _log.error("a stored event cannot be converted", sequence=webhook.sequence, index=place)
             faults.append(Refusal(place, f"cannot be converted: {error!r}"))
     return ConvertedWebhook(webhook, events, "", places, faults)
+
+
+def _said(fault: Fault) -> str:
+    return f"INVALID_FIELDS: {fault.field}: {fault.message}; {fault.remedy}"
 
 
 def _occurred_at(at: datetime, received_at: datetime, tolerance: timedelta) -> datetime:
@@ -136,6 +169,14 @@ def _refund(refund: event_pb2.OrderRefunded, shop_id: str, event: ShopEvent) -> 
     refund.order_id = event.order.id or ""
     refund.amount.CopyFrom(_money(event.order.currency, event.refund.amount))
     refund.signed = True
+
+
+def _update(update: event_pb2.OrderUpdated, shop_id: str, event: ShopEvent) -> None:
+    assert event.order.total is not None, "checked at receipt"
+    update.shop_id = shop_id
+    update.order_id = event.order.id or ""
+    update.left_amount.CopyFrom(_money(event.order.currency, event.order.total))
+    update.signed = True
 
 
 def _money(currency: str, text: str) -> money_pb2.Money:

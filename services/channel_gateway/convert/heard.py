@@ -27,6 +27,7 @@ from services.channel_gateway.domain.inbox import InboxSource, Refusal, StoredWe
 from services.channel_gateway.domain.line_hooks import read_line
 from services.channel_gateway.domain.meta_hooks import read_meta
 from services.channel_gateway.domain.model import Channel
+from services.channel_gateway.domain.platforms import is_of_platform
 from services.channel_gateway.domain.receipts import ReceiptKind
 
 _TEXT_LENGTH_MAX: Final = 500
@@ -39,7 +40,7 @@ _KEY_LENGTH_MAX: Final = 150
 def stored_events(webhook: StoredWebhook, tolerance: timedelta) -> ConvertedWebhook:
     """The events of a stored webhook, whoever sent it. A time more than `tolerance` ahead of the receipt becomes the
     time of receipt."""
-    if webhook.source is InboxSource.SHOP:
+    if webhook.source is InboxSource.SHOP or is_of_platform(webhook.source):
         return customer_events(webhook, tolerance)
     try:
         channel, items = _read(webhook)

@@ -15,6 +15,9 @@ class InboxSource(IntEnum):
     PIXEL = 2
     LINE = 3
     META = 4
+    SHOPIFY = 5
+    WOOCOMMERCE = 6
+    SEGMENT = 7
 
 
 class InboxState(IntEnum):

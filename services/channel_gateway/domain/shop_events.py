@@ -1,4 +1,4 @@
-"""The JSON of a shop's webhook: orders completed and refunded, one or a list of up to 500.
+"""The JSON of a shop's webhook: orders completed, updated and refunded, one or a list of up to 500.
 
 Each event is taken or refused by itself. What it says of the customer and cannot be used is left out of it.
 """
@@ -99,7 +99,7 @@ class ShopAttribution(msgspec.Struct, frozen=True):
 class ShopEvent(msgspec.Struct, frozen=True):
     """One event. Unknown fields are passed over, so that shops may send more."""
 
-    event: Literal["order.completed", "order.refunded"]
+    event: Literal["order.completed", "order.refunded", "order.updated"]
     event_id: EventId
     occurred_at: Instant
     order: ShopOrder
@@ -127,6 +127,7 @@ class ShopReport(NamedTuple):
     """As far as it could be read."""
     event: ShopEvent | None
     fault: Fault | None
+    """None of both: it is about nothing that concerns us."""
     left_out: tuple[LeftOut, ...] = ()
 
 
@@ -166,7 +167,7 @@ def parse(body: bytes) -> tuple[list[ShopReport], bool]:
     if not 1 <= len(raws) <= EVENTS_MAX:
         count = f"more than {EVENTS_MAX}" if raws else "no"
         raise EventFaultError(f"the list has {count} events", f"send 1 to {EVENTS_MAX} events a request")
-    return [_report(raw) for raw in raws], is_list
+    return [judged(raw) for raw in raws], is_list
 
 
 def unreadable_phone(event: ShopEvent, country: str) -> LeftOut | None:
@@ -194,14 +195,15 @@ def _items(body: bytes) -> Sequence[bytes | msgspec.Raw]:
     return items
 
 
-def _report(raw: bytes | msgspec.Raw) -> ShopReport:
+def judged(raw: bytes | msgspec.Raw) -> ShopReport:
+    """What is made of one item."""
     try:
         return _judged(_EVENT.decode(raw))
     except msgspec.ValidationError as error:
         return _refused(raw, error)
     except _UNDECODABLE as error:
         mended = without_broken_text(bytes(raw))
-        return _refused(raw, error) if mended == bytes(raw) else _report(mended)
+        return _refused(raw, error) if mended == bytes(raw) else judged(mended)
 
 
 def _refused(raw: bytes | msgspec.Raw, error: Exception) -> ShopReport:
@@ -288,12 +290,13 @@ def _order_faults(event: ShopEvent) -> Iterator[Fault]:
     if not is_currency(order.currency):
         remedy = "send three capitals of ISO 4217, for example USD"
         yield Fault("order.currency", Reason.MALFORMED, "is no currency code", remedy)
-    yield from _line_faults("order.id", order.id, required=event.event == "order.completed")
+    yield from _line_faults("order.id", order.id, required=event.event != "order.refunded")
     yield from _line_faults("order.number", order.number)
     yield from _line_faults("order.cart_id", order.cart)
     if order.total is not None:
-        yield from _money_faults("order.total", order.total)
-    elif event.event == "order.completed":
+        least = 0 if event.event == "order.updated" else -AMOUNT_MICROS_MAX
+        yield from _money_faults("order.total", order.total, least=least)
+    elif event.event != "order.refunded":
         yield Fault("order.total", Reason.MISSING, Reason.MISSING.value, FORMS["order.total"])
     for index, item in enumerate(order.items or ()):
         yield from _item_faults(f"order.items[{index}]", item)
@@ -341,6 +344,6 @@ def _money_faults(path: str, text: str, *, least: int = -AMOUNT_MICROS_MAX) -> I
         yield Fault(path, Reason.MALFORMED, str(error), FORMS["order.total"])
         return
     if micros < least and least == 0:
-        yield Fault(path, Reason.OUT_OF_RANGE, "must not be negative", "send what was given back")
+        yield Fault(path, Reason.OUT_OF_RANGE, "must not be negative", "send an amount of 0 or more")
     elif not least <= micros <= AMOUNT_MICROS_MAX:
         yield Fault(path, Reason.OUT_OF_RANGE, "is too large", "send at most 1000000000000")

@@ -9,7 +9,7 @@ _AMOUNT: Final = 'send a decimal string such as "12.34"'
 
 FORMS: Final = {
     "": 'send an object in UTF-8 encoded JSON, with "event", "event_id", "occurred_at" and "order"',
-    "event": 'send "order.completed" or "order.refunded"',
+    "event": 'send "order.completed", "order.updated" or "order.refunded"',
     "event_id": "send the shop's own id of the event as a string of 1 to 100 characters, in quotes",
     "occurred_at": (
         "send the time of the event with its zone, for example 2026-05-01T12:00:00Z or 2026-05-01T20:00:00+08:00; "

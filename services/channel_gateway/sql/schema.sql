@@ -670,7 +670,7 @@ CREATE TABLE webhook_inbox (
     state       smallint NOT NULL DEFAULT 1,
     CONSTRAINT webhook_inbox_pkey PRIMARY KEY (sequence),
     CONSTRAINT webhook_inbox_team_id_source_origin_webhook_id_key UNIQUE (team_id, source, origin, webhook_id),
-    CONSTRAINT webhook_inbox_source_check CHECK (((source >= 1) AND (source <= 4))),
+    CONSTRAINT webhook_inbox_source_check CHECK (((source >= 1) AND (source <= 7))) NOT VALID,
     CONSTRAINT webhook_inbox_state_check CHECK (((state >= 1) AND (state <= 3))),
     CONSTRAINT webhook_inbox_time_readable CHECK (((received_at >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (received_at < '9999-12-31 00:00:00+00'::timestamp with time zone))) NOT VALID
 ) WITH (fillfactor=80, autovacuum_analyze_scale_factor=0.5);

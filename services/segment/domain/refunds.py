@@ -175,9 +175,9 @@ def _as_counted(body: OrderRefunded, order: Order, counted: list[OrderRefunded])
     if body.left_micros is not None:
         left = left_of(order.body.amount_micros, order.body.currency, counted)
         return msgspec.structs.replace(body, amount_micros=max(0, left - body.left_micros))
-    told = sum(other.amount_micros for other in counted if other.left_micros is not None)
+    lowered = sum(other.amount_micros for other in counted if other.left_micros is not None)
     explained = sum(other.known_micros for other in counted)
-    return msgspec.structs.replace(body, known_micros=min(body.amount_micros, max(0, told - explained)))
+    return msgspec.structs.replace(body, known_micros=min(body.amount_micros, max(0, lowered - explained)))
 
 
 def _hold_order(recorder: Recorder, report: _Report) -> None:

@@ -17,6 +17,7 @@ from openapi_spec_validator import validate
 
 from libs.common.hints import Reason
 from services.channel_gateway.domain import heard, shop_events
+from services.channel_gateway.domain.platforms import Platform as Platforms
 from services.channel_gateway.servicer.http import channel_hooks, connections, head, listener, router
 from tests.integration.channel_gateway.conftest import LINE, WHATSAPP, Gateway
 from tests.integration.channel_gateway.test_hooks import (
@@ -70,12 +71,11 @@ def test_the_limits_are_those_of_the_code() -> None:
         f"{connections.IDLE_S:g} s between two requests",
     ):
         assert limit in text
-    assert set(SPEC["paths"]) == {
-        "/healthz",
-        "/v1/teams/{team_id}/shops/{shop_id}/events",
-        CHANNELS,
-        "/l/{token}",
-    }
+    shop = "/v1/teams/{team_id}/shops/{shop_id}"
+    platforms = {f"{shop}/{platform}" for platform in Platforms} | {"/v1/teams/{team_id}/shopify"}
+    assert set(SPEC["paths"]) == {"/healthz", f"{shop}/events", CHANNELS, "/l/{token}", *platforms}
+    for each in platforms:
+        assert router.PLATFORM_HOOKS.fullmatch(each.format(team_id=uuid.UUID(int=0), shop_id="a.b"))
     token = SPEC["paths"]["/l/{token}"]["parameters"][0]["schema"]["pattern"]
     assert f"^/l/{token[1:]}" == f"^{router.LINKS.pattern.replace('(', '').replace(')', '')}$"
     channels = SPEC["paths"][CHANNELS]

@@ -136,6 +136,8 @@ _MIGRATIONS_WITH_FUNCTIONS: Final = {
     ("points", 3), ("points", 4), ("points", 5), ("points", 6), ("segment", 1), ("segment", 2), ("stats", 2),
     ("platform", 1), ("platform", 2), ("platform", 3), ("shared", 1), ("shared", 2),
 }  # fmt: skip
+_BUILDING_INDEXES_OF_THEM: Final = {("segment", 15)}
+"""An index needs its function when it is built, and functions are made after the migrations. The file says the same."""
 
 
 def test_migrations_make_no_functions_and_drop_them_last() -> None:
@@ -155,4 +157,4 @@ def test_migrations_make_no_functions_and_drop_them_last() -> None:
                 making.add((schema, migration.number))
             elif _DROP.search(text):
                 assert migration.name.startswith("post_"), f"{schema}/{migration.number:04d} drops a function"
-    assert making == _MIGRATIONS_WITH_FUNCTIONS
+    assert making == _MIGRATIONS_WITH_FUNCTIONS | _BUILDING_INDEXES_OF_THEM

@@ -60,8 +60,8 @@ def malformed() -> web.Response:
 def no_such_path() -> web.Response:
     """To a path that the edge does not have."""
     remedy = (
-        "post to /v1/teams/{team}/shops/{shop}/events or /v1/teams/{team}/accounts/{account}/events, the team and the "
-        "account being UUIDs and the shop its id"
+        "post to /v1/teams/{team}/shops/{shop}/events (or /shopify, /woocommerce, /segment) or "
+        "/v1/teams/{team}/accounts/{account}/events, the team and the account being UUIDs and the shop its id"
     )
     return refusal(404, "path", "there is nothing at this path", remedy)
 
@@ -80,6 +80,16 @@ def unsigned() -> web.Response:
         "webhook-signature",
         "the webhook is not signed by a valid key of this shop, or its time is off",
         "sign webhook-id.webhook-timestamp.body with the shop's key (Standard Webhooks) at the present time",
+    )
+
+
+def unsigned_by_platform() -> web.Response:
+    """To whoever is not known to be the shop's platform; which of the reasons it is, is not said."""
+    return refusal(
+        401,
+        "signature",
+        "the webhook is not signed with a key of this shop",
+        "give the shop here the secret with which its platform signs (CreateShopKey)",
     )
 
 

@@ -13,11 +13,13 @@ import structlog
 from aiohttp import web
 
 from services.channel_gateway import metrics
+from services.channel_gateway.domain.platforms import Platform
 from services.channel_gateway.servicer.http import answers
 from services.channel_gateway.servicer.http.channel_hooks import ChannelHooks, HookPlace
 from services.channel_gateway.servicer.http.connections import Connection
 from services.channel_gateway.servicer.http.head import Place
 from services.channel_gateway.servicer.http.links import LinkRedirects
+from services.channel_gateway.servicer.http.platform_hooks import PlatformHooks
 from services.channel_gateway.servicer.http.shop_events import ShopEvents
 
 WORK_S: Final = 30.0
@@ -31,6 +33,10 @@ CHANNEL_EVENTS: Final = re.compile(
     re.ASCII | re.IGNORECASE,
 )
 LINKS: Final = re.compile(r"/l/([0-9A-Za-z]{1,64})", re.ASCII)
+PLATFORM_HOOKS: Final = re.compile(
+    r"/v1/teams/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})(?:/shops/([A-Z0-9._-]{1,64}))?/(shopify|woocommerce|segment)",
+    re.ASCII | re.IGNORECASE,
+)
 _FRAMES: Final = 3
 """Of where a fault of ours was, in the log."""
 _LEFT: Final = (ConnectionError, web.RequestPayloadError, web.PayloadAccessError, EOFError)
@@ -41,9 +47,16 @@ _log = structlog.get_logger(__name__)
 class Router:
     """The paths of the edge."""
 
-    def __init__(self, shop_events: ShopEvents, channel_hooks: ChannelHooks, links: LinkRedirects) -> None:
+    def __init__(
+        self,
+        shop_events: ShopEvents,
+        channel_hooks: ChannelHooks,
+        platform_hooks: PlatformHooks,
+        links: LinkRedirects,
+    ) -> None:
         """One handler a path."""
         self._links = links
+        self._platform_hooks = platform_hooks
         self._shop_events = shop_events
         self._channel_hooks = channel_hooks
 
@@ -84,6 +97,10 @@ class Router:
         if match := LINKS.fullmatch(path):
             _check_method(request, {"GET", "HEAD"})
             return await self._links.answer(request, connection, match[1])
+        if match := PLATFORM_HOOKS.fullmatch(path):
+            _check_method(request, {"POST"})
+            platform = Platform(match[3].lower())
+            return await self._platform_hooks.answer(request, connection, platform, UUID(match[1]), match[2])
         raise answers.RefusedError(answers.closing(answers.no_such_path()))
 
 
@@ -93,7 +110,7 @@ def _path(request: web.BaseRequest) -> str:
 
 
 def _source(path: str) -> str:
-    if SHOP_EVENTS.fullmatch(path):
+    if SHOP_EVENTS.fullmatch(path) or PLATFORM_HOOKS.fullmatch(path):
         return "shop"
     if LINKS.fullmatch(path):
         return "link"

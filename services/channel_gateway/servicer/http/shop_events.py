@@ -3,43 +3,25 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
-from typing import Any, Protocol
-from uuid import UUID
+from typing import Any
 
 import structlog
 from aiohttp import web
 
 from libs.common.clock import Clock
 from libs.common.errors import DomainError, ResourceExhausted
-from libs.common.hints import Reason
 from services.channel_gateway.domain.inbox import InboxSource, Incoming, Receipt
-from services.channel_gateway.domain.shop_events import (
-    EventFaultError,
-    LeftOut,
-    ShopReport,
-    needs_country,
-    parse,
-    unreadable_phone,
-)
+from services.channel_gateway.domain.shop_events import EventFaultError, parse
 from services.channel_gateway.domain.signing import is_signed_by_shop
 from services.channel_gateway.servicer.http import answers
 from services.channel_gateway.servicer.http.bodies import ReadingRoom, read
 from services.channel_gateway.servicer.http.connections import Connection
 from services.channel_gateway.servicer.http.head import BODY_BYTES_MAX, Head, HeadCheck, Place
+from services.channel_gateway.servicer.http.item_results import Telling, results_of
 from services.channel_gateway.servicer.http.rates import Rates
 from services.channel_gateway.servicer.http.storing import Storing
 
 _log = structlog.get_logger(__name__)
-
-
-class Countries(Protocol):
-    """Knows in which country's form a team writes phone numbers."""
-
-    async def country(self, team_id: UUID) -> str:
-        """ISO 3166-1 alpha-2; empty where the team has none. Raises Unavailable."""
-        ...
 
 
 class ShopEvents:
@@ -52,18 +34,16 @@ class ShopEvents:
         head: HeadCheck,
         room: ReadingRoom,
         rates: Rates,
-        countries: Countries,
+        telling: Telling,
         clock: Clock,
-        ahead_max: timedelta,
     ) -> None:
-        """An event of more than `ahead_max` from now counts as of now."""
+        """`telling` of what is left out of events."""
         self._storing = storing
         self._head = head
         self._room = room
         self._rates = rates
-        self._countries = countries
+        self._telling = telling
         self._clock = clock
-        self._ahead_max = ahead_max
 
     async def answer(self, request: web.BaseRequest, connection: Connection, place: Place) -> web.Response:
         """The answer to a webhook. Raises RefusedError."""
@@ -88,22 +68,13 @@ class ShopEvents:
             reports, is_list = parse(body)
         except EventFaultError as fault:
             return answers.refusal(400, "", fault.message, fault.remedy)
-        reports = await self._with_phones_read(head.place.team_id, reports)
-        latest = self._clock.now() + self._ahead_max
-        reports = [_with_time_cut(report, latest) for report in reports]
-        results = _results(reports, is_list)
+        reports = await self._telling.of(head.place.team_id, reports)
+        results = results_of(reports, [f"[{index}]" if is_list else "" for index in range(len(reports))])
         taken = sum(1 for report in reports if report.event is not None)
         if not taken:
             first = results[0]
             return answers.refusal(400, first["field"], first["message"], first["remedy"], results=results)
         return await self._store(head, body, taken, results, rate.headers)
-
-    async def _with_phones_read(self, team_id: UUID, reports: Sequence[ShopReport]) -> list[ShopReport]:
-        """The same, with phones that nobody can read named. The country is asked for only where it takes one."""
-        if not any(report.event is not None and needs_country(report.event) for report in reports):
-            return list(reports)
-        country = await self._countries.country(team_id)
-        return [_with_phone_read(report, country) for report in reports]
 
     async def _store(
         self, head: Head, body: bytes, taken: int, results: list[dict[str, Any]], headers: dict[str, str]
@@ -119,52 +90,3 @@ class ShopEvents:
         digest = hashlib.sha256(body).digest()
         now = self._clock.now()
         return Incoming(team_id, InboxSource.SHOP, shop_id, head.webhook_id, body, digest, taken, now)
-
-
-def _with_phone_read(report: ShopReport, country: str) -> ShopReport:
-    fault = report.event and unreadable_phone(report.event, country)
-    return report._replace(left_out=(*report.left_out, fault)) if fault else report
-
-
-def _with_time_cut(report: ShopReport, latest: datetime) -> ShopReport:
-    """The same, with a time to come told: what is stored stays as it came, and is cut when it is handed on."""
-    if report.event is None or report.event.occurred_at <= latest:
-        return report
-    return report._replace(left_out=(*report.left_out, LeftOut("occurred_at", Reason.TOO_FAR_AHEAD)))
-
-
-def _results(reports: Iterable[ShopReport], is_list: bool) -> list[dict[str, Any]]:
-    seen: set[bytes] = set()
-    return [_result(report, f"[{index}]" if is_list else "", seen) for index, report in enumerate(reports)]
-
-
-def _result(report: ShopReport, at: str, seen: set[bytes]) -> dict[str, Any]:
-    if report.event is None:
-        assert report.fault is not None, "what is no event has a fault"
-        fault = report.fault
-        return {
-            "event_id": report.event_id,
-            "status": "refused",
-            "field": _path(at, fault.field),
-            "reason": fault.reason.name,
-            "message": fault.message,
-            "remedy": fault.remedy,
-        }
-    content = report.event.content()
-    result: dict[str, Any] = {
-        "event_id": report.event_id,
-        "status": "duplicate" if content in seen else "accepted",
-    }
-    seen.add(content)
-    if report.left_out:
-        result["left_out"] = [_left_out(each, at) for each in report.left_out]
-    return result
-
-
-def _left_out(left_out: LeftOut, at: str) -> dict[str, str]:
-    reason = left_out.reason
-    return {"field": _path(at, left_out.field), "reason": reason.name, "message": reason.value}
-
-
-def _path(at: str, field: str) -> str:
-    return f"{at}.{field}" if at and field else at or field

@@ -1,4 +1,3 @@
--- version: 2
 -- Everything that a batch of events names. Customers are locked at once when each of the `unsure_count` hints that are
 -- unsure found somebody. Else nobody is (`locked` is false): whether somebody must be created is then decided by the
 -- caller, who asks again with the teams in which that is so, in order, as `creating`. Two transactions that both find
@@ -58,19 +57,6 @@ BEGIN
          CROSS JOIN LATERAL (
             SELECT * FROM refund AS r
              WHERE r.team_id = input.team_id AND r.shop_id = input.shop_id AND r.refund_id = input.report_id LIMIT 1
-         ) AS o;
-    END IF;
-    IF input_refunds IS NOT NULL OR EXISTS (SELECT FROM unnest(orders) AS o WHERE o.uncounted <> uncounted('COUNTS')) THEN
-        -- All refunds of orders that refunds are reported of, or that may come to count.
-        SELECT refunds || array_agg(ROW(o.team_id, o.shop_id, o.refund_id, o.refund_key, o.customer_id, o.uncounted, o.occur_time,
-                                        o.body)::report),
-               wanted || array_agg(ROW(o.team_id, o.customer_id)::input_customer) FILTER (WHERE o.customer_id IS NOT NULL)
-          INTO refunds, wanted
-          FROM unnest(orders) AS input
-         CROSS JOIN LATERAL (
-            SELECT * FROM refund AS r
-             WHERE r.team_id = input.team_id AND r.shop_id = input.shop_id
-               AND refund_order_id(r.body, r.shop_id, r.refund_id) = input.report_id
          ) AS o;
     END IF;
     IF input_members IS NOT NULL THEN

@@ -1,0 +1,167 @@
+"""Calls of Segment (e-commerce spec, version 2): orders completed, updated, refunded and cancelled. Pure."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from services.channel_gateway.domain.platform_bodies import (
+    Json,
+    Said,
+    event_id_of,
+    first,
+    joined_name,
+    list_of,
+    part_of,
+    plain,
+    read_body,
+    refused,
+    report_of,
+    text_of,
+    without_gaps,
+)
+from services.channel_gateway.domain.shop_events import EVENTS_MAX, EventFaultError, ShopReport
+
+COMPLETED: Final = "Order Completed"
+UPDATED: Final = "Order Updated"
+REFUNDED: Final = "Order Refunded"
+CANCELLED: Final = "Order Cancelled"
+_KINDS: Final = frozenset({COMPLETED, UPDATED, REFUNDED, CANCELLED})
+_NAMES: Final = {
+    "event_id": "messageId",
+    "occurred_at": "timestamp",
+    "order": "properties",
+    "order.id": "properties.order_id",
+    "order.number": "properties.order_number",
+    "order.currency": "properties.currency",
+    "order.total": "properties.total",
+    "order.cart_id": "properties.cart_id",
+    "order.items": "properties.products",
+    "order.items[]": "properties.products[]",
+    "order.items[].name": "properties.products[].name",
+    "order.items[].quantity": "properties.products[].quantity",
+    "order.items[].unit_price": "properties.products[].price",
+    "order.items[].product_id": "properties.products[].product_id",
+    "order.items[].sku": "properties.products[].sku",
+    "customer": "context.traits",
+    "customer.member_id": "userId",
+    "customer.phone": "context.traits.phone",
+    "customer.email": "context.traits.email",
+    "customer.name": "context.traits.name",
+    "customer.browser_token": "anonymousId",
+    "refund": "properties",
+    "refund.id": "messageId",
+    "refund.amount": "properties.total",
+    "attribution.click_id": "properties.click_id",
+}
+
+
+def segment_reports(body: bytes) -> tuple[list[list[ShopReport]], bool]:
+    """What each call says, a call perhaps two things, and whether there was a list of them. Raises EventFaultError."""
+    read = read_body(body)
+    calls = read.get("batch", read) if isinstance(read, dict) else read
+    if not isinstance(calls, list):
+        return [_reports(calls)], False
+    if not 1 <= len(calls) <= EVENTS_MAX:
+        count = f"more than {EVENTS_MAX}" if calls else "no"
+        raise EventFaultError(f"the batch has {count} calls", f"send 1 to {EVENTS_MAX} calls a request")
+    return [_reports(call) for call in calls], True
+
+
+def _reports(call: Any) -> list[ShopReport]:
+    if not isinstance(call, dict):
+        return [refused("", "", "is no call", 'send an object such as {"type": "track", …}')]
+    event_id = text_of(call.get("messageId"))
+    if call.get("type", "track") != "track" or call.get("event") not in _KINDS:
+        return [report_of(Said(None, event_id=event_id if isinstance(event_id, str) else ""))]
+    return [report_of(each) for each in _said(call)]
+
+
+def _said(call: Json) -> list[Said]:
+    properties = call.get("properties")
+    total = first(part_of(properties, "total"), part_of(properties, "revenue"), part_of(properties, "value"))
+    match call["event"]:
+        case "Order Completed":
+            return [_completed(call, total)]
+        case "Order Updated":
+            return [_left(call, plain(total)), _completed(call, total)]
+        case "Order Refunded" if total is not None:
+            return [_refunded(call, total)]
+        case _:  # the whole of it
+            return [_left(call, "0")]
+
+
+def _completed(call: Json, total: Any) -> Said:
+    properties = call.get("properties")
+    lines = list_of(properties, "products") if isinstance(properties, dict) else ()
+    order = {
+        **_order(call),
+        "number": text_of(part_of(properties, "order_number")),
+        "total": plain(total),
+        "cart_id": text_of(first(part_of(properties, "cart_id"), part_of(properties, "checkout_id"))),
+        "items": [_line(line) for line in lines],
+    }
+    event = {
+        **_head(call, "order.completed"),
+        "order": without_gaps(order),
+        "attribution": {"click_id": part_of(properties, "click_id")},
+    }
+    return Said(without_gaps(event), _NAMES)
+
+
+def _refunded(call: Json, total: Any) -> Said:
+    refund_id = first(part_of(call, "properties", "refund_id"), call.get("messageId"))
+    refund = without_gaps({"id": text_of(refund_id), "amount": plain(total)})
+    event = {**_head(call, "order.refunded"), "order": without_gaps(_order(call)), "refund": refund}
+    return Said(without_gaps(event), _NAMES)
+
+
+def _left(call: Json, left: Any) -> Said:
+    head = _head(call, "order.updated")
+    if isinstance(head["event_id"], str):
+        head["event_id"] = event_id_of(head["event_id"], "left")
+    return Said(without_gaps({**head, "order": without_gaps({**_order(call), "total": left})}), _NAMES)
+
+
+def _head(call: Json, event: str) -> Json:
+    return {
+        "event": event,
+        "event_id": text_of(call.get("messageId")),
+        "occurred_at": first(call.get("timestamp"), call.get("originalTimestamp"), call.get("sentAt")),
+        "customer": _customer(call),
+    }
+
+
+def _order(call: Json) -> Json:
+    properties = call.get("properties")
+    return {
+        "id": text_of(part_of(properties, "order_id")),
+        "currency": part_of(properties, "currency"),
+    }
+
+
+def _customer(call: Json) -> Json:
+    traits, properties = part_of(call, "context", "traits"), call.get("properties")
+    name = first(part_of(traits, "name"), joined_name(traits, "firstName", "lastName"))
+    return without_gaps(
+        {
+            "member_id": text_of(call.get("userId")),
+            "phone": text_of(part_of(traits, "phone")),
+            "email": first(part_of(traits, "email"), part_of(properties, "email")),
+            "name": name,
+            "browser_token": text_of(call.get("anonymousId")),
+        }
+    )
+
+
+def _line(line: Any) -> Any:
+    if not isinstance(line, dict):
+        return line
+    return without_gaps(
+        {
+            "name": line.get("name"),
+            "quantity": plain(line.get("quantity")),
+            "unit_price": plain(line.get("price")),
+            "product_id": text_of(line.get("product_id")),
+            "sku": text_of(line.get("sku")),
+        }
+    )
