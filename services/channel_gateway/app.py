@@ -43,6 +43,7 @@ from services.channel_gateway.servicer.http.head import HeadCheck
 from services.channel_gateway.servicer.http.item_results import Countries, Telling
 from services.channel_gateway.servicer.http.links import LinkRedirects
 from services.channel_gateway.servicer.http.listener import Bounds, listening
+from services.channel_gateway.servicer.http.pixel import PixelEvents
 from services.channel_gateway.servicer.http.platform_hooks import PlatformHooks
 from services.channel_gateway.servicer.http.rates import Buckets, Rates
 from services.channel_gateway.servicer.http.router import Router
@@ -61,6 +62,7 @@ from services.channel_gateway.store.inbox import InboxStore
 from services.channel_gateway.store.links import LinkStore
 from services.channel_gateway.store.lost_sends import LostSendStore
 from services.channel_gateway.store.money import MoneyStore
+from services.channel_gateway.store.pixels import PixelStore
 from services.channel_gateway.store.resealing import ResealStore
 from services.channel_gateway.store.sends import SendStore
 from services.channel_gateway.store.shops import ShopStore
@@ -73,14 +75,17 @@ from services.channel_gateway.usecases.frequency import FrequencyCaps
 from services.channel_gateway.usecases.links import Clicks, LinkMaker
 from services.channel_gateway.usecases.lost_sends import LostSends
 from services.channel_gateway.usecases.money import Money
+from services.channel_gateway.usecases.pixels import Pixels
 from services.channel_gateway.usecases.references import References
 from services.channel_gateway.usecases.reservation import Reservation
 from services.channel_gateway.usecases.secret_keys import SecretKeys
 from services.channel_gateway.usecases.shops import Shops
+from services.channel_gateway.worker.forgetting import Forgetting
 from services.channel_gateway.worker.heard_accounts import HeardAccounts
 from services.channel_gateway.worker.hearing import Hearing
 from services.channel_gateway.worker.inbox import InboxWorker
 from services.channel_gateway.worker.lag import GatewayLag
+from services.channel_gateway.worker.pixel_keys import PixelKeys
 from services.channel_gateway.worker.presence import Presence
 from services.channel_gateway.worker.recovery import Recovery
 from services.channel_gateway.worker.resealing import Resealing
@@ -152,10 +157,14 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
                 content_publisher=content_publisher,
             ),
         )
-        keys, heard = ShopKeys(inbox, rt.clock), HeardAccounts(inbox)
+        keys, heard, pixel_keys = (
+            ShopKeys(inbox, rt.clock),
+            HeardAccounts(inbox),
+            PixelKeys(PixelStore(rt.pool)),
+        )
         storing = Storing(inbox, InboxBound(inbox, settings.webhook_events_max), worker.wake)
         links = await _links(settings, rt, vault, publisher)
-        router = _router(settings, rt.clock, storing, EdgeKeys(keys, heard, segment), links)
+        router = _router(settings, rt.clock, storing, EdgeKeys(keys, pixel_keys, heard, segment), links)
         tls = settings.http_tls.server_context() if settings.http_tls is not None else None
         of_one = int(settings.http_connections_max * settings.http_client_share)
         bounds = Bounds(settings.http_connections_max, max(1, of_one))
@@ -187,6 +196,7 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
             money=Money(rt.pool, vault, rt.clock),
             frequency_caps=FrequencyCaps(rt.pool, rt.clock),
             shops=Shops(rt.pool, vault, keys, worker, rt.clock),
+            pixels=Pixels(rt.pool, pixel_keys, rt.clock),
             secret_keys=SecretKeys(rt.pool, vault, reseal_store, resealing),
             sender=sender,
             adapters=adapters,
@@ -200,6 +210,7 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
             money_store=MoneyStore(rt.pool),
             frequency_store=FrequencyStore(rt.pool),
             shop_store=ShopStore(rt.pool, vault),
+            pixel_store=PixelStore(rt.pool),
             link_store=links.store,
             token_seal=links.seal,
         )
@@ -207,7 +218,7 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
         await stack.enter_async_context(rt.running("mail relay", relay))
         rt.spawn("sender", sender.run)
         rt.spawn("recovery", Recovery(deliveries, account_store, presence, sender).run)
-        rt.spawn("inbox", worker.run)
+        _spawn_inbox(rt, worker, Forgetting(inbox, rt.clock, settings.webhook_retention_days))
         rt.spawn("resealing", resealing.run)
         async with (
             rt.serving(GatewayLag(deliveries, relay, progress)) as serving,
@@ -216,10 +227,17 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
             yield GatewayApp(serving.port, serving.metrics_port, serving.failed, port)
 
 
+def _spawn_inbox(rt: Runtime, worker: InboxWorker, forgetting: Forgetting) -> None:
+    """What works webhooks, and what removes them."""
+    rt.spawn("inbox", worker.run)
+    rt.spawn("old webhooks", forgetting.run)
+
+
 class EdgeKeys(NamedTuple):
     """By whom webhooks are signed, and how they are read."""
 
     shops: ShopKeys
+    pixels: PixelKeys
     accounts: HeardAccounts
     countries: Countries
 
@@ -258,10 +276,19 @@ def _router(settings: Settings, clock: Clock, storing: Storing, keys: EdgeKeys, 
     platform_hooks = PlatformHooks(
         storing=storing, keys=keys.shops, room=room, rates=rates, telling=telling, clock=clock
     )
+    pixel_events = PixelEvents(
+        storing=storing,
+        pixel_keys=keys.pixels,
+        shop_keys=keys.shops,
+        room=room,
+        rates=rates,
+        telling=telling,
+        clock=clock,
+    )
     channel_hooks = ChannelHooks(storing=storing, accounts=keys.accounts, room=room, rates=rates, clock=clock)
     per_second = settings.link_requests_per_second
     redirects = LinkRedirects(links.clicks, links.seal, Buckets(per_second), Buckets(per_second))
-    return Router(shop_events, channel_hooks, platform_hooks, redirects)
+    return Router(shop_events, channel_hooks, platform_hooks, pixel_events, redirects)
 
 
 def _content_publisher(

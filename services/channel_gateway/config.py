@@ -91,6 +91,9 @@ class Settings(MailSourceSettings):
     link_requests_per_second: int = Field(default=20, ge=1)
     """Openings of one link, and requests of one client for links that there are not; twice as many at once. Above it
     they are answered 429."""
+    webhook_retention_days: int = Field(default=90, ge=7, le=36_500)
+    """Days of domain time for which webhooks that came in are kept, bodies, refusals and ids together. What is sent
+    again later than that is taken for new, and segment finds that it is not."""
     webhook_events_max: int = Field(default=100_000, ge=1)
     """Events of stored webhooks that may wait to be forwarded. A team may have as many waiting as there is room for
     more, half of them where it is alone; above it its webhooks are answered 429. Soft: counted once a second."""

@@ -11,7 +11,7 @@ from libs.common.hints import read_name
 from libs.common.phones import is_e164
 from libs.common.rpc.values import timestamp
 from omnijourney.segment.v1 import customer_pb2, event_pb2
-from services.channel_gateway.convert.events import ConvertedWebhook, customer_events
+from services.channel_gateway.convert.events import ConvertedWebhook, customer_events, pixel_events
 from services.channel_gateway.domain.heard import (
     Acted,
     BodyFaultError,
@@ -42,6 +42,8 @@ def stored_events(webhook: StoredWebhook, tolerance: timedelta) -> ConvertedWebh
     time of receipt."""
     if webhook.source is InboxSource.SHOP or is_of_platform(webhook.source):
         return customer_events(webhook, tolerance)
+    if webhook.source is InboxSource.PIXEL:
+        return pixel_events(webhook, tolerance)
     try:
         channel, items = _read(webhook)
     except BodyFaultError as error:

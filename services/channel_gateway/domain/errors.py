@@ -77,3 +77,15 @@ class CatalogueChangedError(ReservationConflictError):
 
 class NotOursError(Exception):
     """Nothing of a batch of outcomes was recorded: some of its sends are settled, or another process has them."""
+
+
+class PixelKeyLimit(FailedPrecondition):
+    """The shop has as many keys for pages as it may have."""
+
+    def __init__(self, limit: int) -> None:
+        """Most keys of a shop, ended ones among them."""
+        super().__init__(
+            "SHOP_KEY_LIMIT",
+            f"a shop has at most {limit} keys for pages, ended ones among them",
+            metadata={"limit": str(limit)},
+        )

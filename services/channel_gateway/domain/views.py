@@ -39,6 +39,17 @@ class ShopKey(NamedTuple):
         return f"ShopKey(shop_id={self.shop_id!r}, key_id={self.key_id})"
 
 
+class PixelKey(NamedTuple):
+    """What pages of a shop report under; no secret."""
+
+    team_id: UUID
+    shop_id: str
+    key_id: UUID
+    origins: tuple[str, ...]
+    created_at: datetime
+    revoked_at: datetime | None
+
+
 class WalletView(NamedTuple):
     """A team's prepaid balance."""
 

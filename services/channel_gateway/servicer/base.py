@@ -23,6 +23,7 @@ from services.channel_gateway.store.figures import FigureStore
 from services.channel_gateway.store.frequency import FrequencyStore
 from services.channel_gateway.store.links import LinkStore
 from services.channel_gateway.store.money import MoneyStore
+from services.channel_gateway.store.pixels import PixelStore
 from services.channel_gateway.store.shops import ShopStore
 from services.channel_gateway.usecases.accounts import Accounts
 from services.channel_gateway.usecases.consents import Consents
@@ -30,6 +31,7 @@ from services.channel_gateway.usecases.content import Content
 from services.channel_gateway.usecases.frequency import FrequencyCaps
 from services.channel_gateway.usecases.lost_sends import LostSends
 from services.channel_gateway.usecases.money import Money
+from services.channel_gateway.usecases.pixels import Pixels
 from services.channel_gateway.usecases.references import References
 from services.channel_gateway.usecases.reservation import Reservation
 from services.channel_gateway.usecases.secret_keys import SecretKeys
@@ -59,6 +61,7 @@ class Dependencies:
     money: Money
     frequency_caps: FrequencyCaps
     shops: Shops
+    pixels: Pixels
     secret_keys: SecretKeys
     sender: Sender
     adapters: Mapping[ConnectionKind, Adapter]
@@ -74,6 +77,7 @@ class Dependencies:
     money_store: MoneyStore
     frequency_store: FrequencyStore
     shop_store: ShopStore
+    pixel_store: PixelStore
     link_store: LinkStore
     token_seal: TokenSeal
 

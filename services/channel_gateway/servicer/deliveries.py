@@ -24,12 +24,13 @@ from services.channel_gateway.servicer.content import ContentRpcs
 from services.channel_gateway.servicer.frequency import FrequencyRpcs
 from services.channel_gateway.servicer.links import LinkRpcs
 from services.channel_gateway.servicer.money import MoneyRpcs
+from services.channel_gateway.servicer.pixels import PixelRpcs
 from services.channel_gateway.servicer.secret_keys import SecretKeyRpcs
 from services.channel_gateway.servicer.shops import ShopRpcs
 
 
 class ChannelGatewayServicer(
-    AccountRpcs, ContentRpcs, FrequencyRpcs, LinkRpcs, MoneyRpcs, ShopRpcs, SecretKeyRpcs
+    AccountRpcs, ContentRpcs, FrequencyRpcs, LinkRpcs, MoneyRpcs, ShopRpcs, PixelRpcs, SecretKeyRpcs
 ):
     """See `protos/omnijourney/channel_gateway/v1/channel_gateway_service.proto`."""
 

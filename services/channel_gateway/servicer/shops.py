@@ -35,7 +35,7 @@ class ShopRpcs(Part):
         """Creates a shop."""
         check = FieldCheck()
         team_id = check.uuid("team_id", request.team_id)
-        shop_id = _shop_id(check, "shop.shop_id", request.shop.shop_id)
+        shop_id = shop_of(check, "shop.shop_id", request.shop.shop_id)
         name = check.text("shop.display_name", request.shop.display_name, length_max=NAME_MAX)
         check.done()
 
@@ -49,7 +49,7 @@ class ShopRpcs(Part):
 
     async def GetShop(self, request: pb.GetShopRequest, context: Any) -> pb.GetShopResponse:
         """Reads a shop."""
-        shop = await self._deps.shop_store.shop(*_team_and_shop(request.team_id, request.shop_id))
+        shop = await self._deps.shop_store.shop(*team_and_shop(request.team_id, request.shop_id))
         return pb.GetShopResponse(shop=shop_message(shop))
 
     async def ListShops(self, request: pb.ListShopsRequest, context: Any) -> pb.ListShopsResponse:
@@ -64,7 +64,7 @@ class ShopRpcs(Part):
 
     async def UpdateShop(self, request: pb.UpdateShopRequest, context: Any) -> pb.UpdateShopResponse:
         """Changes a shop."""
-        team_id, shop_id = _team_and_shop(request.team_id, request.shop.shop_id)
+        team_id, shop_id = team_and_shop(request.team_id, request.shop.shop_id)
         check = FieldCheck()
         fields = changed_fields(check, request.update_mask.paths, ("display_name", "enabled"), request.shop)
         if "display_name" in fields:
@@ -82,7 +82,7 @@ class ShopRpcs(Part):
 
     async def DeleteShop(self, request: pb.DeleteShopRequest, context: Any) -> pb.DeleteShopResponse:
         """Deletes a shop and its keys."""
-        team_id, shop_id = _team_and_shop(request.team_id, request.shop_id)
+        team_id, shop_id = team_and_shop(request.team_id, request.shop_id)
 
         call: Call[None, pb.DeleteShopResponse] = Call(
             team_id, request, pb.DeleteShopResponse, lambda _: pb.DeleteShopResponse(), shop_message
@@ -93,7 +93,7 @@ class ShopRpcs(Part):
         """Makes a signing key."""
         check = FieldCheck()
         team_id = check.uuid("team_id", request.team_id)
-        shop_id = _shop_id(check, "shop_id", request.shop_id)
+        shop_id = shop_of(check, "shop_id", request.shop_id)
         expires_at = (
             check.time("expire_time", request, "expire_time") if request.HasField("expire_time") else None
         )
@@ -112,7 +112,7 @@ class ShopRpcs(Part):
 
     async def ListShopKeys(self, request: pb.ListShopKeysRequest, context: Any) -> pb.ListShopKeysResponse:
         """Lists keys without their secrets."""
-        team_id, shop_id = _team_and_shop(request.team_id, request.shop_id)
+        team_id, shop_id = team_and_shop(request.team_id, request.shop_id)
         arguments = ("shop keys", team_id, shop_id)
         size = page_size(request.page_size)
         after = page_key(request.page_token, tuple[datetime, UUID], *arguments)
@@ -124,7 +124,7 @@ class ShopRpcs(Part):
         """Ends a key."""
         check = FieldCheck()
         team_id = check.uuid("team_id", request.team_id)
-        shop_id = _shop_id(check, "shop_id", request.shop_id)
+        shop_id = shop_of(check, "shop_id", request.shop_id)
         key_id = check.uuid("shop_key_id", request.shop_key_id)
         at = check.time("expire_time", request, "expire_time") if request.HasField("expire_time") else None
         check.done()
@@ -184,14 +184,16 @@ def _shown(reply: pb.CreateShopKeyResponse, key: ShopKey) -> pb.CreateShopKeyRes
 _SHOWING: Final = Showing(lambda reply: UUID(reply.key.shop_key_id), _shown)
 
 
-def _shop_id(check: FieldCheck, field: str, text: str) -> str:
+def shop_of(check: FieldCheck, field: str, text: str) -> str:
+    """A shop's id, or a fault."""
     if not _SHOP_ID.fullmatch(text):
         check.fault(field, "must be 1 to 64 letters, digits, '.', '_' and '-'")
     return text
 
 
-def _team_and_shop(team: str, shop: str) -> tuple[UUID, str]:
+def team_and_shop(team: str, shop: str) -> tuple[UUID, str]:
+    """The ids of a request. Raises InvalidArgument."""
     check = FieldCheck()
-    found = check.uuid("team_id", team), _shop_id(check, "shop_id", shop)
+    found = check.uuid("team_id", team), shop_of(check, "shop_id", shop)
     check.done()
     return found

@@ -384,6 +384,8 @@ CREATE TABLE inbox_refusal (
     CONSTRAINT inbox_refusal_pkey PRIMARY KEY (team_id, sequence, index),
     CONSTRAINT inbox_refusal_sequence_fkey FOREIGN KEY (sequence) REFERENCES webhook_inbox(sequence)
 );
+-- Old webhooks go with what was refused of them; that they do is looked up by this.
+CREATE INDEX inbox_refusal_by_webhook ON channel_gateway.inbox_refusal USING btree (sequence);
 ALTER TABLE inbox_refusal ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own_teams ON inbox_refusal USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
 
@@ -489,6 +491,24 @@ CREATE TABLE opt_out (
 );
 ALTER TABLE opt_out ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own_teams ON opt_out USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
+
+-- Keys that stand in a shop's pages. They are no secrets: they name a shop, and the pages that may report to it. One that is ended is
+-- kept, so that lists show it; a shop has 100 at most.
+CREATE TABLE pixel_key (
+    team_id    uuid NOT NULL,
+    key_id     uuid NOT NULL,
+    shop_id    text NOT NULL,
+    origins    text[] NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    revoked_at timestamp with time zone,
+    CONSTRAINT pixel_key_pkey PRIMARY KEY (team_id, key_id),
+    CONSTRAINT pixel_key_origins_check CHECK (((cardinality(origins) >= 1) AND (cardinality(origins) <= 20))),
+    CONSTRAINT pixel_key_time_readable CHECK (((created_at >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (created_at < '9999-12-31 00:00:00+00'::timestamp with time zone) AND (revoked_at >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (revoked_at < '9999-12-31 00:00:00+00'::timestamp with time zone))),
+    CONSTRAINT pixel_key_team_id_shop_id_fkey FOREIGN KEY (team_id, shop_id) REFERENCES shop(team_id, shop_id)
+);
+CREATE INDEX pixel_key_by_shop ON channel_gateway.pixel_key USING btree (team_id, shop_id, created_at, key_id);
+ALTER TABLE pixel_key ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own_teams ON pixel_key USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
 
 -- Messages a month that a LINE account's plan holds; no row or no limit: the channel tells when it is used up.
 CREATE TABLE plan_quota (

@@ -125,6 +125,14 @@ class InboxStore:
                 await connection.execute(QUERIES["keep_refusals"], *columns(refusals, 4))
         return sequence
 
+    async def forget(self, received_before: datetime, row_max: int) -> int:
+        """Removes the oldest worked webhooks of all teams that were received before a time, up to `row_max`; returns
+        how many."""
+        forgotten: int = await self._pool.fetchval(
+            *QUERIES.bind("forget_webhooks", received_before=received_before, row_max=row_max)
+        )
+        return forgotten
+
     async def finish(self, worked: Sequence[Worked]) -> None:
         """Marks webhooks as recorded, or refused in part, and keeps the reasons: one transaction. Those that are marked
         already are left alone."""

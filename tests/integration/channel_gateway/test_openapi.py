@@ -73,7 +73,11 @@ def test_the_limits_are_those_of_the_code() -> None:
         assert limit in text
     shop = "/v1/teams/{team_id}/shops/{shop_id}"
     platforms = {f"{shop}/{platform}" for platform in Platforms} | {"/v1/teams/{team_id}/shopify"}
-    assert set(SPEC["paths"]) == {"/healthz", f"{shop}/events", CHANNELS, "/l/{token}", *platforms}
+    pixels = "/v1/teams/{team_id}/pixels/{pixel_key_id}/events"
+    assert set(SPEC["paths"]) == {"/healthz", f"{shop}/events", CHANNELS, "/l/{token}", pixels, *platforms}
+    assert router.PIXEL_EVENTS.fullmatch(
+        pixels.format(team_id=uuid.UUID(int=0), pixel_key_id=uuid.UUID(int=1))
+    )
     for each in platforms:
         assert router.PLATFORM_HOOKS.fullmatch(each.format(team_id=uuid.UUID(int=0), shop_id="a.b"))
     token = SPEC["paths"]["/l/{token}"]["parameters"][0]["schema"]["pattern"]

@@ -60,7 +60,8 @@ def malformed() -> web.Response:
 def no_such_path() -> web.Response:
     """To a path that the edge does not have."""
     remedy = (
-        "post to /v1/teams/{team}/shops/{shop}/events (or /shopify, /woocommerce, /segment) or "
+        "post to /v1/teams/{team}/shops/{shop}/events (or /shopify, /woocommerce, /segment), "
+        "/v1/teams/{team}/pixels/{key}/events or "
         "/v1/teams/{team}/accounts/{account}/events, the team and the account being UUIDs and the shop its id"
     )
     return refusal(404, "path", "there is nothing at this path", remedy)
@@ -90,6 +91,16 @@ def unsigned_by_platform() -> web.Response:
         "signature",
         "the webhook is not signed with a key of this shop",
         "give the shop here the secret with which its platform signs (CreateShopKey)",
+    )
+
+
+def no_page_of_the_shop() -> web.Response:
+    """To a page that may not report here; which of the reasons it is, is not said."""
+    return refusal(
+        403,
+        "origin",
+        "there is no such key, or pages of this origin may not use it",
+        "use a key of CreatePixelKey that has the page's origin",
     )
 
 

@@ -19,6 +19,7 @@ from services.channel_gateway.servicer.http.channel_hooks import ChannelHooks, H
 from services.channel_gateway.servicer.http.connections import Connection
 from services.channel_gateway.servicer.http.head import Place
 from services.channel_gateway.servicer.http.links import LinkRedirects
+from services.channel_gateway.servicer.http.pixel import PixelEvents
 from services.channel_gateway.servicer.http.platform_hooks import PlatformHooks
 from services.channel_gateway.servicer.http.shop_events import ShopEvents
 
@@ -37,6 +38,10 @@ PLATFORM_HOOKS: Final = re.compile(
     r"/v1/teams/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})(?:/shops/([A-Z0-9._-]{1,64}))?/(shopify|woocommerce|segment)",
     re.ASCII | re.IGNORECASE,
 )
+PIXEL_EVENTS: Final = re.compile(
+    r"/v1/teams/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})/pixels/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})/events",
+    re.ASCII | re.IGNORECASE,
+)
 _FRAMES: Final = 3
 """Of where a fault of ours was, in the log."""
 _LEFT: Final = (ConnectionError, web.RequestPayloadError, web.PayloadAccessError, EOFError)
@@ -52,11 +57,13 @@ class Router:
         shop_events: ShopEvents,
         channel_hooks: ChannelHooks,
         platform_hooks: PlatformHooks,
+        pixel_events: PixelEvents,
         links: LinkRedirects,
     ) -> None:
         """One handler a path."""
         self._links = links
         self._platform_hooks = platform_hooks
+        self._pixel_events = pixel_events
         self._shop_events = shop_events
         self._channel_hooks = channel_hooks
 
@@ -101,6 +108,9 @@ class Router:
             _check_method(request, {"POST"})
             platform = Platform(match[3].lower())
             return await self._platform_hooks.answer(request, connection, platform, UUID(match[1]), match[2])
+        if match := PIXEL_EVENTS.fullmatch(path):
+            _check_method(request, {"OPTIONS", "POST"})
+            return await self._pixel_events.answer(request, connection, UUID(match[1]), UUID(match[2]))
         raise answers.RefusedError(answers.closing(answers.no_such_path()))
 
 
@@ -110,6 +120,8 @@ def _path(request: web.BaseRequest) -> str:
 
 
 def _source(path: str) -> str:
+    if PIXEL_EVENTS.fullmatch(path):
+        return "pixel"
     if SHOP_EVENTS.fullmatch(path) or PLATFORM_HOOKS.fullmatch(path):
         return "shop"
     if LINKS.fullmatch(path):

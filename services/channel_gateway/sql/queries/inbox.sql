@@ -68,3 +68,6 @@ SELECT team_id, account_id, channel, display_name, state, state_reason, connecti
   FROM account
  WHERE team_id = :team_id AND NOT deleted
  ORDER BY created_at, account_id LIMIT :most
+
+-- name: forget_webhooks
+SELECT forget_webhooks(:received_before, :row_max)
