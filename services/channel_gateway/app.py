@@ -129,13 +129,13 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
         notifier, progress = CommitNotifier(), Progress()
         publisher = CommitPublisher(relay, notifier.notify, progress)
         of_content, content_publisher = _content_publisher(relay, notifier, progress)
-        adapters = _adapters(settings, transport)
+        adapters, trouble = _adapters(settings, transport), TroubleStore(rt.pool, inbox, rt.clock)
         sender = Sender(
             SenderDependencies(
                 sender_id=sender_id,
                 store=deliveries,
                 adapters=adapters,
-                trouble=TroubleStore(rt.pool, rt.clock),
+                trouble=trouble,
                 clock=rt.clock,
                 publisher=publisher,
                 rng=random.Random(sender_id.int),  # noqa: S311 - jitter of waits
@@ -150,7 +150,7 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
             functools.partial(stored_events, tolerance=settings.webhook_tolerance),
             hearing=Hearing(
                 HeardStore(rt.pool),
-                TroubleStore(rt.pool, rt.clock),
+                trouble,
                 rt.clock,
                 segment,
                 publisher=publisher,

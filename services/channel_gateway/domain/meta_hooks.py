@@ -32,6 +32,7 @@ from services.channel_gateway.domain.meta_templates import is_of_templates, read
 from services.channel_gateway.domain.model import Channel, ConnectionKind
 from services.channel_gateway.domain.presses import NOT_PRESSED, Pressed, pressed
 from services.channel_gateway.domain.receipts import ReceiptKind
+from services.channel_gateway.domain.unreachable import read_unreachable
 from services.channel_gateway.domain.whatsapp_messages import WhatsappMessage, said
 
 _KINDS: Final = {
@@ -75,6 +76,8 @@ class _Entry(msgspec.Struct, frozen=True):
     messaging: list[msgspec.Raw] = []
     standby: list[msgspec.Raw] = []
     """In place of `messaging` while another app answers."""
+    unreachable: list[msgspec.Raw] = []
+    """Our own: whom the account could not write to."""
 
 
 class _Body(msgspec.Struct, frozen=True):
@@ -308,6 +311,7 @@ def read_meta(body: bytes) -> tuple[Channel | None, list[Item]]:
             items.append(Item(fault=str(fault)))
             continue
         items += _of_number(entry) if channel is Channel.WHATSAPP else _of_page(entry)
+        items += read_items(entry.unreachable, read_unreachable)
     return channel, items
 
 

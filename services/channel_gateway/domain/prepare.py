@@ -115,10 +115,19 @@ class Catalogue(NamedTuple):
         return self.prices.get((team_id, channel)) or DEFAULT_PRICES[channel]
 
     def account_of(self, send: Send) -> Account | None:
-        """The account that a send leaves through."""
+        """The account that a send leaves through: the one that is named, else that of its template, else the team's own
+        choice."""
         if send.account_id is None:
+            template = self._template_of(send)
+            if template is not None:
+                return self.accounts.get((send.team_id, template.account_id))
             return self.default_accounts.get((send.team_id, send.channel))
         return self.accounts.get((send.team_id, send.account_id))
+
+    def _template_of(self, send: Send) -> Template | None:
+        if isinstance(send.content, ModuleContent):
+            return None
+        return self.templates.get((send.team_id, send.content.template_id))
 
     def needing_points(self, sends: Iterable[Send]) -> set[ModuleContent | TemplateContent]:
         """The contents that can only be filled in with the customer's points; each is looked at once."""
@@ -193,7 +202,7 @@ def prepare(
     account = catalogue.account_of(send)
     if account is None:
         return _no_account(send)
-    refusal = _refuse_account(account, send, writers) or _missing_content(send, catalogue)
+    refusal = _refuse_account(account, send, writers) or _missing_content(send, account, catalogue)
     if refusal is not None:
         return refusal
     identity = _identity(send.channel, account, customer.profile.identities)
@@ -232,7 +241,7 @@ def _refuse_account(
     return None
 
 
-def _missing_content(send: Send, catalogue: Catalogue) -> SendAnswer | None:
+def _missing_content(send: Send, account: Account, catalogue: Catalogue) -> SendAnswer | None:
     if isinstance(send.content, ModuleContent):
         if (send.team_id, send.content.bot_module_id) not in catalogue.modules:
             return SendAnswer(SendState.EXHAUSTED, Reason.BOT_MODULE_MISSING)
@@ -240,7 +249,8 @@ def _missing_content(send: Send, catalogue: Catalogue) -> SendAnswer | None:
     template = catalogue.templates.get((send.team_id, send.content.template_id))
     if template is None or template.state is TemplateState.DISABLED:
         return SendAnswer(SendState.EXHAUSTED, Reason.WHATSAPP_TEMPLATE_MISSING)
-    if template.state is not TemplateState.APPROVED:
+    # The channel has no template of another account, and that it is right where it belongs must not be doubted for it.
+    if template.state is not TemplateState.APPROVED or template.account_id != account.account_id:
         return SendAnswer(SendState.FAILED, Reason.TEMPLATE_NOT_APPROVED)
     return None
 

@@ -12,8 +12,10 @@ from libs.common.db.pool import Pool, transaction
 from services.channel_gateway.domain.facts import GoneKind, gone
 from services.channel_gateway.domain.hearsay import AccountTemplate
 from services.channel_gateway.domain.model import Account, AccountState, TemplateState
+from services.channel_gateway.domain.unreachable import RefusedPerson, refusal_webhook
 from services.channel_gateway.store.book import QUERIES, columns
 from services.channel_gateway.store.facts import Written, write_facts
+from services.channel_gateway.store.inbox import InboxStore
 
 GONE_AT_CHANNEL: Final = "GONE_AT_CHANNEL"
 
@@ -21,9 +23,10 @@ GONE_AT_CHANNEL: Final = "GONE_AT_CHANNEL"
 class TroubleStore:
     """Records what channels say of accounts and templates while sending."""
 
-    def __init__(self, pool: Pool, clock: Clock) -> None:
-        """`pool` of the service's own role."""
+    def __init__(self, pool: Pool, inbox: InboxStore, clock: Clock) -> None:
+        """`pool` of the service's own role; `inbox` takes what is told of people."""
         self._pool = pool
+        self._inbox = inbox
         self._clock = clock
 
     async def account_unusable(self, account: Account, reason: str) -> Written:
@@ -40,6 +43,11 @@ class TroubleStore:
                     usable_state=AccountState.ACTIVE,
                 ),
             )
+        return Written([], {})
+
+    async def person_refused(self, account: Account, person: RefusedPerson) -> Written:
+        """Somebody is to be told to segment as who left, which the inbox does. They are back when they write."""
+        await self._inbox.store([refusal_webhook(account, person, self._clock.now())])
         return Written([], {})
 
     async def note_templates(
@@ -82,16 +90,16 @@ class TroubleStore:
             facts = [gone(team_id, GoneKind.TEMPLATE, each, GONE_AT_CHANNEL, now) for each in sorted(lost)]
             return await write_facts(connection, facts)
 
-    async def template_paused(self, team_id: UUID, template_id: UUID) -> Written:
-        """A template is paused until the channel tells otherwise."""
+    async def template_state(self, team_id: UUID, template_id: UUID, state: TemplateState) -> Written:
+        """An approved template is as the channel says until it tells otherwise, or somebody does."""
         async with transaction(self._pool, [team_id]) as connection:
             await connection.execute(
                 *QUERIES.bind(
-                    "pause_template",
+                    "set_template_aside",
                     team_id=team_id,
                     template_id=template_id,
                     now=self._clock.now(),
-                    paused=TemplateState.PAUSED,
+                    state=state,
                     approved=TemplateState.APPROVED,
                 )
             )

@@ -26,7 +26,9 @@ from services.channel_gateway.domain.model import (
     Job,
     Reason,
     SendState,
+    TemplateState,
 )
+from services.channel_gateway.domain.unreachable import RefusedPerson
 from services.channel_gateway.store.facts import Written
 from services.channel_gateway.worker.lanes import Lane
 from services.channel_gateway.worker.outcomes import Recorder
@@ -53,8 +55,12 @@ class ChannelTrouble(Protocol):
         """The channel has the template no more; the facts of it."""
         ...
 
-    async def template_paused(self, team_id: UUID, template_id: UUID) -> Written:
-        """The channel sends the template no more until it says so."""
+    async def template_state(self, team_id: UUID, template_id: UUID, state: TemplateState) -> Written:
+        """The channel sends the template not now."""
+        ...
+
+    async def person_refused(self, account: Account, person: RefusedPerson) -> Written:
+        """The channel does not let the account write to somebody."""
         ...
 
 
@@ -70,9 +76,10 @@ class AttemptClassifier:
     def classify(self, lane: Lane, job: Job, attempt: Attempt) -> None:
         """One attempt that has ended."""
         _attempts_of(job.channel.name, attempt.verdict.value).inc()
-        if attempt.account_unusable or attempt.template_gone or attempt.template_paused:
+        if attempt.account_unusable or attempt.template_state is not None or attempt.unreachable:
             self._note_trouble(lane, job, attempt)
-        job.doubtful = attempt.doubtful
+        # An answer that only puts off says nothing of the attempt before.
+        job.doubtful = attempt.doubtful or (job.doubtful and attempt.verdict is Verdict.RETRY)
         if attempt.verdict is Verdict.SENT:
             self._sent(job, attempt)
         elif attempt.verdict is Verdict.RETRY:
@@ -96,8 +103,7 @@ class AttemptClassifier:
         backoff = attempt.backoff
         age_s = time.monotonic() - (job.began_s or time.monotonic())
         if job.attempts >= backoff.attempts_max or age_s >= AGE_MAX_S:
-            silent = attempt.reason == Reason.NO_ANSWER
-            state = SendState.UNKNOWN if silent else SendState.FAILED
+            state = SendState.UNKNOWN if job.doubtful else SendState.FAILED
             self._recorder.settle(job, DeliveryOutcome(state, attempt.reason or Reason.RETRIES_EXHAUSTED))
             return
         delay_s = max(attempt.wait_s, delay_of(backoff, job.attempts, self._rng))
@@ -113,11 +119,16 @@ class AttemptClassifier:
             # At once, so that what waits behind does not try as well.
             refused = msgspec.structs.replace(account, state=AccountState.UNUSABLE, state_reason=detail)
             lane.update(refused, time.monotonic())
-        template_id = job.template_id
-        if attempt.template_gone and template_id is not None:
+        template_id, state = job.template_id, attempt.template_state
+        if template_id is not None and state is TemplateState.DISABLED:
             self._recorder.trouble(template_id, lambda: trouble.template_gone(job.team_id, template_id))
-        elif attempt.template_paused and template_id is not None:
-            self._recorder.trouble(template_id, lambda: trouble.template_paused(job.team_id, template_id))
+        elif template_id is not None and state is not None:
+            self._recorder.trouble(
+                template_id, lambda: trouble.template_state(job.team_id, template_id, state)
+            )
+        if attempt.unreachable:
+            person = RefusedPerson(job.recipient, job.effect_key)
+            self._recorder.trouble(job.effect_key, lambda: trouble.person_refused(account, person))
 
 
 def delay_of(backoff: RetryPolicy, attempts: int, rng: random.Random) -> float:

@@ -19,7 +19,7 @@ import structlog
 from libs.common import crash
 from libs.common.clock import Clock
 from services.channel_gateway import metrics
-from services.channel_gateway.clients.channels.base import Adapter, Attempt, Verdict
+from services.channel_gateway.clients.channels.base import KEY_AGE_MAX_S, Adapter, Attempt, Verdict
 from services.channel_gateway.domain.model import (
     Account,
     AccountState,
@@ -164,6 +164,9 @@ class Dispatcher:
         """Why no attempt may start (C-02, J-03, J-12); None if one may."""
         if self._fence.stopped(job):
             return cancelled_outcome(job)
+        age_s = time.monotonic() - job.began_s if job.began_s is not None else 0.0
+        if job.doubtful and age_s >= KEY_AGE_MAX_S:
+            return DeliveryOutcome(SendState.UNKNOWN, Reason.NO_ANSWER)
         if job.not_after is not None and self._clock.now() >= job.not_after:
             state = SendState.UNKNOWN if job.doubtful else SendState.DEFERRED
             return DeliveryOutcome(state, Reason.DO_NOT_DISTURB)

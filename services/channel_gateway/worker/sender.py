@@ -153,6 +153,7 @@ class Sender:
         elif not adopted.was_in_flight:
             self.queue.add_later(job, adopted.delay_s)
         elif self._adapters[account.connection.kind].repeatable:
+            job.doubtful = True
             self._recorder.postpone(job, 0.0)
         else:
             self._recorder.settle(job, DeliveryOutcome(SendState.UNKNOWN, Reason.SENDER_LOST))

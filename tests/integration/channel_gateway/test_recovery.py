@@ -77,6 +77,19 @@ async def test_a_marked_line_send_of_a_dead_process_is_repeated_under_its_key(ga
     assert record["retry_key"]
 
 
+@pytest.mark.rule("C-04a")
+async def test_a_marked_line_send_is_unknown_once_line_may_have_forgotten_its_key(gateway: Gateway) -> None:
+    await gateway.fault("line", kind="rate", count=None)  # whatever is tried meanwhile, nothing is taken
+    effect_key, customer = await waiting_send(gateway, LINE)
+    await as_owner(
+        gateway, "UPDATE channel_gateway.delivery SET first_attempt_at = now() - interval '25 hours'"
+    )
+    await hand_to_a_dead_process(gateway, effect_key, 9)
+    await gateway.settled()
+    assert await outcomes(gateway, customer) == [(Outcome.UNKNOWN, "NO_ANSWER")]
+    assert await gateway.accepted("line") == []
+
+
 async def test_a_marked_whatsapp_send_of_a_dead_process_is_unknown_and_never_repeated(
     gateway: Gateway,
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from typing import Any
@@ -12,7 +13,7 @@ from uuid import UUID
 import pytest
 
 from libs.common.clock import SteppedClock
-from services.channel_gateway.clients.channels.base import Attempt, Verdict
+from services.channel_gateway.clients.channels.base import KEY_AGE_MAX_S, Attempt, Verdict
 from services.channel_gateway.clients.channels.line import LineWriter
 from services.channel_gateway.clients.channels.sink import SinkAdapter
 from services.channel_gateway.domain.model import (
@@ -194,6 +195,18 @@ async def test_a_doubtful_send_that_may_not_be_repeated_is_unknown() -> None:
     wire.offer(numbered(1, doubtful=True), numbered(2, doubtful=True, not_after=NOW))
     await wire.work()
     assert [what[1] for what in wire.of_kind("settled")] == [SendState.UNKNOWN, SendState.UNKNOWN]
+
+
+@pytest.mark.rule("C-04a")
+async def test_what_may_have_left_is_not_repeated_when_its_key_may_be_forgotten() -> None:
+    wire = Wire()
+    now_s = time.monotonic()
+    ages_s = {1: KEY_AGE_MAX_S, 2: KEY_AGE_MAX_S - 600.0}
+    wire.offer(*(numbered(each, doubtful=True, began_s=now_s - age_s) for each, age_s in ages_s.items()))
+    wire.offer(numbered(3, began_s=now_s - KEY_AGE_MAX_S))
+    await wire.work()
+    assert wire.of_kind("settled")[0] == (1, SendState.UNKNOWN, Reason.NO_ANSWER)
+    assert wire.of_kind("request") == [2, 3], "of the third it is known that nothing left"
 
 
 async def test_an_attempt_that_breaks_off_in_our_own_code_is_unknown_and_holds_up_nobody() -> None:

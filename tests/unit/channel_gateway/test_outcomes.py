@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Any
@@ -184,12 +185,42 @@ class Noted(Recorder):
 
     def __init__(self) -> None:
         self.ends: list[tuple[Job, DeliveryOutcome]] = []
+        self.again: list[Job] = []
 
     def settle(self, job: Job, outcome: DeliveryOutcome) -> None:
         self.ends.append((job, outcome))
 
     def trouble(self, key: UUID, record: Callable[[], Awaitable[Written]]) -> None:
         raise AssertionError(f"{key}, {record}")
+
+    def postpone(self, job: Job, delay_s: float) -> None:
+        self.again.append(job)
+
+
+OPEN = Attempt(Verdict.RETRY, "LINE_500", doubtful=True)
+BUSY = Attempt(Verdict.RETRY, "LINE_429")
+
+
+@pytest.mark.rule("C-04c")
+@pytest.mark.parametrize(
+    ("attempts", "end"),
+    [
+        ([OPEN] * 6, SendState.UNKNOWN),
+        ([OPEN, *[BUSY] * 5], SendState.UNKNOWN),
+        ([BUSY] * 6, SendState.FAILED),
+        ([OPEN, Attempt(Verdict.FAILED, "LINE_400")], SendState.FAILED),
+    ],
+)
+def test_a_send_that_may_have_left_is_not_failed_by_later_answers_that_only_put_it_off(
+    attempts: list[Attempt], end: SendState
+) -> None:
+    noted, job, lane = Noted(), numbered(1), Lane(account(), 0.0)
+    classifier = AttemptClassifier(noted, noted, random.Random(1))  # type: ignore[arg-type]  # nothing else is asked
+    for number, attempt in enumerate(attempts, start=1):
+        job.attempts = number
+        classifier.classify(lane, job, attempt)
+    assert [outcome.state for _, outcome in noted.ends] == [end]
+    assert len(noted.again) == len(attempts) - 1
 
 
 def test_what_a_channel_calls_a_message_is_kept_as_text_that_the_table_takes() -> None:

@@ -113,6 +113,20 @@ def test_missing_content_exhausts() -> None:
     assert refusal(decided(by_template, templates=paused)) == (SendState.FAILED, "TEMPLATE_NOT_APPROVED")
 
 
+@pytest.mark.rule("C-10d")
+def test_a_template_leaves_through_the_account_that_it_is_of_and_no_other() -> None:
+    elsewhere = UUID(int=44)
+    of_another = {(TEAM, TEMPLATE): template(account_id=elsewhere)}
+    by_template = send(channel=Channel.WHATSAPP, content=TemplateContent(TEMPLATE, ("a", "b")))
+    named = msgspec.structs.replace(by_template, account_id=ACCOUNT)
+    assert refusal(decided(named, templates=of_another)) == (SendState.FAILED, "TEMPLATE_NOT_APPROVED")
+    profile = Profile("Mei", {}, (Identity(Channel.WHATSAPP, elsewhere, "447700900123", False),))
+    own = account(Channel.WHATSAPP, account_id=elsewhere)
+    result = decided(by_template, has=own, profile=profile, templates=of_another)
+    assert isinstance(result, Prepared)
+    assert result.account.account_id == elsewhere
+
+
 @pytest.mark.parametrize("texts", [("a",), ("a", "b", "c"), ("a", "{{attribute.none}}"), ("a", " ")])
 def test_template_parameters_must_fit(texts: tuple[str, ...]) -> None:
     one = send(channel=Channel.WHATSAPP, content=TemplateContent(TEMPLATE, texts))

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple, Protocol
 
 import msgspec
 
-from services.channel_gateway.domain.model import Account, Job
+from services.channel_gateway.domain.model import Account, Job, TemplateState
 from services.channel_gateway.domain.prepare import Writer
 
 
@@ -39,6 +39,9 @@ ATTEMPTS_MAX: Final = 6
 """C-03: a send fails after so many attempts,"""
 AGE_MAX_S: Final = 24 * 3600.0
 """or after so long."""
+KEY_AGE_MAX_S: Final = 23 * 3600.0
+"""From a send's first attempt, so long may one whose end is open be repeated under its key. LINE forgets keys after 24
+hours: what is repeated then is another message."""
 
 WAIT_MAX_S: Final = 3600.0
 """Longest that a channel's own wish (`Retry-After`, usage headers) holds an account; then it is asked again."""
@@ -78,9 +81,10 @@ class Rule(NamedTuple):
     backoff: RetryPolicy = NORMAL
     account_unusable: bool = False
     """The channel refuses the account; sends through it fail until somebody renews it."""
-    template_gone: bool = False
-    template_paused: bool = False
-    """The channel sends the template no more until it says so; the next sends of it need not ask."""
+    template_state: TemplateState | None = None
+    """What the template is at the channel; DISABLED: gone."""
+    unreachable: bool = False
+    """The person cannot be written to through the account, until they write themselves."""
     confirm: Confirm = Confirm.NONE
 
 
@@ -97,8 +101,8 @@ class Attempt(msgspec.Struct, frozen=True):
     doubtful: bool = False
     """The message may have been accepted although the answer does not say so."""
     account_unusable: bool = False
-    template_gone: bool = False
-    template_paused: bool = False
+    template_state: TemplateState | None = None
+    unreachable: bool = False
     detail: str = ""
     """For people and logs; holds no content."""
 
@@ -141,8 +145,8 @@ def attempt_of(
         wait_s=min(max(wait_s, 0.0), WAIT_MAX_S),
         doubtful=doubtful,
         account_unusable=rule.account_unusable,
-        template_gone=rule.template_gone,
-        template_paused=rule.template_paused,
+        template_state=rule.template_state,
+        unreachable=rule.unreachable,
         detail=detail,
     )
 

@@ -27,7 +27,7 @@ RULES: Final = (
     LineRule(202, "", Rule(Verdict.SENT)),
     # The retry key was accepted by an earlier attempt.
     LineRule(409, "", Rule(Verdict.SENT)),
-    LineRule(400, "Failed to send messages", Rule(Verdict.FAILED, "RECIPIENT_INVALID")),
+    LineRule(400, "Failed to send messages", Rule(Verdict.FAILED, "RECIPIENT_INVALID", unreachable=True)),
     LineRule(400, "", Rule(Verdict.FAILED, "LINE_400")),
     LineRule(401, "", Rule(Verdict.FAILED, Reason.ACCOUNT_UNUSABLE, account_unusable=True)),
     LineRule(403, "", Rule(Verdict.FAILED, Reason.ACCOUNT_UNUSABLE, account_unusable=True)),

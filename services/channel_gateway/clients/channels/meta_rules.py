@@ -13,10 +13,13 @@ from services.channel_gateway.clients.channels.base import (
     Rule,
     Verdict,
 )
-from services.channel_gateway.domain.model import Reason
+from services.channel_gateway.domain.model import Reason, TemplateState
 
 _UNUSABLE: Final = Rule(Verdict.FAILED, Reason.ACCOUNT_UNUSABLE, account_unusable=True)
 _RATE: Final = Rule(Verdict.RETRY, backoff=SLOW_ACCOUNT)
+
+TEMPLATE_DISABLED: Final = 132016
+"""The code of a template that is gone for good."""
 
 WHATSAPP: Final[dict[int, Rule]] = {
     # Rates: of the app, the business account, the number, one person.
@@ -40,7 +43,7 @@ WHATSAPP: Final[dict[int, Rule]] = {
     131050: Rule(Verdict.SKIPPED, Reason.OPTED_OUT),
     131049: Rule(Verdict.FAILED, "META_LIMITED"),
     130472: Rule(Verdict.FAILED, "META_EXPERIMENT"),
-    131026: Rule(Verdict.FAILED, "UNDELIVERABLE"),
+    131026: Rule(Verdict.FAILED, "UNDELIVERABLE", unreachable=True),
     131021: Rule(Verdict.FAILED, "RECIPIENT_IS_SENDER"),
     131030: Rule(Verdict.FAILED, "RECIPIENT_NOT_ALLOWED"),
     131062: Rule(Verdict.FAILED, "RECIPIENT_INVALID"),
@@ -48,13 +51,15 @@ WHATSAPP: Final[dict[int, Rule]] = {
     130497: Rule(Verdict.FAILED, "COUNTRY_RESTRICTED"),
     # Templates.
     132001: Rule(Verdict.FAILED, Reason.TEMPLATE_NOT_APPROVED, confirm=Confirm.TEMPLATE),
-    132016: Rule(Verdict.EXHAUSTED, Reason.WHATSAPP_TEMPLATE_MISSING, template_gone=True),
+    TEMPLATE_DISABLED: Rule(
+        Verdict.EXHAUSTED, Reason.WHATSAPP_TEMPLATE_MISSING, template_state=TemplateState.DISABLED
+    ),
     132000: Rule(Verdict.FAILED, Reason.TEMPLATE_PARAMETERS),
     132005: Rule(Verdict.FAILED, "TEMPLATE_TOO_LONG"),
     132007: Rule(Verdict.FAILED, "TEMPLATE_POLICY"),
     132008: Rule(Verdict.FAILED, Reason.TEMPLATE_PARAMETERS),
     132012: Rule(Verdict.FAILED, Reason.TEMPLATE_PARAMETERS),
-    132015: Rule(Verdict.FAILED, "TEMPLATE_PAUSED", template_paused=True),
+    132015: Rule(Verdict.FAILED, "TEMPLATE_PAUSED", template_state=TemplateState.PAUSED),
     132068: Rule(Verdict.FAILED, "FLOW_BLOCKED"),
     131063: Rule(Verdict.FAILED, "MARKETING_OFF"),
     # Money.

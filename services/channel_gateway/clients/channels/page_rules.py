@@ -19,10 +19,10 @@ _UNUSABLE: Final = Rule(Verdict.FAILED, Reason.ACCOUNT_UNUSABLE, account_unusabl
 _RATE: Final = Rule(Verdict.RETRY, backoff=SLOW_ACCOUNT)
 _PASSING: Final = Rule(Verdict.RETRY, backoff=FEW)
 _OUTSIDE: Final = Rule(Verdict.SKIPPED, Reason.OUTSIDE_WINDOW)
-_BLOCKED: Final = Rule(Verdict.SKIPPED, Reason.BLOCKED)
+_BLOCKED: Final = Rule(Verdict.SKIPPED, Reason.BLOCKED, unreachable=True)
 _UNAVAILABLE: Final = Rule(Verdict.SKIPPED, "RECIPIENT_UNAVAILABLE")
 _OF_ANOTHER: Final = Rule(Verdict.SKIPPED, "THREAD_OWNED_BY_ANOTHER_APP")
-_STRANGER: Final = Rule(Verdict.FAILED, "RECIPIENT_INVALID")
+_STRANGER: Final = Rule(Verdict.FAILED, "RECIPIENT_INVALID", unreachable=True)
 _FAILED: Final = Rule(Verdict.FAILED)
 
 _BOTH: Final[dict[Code, Rule]] = {

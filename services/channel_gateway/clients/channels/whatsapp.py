@@ -12,7 +12,6 @@ from services.channel_gateway.clients.channels import meta_rules
 from services.channel_gateway.clients.channels.base import (
     Attempt,
     Confirm,
-    Rule,
     Verdict,
     attempt_of,
     said,
@@ -39,10 +38,14 @@ from services.channel_gateway.domain.model import (
     Send,
     Template,
     TemplateContent,
+    TemplateState,
     TextCard,
 )
 from services.channel_gateway.domain.prepare import ContentRefusedError
 
+TEMPLATES_MAX: Final = 200
+"""Templates of names that hold one's name that are looked at: there is one for each language."""
+_STATES: Final = {state.name: state for state in TemplateState}
 _CODES_WITH_USAGE: Final = frozenset({4, 80007})
 
 
@@ -192,32 +195,41 @@ class WhatsappAdapter:
             return Attempt(Verdict.SENT, message_id=_message_id(reply.body))
         code, _, detail = error_of(reply.body)
         rule = meta_rules.whatsapp_rule(code, reply.status)
-        if rule.confirm is Confirm.TEMPLATE and await self._is_gone(account, job.parts[part]):
-            rule = Rule(Verdict.EXHAUSTED, Reason.WHATSAPP_TEMPLATE_MISSING, template_gone=True)
+        if rule.confirm is Confirm.TEMPLATE:
+            state = await self._template_state(account, job.parts[part])
+            gone = state is TemplateState.DISABLED
+            rule = meta_rules.WHATSAPP[meta_rules.TEMPLATE_DISABLED] if gone else rule
+            # Approved there, and yet refused: nothing new is known of it.
+            rule = rule._replace(template_state=None if state is TemplateState.APPROVED else state)
         usage_s = usage_wait_s(reply.headers) if code in _CODES_WITH_USAGE else 0.0
         wait_s = max(retry_after_s(reply.headers), usage_s)
         name = f"WHATSAPP_{code if code is not None else reply.status}"
         return attempt_of(rule, code=name, detail=said(account, detail), wait_s=wait_s)
 
-    async def _is_gone(self, account: Account, part: bytes) -> bool:
-        """Whether WhatsApp has no template of the request's name and language; False when it does not say."""
-        template = msgspec.json.decode(part).get("template", {})
-        url = URL(f"{self._base}/{account.connection.owner_id}/message_templates").with_query(
-            name=template.get("name", ""), fields="name,status,language"
+    async def _template_state(self, account: Account, part: bytes) -> TemplateState | None:
+        """What WhatsApp has the request's template as, DISABLED where it has none of the name and language; None when
+        it does not say."""
+        owner, template = account.connection.owner_id, msgspec.json.decode(part).get("template", {})
+        if not owner:
+            return None
+        url = URL(f"{self._base}/{owner}/message_templates").with_query(
+            name=template.get("name", ""), fields="name,status,language", limit=TEMPLATES_MAX
         )
         try:
             reply = await self._transport.request("GET", url, _headers(account))
         except (NotSentError, NoAnswerError):
-            return False
+            return None
         found = reply.body.get("data")
         if reply.status != 200 or not isinstance(found, list):
-            return False
+            return None
         language = template.get("language", {}).get("code")
-        return not any(
-            item.get("language") == language and item.get("name") == template.get("name")
-            for item in found
-            if isinstance(item, dict)
-        )
+        for item in found:
+            if isinstance(item, dict) and (item.get("name"), item.get("language")) == (
+                template.get("name"),
+                language,
+            ):
+                return _STATES.get(str(item.get("status")))
+        return TemplateState.DISABLED if len(found) < TEMPLATES_MAX else None
 
     async def check(self, account: Account) -> tuple[bool, str]:
         """Asks for the number's health."""

@@ -34,7 +34,7 @@ UPDATE template AS t
  WHERE t.team_id = :team_id AND t.account_id = w.account_id AND t.name = w.name AND t.language = w.language AND NOT t.deleted
    AND (t.category_told_at IS NULL OR t.category_told_at <= w.at) AND t.category <> w.category
 
--- name: pause_template
+-- name: set_template_aside
 -- By now: what the channel tells of it later counts.
-UPDATE template SET state = :paused, state_told_at = :now, updated_at = :now, version = version + 1
+UPDATE template SET state = :state, state_told_at = :now, updated_at = :now, version = version + 1
  WHERE team_id = :team_id AND template_id = :template_id AND state = :approved
