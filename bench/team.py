@@ -52,9 +52,9 @@ POINTS: Final = 10
 WELCOME_DELAY: Final = timedelta(minutes=1)
 """The shortest that a journey may have (J-31)."""
 TIME_ZONE: Final = "Asia/Taipei"
-QUIET_FROM_NOW_HOURS: Final = 12
+QUIET_FROM_NOW_MINUTES: Final = 12 * 60
 """Of domain time, in which an hour is a minute of the bench's."""
-QUIET_HOURS: Final = 6
+QUIET_MINUTES: Final = 6 * 60
 _DAY_MINUTES: Final = 24 * 60
 _WEEKDAYS: Final = (
     journey_pb2.WEEKDAY_MONDAY,
@@ -65,6 +65,15 @@ _WEEKDAYS: Final = (
     journey_pb2.WEEKDAY_SATURDAY,
     journey_pb2.WEEKDAY_SUNDAY,
 )
+_POLL_S: Final = 0.05
+_IS_STOPPED: Final = (
+    "SELECT status = journey.journey_status('STOPPED') FROM journey.journey WHERE journey_id = $1"
+)
+_COPY_JOURNEY: Final = """
+INSERT INTO journey.journey
+SELECT (jsonb_populate_record(j, jsonb_build_object('journey_id', gen_random_uuid()))).*
+  FROM journey.journey AS j, generate_series(1, $2) WHERE j.journey_id = $1
+"""
 TAG: Final = "newcomer"
 TEMPLATE: Final = "welcome"
 LANGUAGE: Final = "en"
@@ -246,7 +255,7 @@ class BenchTeam:
             raise BenchFault(f"events were not accepted: {answer.results[0]}")
 
     async def trigger(self, journey_id: UUID, customers: Sequence[UUID]) -> None:
-        """One system trigger each."""
+        """One system trigger each, of customers who are there."""
         items = [
             journey.SystemTriggerItem(
                 request_id=str(new_id()), journey_id=str(journey_id), customer_id=str(customer)
@@ -261,26 +270,29 @@ class BenchTeam:
             raise BenchFault(f"triggers were not accepted: {answer.results[0].reason}")
 
     async def stop_journeys(self, count: int) -> None:
-        """Welcome journeys that were published and are stopped."""
+        """So many welcome journeys that were published and are stopped: one, and copies of its row."""
+        if count == 0:
+            return
+        journey_id = await self.publish(self.welcome())
+        request = journey.StopJourneyRequest(
+            team_id=self.team_id, request_id=str(new_id()), journey_id=str(journey_id)
+        )
+        await call(self.field.client.journey.StopJourney, request)
+        stopped = False
+        while not stopped:
+            await asyncio.sleep(_POLL_S)
+            stopped = await self.field.admin.fetchval(_IS_STOPPED, journey_id)
+        await self.field.admin.execute(_COPY_JOURNEY, journey_id, count - 1)
+        await self.field.admin.execute("ANALYZE journey.journey")
 
-        async def one(_number: int) -> None:
-            request = journey.StopJourneyRequest(
-                team_id=self.team_id,
-                request_id=str(new_id()),
-                journey_id=str(await self.publish(self.welcome())),
-            )
-            await call(self.field.client.journey.StopJourney, request)
-
-        await spread(range(count), one)
-
-    def welcome(self, *, quiet_windows: bool = False) -> Definition:
-        """Enrol → message → `WELCOME_DELAY` → has the tag? → points → complete. `quiet_windows`: with one around the
-        opposite hour, and one of an hour on each day of the week before it."""
+    def welcome(self, *, quiet_windows: int = 0) -> Definition:
+        """Enrol → message → `WELCOME_DELAY` → has the tag? → points → complete. `quiet_windows`: with so many
+        do-not-disturb windows, none of which begins soon."""
         content = TemplateContent(template_id=self.template_id, parameters=["{{customer.name}}"])
         audience = Audience(tags=TagPredicate(operator=TAG_OPERATOR_ANY_OF, tags=[TAG]))
         return Definition(
             name="welcome",
-            do_not_disturb=self._windows() if quiet_windows else None,
+            do_not_disturb=self._windows(quiet_windows) if quiet_windows else None,
             trigger=Trigger(contact_added=ContactAdded()),
             targets=[Target(channel=CHANNEL_WHATSAPP, account_id=self.account_id)],
             nodes=[
@@ -304,19 +316,20 @@ class BenchTeam:
             ],
         )
 
-    def _windows(self) -> DoNotDisturb:
+    def _windows(self, count: int) -> DoNotDisturb:
+        """One around the opposite hour, and before it short ones of single weekdays."""
         local = self.field.clock.now().astimezone(ZoneInfo(TIME_ZONE))
-        minute = local.hour * 60 + local.minute
+        first = local.hour * 60 + local.minute + QUIET_FROM_NOW_MINUTES
 
         def window(
-            hours_from_now: int, hours: int, weekdays: Sequence[journey_pb2.Weekday.ValueType] = ()
+            start: int, minutes: int, weekdays: Sequence[journey_pb2.Weekday.ValueType] = ()
         ) -> QuietWindow:
-            start = (minute + 60 * hours_from_now) % _DAY_MINUTES
-            end = (start + 60 * hours) % _DAY_MINUTES or _DAY_MINUTES
+            start %= _DAY_MINUTES
+            end = (start + minutes) % _DAY_MINUTES or _DAY_MINUTES
             return QuietWindow(start_minute=start, end_minute=end, weekdays=weekdays)
 
-        each_day = [window(QUIET_FROM_NOW_HOURS, 1, [day]) for day in _WEEKDAYS]
-        return DoNotDisturb(windows=[window(QUIET_FROM_NOW_HOURS + 2, QUIET_HOURS), *each_day])
+        short = [window(first + 10 * place, 5, [day]) for place in range(12) for day in _WEEKDAYS]
+        return DoNotDisturb(windows=[window(first + 120, QUIET_MINUTES), *short[: count - 1]])
 
     def sleep(self, name: str, delay: timedelta) -> Definition:
         """Enrol by the system → delay → complete."""

@@ -12,7 +12,17 @@ from bench.own_rows import own_floor
 from bench.peers import Peer
 from bench.result import Line, Result, Wanted
 from bench.wal import Writes
-from bench.welcome import RATES_PER_S, STEPS, STOPPED, Burst, Latency, Welcome, dear_statements, median_of
+from bench.welcome import (
+    RATES_PER_S,
+    STEPS,
+    STOPPED,
+    WINDOWS,
+    Burst,
+    Latency,
+    Welcome,
+    dear_statements,
+    median_of,
+)
 
 _REPEATS = 3
 
@@ -26,10 +36,10 @@ class Floors(msgspec.Struct, frozen=True):
 
 
 class Variants(msgspec.Struct, frozen=True):
-    """A burst each on teams of their own."""
+    """A burst each on teams of their own, by how many there are of what is beside the journey."""
 
-    quiet_windows: Burst
-    stopped: Burst
+    quiet_windows: dict[int, Burst]
+    stopped: dict[int, Burst]
 
 
 class Measured(msgspec.Struct, frozen=True):
@@ -79,10 +89,10 @@ def _rates(wanted: Wanted, burst: Burst) -> list[int]:
 
 
 async def _variants(on: Field, n: int) -> Variants:
-    windows = await Welcome.prepare(on, quiet_windows=True)
-    in_windows = await windows.burst(n)
-    among_stopped = await Welcome.prepare(on, stopped=STOPPED)
-    return Variants(in_windows, await among_stopped.burst(n))
+    return Variants(
+        {count: await (await Welcome.prepare(on, quiet_windows=count)).burst(n) for count in WINDOWS},
+        {count: await (await Welcome.prepare(on, stopped=count)).burst(n) for count in STOPPED},
+    )
 
 
 def _lines(measured: Measured) -> list[Line]:
@@ -155,10 +165,9 @@ def _floor_line(what: str, floor: Floor, burst: Burst) -> Line:
 def _variant_lines(measured: Measured) -> list[Line]:
     if measured.variants is None:
         return []
-    told = (
-        ("with windows of quiet", measured.variants.quiet_windows),
-        (f"among {STOPPED:,} stopped", measured.variants.stopped),
-    )
+    variants = measured.variants
+    told = [(f"with {count} windows of quiet", burst) for count, burst in variants.quiet_windows.items()]
+    told += [(f"among {count:,} stopped", burst) for count, burst in variants.stopped.items()]
     return [
         Line(
             f"{what}: journeys/s",

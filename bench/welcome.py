@@ -32,8 +32,10 @@ RATE: Final = WELCOME_DELAY / DELAY
 STEPS: Final = 6
 """Enrol, message, delay, condition, points, complete."""
 WARM: Final = 1_000
-STOPPED: Final = 1_000
-"""Journeys of the team that have ended, in the variant that has them."""
+STOPPED: Final = (1_000, 10_000)
+"""Journeys of the team that have ended, in the variants that have them."""
+WINDOWS: Final = (2, 50)
+"""Of do-not-disturb, in the variants that have them; a definition has 50 at most."""
 RATES_PER_S: Final = (10, 100, 300, 2_500)
 RATE_SECONDS: Final = 5.0
 ARRIVALS_MIN: Final = 200
@@ -86,12 +88,12 @@ class Welcome:
 
     @classmethod
     async def prepare(
-        cls, field: Field, *, http: bool = False, quiet_windows: bool = False, stopped: int = 0
+        cls, field: Field, *, http: bool = False, quiet_windows: int = 0, stopped: int = 0
     ) -> "Welcome":
         """Makes the team and warms everything up.
 
-        `quiet_windows`: the journey has do-not-disturb windows, none of which begins soon. `stopped`: so many other
-        journeys of the team, with the same trigger, have been stopped.
+        `quiet_windows`: the journey has so many do-not-disturb windows, none of which begins soon. `stopped`: so many
+        other journeys of the team, with the same trigger, have been stopped.
         """
         await field.clock.set(RATE)
         team = BenchTeam(field, http)
