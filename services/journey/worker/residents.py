@@ -9,6 +9,7 @@ The commit compares the version all the same.
 from __future__ import annotations
 
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
@@ -40,7 +41,8 @@ class Residents:
         """Remembers nobody yet. `real_time` gives seconds that never run backwards."""
         self._real_time = real_time
         self._bytes_max = bytes_max
-        self._actors: dict[ActorKey, _Resident] = {}
+        # A dict looks for its first key behind all that were taken before it.
+        self._actors: OrderedDict[ActorKey, _Resident] = OrderedDict()
         self._bytes = 0
 
     @property
