@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from libs.cli import audience_triggers, journeys
+from libs.cli.journey_enrolments import end as end_enrolments
 from libs.cli.journey_explanations import explain as explain_entries
 from libs.cli.journey_simulations import simulate as simulate_events
 from libs.cli.options import DataDir, configured
@@ -113,6 +114,19 @@ def explain(
     """Tell why a customer entered a journey, or why not, event by event."""
     command = explain_entries(team, name, customer, event, newest=newest, as_json=as_json)
     _run(data_dir, command)
+
+
+@journey.command()
+def end(
+    name: Annotated[str, typer.Argument(help="Name or id of the journey.")],
+    customer: Annotated[str, typer.Argument(help="The customer (UUID).")],
+    *,
+    team: Team,
+    note: Annotated[str, typer.Option(help="Why; shown with the step.")] = "",
+    data_dir: DataDir = None,
+) -> None:
+    """End what a customer does in a journey: afterwards nothing of it leaves. Exit code 1 if they are not inside."""
+    _run(data_dir, end_enrolments(team, name, customer, note))
 
 
 @journey.command()

@@ -58,11 +58,12 @@ def _line(entry: explain_pb2.EntryExplanation) -> str:
 def _where(entry: explain_pb2.EntryExplanation) -> str:
     """What of the definition or of the customer it was; of an enrolment, where it stands."""
     if entry.HasField("enrolment"):
-        return f": {_standing(entry.enrolment)}"
+        return f": {standing(entry.enrolment)}"
     return f" ({': '.join(filter(None, (entry.field, entry.value)))})" if entry.field or entry.value else ""
 
 
-def _standing(enrolment: enrolment_pb2.Enrolment) -> str:
+def standing(enrolment: enrolment_pb2.Enrolment) -> str:
+    """State, place, and what it waits for, in a line."""
     state = enrolment_pb2.EnrolmentState.Name(enrolment.state).removeprefix("ENROLMENT_STATE_")
     said = [state, f"at {enrolment.node_id}"]
     if enrolment.wait_reason:

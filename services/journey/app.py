@@ -63,6 +63,7 @@ from services.journey.store.simulations import SimulationStore
 from services.journey.store.turns import TurnStore
 from services.journey.usecases.applying import Applying
 from services.journey.usecases.audience_triggers import AudienceTriggers
+from services.journey.usecases.ending import EndedEnrolments
 from services.journey.usecases.explain import Explanations
 from services.journey.usecases.gate import Gate
 from services.journey.usecases.leases import WorkerDraining
@@ -177,6 +178,16 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
             parked=ParkedCustomers(
                 rt.pool, mailbox, readers, rt.clock, changed=notifier.notify, unparked=worker.wake
             ),
+            ended_enrolments=EndedEnrolments(
+                rt.pool,
+                enrolments=enrolments,
+                mail=mail,
+                sends=sends,
+                clock=rt.clock,
+                check_intake=triggered.check_intake,
+                deliver=relay.submit,
+                changed=notifier.notify,
+            ),
             uses=references.uses,
             simulations=_simulations(
                 rt,
@@ -267,6 +278,7 @@ class _Triggered:
         journeys: JourneyStore,
         mail: JourneyMailStore,
     ) -> None:
+        self.check_intake = intake.check
         store = AudienceTriggerStore(rt.pool)
         audiences = SegmentAudiences(SegmentServiceStub(to_segment))
         self.one_by_one = SystemTriggers(

@@ -53,6 +53,7 @@ MAILS: Final[dict[str, m.Body]] = {
     "attribute changed": m.AttributeChanged("tier", AttributeType.TEXT, None, "gold"),
     "send outcome": m.SendOutcome(C, D, m.Outcome.SKIPPED, "BLOCKED", AT, 0),
     "system trigger": m.SystemTrigger(C, D),
+    "end of an enrolment": m.SystemTrigger(UUID(int=0), D, m.End(C, "she asked us to")),
     "profile changed": m.ProfileChanged(),
     "customer wrote": m.ProfileChanged(m.Said(1, C, "好")),
     "customer pressed": m.ProfileChanged(m.Said(2, C, "Yes", "size=m", D)),
@@ -254,6 +255,10 @@ LISTENING: Final = packed.LiveRow(
     ),
     AT,
 )
+ENDED: Final = packed.LiveRow(
+    msgspec.structs.replace(ENROLMENT, wait=j.WaitReason.SEND, wake_at=None, memory=j.Memory(AT, ended=True)),
+    AT,
+)
 LIVE: Final = packed.LiveRow(ENROLMENT, AT + timedelta(hours=1), listed=False, commits=(1, 1 << 62))
 LISTED: Final = packed.LiveRow(
     msgspec.structs.replace(ENROLMENT, enrolment_id=B, wait=j.WaitReason.SEND, wake_at=None), AT, listed=True
@@ -374,6 +379,7 @@ FORMS: Final[dict[str, Stored | Derived]] = {
         {
             "two live enrolments, one of them with a row": ([LIVE, LISTED], {C: 1, D: 300}),
             "one that remembers events": ([LISTENING], {}),
+            "one that was ended while a message was under way": ([ENDED], {}),
             "nobody": ([], {}),
         },
         lambda state: packed.pack_state(*state),

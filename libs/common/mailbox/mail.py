@@ -27,7 +27,7 @@ class MailSource(IntEnum):
     GATEWAY = 2
     """Outcomes of sends."""
     JOURNEY = 3
-    """System triggers."""
+    """System triggers, and enrolments that people end."""
 
 
 class Outcome(IntEnum):
@@ -125,11 +125,20 @@ class SendOutcome(msgspec.Struct, array_like=True, frozen=True, tag=7):
     """Messages that the channel bills, 0 unless SENT or UNKNOWN."""
 
 
+class End(msgspec.Struct, array_like=True, frozen=True):
+    """A person ends one enrolment of the customer; `note` says why, in their words."""
+
+    enrolment_id: UUID
+    note: str = ""
+
+
 class SystemTrigger(msgspec.Struct, array_like=True, frozen=True, tag=8):
-    """Another function enrols the customer into one journey (J-24)."""
+    """Another function enrols the customer into one journey (J-24); or, with the nil UUID for a journey, a person ends
+    an enrolment, of which releases before that know nothing."""
 
     journey_id: UUID
     request_key: UUID
+    end: End | None = None
 
 
 class Said(msgspec.Struct, array_like=True, frozen=True):

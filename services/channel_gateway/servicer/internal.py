@@ -55,6 +55,17 @@ class SendsServicer(sends_service_pb2_grpc.SendsServiceServicer):
         recalled = await self._deps.sender.recall(*_journey_and_epoch(request))
         return sends_service_pb2.RecallSendsResponse(recalled=recalled)
 
+    async def CancelSend(
+        self, request: sends_service_pb2.CancelSendRequest, context: Any
+    ) -> sends_service_pb2.CancelSendResponse:
+        """Cancels one send."""
+        check = FieldCheck()
+        team_id = check.uuid("team_id", request.team_id)
+        effect_key = check.uuid("effect_key", request.effect_key)
+        check.done()
+        cancelled = await self._deps.sender.cancel(team_id, effect_key)
+        return sends_service_pb2.CancelSendResponse(cancelled=cancelled)
+
     async def FindLostSends(
         self, request: sends_service_pb2.FindLostSendsRequest, context: Any
     ) -> sends_service_pb2.FindLostSendsResponse:

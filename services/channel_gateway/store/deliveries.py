@@ -137,6 +137,24 @@ class DeliveryStore:
         older = {"team_id": team_id, "journey_id": journey_id, "epoch": epoch, "begun": False}
         return await self._settle_older(older, lambda _: _RECALLED, now, sender)
 
+    async def cancel(
+        self, team_id: UUID, effect_key: UUID, now: datetime, sender: UUID
+    ) -> tuple[list[Settlement], Written, SendState | None]:
+        """Cancels a send if it waits; with its state before, None of one that is not known."""
+        key = {"team_id": team_id, "effect_key": effect_key}
+        async with transaction(self._pool, [team_id]) as connection:
+            await connection.execute(*QUERIES.bind("take_over_send", **key, sender=sender))
+            rows = await read_rows(connection, *QUERIES.bind("find_waiting_send", **key))
+            if not rows:
+                state = await connection.fetchval(*QUERIES.bind("state_of_send", **key))
+                return [], Written([], {}), None if state is None else SendState(state)
+            settled = [
+                Settlement(job, cancelled_outcome(job, Reason.ENROLMENT_ENDED)) for job in map(job_of, rows)
+            ]
+            made = Outcomes(settled, now)
+            (row,) = await connection.fetch(*QUERIES.bind("settle_sends", **made.arguments(sender)))
+            return settled, made.written(row), SendState.ACCEPTED
+
     async def _settle_older(
         self, older: dict[str, Any], outcome: Callable[[Job], DeliveryOutcome], now: datetime, sender: UUID
     ) -> tuple[list[Settlement], Written]:
@@ -242,11 +260,9 @@ class DeliveryStore:
         return row["pending"], row["oldest"]
 
 
-def cancelled_outcome(job: Job) -> DeliveryOutcome:
-    """How a send ends that a stop found waiting: cancelled, unless an earlier attempt may have got through."""
-    if job.doubtful:
-        return DeliveryOutcome(SendState.UNKNOWN, "JOURNEY_STOPPED")
-    return DeliveryOutcome(SendState.CANCELLED, "JOURNEY_STOPPED")
+def cancelled_outcome(job: Job, reason: Reason = Reason.JOURNEY_STOPPED) -> DeliveryOutcome:
+    """How a send ends that a stop, say, found waiting: cancelled, unless an earlier attempt may have got through."""
+    return DeliveryOutcome(SendState.UNKNOWN if job.doubtful else SendState.CANCELLED, reason)
 
 
 def _numbered(jobs: Iterable[Job]) -> dict[UUID, int]:

@@ -19,7 +19,7 @@ from libs.common.clock import Clock
 from libs.common.errors import Unavailable
 from libs.common.feeds.publisher import CommitPublisher
 from services.channel_gateway.clients.channels.transport import CONNECT_TIMEOUT_S
-from services.channel_gateway.domain.model import Job
+from services.channel_gateway.domain.model import Job, SendState
 from services.channel_gateway.store.deliveries import STOP_PAGE_MAX, DeliveryStore, OnWire
 from services.channel_gateway.store.facts import Written
 from services.channel_gateway.store.outcomes import Settlement
@@ -29,6 +29,8 @@ STOP_WAIT_S: Final = CONNECT_TIMEOUT_S + 0.5
 """After so long every attempt that had begun before a stop has left or failed; what remains waits for an answer."""
 STOP_OTHERS_WAIT_S: Final = 4.0
 """Longest wait for the requests of other processes. Both waits fit into the deadline of the caller, who comes again."""
+
+_LOOK_EVERY_S: Final = 0.05
 
 JourneyKey = tuple[UUID, UUID]
 """Team, journey."""
@@ -96,6 +98,25 @@ class Fence:
         # What was on the wire when the first were looked for may have come back before it was counted.
         return recalled + await self._settle_waiting(key, epoch, self._store.recall)
 
+    async def cancel(self, team_id: UUID, effect_key: UUID) -> bool:
+        """Cancels one send; whether it waited. Returns when no attempt of it can start, in any process: what waits is
+        settled, and what is on the wire waited for, since it may come back to be repeated.
+
+        Raises Unavailable when it is on the wire for too long.
+        """
+        until_s = time.monotonic() + STOP_OTHERS_WAIT_S
+        while True:
+            settled, written, before = await self._store.cancel(
+                team_id, effect_key, self._clock.now(), self._sender_id
+            )
+            self._publisher.publish(*written)
+            count_outcomes(settled)
+            if before is not SendState.IN_FLIGHT:
+                return bool(settled)
+            if time.monotonic() > until_s:
+                raise Unavailable.dependency("channel")
+            await asyncio.sleep(_LOOK_EVERY_S)
+
     async def _settle_waiting(self, key: JourneyKey, epoch: int, settle: _Settle) -> int:
         """How many waiting sends of older epochs `settle` has settled, page by page."""
         settled = 0
@@ -120,4 +141,4 @@ class Fence:
                 return on_wire
             if time.monotonic() > until_s:
                 raise Unavailable.dependency("another sender")
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(_LOOK_EVERY_S)

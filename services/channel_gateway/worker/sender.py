@@ -188,6 +188,10 @@ class Sender:
         """
         return await self._fence.recall(team_id, journey_id, epoch)
 
+    async def cancel(self, team_id: UUID, effect_key: UUID) -> bool:
+        """Cancels one send; whether it waited. Raises Unavailable while it is on the wire for long."""
+        return await self._fence.cancel(team_id, effect_key)
+
     def _postponed(self, items: Sequence[Postponement]) -> None:
         """Takes back sends whose next attempt is noted in the database."""
         for job, delay_s in items:

@@ -1,4 +1,4 @@
-"""Sends at the gateway: which are lost, and the brake for those of a journey that stops."""
+"""Sends at the gateway: which are lost, the brake for those of a journey that stops, and one that is taken back."""
 
 from __future__ import annotations
 
@@ -24,6 +24,14 @@ class SendStopper(Protocol):
     async def recall_sends(self, team_id: UUID, journey_id: UUID, epoch: int) -> None:
         """Returns when each send of an epoch before `epoch` is put off, has left, or has begun to. Raises
         `ServiceUnavailable`."""
+        ...
+
+
+class SendCanceller(Protocol):
+    """What takes one send back."""
+
+    async def cancel_send(self, team_id: UUID, effect_key: UUID) -> None:
+        """Returns when no attempt of the send can start. Raises `ServiceUnavailable`."""
         ...
 
 
@@ -68,6 +76,11 @@ class GatewaySends:
             team_id=str(team_id), journey_id=str(journey_id), epoch=epoch
         )
         await call_once(lambda: self._stub.RecallSends(request, timeout=CALL_DEADLINE_S))
+
+    async def cancel_send(self, team_id: UUID, effect_key: UUID) -> None:
+        """See `SendCanceller`."""
+        request = sends_service_pb2.CancelSendRequest(team_id=str(team_id), effect_key=str(effect_key))
+        await call_once(lambda: self._stub.CancelSend(request, timeout=CALL_DEADLINE_S))
 
     async def find_lost(self, sends: Sequence[AwaitedSend]) -> list[int]:
         """See `SendProbe`."""

@@ -31,7 +31,7 @@ from services.journey.domain.model import (
     WaitReason,
 )
 from services.journey.domain.status import goes_on, sends_until
-from services.journey.domain.waits import GOAL_REACHED, Go, Happened, Waits
+from services.journey.domain.waits import End, Go, Happened, Waits
 
 
 class Start(msgspec.Struct, frozen=True):
@@ -50,7 +50,7 @@ class Again(msgspec.Struct, frozen=True):
     """Nothing that is known will wake the enrolment: ask once more what it asked last, under the same key."""
 
 
-Signal = Start | Wake | Halt | Again | Go | Happened | fx.SendAnswer | fx.ChangeAnswer | fx.Verdict
+Signal = Start | Wake | Halt | Again | End | Go | Happened | fx.SendAnswer | fx.ChangeAnswer | fx.Verdict
 
 
 class Move(msgspec.Struct, frozen=True):
@@ -80,8 +80,8 @@ def advance(journey: Journey, enrolment: Enrolment, signal: Signal, now: datetim
             walk.listen(signal)
         case Halt() | Wake() | Happened() | Go():
             walk.halt()
-        case Again():
-            walk.ask_again()
+        case Again() | End():
+            walk.do_as_asked(signal)
         case fx.SendAnswer():
             walk.on_send(signal)
         case fx.ChangeAnswer():
@@ -166,17 +166,24 @@ class _Walk(Waits):
         if self.wait is not WaitReason.SEND:
             self._halt_here("JOURNEY_STOPPED")
 
+    def do_as_asked(self, signal: Again | End) -> None:
+        """Nothing has happened: somebody wants it."""
+        if isinstance(signal, End):
+            self.end(signal.note)
+        else:
+            self.ask_again()
+
     def ask_again(self) -> None:
         """Does the node once more where an enrolment is stuck; what was done before answers under its key.
 
-        A send that the gateway does not know must not leave now if it is quiet, the journey was stopped or the goal is
-        reached: it is asked for with no time left, and put off.
+        A send that the gateway does not know must not leave now if it is quiet, the journey was stopped, the goal is
+        reached or it was ended: it is asked for with no time left, and put off.
         """
         node = self._node()
         if self.wait is WaitReason.SEND and node is not None and isinstance(node.action, Message):
             windows, zone = self.journey.definition.quiet_set, self.journey.zone
             is_quiet = quiet.quiet_until(self.now, windows, zone) is not None
-            may_leave = goes_on(self.journey, self.now) and not is_quiet and not self._is_converted
+            may_leave = goes_on(self.journey, self.now) and not is_quiet and not self._over
             self._ask_to_send(node.action, self._leaves_until() if may_leave else self.now)
         elif node is None:
             self._halt_here("NODE_MISSING")
@@ -309,8 +316,8 @@ class _Walk(Waits):
         """The gateway saw a window begin: the next one, if that was after the turn had read the clock. A window that
         was over when the gateway looked is waited for no longer, but by another turn, with the time of that. So is the
         end of the journey, at which that turn halts."""
-        if self._is_converted:
-            self._step(StepResult.SKIPPED, GOAL_REACHED)
+        if self._over:
+            self._step(StepResult.SKIPPED, self._over)
             self._end_halted()
             return
         if not goes_on(self.journey, self.now):

@@ -13,7 +13,8 @@ class Memory(msgspec.Struct, frozen=True, array_like=True):
     `since` is when the event occurred that started it: what occurred before counts for nothing. `subjects` are digests
     of what that was about, where a wait asks for it. `met` are the waits that count what came before they began, and
     whose event has come. `converted`: the goal was reached while a message was with the gateway. `ready` names the node
-    that the next turn does first, now that it is committed what took the customer there.
+    that the next turn does first, now that it is committed what took the customer there. `ended`: a person ended it
+    while a message was with the gateway, in whatever journey.
     """
 
     since: datetime
@@ -21,3 +22,4 @@ class Memory(msgspec.Struct, frozen=True, array_like=True):
     met: tuple[str, ...] = ()
     converted: bool = False
     ready: str | None = None
+    ended: bool = False

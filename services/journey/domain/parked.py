@@ -1,4 +1,4 @@
-"""Customers that were set aside: what is shown of them, and what dropping their mail comes to."""
+"""Customers that were set aside: what is shown of them, and what dropping their mail or ending them comes to."""
 
 from __future__ import annotations
 
@@ -12,8 +12,11 @@ from msgspec.structs import replace
 
 from libs.common.mailbox.mail import Mail, MailSource, SendOutcome
 from services.journey.domain import effects as fx
+from services.journey.domain.engine import advance
 from services.journey.domain.model import Enrolment, EnrolmentState, Step, StepResult, WaitReason
+from services.journey.domain.status import gone
 from services.journey.domain.turn import Actor, RunSegment, TurnResult
+from services.journey.domain.waits import End
 
 OUTCOME_DROPPED: Final = "OUTCOME_DROPPED"
 """Detail of the step at which somebody halts whose outcome was dropped."""
@@ -73,6 +76,37 @@ def halted_by_drop(enrolments: Iterable[Enrolment], mails: Sequence[Mail], now: 
     ]
 
 
+def ending_turn(
+    actor: Actor, enrolments: Sequence[Enrolment], enrolment_id: UUID, note: str, now: datetime
+) -> TurnResult | None:
+    """A turn that reads no mail and ends one enrolment, as a person asks; None if it is not live."""
+    ends = next((each for each in enrolments if each.enrolment_id == enrolment_id), None)
+    if ends is None:
+        return None
+    move = advance(gone(ends), ends, End(note), now)
+    ended = move.enrolment
+    segment = RunSegment(ended.journey_id, enrolment_id, False, move.steps, ended.state, now)
+    others = [each for each in enrolments if each is not ends]
+    left = [*others, ended] if ended.state is EnrolmentState.LIVE else others
+    return _turn_of(actor, left, [ended], [segment] if move.steps else [])
+
+
+def _turn_of(
+    actor: Actor, left: Sequence[Enrolment], changed: Sequence[Enrolment], segments: Sequence[RunSegment]
+) -> TurnResult:
+    """A turn after which the live enrolments are those that are `left`."""
+    return TurnResult(
+        actor,
+        min((e.wake_at for e in left if e.wake_at is not None), default=None),
+        any(e.wait is WaitReason.SEND for e in left),
+        tuple(changed),
+        tuple(segments),
+        (),
+        {},
+        frozenset(),
+    )
+
+
 def dropping_turn(
     actor: Actor, enrolments: Sequence[Enrolment], drop: Drop, halted: Sequence[RunSegment]
 ) -> TurnResult:
@@ -80,17 +114,9 @@ def dropping_turn(
     ended = {segment.enrolment_id for segment in halted}
     taken = {**actor.taken, drop.source: max(actor.taken.get(drop.source, 0), drop.through_number)}
     left = [enrolment for enrolment in enrolments if enrolment.enrolment_id not in ended]
-    return TurnResult(
-        replace(actor, taken=taken),
-        min((e.wake_at for e in left if e.wake_at is not None), default=None),
-        any(e.wait is WaitReason.SEND for e in left),
-        tuple(
-            replace(e, state=EnrolmentState.HALTED, wait=WaitReason.NONE, wake_at=None)
-            for e in enrolments
-            if e.enrolment_id in ended
-        ),
-        tuple(halted),
-        (),
-        {},
-        frozenset(),
-    )
+    changed = [
+        replace(e, state=EnrolmentState.HALTED, wait=WaitReason.NONE, wake_at=None)
+        for e in enrolments
+        if e.enrolment_id in ended
+    ]
+    return _turn_of(replace(actor, taken=taken), left, changed, halted)

@@ -33,7 +33,7 @@ from services.journey.domain.own_zone import in_own_zone, may_change_zone
 from services.journey.domain.plan import month_of
 from services.journey.domain.quiet import is_drawn_otherwise
 from services.journey.domain.status import goes_on, gone
-from services.journey.domain.waits import Go, heard, is_ready, memory_of
+from services.journey.domain.waits import End, Go, heard, is_ready, memory_of
 
 
 class RefusalReason(IntEnum):
@@ -307,8 +307,8 @@ class _ActorTurn:
             case m.ContactAdded() | m.TagApplied() | m.AttributeChanged():
                 yield from self._hear(mail)
                 yield from self._trigger(mail)
-            case m.SystemTrigger():
-                yield from self._trigger(mail)
+            case m.SystemTrigger(end=end):
+                yield from self._trigger(mail) if end is None else self._end(end)
             case m.ProfileChanged(said=m.Said()):
                 yield from self._hear(mail)
             case m.TagRemoved() | m.ProfileChanged():
@@ -360,6 +360,14 @@ class _ActorTurn:
         state = fx.SendState(outcome.outcome)
         answer = fx.SendAnswer(state, outcome.reason, outcome.settled_at)
         yield from self._run(self._journey_of(enrolment), enrolment, answer)
+
+    def _end(self, asked: m.End) -> Generator[fx.Effect, fx.Answer, None]:
+        """Ends an enrolment that is live still. Timers that an earlier run fired come first: what it did is told."""
+        if self._earlier:
+            yield from self.fire_timers(self._now)
+        enrolment = self._live.get(asked.enrolment_id)
+        if enrolment is not None:
+            yield from self._run(self._journey_of(enrolment), enrolment, End(asked.note))
 
     def _hear(self, mail: m.Mail) -> Generator[fx.Effect, fx.Answer, None]:
         """Tells those who are inside; whom it starts comes after it, and does not hear of it again."""
@@ -471,7 +479,7 @@ class _ActorTurn:
         """Walks one enrolment until it waits or ends."""
         steps: list[Step] = []
         of_team = journey
-        if not isinstance(signal, Halt):
+        if not isinstance(signal, Halt | End):
             journey = yield from in_own_zone(of_team, enrolment, self._now)
         known, began_by = journey.journey_id in self._journeys, journey.revision
         if known:

@@ -120,6 +120,15 @@ class Referring(NamedTuple):
     created_at: datetime
 
 
+class EndRow(NamedTuple):
+    """That an enrolment of a customer is to be ended, to be mailed once by its key; `note` says why."""
+
+    customer_id: UUID
+    enrolment_id: UUID
+    request_key: UUID
+    note: str
+
+
 class SystemTriggerRow(NamedTuple):
     """A system trigger to be mailed; the request key is the caller's, each is mailed once."""
 

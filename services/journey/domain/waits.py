@@ -27,12 +27,10 @@ from services.journey.domain.model import (
 )
 from services.journey.domain.replies import meets_reply
 from services.journey.domain.status import occurred_before
-from services.journey.domain.walk import Walk
+from services.journey.domain.walk import ENROLMENT_ENDED, Walk
 
 HEARD: Final = (m.Checkout, m.ContactAdded, m.TagApplied, m.AttributeChanged)
 """What can be waited for."""
-GOAL_REACHED: Final = "GOAL_REACHED"
-"""Why a message is not put off any more."""
 _DIGEST_BYTES: Final = 16
 
 
@@ -70,7 +68,7 @@ def heard(journey: Journey, enrolment: Enrolment, mail: m.Mail) -> Happened | No
     """What an event is to somebody inside; None if it is nothing to them, as what occurred before the event that
     started the enrolment."""
     memory = enrolment.memory or Memory(enrolment.created_at)
-    if memory.converted or occurred_before(mail.occurred_at, memory.since):
+    if memory.converted or memory.ended or occurred_before(mail.occurred_at, memory.since):
         return None
     goal = journey.definition.goal
     if goal is not None and _meets(goal, journey, enrolment, mail.body):
@@ -100,6 +98,12 @@ def _fits(wait: Wait, memory: Memory, body: m.Body) -> bool:
 
 class Go(msgspec.Struct, frozen=True):
     """It is committed what took the customer on: the node that is ready is done."""
+
+
+class End(msgspec.Struct, frozen=True):
+    """A person ends the enrolment; `note` says why."""
+
+    note: str = ""
 
 
 def is_ready(enrolment: Enrolment) -> bool:
@@ -189,6 +193,16 @@ class Waits(Walk, ABC):
         """Ends it at once, but for a message that is with the gateway: what became of it is awaited."""
         self.memory = msgspec.structs.replace(self._known(), converted=True)
         self._step(StepResult.GOAL_REACHED)
+        if self.wait is not WaitReason.SEND:
+            self._end_halted()
+
+    def end(self, note: str) -> None:
+        """Ends it where the customer stands, once; what became of a message that is with the gateway is awaited."""
+        known = self._known()
+        if known.ended:
+            return
+        self.memory = msgspec.structs.replace(known, ended=True)
+        self._step(StepResult.HALTED, ENROLMENT_ENDED, note)
         if self.wait is not WaitReason.SEND:
             self._end_halted()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from datetime import datetime
+from typing import Final
 from uuid import UUID
 
 import msgspec
@@ -19,6 +20,10 @@ from services.journey.domain.model import (
     WaitReason,
 )
 from services.journey.domain.status import goes_on
+
+GOAL_REACHED: Final = "GOAL_REACHED"
+ENROLMENT_ENDED: Final = "ENROLMENT_ENDED"
+"""Details of steps: why it is over, and why a message is not put off any more."""
 
 
 class Walk(ABC):
@@ -79,8 +84,9 @@ class Walk(ABC):
             self._follow(node.next)
 
     def _follow(self, node_id: str | None) -> None:
-        """Goes on, but in a journey that is stopping nobody enters another node, nor does who has reached the goal."""
-        if self._is_converted:
+        """Goes on, but in a journey that is stopping nobody enters another node, nor does who has reached the goal or
+        was ended."""
+        if self._over:
             self._end_halted()
         elif node_id is None or goes_on(self.journey, self.now):
             self._go_to(node_id)
@@ -113,6 +119,13 @@ class Walk(ABC):
     @property
     def _is_converted(self) -> bool:
         return self.memory is not None and self.memory.converted
+
+    @property
+    def _over(self) -> str:
+        """Why it ends with the message that is under way, whatever comes of that; empty if it does not."""
+        if self._is_converted:
+            return GOAL_REACHED
+        return ENROLMENT_ENDED if self.memory is not None and self.memory.ended else ""
 
     def _node(self) -> Node | None:
         return self.journey.definition.by_id.get(self.node_id)

@@ -19,6 +19,7 @@ from services.journey.store.mail import JourneyMailStore
 from services.journey.store.orphans import OrphanStore
 from services.journey.usecases.applying import Applying
 from services.journey.usecases.audience_triggers import AudienceTriggers
+from services.journey.usecases.ending import EndedEnrolments
 from services.journey.usecases.explain import Explanations
 from services.journey.usecases.leases import WorkerDraining
 from services.journey.usecases.lifecycle import Lifecycle
@@ -40,6 +41,7 @@ class Dependencies:
     trigger_outcomes: TriggerOutcomes
     audience_triggers: AudienceTriggers
     parked: ParkedCustomers
+    ended_enrolments: EndedEnrolments
     uses: Uses
     simulations: Simulations
     explanations: Explanations

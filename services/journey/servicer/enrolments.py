@@ -14,8 +14,9 @@ from omnijourney.journey.v1 import journey_service_pb2 as pb
 from services.journey.convert import enrolments as convert
 from services.journey.convert.explain import explanation_message
 from services.journey.domain import model as d
-from services.journey.domain.views import EnrolmentFilter
+from services.journey.domain.views import EnrolmentFilter, StoredEnrolment
 from services.journey.servicer.base import BaseRpcs
+from services.journey.usecases.write import Call
 
 
 class EnrolmentRpcs(BaseRpcs):
@@ -67,6 +68,12 @@ class EnrolmentRpcs(BaseRpcs):
             converted_count=counts.get(state.CONVERTED, 0),
         )
 
+    async def EndEnrolment(self, request: pb.EndEnrolmentRequest, context: Any) -> pb.EndEnrolmentResponse:
+        """Ends one enrolment where it stands."""
+        team_id, enrolment_id = ids_of(request.team_id, "enrolment_id", request.enrolment_id)
+        call = Call(team_id, request, pb.EndEnrolmentResponse, _ended_message)
+        return await self._deps.ended_enrolments.end(call, enrolment_id, request.note)
+
     async def ExplainEnrolment(
         self, request: pb.ExplainEnrolmentRequest, context: Any
     ) -> pb.ExplainEnrolmentResponse:
@@ -100,3 +107,7 @@ class EnrolmentRpcs(BaseRpcs):
             entries=map(explanation_message, page.explained),
             next_page_token=page_token(page.before, *arguments) if page.before else "",
         )
+
+
+def _ended_message(stored: StoredEnrolment) -> pb.EndEnrolmentResponse:
+    return pb.EndEnrolmentResponse(enrolment=convert.enrolment_message(stored))

@@ -449,20 +449,22 @@ CREATE TABLE lease_worker (
 
 -- Mail of this service to actors: system triggers. `number` has no gaps within a customer.
 CREATE TABLE mail (
-    partition   smallint NOT NULL,
-    position    bigint NOT NULL,
-    team_id     uuid NOT NULL,
-    customer_id uuid NOT NULL,
-    number      bigint NOT NULL,
-    request_key uuid NOT NULL,
-    journey_id  uuid NOT NULL,
-    occurred_at timestamp with time zone NOT NULL,
+    partition         smallint NOT NULL,
+    position          bigint NOT NULL,
+    team_id           uuid NOT NULL,
+    customer_id       uuid NOT NULL,
+    number            bigint NOT NULL,
+    request_key       uuid NOT NULL,
+    journey_id        uuid NOT NULL,
+    occurred_at       timestamp with time zone NOT NULL,
+    ends_enrolment_id uuid,
+    note              text,
     CONSTRAINT mail_pkey PRIMARY KEY (partition, "position"),
     CONSTRAINT mail_team_id_customer_id_number_key UNIQUE (team_id, customer_id, number),
     CONSTRAINT mail_team_id_request_key_key UNIQUE (team_id, request_key),
     CONSTRAINT mail_time_readable CHECK (((occurred_at >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (occurred_at < '9999-12-31 00:00:00+00'::timestamp with time zone))) NOT VALID
 ) WITH (autovacuum_analyze_scale_factor=0.5);
-SELECT platform.sample_lightly('mail');
+ALTER TABLE mail ALTER partition SET STATISTICS 10, ALTER position SET STATISTICS 10, ALTER team_id SET STATISTICS 10, ALTER customer_id SET STATISTICS 10, ALTER number SET STATISTICS 10, ALTER request_key SET STATISTICS 10, ALTER journey_id SET STATISTICS 10, ALTER occurred_at SET STATISTICS 10;
 ALTER TABLE mail ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own_teams ON mail USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
 

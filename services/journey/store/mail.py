@@ -1,10 +1,10 @@
-"""The SQL of the mail that this service numbers: system triggers."""
+"""The SQL of the mail that this service numbers: system triggers, and enrolments that people end."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Final, NamedTuple, TypeVar
 from uuid import UUID
 
 from libs.common.db.history import allocate, count_by_partition, read_page
@@ -13,16 +13,35 @@ from libs.common.db.reading import read_rows
 from libs.common.errors import Aborted
 from libs.common.feeds.serving import MailPage
 from libs.common.ids import partition_of
-from libs.common.mailbox.mail import Mail, MailSource, SystemTrigger, with_sound_time
-from services.journey.domain.views import SystemTriggerRow
+from libs.common.mailbox.mail import End, Mail, MailSource, SystemTrigger, with_sound_time
+from services.journey.domain.views import EndRow, SystemTriggerRow
 from services.journey.store.book import BOOK
 
 Note = Callable[[Connection], Awaitable[None]]
 """Writes what belongs to mail in its transaction."""
+NO_JOURNEY: Final = UUID(int=0)
+Asked = TypeVar("Asked", SystemTriggerRow, EndRow)
+
+
+class _Place(NamedTuple):
+    """Where a mail stands: in the history of its partition, and among those of its customer."""
+
+    partition: int
+    position: int
+    number: int
+
+
+class Heard(NamedTuple):
+    """How far a mail is."""
+
+    taken: bool
+    """The customer's actor has acted on it."""
+    parked: bool
+    """The customer is set aside."""
 
 
 class JourneyMailStore:
-    """Mail that this service numbers: system triggers. What the relay reads, and what the RPCs write."""
+    """Mail that this service numbers: system triggers and ends. What the relay reads, and what the RPCs write."""
 
     def __init__(self, pool: Pool) -> None:
         """`pool` connects as the service's own role."""
@@ -44,30 +63,61 @@ class JourneyMailStore:
         self, connection: Connection, team_id: UUID, triggers: Sequence[SystemTriggerRow], now: datetime
     ) -> list[Mail]:
         """The same in the caller's transaction, last but for its notes: it locks heads of the history."""
-        recorded = await self._recorded(connection, team_id, triggers)
-        fresh = list({t.request_key: t for t in triggers if t.request_key not in recorded}.values())
+        placed = await self._placed(connection, team_id, triggers)
+        mails = [_mail(team_id, trigger, _trigger(trigger), now, place) for trigger, place in placed]
+        if mails:
+            await self._insert(connection, mails)
+        return mails
+
+    async def append_end(self, team_id: UUID, end: EndRow, now: datetime) -> list[Mail]:
+        """Records once that an enrolment is to be ended; returns its mail if it is new. Raises Aborted as `append`."""
+        async with transaction(self._pool, [team_id]) as connection:
+            placed = await self._placed(connection, team_id, [end])
+            for _, place in placed:
+                await connection.execute(
+                    *BOOK.bind(
+                        "append_end",
+                        team_id=team_id,
+                        no_journey=NO_JOURNEY,
+                        occurred_at=now,
+                        **place._asdict(),
+                        **end._asdict(),
+                    )
+                )
+        return [_mail(team_id, end, _end(end), now, place) for _, place in placed]
+
+    async def find_end(self, team_id: UUID, request_key: UUID) -> Heard | None:
+        """How far the mail of a request is that ends an enrolment, None if there is none."""
+        async with transaction(self._pool, [team_id]) as connection:
+            row = await connection.fetchrow(*BOOK.bind("find_end", team_id=team_id, request_key=request_key))
+        return None if row is None else Heard(*row)
+
+    async def _placed(
+        self, connection: Connection, team_id: UUID, asked: Sequence[Asked]
+    ) -> list[tuple[Asked, _Place]]:
+        """Those that have no mail, once each, with their places; counters and partitions stay locked."""
+        recorded = await self._recorded(connection, team_id, asked)
+        fresh = list({each.request_key: each for each in asked if each.request_key not in recorded}.values())
         if not fresh:
             return []
         numbers = await self._numbers(connection, team_id, fresh)
         # Another transaction may have recorded the same key meanwhile: looked at again while the counters are held.
         if await self._recorded(connection, team_id, fresh):
             raise Aborted.write_conflict("other calls record the same triggers: ask again")
-        partitions = [partition_of(team_id, trigger.customer_id) for trigger in fresh]
+        partitions = [partition_of(team_id, each.customer_id) for each in fresh]
         following = await allocate(connection, count_by_partition(partitions))
-        mails = []
-        for trigger, partition in zip(fresh, partitions, strict=True):
-            number = next(numbers[trigger.customer_id])
-            position = following[partition]
-            mails.append(_mail(team_id, trigger, now, partition=partition, position=position, number=number))
+        placed = []
+        for each, partition in zip(fresh, partitions, strict=True):
+            place = _Place(partition, following[partition], next(numbers[each.customer_id]))
+            placed.append((each, place))
             following[partition] += 1
-        await self._insert(connection, mails)
-        return mails
+        return placed
 
     async def _recorded(
-        self, connection: Connection, team_id: UUID, triggers: Sequence[SystemTriggerRow]
+        self, connection: Connection, team_id: UUID, asked: Sequence[SystemTriggerRow] | Sequence[EndRow]
     ) -> set[UUID]:
-        """Request keys of these triggers that have mail already."""
-        keys = [trigger.request_key for trigger in triggers]
+        """Request keys of those of these that have mail already."""
+        keys = [each.request_key for each in asked]
         rows = await connection.fetch(*BOOK.bind("recorded_triggers", team_id=team_id, request_keys=keys))
         return {row["request_key"] for row in rows}
 
@@ -83,11 +133,11 @@ class JourneyMailStore:
         return dict(rows)
 
     async def _numbers(
-        self, connection: Connection, team_id: UUID, triggers: Sequence[SystemTriggerRow]
+        self, connection: Connection, team_id: UUID, asked: Sequence[SystemTriggerRow] | Sequence[EndRow]
     ) -> dict[UUID, Iterator[int]]:
         counts: dict[UUID, int] = {}
-        for trigger in triggers:
-            counts[trigger.customer_id] = counts.get(trigger.customer_id, 0) + 1
+        for each in asked:
+            counts[each.customer_id] = counts.get(each.customer_id, 0) + 1
         rows = await connection.fetch(
             *BOOK.bind(
                 "next_mail_numbers",
@@ -154,34 +204,44 @@ class JourneyMailStore:
         )
 
 
+def _trigger(trigger: SystemTriggerRow) -> SystemTrigger:
+    return SystemTrigger(trigger.journey_id, trigger.request_key)
+
+
+def _end(end: EndRow) -> SystemTrigger:
+    return SystemTrigger(NO_JOURNEY, end.request_key, End(end.enrolment_id, end.note))
+
+
 def _mail(
-    team_id: UUID, trigger: SystemTriggerRow, now: datetime, *, partition: int, position: int, number: int
+    team_id: UUID, asked: SystemTriggerRow | EndRow, body: SystemTrigger, now: datetime, place: _Place
 ) -> Mail:
     return Mail(
         source=MailSource.JOURNEY,
-        number=number,
-        position=position,
-        partition=partition,
+        number=place.number,
+        position=place.position,
+        partition=place.partition,
         team_id=team_id,
-        customer_id=trigger.customer_id,
-        event_id=trigger.request_key,
+        customer_id=asked.customer_id,
+        event_id=asked.request_key,
         occurred_at=now,
         depth=0,
-        body=SystemTrigger(trigger.journey_id, trigger.request_key),
+        body=body,
     )
 
 
 def _mail_from(row: Mapping[str, Any]) -> Mail:
-    trigger = SystemTriggerRow(row["customer_id"], row["journey_id"], row["request_key"])
-    mail = _mail(
-        row["team_id"],
-        trigger,
-        row["occurred_at"],
-        partition=row["partition"],
-        position=row["position"],
-        number=row["number"],
-    )
+    place = _Place(row["partition"], row["position"], row["number"])
+    mail = _mail(row["team_id"], *_asked_of(row), row["occurred_at"], place)
     return with_sound_time(mail)
+
+
+def _asked_of(row: Mapping[str, Any]) -> tuple[SystemTriggerRow | EndRow, SystemTrigger]:
+    customer_id, ends, key = row["customer_id"], row["ends_enrolment_id"], row["request_key"]
+    if ends is not None:
+        end = EndRow(customer_id, ends, key, row["note"])
+        return end, _end(end)
+    trigger = SystemTriggerRow(customer_id, row["journey_id"], key)
+    return trigger, _trigger(trigger)
 
 
 def _trigger_of(mail: Mail) -> SystemTrigger:

@@ -86,6 +86,12 @@ class ParkedStore:
                 now=now,
             )
         )
+        await self.write(connection, key, turn, held, now)
+
+    async def write(
+        self, connection: Connection, key: ActorKey, turn: TurnResult, held: LoadedTurns, now: datetime
+    ) -> None:
+        """Writes a turn of a customer who is held; `held` is what `hold` returned."""
         await write_turns(connection, commit_rows({key: turn}, held.stored, now))
 
 

@@ -67,7 +67,8 @@ class Explanations:
         if not mails:
             await self._require(team_id, customer_id)
             return Entries((), 0)
-        explained = await self._explained(journey, customer_id, mails)
+        might = [mail for mail in mails if getattr(mail.body, "end", None) is None]
+        explained = await self._explained(journey, customer_id, might)
         first = mails[0].number
         return Entries(explained[::-1], first if first > 1 else 0)
 

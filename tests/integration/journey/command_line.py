@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Protocol
 
 from libs.testing.fixtures import Servers
 from tests.command_line import Done, omnijourney
-from tests.integration.journey.whole_site import Site
 
 
-async def command(site: Site, servers: Servers, folder: Path, *arguments: str) -> Done:
+class Called(Protocol):
+    """Whom the command calls, and for which team."""
+
+    team_id: str
+
+    @property
+    def journey_target(self) -> str:
+        """Where journey is called."""
+        ...
+
+
+async def command(site: Called, servers: Servers, folder: Path, *arguments: str) -> Done:
     """`omnijourney journey …` of the team, in `folder`."""
     environment = {"OMNIJOURNEY_JOURNEY_TARGET": site.journey_target, "OMNIJOURNEY_TOKEN": servers.token}
     return await omnijourney(

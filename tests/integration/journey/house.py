@@ -105,6 +105,11 @@ class House:
         """Where a service is called."""
         return f"127.0.0.1:{self._ports[name]}"
 
+    @property
+    def journey_target(self) -> str:
+        """Where journey is called."""
+        return self.target("journey")
+
     async def stop(self, name: str) -> None:
         """Ends a service; its database stays."""
         await self._stacks.pop(name).aclose()

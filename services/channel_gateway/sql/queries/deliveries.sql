@@ -64,6 +64,23 @@ SELECT count(*) FILTER (WHERE sender = :sender) AS ours, count(*) FILTER (WHERE 
  WHERE stint_id = ANY (ARRAY(SELECT s.stint_id FROM sender_stint AS s))
    AND team_id = :team_id AND journey_id = :journey_id AND state = send_state('IN_FLIGHT') AND stop_epoch < :epoch
 
+-- name: take_over_send
+-- Makes a send that waits ours, whichever process had it. "state + 0": see `mark_sends`.
+UPDATE delivery SET sender = :sender
+ WHERE team_id = :team_id AND effect_key = :effect_key AND state + 0 = send_state('ACCEPTED') AND sender <> :sender
+
+-- name: find_waiting_send
+-- Locked until it is settled.
+SELECT team_id, effect_key, customer_id, enrolment_id, journey_id, node_id, channel, account_id, depth, stop_epoch, not_after,
+       recipient, parts, template_id, currency, price_micros, attempts, parts_sent, message_ids, doubtful, state,
+       first_attempt_at, next_attempt_at, clock_timestamp() AS real_now
+  FROM delivery
+ WHERE team_id = :team_id AND effect_key = :effect_key AND state + 0 = send_state('ACCEPTED')
+   FOR UPDATE
+
+-- name: state_of_send
+SELECT state FROM delivery WHERE team_id = :team_id AND effect_key = :effect_key
+
 -- name: unsettled_senders
 -- Processes with unsettled sends, and the teams of those.
 SELECT team_id, sender FROM unsettled_senders()

@@ -1,4 +1,4 @@
--- Mail that this service numbers: system triggers.
+-- Mail that this service numbers: system triggers, and enrolments that people end.
 
 -- name: recorded_triggers
 SELECT request_key FROM mail WHERE team_id = :team_id AND request_key = ANY (:request_keys::uuid[]);
@@ -20,6 +20,21 @@ RETURNING customer_id, number;
 INSERT INTO mail (partition, position, team_id, customer_id, number, request_key, journey_id, occurred_at)
 SELECT * FROM unnest(:rows::trigger_mail_row[]);
 
+-- name: append_end
+INSERT INTO mail (partition, position, team_id, customer_id, number, request_key, journey_id, occurred_at, ends_enrolment_id, note)
+VALUES (:partition, :position, :team_id, :customer_id, :number, :request_key, :no_journey, :occurred_at,
+        :enrolment_id, :note);
+
+-- name: find_end
+-- Whether the mail of a request that ends an enrolment was taken, and whether its customer is set aside; no row if there is none.
+SELECT m.number <= COALESCE(a.taken_journey, 0) AS taken,
+       EXISTS (
+            SELECT FROM parked_customer AS p
+             WHERE p.partition = m.partition AND p.team_id = m.team_id AND p.customer_id = m.customer_id) AS parked
+  FROM mail AS m
+  LEFT JOIN actor AS a ON a.partition = m.partition AND a.team_id = m.team_id AND a.customer_id = m.customer_id
+ WHERE m.team_id = :team_id AND m.request_key = :request_key;
+
 -- name: load_mail_cursors
 SELECT partition, position FROM mail_cursor;
 
@@ -29,5 +44,5 @@ UPDATE mail_cursor AS c SET position = k.position
  WHERE c.partition = k.partition AND c.position < k.position;
 
 -- name: mail_of_customer
-SELECT partition, position, team_id, customer_id, number, request_key, journey_id, occurred_at
+SELECT partition, position, team_id, customer_id, number, request_key, journey_id, occurred_at, ends_enrolment_id, note
   FROM mail WHERE team_id = :team_id AND customer_id = :customer_id AND number > :after ORDER BY number LIMIT :limit;

@@ -27,7 +27,7 @@ from omnijourney.internal.v1 import reference_pb2 as omnijourney_dot_internal_do
 from omnijourney.internal.v1 import send_pb2 as omnijourney_dot_internal_dot_v1_dot_send__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+omnijourney/internal/v1/sends_service.proto\x12\x17omnijourney.internal.v1\x1a#omnijourney/common/v1/options.proto\x1a\'omnijourney/internal/v1/reference.proto\x1a\"omnijourney/internal/v1/send.proto\"C\n\x13SendMessagesRequest\x12,\n\x05sends\x18\x01 \x03(\x0b\x32\x1d.omnijourney.internal.v1.Send\"L\n\x14SendMessagesResponse\x12\x34\n\x07results\x18\x01 \x03(\x0b\x32#.omnijourney.internal.v1.SendResult\"F\n\x10StopSendsRequest\x12\x0f\n\x07team_id\x18\x01 \x01(\t\x12\x12\n\njourney_id\x18\x02 \x01(\t\x12\r\n\x05\x65poch\x18\x03 \x01(\x03\";\n\x11StopSendsResponse\x12\x11\n\tcancelled\x18\x01 \x01(\x03\x12\x13\n\x0bon_the_wire\x18\x02 \x01(\x03\"H\n\x12RecallSendsRequest\x12\x0f\n\x07team_id\x18\x01 \x01(\t\x12\x12\n\njourney_id\x18\x02 \x01(\t\x12\r\n\x05\x65poch\x18\x03 \x01(\x03\"\'\n\x13RecallSendsResponse\x12\x10\n\x08recalled\x18\x01 \x01(\x03\"K\n\x14\x46indLostSendsRequest\x12\x33\n\x05sends\x18\x01 \x03(\x0b\x32$.omnijourney.internal.v1.AwaitedSend\"]\n\x0b\x41waitedSend\x12\x12\n\neffect_key\x18\x01 \x01(\t\x12\x0f\n\x07team_id\x18\x02 \x01(\t\x12\x13\n\x0b\x63ustomer_id\x18\x03 \x01(\t\x12\x14\n\x0c\x61\x66ter_number\x18\x04 \x01(\x03\"\'\n\x15\x46indLostSendsResponse\x12\x0e\n\x06places\x18\x01 \x03(\x05\"\xa1\x01\n\x14\x43heckMessagesRequest\x12\x0f\n\x07team_id\x18\x01 \x01(\t\x12;\n\x08\x61\x63\x63ounts\x18\x02 \x03(\x0b\x32).omnijourney.internal.v1.AccountReference\x12;\n\x08messages\x18\x03 \x03(\x0b\x32).omnijourney.internal.v1.MessageReference\"\x8f\x01\n\x15\x43heckMessagesResponse\x12:\n\x08\x61\x63\x63ounts\x18\x01 \x03(\x0b\x32(.omnijourney.internal.v1.AccountFindings\x12:\n\x08messages\x18\x02 \x03(\x0b\x32(.omnijourney.internal.v1.MessageFindings2\xd6\x04\n\x0cSendsService\x12t\n\x0cSendMessages\x12,.omnijourney.internal.v1.SendMessagesRequest\x1a-.omnijourney.internal.v1.SendMessagesResponse\"\x07\x90\x02\x02\xa8\xbb\x18\x05\x12k\n\tStopSends\x12).omnijourney.internal.v1.StopSendsRequest\x1a*.omnijourney.internal.v1.StopSendsResponse\"\x07\x90\x02\x02\xa8\xbb\x18\x05\x12q\n\x0bRecallSends\x12+.omnijourney.internal.v1.RecallSendsRequest\x1a,.omnijourney.internal.v1.RecallSendsResponse\"\x07\x90\x02\x02\xa8\xbb\x18\x05\x12w\n\rFindLostSends\x12-.omnijourney.internal.v1.FindLostSendsRequest\x1a..omnijourney.internal.v1.FindLostSendsResponse\"\x07\x90\x02\x01\xa8\xbb\x18\x05\x12w\n\rCheckMessages\x12-.omnijourney.internal.v1.CheckMessagesRequest\x1a..omnijourney.internal.v1.CheckMessagesResponse\"\x07\x90\x02\x01\xa8\xbb\x18\x05\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n+omnijourney/internal/v1/sends_service.proto\x12\x17omnijourney.internal.v1\x1a#omnijourney/common/v1/options.proto\x1a\'omnijourney/internal/v1/reference.proto\x1a\"omnijourney/internal/v1/send.proto\"C\n\x13SendMessagesRequest\x12,\n\x05sends\x18\x01 \x03(\x0b\x32\x1d.omnijourney.internal.v1.Send\"L\n\x14SendMessagesResponse\x12\x34\n\x07results\x18\x01 \x03(\x0b\x32#.omnijourney.internal.v1.SendResult\"F\n\x10StopSendsRequest\x12\x0f\n\x07team_id\x18\x01 \x01(\t\x12\x12\n\njourney_id\x18\x02 \x01(\t\x12\r\n\x05\x65poch\x18\x03 \x01(\x03\";\n\x11StopSendsResponse\x12\x11\n\tcancelled\x18\x01 \x01(\x03\x12\x13\n\x0bon_the_wire\x18\x02 \x01(\x03\"H\n\x12RecallSendsRequest\x12\x0f\n\x07team_id\x18\x01 \x01(\t\x12\x12\n\njourney_id\x18\x02 \x01(\t\x12\r\n\x05\x65poch\x18\x03 \x01(\x03\"\'\n\x13RecallSendsResponse\x12\x10\n\x08recalled\x18\x01 \x01(\x03\"8\n\x11\x43\x61ncelSendRequest\x12\x0f\n\x07team_id\x18\x01 \x01(\t\x12\x12\n\neffect_key\x18\x02 \x01(\t\"\'\n\x12\x43\x61ncelSendResponse\x12\x11\n\tcancelled\x18\x01 \x01(\x08\"K\n\x14\x46indLostSendsRequest\x12\x33\n\x05sends\x18\x01 \x03(\x0b\x32$.omnijourney.internal.v1.AwaitedSend\"]\n\x0b\x41waitedSend\x12\x12\n\neffect_key\x18\x01 \x01(\t\x12\x0f\n\x07team_id\x18\x02 \x01(\t\x12\x13\n\x0b\x63ustomer_id\x18\x03 \x01(\t\x12\x14\n\x0c\x61\x66ter_number\x18\x04 \x01(\x03\"\'\n\x15\x46indLostSendsResponse\x12\x0e\n\x06places\x18\x01 \x03(\x05\"\xa1\x01\n\x14\x43heckMessagesRequest\x12\x0f\n\x07team_id\x18\x01 \x01(\t\x12;\n\x08\x61\x63\x63ounts\x18\x02 \x03(\x0b\x32).omnijourney.internal.v1.AccountReference\x12;\n\x08messages\x18\x03 \x03(\x0b\x32).omnijourney.internal.v1.MessageReference\"\x8f\x01\n\x15\x43heckMessagesResponse\x12:\n\x08\x61\x63\x63ounts\x18\x01 \x03(\x0b\x32(.omnijourney.internal.v1.AccountFindings\x12:\n\x08messages\x18\x02 \x03(\x0b\x32(.omnijourney.internal.v1.MessageFindings2\xc6\x05\n\x0cSendsService\x12t\n\x0cSendMessages\x12,.omnijourney.internal.v1.SendMessagesRequest\x1a-.omnijourney.internal.v1.SendMessagesResponse\"\x07\x90\x02\x02\xa8\xbb\x18\x05\x12k\n\tStopSends\x12).omnijourney.internal.v1.StopSendsRequest\x1a*.omnijourney.internal.v1.StopSendsResponse\"\x07\x90\x02\x02\xa8\xbb\x18\x05\x12q\n\x0bRecallSends\x12+.omnijourney.internal.v1.RecallSendsRequest\x1a,.omnijourney.internal.v1.RecallSendsResponse\"\x07\x90\x02\x02\xa8\xbb\x18\x05\x12n\n\nCancelSend\x12*.omnijourney.internal.v1.CancelSendRequest\x1a+.omnijourney.internal.v1.CancelSendResponse\"\x07\x90\x02\x02\xa8\xbb\x18\x05\x12w\n\rFindLostSends\x12-.omnijourney.internal.v1.FindLostSendsRequest\x1a..omnijourney.internal.v1.FindLostSendsResponse\"\x07\x90\x02\x01\xa8\xbb\x18\x05\x12w\n\rCheckMessages\x12-.omnijourney.internal.v1.CheckMessagesRequest\x1a..omnijourney.internal.v1.CheckMessagesResponse\"\x07\x90\x02\x01\xa8\xbb\x18\x05\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -40,6 +40,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SENDSSERVICE'].methods_by_name['StopSends']._serialized_options = b'\220\002\002\250\273\030\005'
   _globals['_SENDSSERVICE'].methods_by_name['RecallSends']._loaded_options = None
   _globals['_SENDSSERVICE'].methods_by_name['RecallSends']._serialized_options = b'\220\002\002\250\273\030\005'
+  _globals['_SENDSSERVICE'].methods_by_name['CancelSend']._loaded_options = None
+  _globals['_SENDSSERVICE'].methods_by_name['CancelSend']._serialized_options = b'\220\002\002\250\273\030\005'
   _globals['_SENDSSERVICE'].methods_by_name['FindLostSends']._loaded_options = None
   _globals['_SENDSSERVICE'].methods_by_name['FindLostSends']._serialized_options = b'\220\002\001\250\273\030\005'
   _globals['_SENDSSERVICE'].methods_by_name['CheckMessages']._loaded_options = None
@@ -56,16 +58,20 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RECALLSENDSREQUEST']._serialized_end=538
   _globals['_RECALLSENDSRESPONSE']._serialized_start=540
   _globals['_RECALLSENDSRESPONSE']._serialized_end=579
-  _globals['_FINDLOSTSENDSREQUEST']._serialized_start=581
-  _globals['_FINDLOSTSENDSREQUEST']._serialized_end=656
-  _globals['_AWAITEDSEND']._serialized_start=658
-  _globals['_AWAITEDSEND']._serialized_end=751
-  _globals['_FINDLOSTSENDSRESPONSE']._serialized_start=753
-  _globals['_FINDLOSTSENDSRESPONSE']._serialized_end=792
-  _globals['_CHECKMESSAGESREQUEST']._serialized_start=795
-  _globals['_CHECKMESSAGESREQUEST']._serialized_end=956
-  _globals['_CHECKMESSAGESRESPONSE']._serialized_start=959
-  _globals['_CHECKMESSAGESRESPONSE']._serialized_end=1102
-  _globals['_SENDSSERVICE']._serialized_start=1105
-  _globals['_SENDSSERVICE']._serialized_end=1703
+  _globals['_CANCELSENDREQUEST']._serialized_start=581
+  _globals['_CANCELSENDREQUEST']._serialized_end=637
+  _globals['_CANCELSENDRESPONSE']._serialized_start=639
+  _globals['_CANCELSENDRESPONSE']._serialized_end=678
+  _globals['_FINDLOSTSENDSREQUEST']._serialized_start=680
+  _globals['_FINDLOSTSENDSREQUEST']._serialized_end=755
+  _globals['_AWAITEDSEND']._serialized_start=757
+  _globals['_AWAITEDSEND']._serialized_end=850
+  _globals['_FINDLOSTSENDSRESPONSE']._serialized_start=852
+  _globals['_FINDLOSTSENDSRESPONSE']._serialized_end=891
+  _globals['_CHECKMESSAGESREQUEST']._serialized_start=894
+  _globals['_CHECKMESSAGESREQUEST']._serialized_end=1055
+  _globals['_CHECKMESSAGESRESPONSE']._serialized_start=1058
+  _globals['_CHECKMESSAGESRESPONSE']._serialized_end=1201
+  _globals['_SENDSSERVICE']._serialized_start=1204
+  _globals['_SENDSSERVICE']._serialized_end=1914
 # @@protoc_insertion_point(module_scope)

@@ -177,6 +177,54 @@ class RecallSendsResponse(_message.Message):
 Global___RecallSendsResponse: _TypeAlias = RecallSendsResponse  # noqa: Y015
 
 @_typing.final
+class CancelSendRequest(_message.Message):
+    """Request of `CancelSend`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEAM_ID_FIELD_NUMBER: _builtins.int
+    EFFECT_KEY_FIELD_NUMBER: _builtins.int
+    team_id: _builtins.str
+    """Team, a UUID. Required."""
+    effect_key: _builtins.str
+    """Key of the effect, a UUID. Required."""
+    def __init__(
+        self,
+        *,
+        team_id: _builtins.str = ...,
+        effect_key: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["effect_key", b"effect_key", "team_id", b"team_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CancelSendRequest: _TypeAlias = CancelSendRequest  # noqa: Y015
+
+@_typing.final
+class CancelSendResponse(_message.Message):
+    """Answer of `CancelSend`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CANCELLED_FIELD_NUMBER: _builtins.int
+    cancelled: _builtins.bool
+    """Whether this call cancelled it."""
+    def __init__(
+        self,
+        *,
+        cancelled: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cancelled", b"cancelled"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CancelSendResponse: _TypeAlias = CancelSendResponse  # noqa: Y015
+
+@_typing.final
 class FindLostSendsRequest(_message.Message):
     """Request of `FindLostSends`."""
 

@@ -50,6 +50,11 @@ class SendsServiceStub:
                 request_serializer=omnijourney_dot_internal_dot_v1_dot_sends__service__pb2.RecallSendsRequest.SerializeToString,
                 response_deserializer=omnijourney_dot_internal_dot_v1_dot_sends__service__pb2.RecallSendsResponse.FromString,
                 _registered_method=True)
+        self.CancelSend = channel.unary_unary(
+                '/omnijourney.internal.v1.SendsService/CancelSend',
+                request_serializer=omnijourney_dot_internal_dot_v1_dot_sends__service__pb2.CancelSendRequest.SerializeToString,
+                response_deserializer=omnijourney_dot_internal_dot_v1_dot_sends__service__pb2.CancelSendResponse.FromString,
+                _registered_method=True)
         self.FindLostSends = channel.unary_unary(
                 '/omnijourney.internal.v1.SendsService/FindLostSends',
                 request_serializer=omnijourney_dot_internal_dot_v1_dot_sends__service__pb2.FindLostSendsRequest.SerializeToString,
@@ -96,6 +101,15 @@ class SendsServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CancelSend(self, request, context):
+        """Cancels one send that is not on the wire, and gives its places back; it settles as `CANCELLED`, `ENROLMENT_ENDED`, by mail, or as
+        UNKNOWN where an earlier attempt may have got through. Returns when no attempt of it can start any more: it is settled, or not known.
+        Errors: INVALID_ARGUMENT, UNAVAILABLE while it is on the wire for long; call again.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def FindLostSends(self, request, context):
         """Of sends that journeys await, finds those of which nothing will be heard any more: the gateway does not know them, or has
         settled them and numbered no outcome after the one that was taken. Customers of a partition with outcomes that are not
@@ -130,6 +144,11 @@ def add_SendsServiceServicer_to_server(servicer, server):
                     servicer.RecallSends,
                     request_deserializer=omnijourney_dot_internal_dot_v1_dot_sends__service__pb2.RecallSendsRequest.FromString,
                     response_serializer=omnijourney_dot_internal_dot_v1_dot_sends__service__pb2.RecallSendsResponse.SerializeToString,
+            ),
+            'CancelSend': grpc.unary_unary_rpc_method_handler(
+                    servicer.CancelSend,
+                    request_deserializer=omnijourney_dot_internal_dot_v1_dot_sends__service__pb2.CancelSendRequest.FromString,
+                    response_serializer=omnijourney_dot_internal_dot_v1_dot_sends__service__pb2.CancelSendResponse.SerializeToString,
             ),
             'FindLostSends': grpc.unary_unary_rpc_method_handler(
                     servicer.FindLostSends,
@@ -224,6 +243,33 @@ class SendsService:
             '/omnijourney.internal.v1.SendsService/RecallSends',
             omnijourney_dot_internal_dot_v1_dot_sends__service__pb2.RecallSendsRequest.SerializeToString,
             omnijourney_dot_internal_dot_v1_dot_sends__service__pb2.RecallSendsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CancelSend(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/omnijourney.internal.v1.SendsService/CancelSend',
+            omnijourney_dot_internal_dot_v1_dot_sends__service__pb2.CancelSendRequest.SerializeToString,
+            omnijourney_dot_internal_dot_v1_dot_sends__service__pb2.CancelSendResponse.FromString,
             options,
             channel_credentials,
             insecure,

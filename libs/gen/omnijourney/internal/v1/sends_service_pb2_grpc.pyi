@@ -51,6 +51,11 @@ class SendsServiceStub:
     on as it was decided. No send of an older epoch is taken up any more.
     Errors: UNAVAILABLE while some of them are on the wire, since they may come back to be repeated; call again.
     """
+    CancelSend: _grpc.UnaryUnaryMultiCallable[_sends_service_pb2.CancelSendRequest, _sends_service_pb2.CancelSendResponse]
+    """Cancels one send that is not on the wire, and gives its places back; it settles as `CANCELLED`, `ENROLMENT_ENDED`, by mail, or as
+    UNKNOWN where an earlier attempt may have got through. Returns when no attempt of it can start any more: it is settled, or not known.
+    Errors: INVALID_ARGUMENT, UNAVAILABLE while it is on the wire for long; call again.
+    """
     FindLostSends: _grpc.UnaryUnaryMultiCallable[_sends_service_pb2.FindLostSendsRequest, _sends_service_pb2.FindLostSendsResponse]
     """Of sends that journeys await, finds those of which nothing will be heard any more: the gateway does not know them, or has
     settled them and numbered no outcome after the one that was taken. Customers of a partition with outcomes that are not
@@ -83,6 +88,11 @@ class SendsServiceAsyncStub(SendsServiceStub):
     mail, gives its places back, and may be asked for again under its key in the new epoch. One of which a part has left, or may have, goes
     on as it was decided. No send of an older epoch is taken up any more.
     Errors: UNAVAILABLE while some of them are on the wire, since they may come back to be repeated; call again.
+    """
+    CancelSend: _aio.UnaryUnaryMultiCallable[_sends_service_pb2.CancelSendRequest, _sends_service_pb2.CancelSendResponse]  # type: ignore[assignment]
+    """Cancels one send that is not on the wire, and gives its places back; it settles as `CANCELLED`, `ENROLMENT_ENDED`, by mail, or as
+    UNKNOWN where an earlier attempt may have got through. Returns when no attempt of it can start any more: it is settled, or not known.
+    Errors: INVALID_ARGUMENT, UNAVAILABLE while it is on the wire for long; call again.
     """
     FindLostSends: _aio.UnaryUnaryMultiCallable[_sends_service_pb2.FindLostSendsRequest, _sends_service_pb2.FindLostSendsResponse]  # type: ignore[assignment]
     """Of sends that journeys await, finds those of which nothing will be heard any more: the gateway does not know them, or has
@@ -131,6 +141,17 @@ class SendsServiceServicer(metaclass=_abc_1.ABCMeta):
         mail, gives its places back, and may be asked for again under its key in the new epoch. One of which a part has left, or may have, goes
         on as it was decided. No send of an older epoch is taken up any more.
         Errors: UNAVAILABLE while some of them are on the wire, since they may come back to be repeated; call again.
+        """
+
+    @_abc_1.abstractmethod
+    def CancelSend(
+        self,
+        request: _sends_service_pb2.CancelSendRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_sends_service_pb2.CancelSendResponse, _abc.Awaitable[_sends_service_pb2.CancelSendResponse]]:
+        """Cancels one send that is not on the wire, and gives its places back; it settles as `CANCELLED`, `ENROLMENT_ENDED`, by mail, or as
+        UNKNOWN where an earlier attempt may have got through. Returns when no attempt of it can start any more: it is settled, or not known.
+        Errors: INVALID_ARGUMENT, UNAVAILABLE while it is on the wire for long; call again.
         """
 
     @_abc_1.abstractmethod

@@ -31,7 +31,7 @@ class _EnrolmentStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Enrolm
     ENROLMENT_STATE_COMPLETED: _EnrolmentState.ValueType  # 2
     """Reached an end."""
     ENROLMENT_STATE_HALTED: _EnrolmentState.ValueType  # 3
-    """Halted where it stood, since the journey was stopped."""
+    """Halted where it stood, since the journey was stopped, or somebody ended the enrolment."""
     ENROLMENT_STATE_PARKED: _EnrolmentState.ValueType  # 4
     """Live, of a customer who was set aside after repeated faults: it goes on, or halts if the journey has stopped, when an operator has
     the customer tried again (`RetryParkedCustomer`).
@@ -49,7 +49,7 @@ ENROLMENT_STATE_LIVE: EnrolmentState.ValueType  # 1
 ENROLMENT_STATE_COMPLETED: EnrolmentState.ValueType  # 2
 """Reached an end."""
 ENROLMENT_STATE_HALTED: EnrolmentState.ValueType  # 3
-"""Halted where it stood, since the journey was stopped."""
+"""Halted where it stood, since the journey was stopped, or somebody ended the enrolment."""
 ENROLMENT_STATE_PARKED: EnrolmentState.ValueType  # 4
 """Live, of a customer who was set aside after repeated faults: it goes on, or halts if the journey has stopped, when an operator has
 the customer tried again (`RetryParkedCustomer`).
@@ -296,7 +296,7 @@ class Step(_message.Message):
     """
     seen: _builtins.str
     """What decided a condition, and what the customer had there, such as `all_of.items[1].points: 30`: paths in the audience of the
-    condition. Empty for other nodes, and for what was decided before it was kept.
+    condition. Empty for other nodes, and for what was decided before it was kept. Of the step by which somebody ended the enrolment: why.
     """
     @_builtins.property
     def occur_time(self) -> _timestamp_pb2.Timestamp:

@@ -2235,7 +2235,7 @@ class EndEnrolmentRequest(_message.Message):
     enrolment_id: _builtins.str
     """The enrolment. Required."""
     note: _builtins.str
-    """Why, in the words of who does it, at most 500 characters."""
+    """Why, in the words of who does it, at most 500 characters. Shown with the step."""
     def __init__(
         self,
         *,
@@ -2254,7 +2254,9 @@ Global___EndEnrolmentRequest: _TypeAlias = EndEnrolmentRequest  # noqa: Y015
 
 @_typing.final
 class EndEnrolmentResponse(_message.Message):
-    """The enrolment, HALTED."""
+    """The enrolment: HALTED, CONVERTED if its goal was reached before, or PARKED, of a customer who is set aside while a message of theirs was
+    with the gateway: nothing of it leaves, and it ends when the customer is tried again.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -511,8 +511,11 @@ class JourneyServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def EndEnrolment(self, request, context):
-        """Halts one enrolment where it stands; a send on the wire is recorded when it is answered.
-        Errors: NOT_FOUND, FAILED_PRECONDITION `ENROLMENT_ENDED`.
+        """Ends one enrolment where its customer stands: step `HALTED`, `ENROLMENT_ENDED`, with the note. Answers when nothing of it can leave any
+        more. A message that is with the gateway is taken back (step `CANCELLED`), or, if it is on the wire, waited for: what became of it
+        is the last step. What the customer's actor had done or begun when it heard of it stays done.
+        Errors: NOT_FOUND, FAILED_PRECONDITION `ENROLMENT_ENDED` of one that has ended otherwise, RESOURCE_EXHAUSTED as `TriggerJourneys`,
+        ABORTED `WRITE_CONFLICT`, UNAVAILABLE while actor, gateway or channel do not answer: ask again with the same request id, which goes on.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

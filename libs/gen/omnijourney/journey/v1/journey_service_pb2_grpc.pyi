@@ -154,8 +154,11 @@ class JourneyServiceStub:
     BatchGetTriggerOutcomes: _grpc.UnaryUnaryMultiCallable[_journey_service_pb2.BatchGetTriggerOutcomesRequest, _journey_service_pb2.BatchGetTriggerOutcomesResponse]
     """Reads what became of up to 500 triggers, by their event keys; in order."""
     EndEnrolment: _grpc.UnaryUnaryMultiCallable[_journey_service_pb2.EndEnrolmentRequest, _journey_service_pb2.EndEnrolmentResponse]
-    """Halts one enrolment where it stands; a send on the wire is recorded when it is answered.
-    Errors: NOT_FOUND, FAILED_PRECONDITION `ENROLMENT_ENDED`.
+    """Ends one enrolment where its customer stands: step `HALTED`, `ENROLMENT_ENDED`, with the note. Answers when nothing of it can leave any
+    more. A message that is with the gateway is taken back (step `CANCELLED`), or, if it is on the wire, waited for: what became of it
+    is the last step. What the customer's actor had done or begun when it heard of it stays done.
+    Errors: NOT_FOUND, FAILED_PRECONDITION `ENROLMENT_ENDED` of one that has ended otherwise, RESOURCE_EXHAUSTED as `TriggerJourneys`,
+    ABORTED `WRITE_CONFLICT`, UNAVAILABLE while actor, gateway or channel do not answer: ask again with the same request id, which goes on.
     """
     CountWaits: _grpc.UnaryUnaryMultiCallable[_journey_service_pb2.CountWaitsRequest, _journey_service_pb2.CountWaitsResponse]
     """Counts the live enrolments of a journey by node and by what they wait for, exactly, now. Errors: NOT_FOUND."""
@@ -298,8 +301,11 @@ class JourneyServiceAsyncStub(JourneyServiceStub):
     BatchGetTriggerOutcomes: _aio.UnaryUnaryMultiCallable[_journey_service_pb2.BatchGetTriggerOutcomesRequest, _journey_service_pb2.BatchGetTriggerOutcomesResponse]  # type: ignore[assignment]
     """Reads what became of up to 500 triggers, by their event keys; in order."""
     EndEnrolment: _aio.UnaryUnaryMultiCallable[_journey_service_pb2.EndEnrolmentRequest, _journey_service_pb2.EndEnrolmentResponse]  # type: ignore[assignment]
-    """Halts one enrolment where it stands; a send on the wire is recorded when it is answered.
-    Errors: NOT_FOUND, FAILED_PRECONDITION `ENROLMENT_ENDED`.
+    """Ends one enrolment where its customer stands: step `HALTED`, `ENROLMENT_ENDED`, with the note. Answers when nothing of it can leave any
+    more. A message that is with the gateway is taken back (step `CANCELLED`), or, if it is on the wire, waited for: what became of it
+    is the last step. What the customer's actor had done or begun when it heard of it stays done.
+    Errors: NOT_FOUND, FAILED_PRECONDITION `ENROLMENT_ENDED` of one that has ended otherwise, RESOURCE_EXHAUSTED as `TriggerJourneys`,
+    ABORTED `WRITE_CONFLICT`, UNAVAILABLE while actor, gateway or channel do not answer: ask again with the same request id, which goes on.
     """
     CountWaits: _aio.UnaryUnaryMultiCallable[_journey_service_pb2.CountWaitsRequest, _journey_service_pb2.CountWaitsResponse]  # type: ignore[assignment]
     """Counts the live enrolments of a journey by node and by what they wait for, exactly, now. Errors: NOT_FOUND."""
@@ -649,8 +655,11 @@ class JourneyServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _journey_service_pb2.EndEnrolmentRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_journey_service_pb2.EndEnrolmentResponse, _abc.Awaitable[_journey_service_pb2.EndEnrolmentResponse]]:
-        """Halts one enrolment where it stands; a send on the wire is recorded when it is answered.
-        Errors: NOT_FOUND, FAILED_PRECONDITION `ENROLMENT_ENDED`.
+        """Ends one enrolment where its customer stands: step `HALTED`, `ENROLMENT_ENDED`, with the note. Answers when nothing of it can leave any
+        more. A message that is with the gateway is taken back (step `CANCELLED`), or, if it is on the wire, waited for: what became of it
+        is the last step. What the customer's actor had done or begun when it heard of it stays done.
+        Errors: NOT_FOUND, FAILED_PRECONDITION `ENROLMENT_ENDED` of one that has ended otherwise, RESOURCE_EXHAUSTED as `TriggerJourneys`,
+        ABORTED `WRITE_CONFLICT`, UNAVAILABLE while actor, gateway or channel do not answer: ask again with the same request id, which goes on.
         """
 
     @_abc_1.abstractmethod

@@ -1,0 +1,39 @@
+"""`omnijourney journey end`: enrolments that people end."""
+
+from __future__ import annotations
+
+from libs.cli.console import say
+from libs.cli.journey_explanations import standing
+from libs.cli.journeys import TIMEOUT_S, Command, NoSuch, id_of
+from libs.client import Client
+from libs.client.paging import items
+from libs.common.ids import new_id
+from omnijourney.journey.v1 import enrolment_pb2
+from omnijourney.journey.v1 import journey_service_pb2 as pb
+
+_INSIDE = (enrolment_pb2.ENROLMENT_STATE_LIVE, enrolment_pb2.ENROLMENT_STATE_PARKED)
+
+
+def end(team_id: str, name: str, customer_id: str, note: str) -> Command:
+    """Ends every live enrolment of a customer in a journey, and shows each as it is then."""
+
+    async def command(client: Client) -> int:
+        inside = pb.ListEnrolmentsRequest(
+            team_id=team_id,
+            journey_id=await id_of(client, team_id, name),
+            customer_id=customer_id,
+            states=_INSIDE,
+        )
+        listed = items(client.journey.ListEnrolments, inside, "enrolments", timeout_s=TIMEOUT_S)
+        found = [each.enrolment_id async for each in listed]
+        if not found:
+            raise NoSuch(f"{customer_id} is not inside {name!r}")
+        for enrolment_id in found:
+            request = pb.EndEnrolmentRequest(
+                team_id=team_id, request_id=str(new_id()), enrolment_id=enrolment_id, note=note
+            )
+            answer = await client.journey.EndEnrolment(request, timeout=TIMEOUT_S)
+            say(f"{enrolment_id}  {standing(answer.enrolment)}")
+        return 0
+
+    return command
