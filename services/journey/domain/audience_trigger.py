@@ -25,6 +25,10 @@ IN_FLIGHT_MAX: Final = 500
 team, waits behind no more of them."""
 TRIES_MAX: Final = 20
 """How often in a row a step may fail by a fault of its own, or end with its process."""
+AT_ONCE_MAX: Final = 4
+"""Steps that a process takes at once, of as many audience triggers: one that waits for segment holds up no other."""
+FIND_S: Final = 2.0
+"""Real seconds after which a step that finds customers ends with what it has: the next goes on."""
 STEP_S: Final = 0.25
 """Shortest time between two steps that trigger, real seconds."""
 
@@ -117,6 +121,11 @@ class StoredAudienceTrigger(msgspec.Struct, frozen=True):
     ended_at: datetime | None
 
     @property
+    def is_given_up(self) -> bool:
+        """Whether steps have failed too often."""
+        return self.tries > TRIES_MAX
+
+    @property
     def may_hand(self) -> bool:
         """Whether customers may be triggered now."""
         return self.state <= State.RUNNING and not self.paused and self.found_all and self.handed < self.found
@@ -125,6 +134,15 @@ class StoredAudienceTrigger(msgspec.Struct, frozen=True):
     def all_settled(self) -> bool:
         """Whether everybody has an outcome."""
         return self.found_all and self.settled == self.found
+
+
+def room_of(of_team: int, of_one: int, sharing: int) -> int:
+    """How many more customers one audience trigger may trigger: what the team's bound leaves, and no more than its
+    share where `sharing` of the team have customers to trigger, so that none waits for another's outcomes.
+
+    `of_team` and `of_one` are triggered, without an outcome yet."""
+    share = IN_FLIGHT_MAX // max(1, sharing)
+    return max(0, min(IN_FLIGHT_MAX - of_team, share - of_one))
 
 
 class Pace(NamedTuple):

@@ -168,9 +168,13 @@ class AudienceTriggerStore:
             found += ids[max(0, start - first) : until - first]
         return found
 
-    async def in_flight(self, connection: Connection, team_id: UUID) -> int:
-        """Customers of a team who are triggered and whose outcome is not known."""
-        return int(await connection.fetchval(*BOOK.bind("count_customers_in_flight", team_id=team_id)))
+    async def room(self, connection: Connection, key: AudienceTriggerKey) -> int:
+        """How many more customers one may trigger, exactly: others of the team wait until the transaction ends. Locked
+        before the audience trigger itself."""
+        await connection.execute(*BOOK.bind("hold_customers_in_flight", team_id=key[0]))
+        row = await connection.fetchrow(*BOOK.bind("count_customers_in_flight", **_ids(key)))
+        assert row is not None
+        return d.room_of(row["of_team"], row["of_one"], row["sharing"])
 
     async def note_handed(
         self, connection: Connection, stored: StoredAudienceTrigger, count: int, now: datetime

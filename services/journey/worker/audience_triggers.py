@@ -24,7 +24,10 @@ from libs.common.mailbox.mail import Mail
 from libs.common.tasks import any_set
 from services.journey import metrics
 from services.journey.clients.audiences import AudienceRefused, Audiences
+from services.journey.clients.calls import ServiceUnavailable
 from services.journey.domain.audience_trigger import (
+    AT_ONCE_MAX,
+    FIND_S,
     IN_FLIGHT_MAX,
     STEP_S,
     TRIES_MAX,
@@ -68,7 +71,7 @@ class Lost(Exception):
 
 
 class AudienceTriggering:
-    """The loop that takes the steps, one after the other, those that are due longest first."""
+    """The loop that takes the steps, some at once, those that are due longest first."""
 
     def __init__(
         self,
@@ -92,37 +95,78 @@ class AudienceTriggering:
         self._deliver = deliver
         self._real_time = real_time
         self._woken = asyncio.Event()
+        self._steps: set[asyncio.Task[None]] = set()
+        """Under way."""
 
     def wake(self) -> None:
         """A step is due."""
         self._woken.set()
 
     async def run(self, stopping: asyncio.Event) -> None:
-        """Works until `stopping` is set; ends between two steps."""
-        while not stopping.is_set():
-            self._woken.clear()
-            try:
-                wait_s = await self.step()
-            except OUTAGES as error:
-                _log.warning("audience triggers wait for the database", error=repr(error))
-                wait_s = POLL_S
-            if wait_s > 0:
-                await any_set(stopping, self._woken, timeout_s=min(wait_s, POLL_S))
+        """Works until `stopping` is set; ends when the steps under way have."""
+        try:
+            while not stopping.is_set():
+                self._woken.clear()
+                wait_s = await self._begin() if len(self._steps) < AT_ONCE_MAX else POLL_S
+                if wait_s > 0:
+                    await any_set(stopping, self._woken, timeout_s=min(wait_s, POLL_S))
+        finally:
+            # Whoever claims the next steps goes on from what is committed.
+            if not stopping.is_set():
+                for step in self._steps:
+                    step.cancel()
+            await asyncio.gather(*self._steps, return_exceptions=True)
+
+    async def _begin(self) -> float:
+        """Begins the step that is due longest; real seconds until one is due."""
+        try:
+            claim = await self._claim()
+        except OUTAGES as error:
+            _log.warning("audience triggers wait for the database", error=repr(error))
+            return POLL_S
+        if not isinstance(claim, Claim):
+            return claim
+        step = asyncio.create_task(self._guarded(claim), name="step of an audience trigger")
+        self._steps.add(step)
+        step.add_done_callback(self._ended)
+        return 0.0
+
+    def _ended(self, step: asyncio.Task[None]) -> None:
+        self._steps.discard(step)
+        self._woken.set()
+
+    async def _guarded(self, claim: Claim) -> None:
+        """A step whose end the database does not hear of is taken again when its claim is over."""
+        try:
+            await self._take(claim)
+        except OUTAGES as error:
+            _log.warning("audience triggers wait for the database", error=repr(error))
 
     async def step(self) -> float:
         """Takes the step that is due longest; real seconds until one is due. Raises the driver's errors."""
-        claim = await self._store.claim(CLAIM_S)
+        claim = await self._claim()
         if not isinstance(claim, Claim):
-            return POLL_S if claim is None else max(claim, CLAIMED_S)
+            return claim
+        await self._take(claim)
+        return 0.0
+
+    async def _claim(self) -> Claim | float:
+        claim = await self._store.claim(CLAIM_S)
+        if isinstance(claim, Claim):
+            return claim
+        return POLL_S if claim is None else max(claim, CLAIMED_S)
+
+    async def _take(self, claim: Claim) -> None:
+        """Takes a step, and says when the next one is due. Raises the driver's errors."""
         began, failed = self._real_time(), False
         try:
             pause_s = await self._advance(claim, await self._store.read(claim.key))
         except Lost:
-            return 0.0
+            return
         except AudienceRefused as error:
             with suppress(Lost):
                 await self._end(claim, State.FAILED, error.reason, error.message)
-            return 0.0
+            return
         except (*OUTAGES, Aborted, ResourceExhausted) as error:
             _log.warning("an audience trigger waits", operation_id=str(claim.key[1]), error=repr(error))
             pause_s = RETRY_S
@@ -131,17 +175,11 @@ class AudienceTriggering:
             _log.exception("a step of an audience trigger failed", operation_id=str(claim.key[1]))
             pause_s, failed = RETRY_S, True
         await self._store.due(claim, max(0.0, pause_s - (self._real_time() - began)), failed=failed)
-        return 0.0
 
     async def _advance(self, claim: Claim, stored: StoredAudienceTrigger) -> float:
         """How long the next step waits from the start of this one, real seconds."""
-        if stored.tries > TRIES_MAX and stored.state is State.RUNNING:
-            await self._end(
-                claim,
-                State.FAILED,
-                "INTERNAL",
-                f"a step failed {TRIES_MAX} times; the log of the service has it",
-            )
+        if stored.is_given_up:
+            await self._give_up(claim, stored)
             raise Lost
         if not stored.found_all:
             await self._store.due(claim, FINDING_S, failed=True)
@@ -160,6 +198,20 @@ class AudienceTriggering:
                 connection, claim.key, state, self._clock.now(), reason=reason, message=message
             )
 
+    async def _give_up(self, claim: Claim, stored: StoredAudienceTrigger) -> None:
+        """Ends one whose steps fail; of one that has ended nobody asks any more what became of the last customers."""
+        if not stored.state.has_ended:
+            message = f"a step failed {TRIES_MAX} times; the log of the service has it"
+            await self._end(claim, State.FAILED, "INTERNAL", message)
+            return
+        left = stored.handed - stored.settled
+        _log.error(
+            "outcomes of an audience trigger are given up", operation_id=str(claim.key[1]), customers=left
+        )
+        async with transaction(self._store.pool, [claim.key[0]]) as connection:
+            owned = await self._own(connection, claim)
+            await self._store.note_settled(connection, owned, {WAITS: left})
+
     async def _own(self, connection: Connection, claim: Claim) -> StoredAudienceTrigger:
         """It as it stands, locked. Raises Lost if somebody else has claimed it since."""
         stored = await self._store.lock(connection, claim.key)
@@ -173,16 +225,22 @@ class AudienceTriggering:
         """Keeps the next customers of the audience."""
         asked, through = stored.asked, stored.through
         held: list[UUID] = []
-        parts = 0
-        async with aclosing(self._audiences.members(asked.team_id, asked.audience, through)) as members:
-            async for part in members:
-                held += part.customer_ids
-                through, parts = part.through, parts + 1
-                if len(held) >= KEPT_AT_ONCE or parts == PARTS_MAX:
-                    await self._keep(claim, held, through, found_all=False)
-                    held = []
-                if parts == PARTS_MAX:
-                    return
+        parts, began = 0, self._real_time()
+        try:
+            async with aclosing(self._audiences.members(asked.team_id, asked.audience, through)) as members:
+                async for part in members:
+                    held += part.customer_ids
+                    through, parts = part.through, parts + 1
+                    ends = parts == PARTS_MAX or self._real_time() - began >= FIND_S
+                    if ends or len(held) >= KEPT_AT_ONCE:
+                        await self._keep(claim, held, through, found_all=False)
+                        held = []
+                    if ends:
+                        return
+        except ServiceUnavailable:
+            if through != stored.through:  # a stream that breaks however often comes to its end
+                await self._keep(claim, held, through, found_all=False)
+            raise
         await self._keep(claim, held, through, found_all=True)
 
     async def _keep(
@@ -247,11 +305,11 @@ class AudienceTriggering:
             await self._end(claim, State.FAILED, refusal, "nobody can enter the journey any more")
             raise Lost
         async with transaction(self._store.pool, [claim.key[0]]) as connection:
+            room = await self._store.room(connection, claim.key)
             stored = await self._own(connection, claim)
             if not stored.may_hand:
                 raise Lost
-            room = IN_FLIGHT_MAX - await self._store.in_flight(connection, claim.key[0])
-            until = min(stored.handed + max(0, min(pace.customers, room)), stored.found)
+            until = min(stored.handed + min(pace.customers, room), stored.found)
             mails = await self._trigger(connection, stored, until)
             crash.reach("journey.before_hand")
         crash.reach("journey.after_hand")

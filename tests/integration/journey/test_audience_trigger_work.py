@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from typing import Any
 from uuid import UUID
@@ -166,10 +167,10 @@ async def test_a_stream_that_breaks_is_resumed_where_it_broke(work: Work) -> Non
     work.segment.breaks_after = 6
     await work.triggering().step()
     broken = await work.store.read(key)
-    assert (broken.found, broken.through) == (500, work.segment.customers[499])
+    assert (broken.found, broken.through) == (600, work.segment.customers[599])
     work.segment.breaks_after = None
     await work.found(key)
-    assert work.segment.asked_after[:2] == [None, work.segment.customers[499]]
+    assert work.segment.asked_after[:2] == [None, work.segment.customers[599]]
     await work.to_its_end(key)
     assert await work.customers_mailed() == work.segment.customers, "nobody twice, nobody left out"
 
@@ -202,6 +203,93 @@ async def test_whoever_is_killed_leaves_nobody_out_and_nobody_twice(
     assert (ended.state, ended.found, ended.settled) == (State.SUCCEEDED, 1_250, 1_250)
     assert await work.customers_mailed() == work.segment.customers
     assert len(set(await work.keys())) == 1_250
+
+
+async def test_a_stream_that_breaks_after_each_part_comes_to_its_end(work: Work) -> None:
+    key = await work.ask()
+    work.segment.breaks_after = 1
+    await work.found(key)
+    assert (await work.store.read(key)).found == 1_250
+    assert len(work.segment.asked_after) == 13, "each goes on where the one before broke"
+
+
+async def test_a_step_that_finds_slowly_ends_with_what_it_has(work: Work) -> None:
+    key = await work.ask()
+    triggering, now = work.triggering(), [0.0]
+
+    def slowly() -> float:
+        """Each look at the clock is a second after the one before."""
+        now[0] += 1.0
+        return now[0]
+
+    triggering._real_time = slowly
+    await triggering.step()
+    first = await work.store.read(key)
+    assert (first.found, first.found_all, first.through) == (200, False, work.segment.customers[199])
+
+
+async def test_one_that_waits_for_segment_holds_up_no_other(work: Work) -> None:
+    await work.ask()
+    stuck, stopping = asyncio.Event(), asyncio.Event()
+    members = work.segment.members
+
+    async def slow(team_id: UUID, audience: bytes, after: UUID | None) -> AsyncGenerator[Members, None]:
+        if len(work.segment.asked_after) == 0:
+            work.segment.asked_after.append(after)
+            await stuck.wait()
+        async for part in members(team_id, audience, after):
+            yield part
+
+    work.segment.members = slow  # type: ignore[method-assign]
+    triggering = work.triggering()
+    running = asyncio.create_task(triggering.run(stopping))
+    await work.site.until(lambda: work.segment.asked_after)
+    other = await work.ask()
+    triggering.wake()
+    await work.site.until(lambda: _is_found(work, other))
+    stuck.set()
+    stopping.set()
+    await running
+
+
+async def _is_found(work: Work, key: AudienceTriggerKey) -> bool:
+    return (await work.store.read(key)).found_all
+
+
+async def test_two_of_a_team_share_its_bound_and_keep_to_it_together(work: Work) -> None:
+    keys = [await work.ask(), await work.ask()]
+    for key in keys:
+        await work.found(key)
+    await work.due()
+    await asyncio.gather(*(work.triggering().step() for _ in keys))
+    assert [(await work.store.read(key)).handed for key in keys] == [250, 250]
+    await work.due()
+    await asyncio.gather(*(work.triggering().step() for _ in keys))
+    assert len(await work.keys()) == 500, "nobody has taken any"
+
+
+async def test_of_one_that_has_ended_outcomes_that_cannot_be_had_are_given_up(
+    work: Work, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = await work.ask()
+    await work.found(key)
+    await work.due()
+    await work.triggering().step()
+    async with transaction(work.store.pool, [TEAM]) as connection:
+        await work.store.end(connection, key, State.CANCELLED, START)
+
+    async def states(*_: object) -> object:
+        raise ValueError("odd")
+
+    monkeypatch.setattr(work.store, "states", states)
+    for _ in range(TRIES_MAX + 1):
+        assert (await work.store.read(key)).settled == 0
+        await work.due()
+        await work.triggering().step()
+    found = await work.store.read(key)
+    assert (found.settled, found.outcomes) == (500, {WAITS: 500})
+    await work.due()
+    assert await work.triggering().step() == POLL_S, "nobody looks at it any more"
 
 
 async def test_what_a_claim_was_taken_over_from_writes_nothing(work: Work) -> None:
@@ -316,6 +404,17 @@ async def test_pages_are_gone_when_nothing_is_to_be_done_with_them_any_more(work
         async with transaction(work.store.pool, [TEAM]) as connection:
             return int(await connection.fetchval("SELECT count(*) FROM audience_trigger_page"))
 
+    half = await work.ask(rate=40)
+    await work.found(half)
+    await work.due()
+    await work.triggering().step()
+    async with transaction(work.store.pool, [TEAM]) as connection:
+        await work.store.end(connection, half, State.CANCELLED, START)
+    assert await pages() == 1, "of those ten who were triggered"
+    await work.take_all()
+    await work.due()
+    await work.triggering().step()
+    assert ((await work.store.read(half)).settled, await pages()) == (10, 0)
     cancelled = await work.ask()
     await work.found(cancelled)
     assert await pages() > 0

@@ -10,9 +10,13 @@ SELECT count(*) FROM audience_trigger
 
 -- name: forget_audience_triggers
 -- Those that have ended, with all outcomes known, but for the newest `kept`.
-DELETE FROM audience_trigger
- WHERE team_id = :team_id AND ended_at IS NOT NULL AND settled = handed AND operation_id NOT IN (
-    SELECT operation_id FROM audience_trigger WHERE team_id = :team_id ORDER BY created_at DESC, operation_id DESC LIMIT :kept)
+WITH gone AS (
+    DELETE FROM audience_trigger
+     WHERE team_id = :team_id AND ended_at IS NOT NULL AND settled = handed AND operation_id NOT IN (
+        SELECT operation_id FROM audience_trigger WHERE team_id = :team_id ORDER BY created_at DESC, operation_id DESC LIMIT :kept)
+    RETURNING operation_id
+)
+DELETE FROM audience_trigger_page AS p USING gone WHERE p.team_id = :team_id AND p.operation_id = gone.operation_id
 
 -- name: read_audience_trigger
 SELECT team_id, operation_id, journey_id, audience_id, audience, rate, state, paused, version, tries, found, found_all, through, handed,
@@ -43,10 +47,11 @@ UPDATE audience_trigger
  WHERE team_id = :team_id AND operation_id = :operation_id AND state IN (operation_state('PENDING'), operation_state('RUNNING'))
 
 -- name: forget_settled_pages
--- Customers whose outcomes are known; and, of one that has ended early, those who were not triggered.
+-- Customers whose outcomes are known; and, of one that has ended early, those who were not triggered, with the last of whom some were.
 DELETE FROM audience_trigger_page AS p USING audience_trigger AS t
  WHERE t.team_id = :team_id AND t.operation_id = :operation_id AND p.team_id = t.team_id AND p.operation_id = t.operation_id
-   AND (p.first + cardinality(p.customer_ids) <= t.settled OR (t.ended_at IS NOT NULL AND p.first >= t.handed))
+   AND (p.first + cardinality(p.customer_ids) <= t.settled
+        OR (t.ended_at IS NOT NULL AND (p.first >= t.handed OR t.settled = t.handed)))
 
 -- name: claim_audience_trigger
 SELECT team_id, operation_id, version, wait_s FROM claim_audience_trigger(:claim_s)
@@ -83,9 +88,17 @@ UPDATE audience_trigger
        dropped = dropped + :dropped
  WHERE team_id = :team_id AND operation_id = :operation_id
 
+-- name: hold_customers_in_flight
+-- Who triggers customers of a team waits for others who do, up to the end of their transactions: none counts without what they add.
+SELECT pg_advisory_xact_lock(hashtextextended(:team_id::uuid::text, 7318))
+
 -- name: count_customers_in_flight
--- Of all audience triggers of a team.
-SELECT COALESCE(sum(handed - settled), 0)::bigint FROM audience_trigger WHERE team_id = :team_id AND settled < handed
+-- Of all audience triggers of a team, and of one; and how many of the team have customers to trigger.
+SELECT COALESCE(sum(handed - settled), 0)::bigint AS of_team,
+       COALESCE(sum(handed - settled) FILTER (WHERE operation_id = :operation_id), 0)::bigint AS of_one,
+       count(*) FILTER (WHERE state = operation_state('RUNNING') AND NOT paused AND found_all AND handed < found) AS sharing
+  FROM audience_trigger
+ WHERE team_id = :team_id AND (state IN (operation_state('PENDING'), operation_state('RUNNING')) OR settled < handed)
 
 -- name: states_of_triggers
 -- What is kept of these triggers of a journey, in their order; no row of one that was not mailed.
