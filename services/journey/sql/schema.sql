@@ -285,6 +285,8 @@ CREATE INDEX enrolment_by_id ON journey.enrolment USING btree (enrolment_id);
 CREATE INDEX enrolment_by_journey ON journey.enrolment USING btree (team_id, journey_id, created_at DESC);
 -- Those inside that have a row (state LIVE): a stop does not go through everybody who has ended.
 CREATE INDEX enrolment_live ON journey.enrolment USING btree (team_id, journey_id) WHERE (state = 1);
+-- Of those who have rows: further live enrolments of customers who have several.
+CREATE INDEX enrolment_resting ON journey.enrolment USING btree (team_id, journey_id, created_at DESC) WHERE ((state = 1) AND (rest = 3));
 ALTER TABLE enrolment ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own_teams ON enrolment USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
 
@@ -582,6 +584,21 @@ CREATE TABLE request_log (
 CREATE INDEX request_log_by_time ON journey.request_log USING btree (real_time);
 ALTER TABLE request_log ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own_teams ON request_log USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
+
+-- Journeys whose do-not-disturb was drawn otherwise, and who makes due those that rest in them: `owner` until `claimed_until` (real time), who
+-- renews that with each batch; then whoever comes. `done` for the stop epoch `epoch` and those before it.
+CREATE TABLE resting_wake (
+    team_id       uuid NOT NULL,
+    journey_id    uuid NOT NULL,
+    epoch         bigint NOT NULL,
+    owner         uuid NOT NULL,
+    claimed_until timestamp with time zone NOT NULL,
+    done          boolean NOT NULL DEFAULT false,
+    CONSTRAINT resting_wake_pkey PRIMARY KEY (team_id, journey_id),
+    CONSTRAINT resting_wake_claimed_until_check CHECK (((claimed_until >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (claimed_until < '9999-12-31 00:00:00+00'::timestamp with time zone)))
+);
+ALTER TABLE resting_wake ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own_teams ON resting_wake USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
 
 -- Simulations: what each was asked, how far it is, and what it found. `state` is an OperationState. Who works on one holds a claim until
 -- a real time and renews it; what it has found so far is kept nowhere, so one that is taken over begins again.

@@ -34,9 +34,8 @@ from services.journey.domain.views import (
 from services.journey.store import codec
 from services.journey.store.book import BOOK
 from services.journey.store.history import append_status
+from services.journey.store.resting import RestingStore
 
-WAKE_PAGE_MAX: Final = 10_000
-"""Customers made due in one transaction."""
 BY_ITSELF: Final = "journey"
 """Who changes a status where nobody asked for it."""
 
@@ -228,32 +227,9 @@ class JourneyStore:
             query = BOOK.bind("acknowledge_brake", team_id=team_id, journey_id=journey_id, epoch=epoch)
             await connection.execute(*query)
 
-    async def wake_resting(self, team_id: UUID, journey_id: UUID, now: datetime) -> None:
-        """Makes due at `now` everybody who rests for quiet time in a journey, once each."""
-        after: tuple[int | None, UUID | None] = (None, None)
-        held: list[tuple[int, UUID]] = []
-        while True:
-            query = BOOK.bind(
-                "wake_resting",
-                team_id=team_id,
-                journey_id=journey_id,
-                now=now,
-                after_partition=after[0],
-                after_customer_id=after[1],
-                limit=WAKE_PAGE_MAX,
-            )
-            async with transaction(self.pool, [team_id]) as connection:
-                rows = await connection.fetch(*query)
-            held += [(row["partition"], row["customer_id"]) for row in rows if not row["woken"]]
-            if len(rows) < WAKE_PAGE_MAX:
-                break
-            after = (rows[-1]["partition"], rows[-1]["customer_id"])
-        for partition, customer_id in held:  # one lock at a time: whoever waits for it holds nothing
-            query = BOOK.bind(
-                "wake_customer", partition=partition, team_id=team_id, customer_id=customer_id, now=now
-            )
-            async with transaction(self.pool, [team_id]) as connection:
-                await connection.execute(*query)
+    async def wake_resting(self, team_id: UUID, journey_id: UUID, epoch: int, now: datetime) -> None:
+        """See `RestingStore.wake`."""
+        await RestingStore(self.pool).wake(team_id, journey_id, epoch, now)
 
     async def delete(self, connection: Connection, journey: Journey, now: datetime) -> None:
         """Removes a journey from lists; its history stays."""

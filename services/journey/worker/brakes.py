@@ -23,6 +23,7 @@ from libs.common.tasks import set_within
 from services.journey import metrics
 from services.journey.clients.sends import SendStopper
 from services.journey.domain.model import Journey
+from services.journey.store.resting import WokenElsewhere
 from services.journey.worker.outages import is_outage
 
 AT_ONCE_MAX: Final = 64
@@ -45,8 +46,9 @@ class Acknowledgements(Protocol):
         """No attempt of an epoch before `epoch` can start any more."""
         ...
 
-    async def wake_resting(self, team_id: UUID, journey_id: UUID, now: datetime) -> None:
-        """Makes due at `now` everybody who rests for quiet time in a journey."""
+    async def wake_resting(self, team_id: UUID, journey_id: UUID, epoch: int, now: datetime) -> None:
+        """Makes due at `now` everybody who rests for quiet time in a journey, once for `epoch`. Raises
+        `WokenElsewhere` while another process does."""
         ...
 
 
@@ -100,6 +102,9 @@ class Brakes:
     async def _ask(self, journey: Journey, brake: _Brake) -> None:
         retries = Retries(_BACKOFF)
         while (error := await self._refused(journey, brake)) is not None:
+            if isinstance(error, WokenElsewhere):
+                await set_within(brake.now, _BACKOFF.max_s)
+                continue
             metrics.BRAKES_FAILED.inc()
             if not brake.failures:
                 log = _log.warning if is_outage(error) else _log.error
@@ -131,7 +136,7 @@ class Brakes:
     async def _recall(self, journey: Journey) -> None:
         team_id, journey_id = journey.team_id, journey.journey_id
         await self._stopper.recall_sends(team_id, journey_id, journey.stop_epoch)
-        await self._kept.wake_resting(team_id, journey_id, self._clock.now())
+        await self._kept.wake_resting(team_id, journey_id, journey.stop_epoch, self._clock.now())
         self._woken()
 
 

@@ -111,34 +111,3 @@ SELECT EXISTS (
            AND NOT EXISTS (
                 SELECT FROM parked_customer AS k
                  WHERE k.partition = e.partition AND k.team_id = e.team_id AND k.customer_id = e.customer_id));
-
--- name: wake_resting
--- A page of those who rest for quiet time in a journey, in the order of keys, made due at `now`: their turn finds until when they rest. A
--- turn that began before finds another version. `woken` is false of those whose row a turn holds.
-WITH found AS (
-    SELECT r.partition, r.customer_id
-      FROM (SELECT a.partition, a.customer_id FROM actor AS a
-             WHERE a.team_id = :team_id AND a.live_journey_id = :journey_id AND a.live_wait = wait_reason('QUIET')
-            UNION
-            SELECT e.partition, e.customer_id FROM enrolment AS e
-             WHERE e.team_id = :team_id AND e.journey_id = :journey_id AND e.state = enrolment_state('LIVE')
-               AND e.rest = wait_reason('QUIET')) AS r
-     WHERE :after_partition::smallint IS NULL OR (r.partition, r.customer_id) > (:after_partition, :after_customer_id::uuid)
-     ORDER BY r.partition, r.customer_id LIMIT :limit
-), held AS (
-    SELECT a.ctid AS place
-      FROM found AS f
-      JOIN actor AS a ON a.partition = f.partition AND a.team_id = :team_id AND a.customer_id = f.customer_id
-       FOR UPDATE OF a SKIP LOCKED
-), woken AS (
-    UPDATE actor AS a SET wake_at = LEAST(a.wake_at, :now), version = a.version + 1 FROM held AS h WHERE a.ctid = h.place
-    RETURNING a.partition, a.customer_id
-)
-SELECT f.partition, f.customer_id, w.partition IS NOT NULL AS woken
-  FROM found AS f LEFT JOIN woken AS w USING (partition, customer_id)
- ORDER BY f.partition, f.customer_id;
-
--- name: wake_customer
--- The same of one, once no turn holds it. One that waits for no timer any more has had a turn.
-UPDATE actor SET wake_at = LEAST(wake_at, :now), version = version + 1
- WHERE partition = :partition AND team_id = :team_id AND customer_id = :customer_id AND wake_at IS NOT NULL;
