@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime
 from typing import Final
 from uuid import UUID
@@ -20,6 +20,7 @@ from services.segment.convert.checks import Check, reason_number
 from services.segment.convert.facts import identity_key_message
 from services.segment.domain.edits import Basics, Profile
 from services.segment.domain.model import Attribute, Customer, CustomerView
+from services.segment.domain.views import CustomerParts
 
 _PARTS: Final = frozenset(profile_pb2.ProfilePart.values()) - {profile_pb2.PROFILE_PART_UNSPECIFIED}
 _TAGS_MAX = 500
@@ -116,6 +117,51 @@ def profile_message(
     if profile_pb2.PROFILE_PART_TIMES in parts:
         profile.times.CopyFrom(_times(customer))
     return profile
+
+
+def read_customer_parts(parts: Iterable[int]) -> CustomerParts:
+    """What is to be read for these parts of customers."""
+    wanted = frozenset(parts)
+    return CustomerParts(
+        tags=customer_pb2.CUSTOMER_PART_TAGS in wanted,
+        attributes=customer_pb2.CUSTOMER_PART_ATTRIBUTES in wanted,
+        identities=customer_pb2.CUSTOMER_PART_IDENTITIES in wanted,
+    )
+
+
+def partial_message(
+    customer_id: UUID, view: CustomerView | None, parts: Collection[int]
+) -> customer_pb2.Customer:
+    """A customer's id with these parts, of what was read for them; None is one who is gone."""
+    message = customer_pb2.Customer(customer_id=str(customer_id))
+    if view is None:
+        return message
+    if customer_pb2.CUSTOMER_PART_BASICS in parts:
+        message.name = view.customer.name
+        message.member_id = view.customer.member_id or ""
+        message.phone = view.customer.phone or ""
+        message.email = view.customer.email or ""
+    message.tags.extend(view.tags)
+    message.attributes.update(view.attributes)
+    message.identities.extend(_identities(view))
+    return message
+
+
+def fitting(
+    customers: Iterable[customer_pb2.Customer], bytes_max: int
+) -> Iterator[list[customer_pb2.Customer]]:
+    """Customers in groups of at most so many bytes each, in their order; one that is larger goes alone."""
+    group: list[customer_pb2.Customer] = []
+    room = bytes_max
+    for customer in customers:
+        size = customer.ByteSize()
+        if group and size > room:
+            yield group
+            group, room = [], bytes_max
+        group.append(customer)
+        room -= size
+    if group:
+        yield group
 
 
 def _identities(view: CustomerView) -> list[customer_pb2.Identity]:

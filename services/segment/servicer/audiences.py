@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection, Iterator, Sequence
 from typing import Any, Final
 from uuid import UUID
 
@@ -14,16 +14,23 @@ from libs.common.hints import NAME_LENGTH_MAX
 from libs.common.paging import page_key, page_of, page_size
 from libs.common.rpc.servicing import changed_fields
 from libs.common.rpc.values import timestamp
-from omnijourney.segment.v1 import audience_pb2
+from omnijourney.segment.v1 import audience_pb2, customer_pb2
 from omnijourney.segment.v1 import segment_service_pb2 as pb
 from services.segment.convert.checks import Check, reason_number
-from services.segment.convert.customers import customer_message
+from services.segment.convert.customers import (
+    customer_message,
+    fitting,
+    partial_message,
+    read_customer_parts,
+)
 from services.segment.domain.views import SavedAudience
 from services.segment.servicer.base import Base
 from services.segment.usecases.edits import Once
 from services.segment.usecases.evaluator import AudienceAnswer, AudienceQuestion
 
 _BATCH_MAX: Final = 500
+_STREAM_BYTES_MAX: Final = 3 * 1024 * 1024
+"""Of the customers in one message of a stream: what clients of gRPC receive by default is 4 MiB."""
 
 Target = pb.CountAudienceRequest | pb.ListAudienceCustomersRequest | pb.StreamAudienceCustomersRequest
 
@@ -179,10 +186,25 @@ class AudienceRpcs(Base):
         check.done()
         team_id, expression = await self._target(request)
         async for page in self._deps.evaluator.pages(team_id, expression, after):
-            if page.through is not None:
-                yield pb.StreamAudienceCustomersResponse(
-                    customer_ids=map(str, page.customer_ids), through_customer_id=str(page.through)
-                )
+            if page.through is None:
+                continue
+            if request.parts and page.customer_ids:
+                customers = await self._with_parts(team_id, page.customer_ids, request.parts)
+                for answer in _answers(customers, page.through):
+                    yield answer
+                continue
+            yield pb.StreamAudienceCustomersResponse(
+                customer_ids=map(str, page.customer_ids), through_customer_id=str(page.through)
+            )
+
+    async def _with_parts(
+        self, team_id: UUID, customer_ids: Sequence[UUID], parts: Collection[int]
+    ) -> list[customer_pb2.Customer]:
+        keys = [(team_id, customer_id) for customer_id in customer_ids]
+        views = await self._deps.customers.views(keys, read_customer_parts(parts))
+        return [
+            partial_message(customer_id, views.get((team_id, customer_id)), parts) for _, customer_id in keys
+        ]
 
     async def _target(self, request: Target) -> tuple[UUID, Expression]:
         """The team, and the audience given or saved. Raises InvalidArgument `AUDIENCE_INVALID`, NotFound."""
@@ -193,6 +215,19 @@ class AudienceRpcs(Base):
             check.fault("target", "is required")
         check.done()
         return team_id, await self._deps.audiences.resolve(team_id, audience_id, request.audience)
+
+
+def _answers(
+    customers: Sequence[customer_pb2.Customer], through: UUID
+) -> Iterator[pb.StreamAudienceCustomersResponse]:
+    """As many messages as it takes; up to the last of them only those who are told of are judged for sure."""
+    told = 0
+    for group in fitting(customers, _STREAM_BYTES_MAX):
+        told += len(group)
+        last = str(through) if told == len(customers) else group[-1].customer_id
+        yield pb.StreamAudienceCustomersResponse(
+            customer_ids=[each.customer_id for each in group], through_customer_id=last, customers=group
+        )
 
 
 def _create_reply(saved: SavedAudience) -> pb.CreateSavedAudienceResponse:

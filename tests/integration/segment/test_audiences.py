@@ -16,8 +16,8 @@ from libs.common.rpc.errors import remote_error
 from libs.testing.fixtures import Database, Servers
 from omnijourney.common.v1 import error_reason_pb2
 from omnijourney.points.v1 import points_service_pb2, points_service_pb2_grpc
+from omnijourney.segment.v1 import customer_pb2, segment_service_pb2_grpc
 from omnijourney.segment.v1 import segment_service_pb2 as pb
-from omnijourney.segment.v1 import segment_service_pb2_grpc
 from services.points.app import app as points_app
 from services.points.config import Settings as PointsSettings
 from services.segment.app import app
@@ -120,7 +120,7 @@ async def test_every_fault_is_told_when_an_audience_is_saved(segment: Segment) -
 
 
 async def test_saved_audiences_are_kept_counted_listed_and_streamed(segment: Segment) -> None:
-    vips = sorted([await segment.create(tags=["vip"]) for _ in range(7)])
+    vips = sorted([await segment.create(name="Mei", tags=["vip"]) for _ in range(7)])
     for _ in range(5):
         await segment.create()
     audience = {"tags": {"operator": 1, "tags": ["VIP"]}}
@@ -154,6 +154,11 @@ async def test_saved_audiences_are_kept_counted_listed_and_streamed(segment: Seg
         for customer in part.customer_ids
     ]
     assert streamed == vips
+    request.parts.extend([customer_pb2.CUSTOMER_PART_BASICS, customer_pb2.CUSTOMER_PART_TAGS])
+    with_parts = [part async for part in segment.stub.StreamAudienceCustomers(request, timeout=TIMEOUT_S)]
+    assert [each.customer_id for part in with_parts for each in part.customers] == vips
+    assert {(each.name, *each.tags) for part in with_parts for each in part.customers} == {("Mei", "vip")}
+    assert not any(each.identities for part in with_parts for each in part.customers)
     update = {"saved_audience_id": saved.saved_audience_id, "audience": {"negation": audience}}
     changed = await segment.call("UpdateSavedAudience", saved_audience=update, etag=saved.etag)
     assert changed.saved_audience.name == "Vips"

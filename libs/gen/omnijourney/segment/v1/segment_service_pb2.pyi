@@ -2320,21 +2320,29 @@ class StreamAudienceCustomersResponse(_message.Message):
 
     CUSTOMER_IDS_FIELD_NUMBER: _builtins.int
     THROUGH_CUSTOMER_ID_FIELD_NUMBER: _builtins.int
+    CUSTOMERS_FIELD_NUMBER: _builtins.int
     through_customer_id: _builtins.str
     """All customers up to this one are judged; a stream that breaks is resumed after it."""
     @_builtins.property
     def customer_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Up to 500 ids, in order; none where nobody of a part of the team is in the audience."""
 
+    @_builtins.property
+    def customers(self) -> _containers.RepeatedCompositeFieldContainer[_customer_pb2.Customer]:
+        """With `parts`: one for each id, in order, the id and those parts, as they are when it is told; only the id of one who is gone by then.
+        No more than fit into 3 MiB, but one at least.
+        """
+
     def __init__(
         self,
         *,
         customer_ids: _abc.Iterable[_builtins.str] | None = ...,
         through_customer_id: _builtins.str = ...,
+        customers: _abc.Iterable[_customer_pb2.Customer] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["customer_ids", b"customer_ids", "through_customer_id", b"through_customer_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["customer_ids", b"customer_ids", "customers", b"customers", "through_customer_id", b"through_customer_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
