@@ -13,6 +13,7 @@ from bench.field import field
 from bench.result import Line, Result, Wanted
 from bench.stops import FEW, stops
 from bench.w1 import w1
+from bench.webhooks import CONNECTIONS, webhooks
 from bench.welcome import Welcome
 
 GROWTH: Final = (1_000, 10_000, 100_000)
@@ -23,6 +24,7 @@ N_DEFAULT: Final = {
     "w3": 400,
     "w4": 10_000,
     "stop": 20_000,
+    "channels": 5_000,
     "ledger": 5_000_000,
 }
 """w2 and stop aim at 1,000,000 and w4 at 100,000: minutes each on two cores, so they are asked for by name
@@ -145,6 +147,25 @@ async def _stop(wanted: Wanted) -> Result:
     )
 
 
+async def _channels(wanted: Wanted) -> Result:
+    """Webhooks in, beside a bare handler that commits the same bodies."""
+    async with field(wanted.directory) as on:
+        ours, bare = await webhooks(on, wanted.n)
+    lines = [
+        Line(f"webhooks/s, {CONNECTIONS} at once", f"{ours.rate_per_s:,.0f}", f"{bare.rate_per_s:,.0f}"),
+        Line("  share of the bare handler", f"{ours.rate_per_s / bare.rate_per_s:.0%}", "", "50%"),
+        Line("p50 at half of the rate, ms", f"{ours.p50_ms:.1f}", f"{bare.p50_ms:.1f}"),
+        Line("p99 at half of the rate, ms", f"{ours.p99_ms:.1f}", f"{bare.p99_ms:.1f}"),
+        Line("  times the bare handler's", f"{ours.p99_ms / bare.p99_ms:.2f}", "", "3"),
+    ]
+    figure = (
+        f"channels {ours.rate_per_s:,.0f} webhooks/s stored = {ours.rate_per_s / bare.rate_per_s:.0%} of a bare "
+        f"handler's {bare.rate_per_s:,.0f} (target 50%), p99 at half of that {ours.p99_ms:.1f} ms = "
+        f"{ours.p99_ms / bare.p99_ms:.2f} times its {bare.p99_ms:.1f} (target 3)"
+    )
+    return Result(wanted.work, wanted.n, lines, {"webhooks": ours, "bare": bare}, [], figure)
+
+
 async def _ledger(wanted: Wanted) -> Result:
     """Posting through gRPC beside the bare statement, and pages of the report at `n` entries."""
     n = wanted.n
@@ -198,6 +219,7 @@ _WORKS: Final[dict[str, Callable[[Wanted], Awaitable[Result]]]] = {
     "w3": _w3,
     "w4": _w4,
     "stop": _stop,
+    "channels": _channels,
     "ledger": _ledger,
 }
 WORKS: Final = tuple(_WORKS)

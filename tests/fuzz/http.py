@@ -16,7 +16,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from libs.demo.shopfront import Shopfront
-from tests.fuzz import traps
+from tests.fuzz import hooks, traps
 from tests.fuzz.world import World
 
 ANSWER_WITHIN_S: Final = 15.0
@@ -64,6 +64,7 @@ class HttpCases:
     def __init__(self, seed: int, world: World) -> None:
         self._seed = seed
         self._shop = world.edge_shop
+        self._key = base64.b64decode(world.edge_shop.webhook_secret.removeprefix("whsec_"))
         self._foreign = world.foreign_shop
         self._host = urlsplit(world.installation.http_url).netloc
         self._now = int(datetime.now(UTC).timestamp())
@@ -92,9 +93,8 @@ class HttpCases:
         shop = shop or self._shop
         path = path or f"/v1/teams/{shop.team_id}/shops/{shop.shop_id}/events"
         webhook_id = str(uuid.UUID(int=rng.getrandbits(128)))
-        key = base64.b64decode(self._shop.webhook_secret.removeprefix("whsec_"))
         signed = f"{webhook_id}.{self._now}.".encode() + body
-        signature = base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode()
+        signature = base64.b64encode(hmac.new(self._key, signed, hashlib.sha256).digest()).decode()
         headers = {
             "host": self._host,
             "content-type": "application/json",
@@ -205,6 +205,40 @@ class HttpCases:
         )
         return f"path: {method}", self.request(rng, _json(event(rng)), path=path, method=method)
 
+    def platform(self, rng: random.Random) -> tuple[str, bytes]:
+        """Webhooks of shops' platforms, signed, with odd values."""
+        platform = rng.choice(hooks.PLATFORMS)
+        made = hooks.platform_body(rng, platform)
+        for _ in range(rng.choice((0, 1, 1, 2, 4))):
+            if made:
+                spoil(rng, made)
+        body = rng.choice(_bodies(rng))[1] if rng.random() < 0.1 else _json(made)
+        path = f"/v1/teams/{self._shop.team_id}/shops/{self._shop.shop_id}/{platform}"
+        head = hooks.platform_head(rng, platform, self._key, body)
+        return f"platform: {platform}", self.request(rng, body, path=path, more=head)
+
+    def pixel(self, rng: random.Random) -> tuple[str, bytes]:
+        """What a page sends under a key that nobody made."""
+        made = event(rng)
+        spoil(rng, made)
+        path = f"/v1/teams/{self._shop.team_id}/pixels/{uuid.UUID(int=rng.getrandbits(128))}/events"
+        origin = rng.choice((b"origin: https://shop.example", b"origin: null", b"origin: \xe9", b"x: y"))
+        method = rng.choice(("POST", "OPTIONS", "GET"))
+        return "pixel", self.request(rng, _json(made), path=path, method=method, more=[origin])
+
+    def channel(self, rng: random.Random) -> tuple[str, bytes]:
+        """What goes to the address of an account."""
+        account = rng.choice((self._shop.line_account, str(uuid.UUID(int=rng.getrandbits(128)))))
+        path = f"/v1/teams/{self._shop.team_id}/accounts/{account}/events"
+        if rng.random() < 0.3:
+            query = rng.choice(
+                ("hub.mode=subscribe&hub.verify_token=%FF&hub.challenge=7", "hub.mode=%", "&" * 500)
+            )
+            return "channel: question", self.request(rng, b"", path=f"{path}?{query}", method="GET")
+        made = hooks.channel_body(rng)
+        spoil(rng, made)
+        return "channel", self.request(rng, _json(made), path=path, more=hooks.channel_head(rng))
+
     def foreign(self, rng: random.Random) -> tuple[str, bytes]:
         """Another team's shop with our key."""
         return "another team's shop", self.request(rng, _json(event(rng)), shop=self._foreign)
@@ -246,6 +280,9 @@ _KINDS: Final[tuple[tuple[Callable[[HttpCases, random.Random], tuple[str, bytes]
     (HttpCases.encoding, 6),
     (HttpCases.framing, 8),
     (HttpCases.path, 8),
+    (HttpCases.platform, 25),
+    (HttpCases.pixel, 3),
+    (HttpCases.channel, 6),
     (HttpCases.foreign, 3),
     (HttpCases.half, 6),
     (HttpCases.noise, 8),

@@ -25,7 +25,7 @@ COMPLETED: Final = "Order Completed"
 UPDATED: Final = "Order Updated"
 REFUNDED: Final = "Order Refunded"
 CANCELLED: Final = "Order Cancelled"
-_KINDS: Final = frozenset({COMPLETED, UPDATED, REFUNDED, CANCELLED})
+_KINDS: Final = (COMPLETED, UPDATED, REFUNDED, CANCELLED)
 _NAMES: Final = {
     "event_id": "messageId",
     "occurred_at": "timestamp",

@@ -33,7 +33,7 @@ UPDATED: Final = "orders/updated"
 ORDERS: Final = frozenset(
     {"orders/create", "orders/paid", UPDATED, CANCELLED, "orders/fulfilled", "orders/partially_fulfilled"}
 )
-_GIVEN_BACK: Final = frozenset({"success", "pending", None})
+_GIVEN_BACK: Final = ("success", "pending", None)
 _ORDER_NAMES: Final = {
     "event_id": "id",
     "occurred_at": "created_at",

@@ -62,7 +62,7 @@ _LEFT_NAMES: Final = {**_NAMES, "occurred_at": "date_modified_gmt"}
 def woocommerce_reports(topic: str, body: bytes) -> list[ShopReport]:
     """What a webhook of a topic says. Raises EventFaultError."""
     order = read_object(body)
-    state = order.get("status")
+    state = str(order.get("status"))
     if topic not in ORDERS or state in _NOT_YET:
         return [report_of(Said(None, event_id=event_id_of("order", order.get("id"))))]
     said = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -11,7 +12,7 @@ import pytest
 
 from services.channel_gateway.convert.events import customer_events
 from services.channel_gateway.domain.inbox import InboxSource, StoredWebhook
-from services.channel_gateway.domain.platforms import Platform, reports_of
+from services.channel_gateway.domain.platforms import SOURCES, Platform, reports_of
 from services.channel_gateway.domain.shop_events import EventFaultError
 
 NOW = datetime(2026, 10, 1, tzinfo=UTC)
@@ -311,3 +312,60 @@ def test_what_is_refused_of_a_stored_webhook_is_kept_beside_it_and_the_rest_goes
     assert fault.event_index == 0
     assert fault.reason.startswith("INVALID_FIELDS: refunds[0].id: ")
     assert converted.events[0].order_updated.left_amount.amount_micros == 360_000_000
+
+
+ODD: tuple[Any, ...] = (
+    None,
+    True,
+    0,
+    -1,
+    1e300,
+    10**400,
+    "",
+    "\x00",
+    "x" * 300,
+    [],
+    {},
+    [[]],
+    [7],
+    {"a": {}},
+    [{}],
+)
+
+
+def _spoilt(body: Any) -> Iterator[Any]:
+    """The same with one thing after the other odd, or gone."""
+    places = list(body) if isinstance(body, dict) else range(len(body)) if isinstance(body, list) else ()
+    for place in places:
+        for odd in ODD:
+            spoilt = body.copy()
+            spoilt[place] = odd
+            yield spoilt
+        for inner in _spoilt(body[place]):
+            spoilt = body.copy()
+            spoilt[place] = inner
+            yield spoilt
+
+
+@pytest.mark.rule("C-20d")
+@pytest.mark.parametrize(
+    ("platform", "topic", "body"),
+    [
+        (Platform.SHOPIFY, "orders/updated", SHOPIFY_ORDER | {"refunds": [SHOPIFY_REFUND]}),
+        (Platform.SHOPIFY, "refunds/create", SHOPIFY_REFUND),
+        (Platform.WOOCOMMERCE, "order.updated", WOO_ORDER | {"refunds": [{"id": 1, "total": "-1.00"}]}),
+        (Platform.SEGMENT, "", [SEGMENT_CALL, SEGMENT_CALL | {"event": "Order Updated"}]),
+        (Platform.SEGMENT, "", SEGMENT_CALL | {"event": "Order Refunded"}),
+    ],
+)
+def test_nothing_that_is_odd_ends_more_than_its_item(platform: Platform, topic: str, body: Any) -> None:
+    for spoilt in _spoilt(body):
+        sent = json.dumps(spoilt).encode()
+        try:
+            reports = reports_of(platform, topic, sent)
+        except EventFaultError:
+            continue
+        source, kept = SOURCES[platform], f"{topic} w1"
+        webhook = StoredWebhook(1, UUID(int=1), source, "demo", kept, sent, NOW)
+        converted = customer_events(webhook, timedelta(minutes=5))
+        assert len(converted.events) == sum(placed.report.event is not None for placed in reports)
