@@ -35,6 +35,7 @@ SENT: Final = {
     "Coupon by points": ["coupon"],
     "Fallback by binding": ["by-line"],
     "Tier gift": ["tell"],
+    "Reply menu": ["menu"],
 }
 """By the name of an example, the nodes whose messages its customer got in the end."""
 BY_WHATSAPP: Final = ("Review request",)

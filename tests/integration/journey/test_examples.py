@@ -61,6 +61,11 @@ class Shop:
         for name in MODULES:
             module = content_pb2.BotModule(name=name, cards=[text("Hello {{customer.name|you}}")])
             await self.site.call("CreateBotModule", module=module)
+        menu = content_pb2.ButtonCard(text="What would you like?")
+        for data in ("news", "best"):
+            menu.buttons.add(label=data.title(), postback_data=data)
+        card = content_pb2.Card(button=menu)
+        await self.site.call("CreateBotModule", module=content_pb2.BotModule(name="Menu", cards=[card]))
         await self.site.call(
             "CreateBotModule", module=content_pb2.BotModule(name="Coupon", cards=[await self._coupon()])
         )
@@ -151,6 +156,18 @@ class Shop:
         return sorted(
             (each.node_id, each.customer_id) for each in listed.deliveries if each.state == SEND_STATE_SENT
         )
+
+    async def press(self, journey_id: str, node_id: str, customer_id: str, data: str) -> None:
+        """Presses a button of a message of the journey."""
+        listed = await self.site.call("ListDeliveries", journey_id=journey_id, page_size=500)
+        [key] = [
+            each.effect_key
+            for each in listed.deliveries
+            if (each.node_id, each.customer_id) == (node_id, customer_id)
+        ]
+        [identity] = (await self.seen(customer_id)).identities
+        pressed = event_pb2.MessageReceived(identity=identity.key, button_data=data, effect_key=key)
+        await self.report(message_received=pressed)
 
     async def settled(self, journey_id: str, *, live: int = 0, completed: int = 0) -> None:
         """Waits until so many rest, and so many have come to the end."""
@@ -252,6 +269,26 @@ async def test_abandoned_cart_reminds_those_who_have_not_ordered_that_cart(shop:
     await shop.site.advance(days=1)
     await shop.settled(journey_id, completed=3)
     assert await shop.sent(journey_id) == sorted([("remind", other), ("remind", late), ("thanks", late)])
+
+
+@pytest.mark.rule("J-37a")
+async def test_reply_menu_sends_what_was_pressed_and_leaves_the_silent_alone(shop: Shop) -> None:
+    journey_id = await shop.live("reply_menu")
+    news, best, silent = [await shop.customer() for _ in range(3)]
+    await shop.waiting(journey_id, "answered", 3)
+    await shop.press(journey_id, "menu", news, "news")
+    await shop.press(journey_id, "menu", best, "best")
+    await shop.settled(journey_id, live=2, completed=1)
+    await shop.site.advance(minutes=1)
+    await shop.settled(journey_id, live=1, completed=2)
+    answers = sorted([("news", news), ("best", best)])
+    menus = sorted(("menu", each) for each in (news, best, silent))
+    assert await shop.sent(journey_id) == sorted(answers + menus)
+    # The menu stays in the chat; nobody is moved by it any more.
+    await shop.press(journey_id, "menu", news, "best")
+    await shop.site.advance(days=1)
+    await shop.settled(journey_id, completed=3)
+    assert await shop.sent(journey_id) == sorted(answers + menus)
 
 
 async def test_birthday_gives_points_at_night_and_wishes_in_the_morning(shop: Shop) -> None:
