@@ -24,6 +24,7 @@ POINTS: Final = {
     "gateway.after_mark": "sends are marked for the wire, no request has left",
     "gateway.before_record": "requests are answered, their outcomes are not recorded",
     "gateway.after_forward": "webhooks are recorded in segment, and not marked as forwarded",
+    "gateway.after_claim": "a coupon is claimed for who pressed its button, the answer is not stored",
     "segment.before_commit": "a batch of events is written, its transaction is not committed",
     "segment.after_commit": "a batch of events is committed, neither answered nor mailed",
     "segment.after_changes": "a batch of effects is committed, neither answered nor mailed",

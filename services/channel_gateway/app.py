@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import random
+import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ from services.channel_gateway.clients.channels.pages import PageAdapter
 from services.channel_gateway.clients.channels.sink import SinkAdapter
 from services.channel_gateway.clients.channels.transport import Transport
 from services.channel_gateway.clients.channels.whatsapp import WhatsappAdapter
+from services.channel_gateway.clients.coupons import ClaimsClient
 from services.channel_gateway.clients.services import PointsClient, SegmentClient
 from services.channel_gateway.config import Settings
 from services.channel_gateway.convert.heard import stored_events
@@ -53,6 +55,7 @@ from services.channel_gateway.store.accounts import AccountStore
 from services.channel_gateway.store.catalogue import CatalogueStore
 from services.channel_gateway.store.clicks import ClickStore
 from services.channel_gateway.store.content import ContentStore
+from services.channel_gateway.store.coupon_presses import CouponPressStore
 from services.channel_gateway.store.deliveries import DeliveryStore
 from services.channel_gateway.store.feed import FeedStore
 from services.channel_gateway.store.figures import FigureStore
@@ -80,6 +83,7 @@ from services.channel_gateway.usecases.references import References
 from services.channel_gateway.usecases.reservation import Reservation
 from services.channel_gateway.usecases.secret_keys import SecretKeys
 from services.channel_gateway.usecases.shops import Shops
+from services.channel_gateway.worker.coupon_presses import CouponPresses
 from services.channel_gateway.worker.forgetting import Forgetting
 from services.channel_gateway.worker.heard_accounts import HeardAccounts
 from services.channel_gateway.worker.hearing import Hearing
@@ -116,7 +120,8 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
         sender_id = new_id()
         presence = await stack.enter_async_context(Presence.hold(rt.dsn, sender_id))
         segment = SegmentClient(await stack.enter_async_context(rt.channel(settings.segment_target)))
-        points = PointsClient(await stack.enter_async_context(rt.channel(settings.points_target)))
+        to_points = await stack.enter_async_context(rt.channel(settings.points_target))
+        points = PointsClient(to_points)
         vault = Vault(_key_ring(settings))
         reseal_store = ResealStore(rt.pool, vault)
         await _check_keys(vault, reseal_store)
@@ -124,8 +129,7 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
         feed, deliveries = FeedStore(rt.pool), DeliveryStore(rt.pool)
         account_store, inbox = AccountStore(rt.pool, vault), InboxStore(rt.pool, vault)
         relay = MailRelay(MailSource.GATEWAY, mailbox, feed, mails_max=settings.mailbox_mails_max)
-        metrics.MAIL_BACKLOG.set_function(lambda: relay.backlog)
-        metrics.MAIL_HELD.set_function(lambda: relay.held_partitions)
+        _measure(relay)
         notifier, progress = CommitNotifier(), Progress()
         publisher = CommitPublisher(relay, notifier.notify, progress)
         of_content, content_publisher = _content_publisher(relay, notifier, progress)
@@ -142,6 +146,19 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
                 lane_max=settings.lane_sends_max,
             )
         )
+        links = await _links(settings, rt, vault, publisher)
+        reservation = Reservation(
+            store=SendStore(rt.pool, vault),
+            profiles=segment,
+            points=points,
+            channels=segment,
+            adapters=adapters,
+            sender=sender,
+            publisher=publisher,
+            clock=rt.clock,
+            links=links.maker,
+        )
+        presses = CouponPresses(CouponPressStore(rt.pool), ClaimsClient(to_points), reservation, presence)
         worker = InboxWorker(
             inbox,
             segment,
@@ -156,6 +173,7 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
                 publisher=publisher,
                 content_publisher=content_publisher,
             ),
+            following=presses,
         )
         keys, heard, pixel_keys = (
             ShopKeys(inbox, rt.clock),
@@ -163,24 +181,10 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
             PixelKeys(PixelStore(rt.pool)),
         )
         storing = Storing(inbox, InboxBound(inbox, settings.webhook_events_max), worker.wake)
-        links = await _links(settings, rt, vault, publisher)
         router = _router(settings, rt.clock, storing, EdgeKeys(keys, pixel_keys, heard, segment), links)
-        tls = settings.http_tls.server_context() if settings.http_tls is not None else None
-        of_one = int(settings.http_connections_max * settings.http_client_share)
-        bounds = Bounds(settings.http_connections_max, max(1, of_one))
         deps = Dependencies(
             clock=rt.clock,
-            reservation=Reservation(
-                store=SendStore(rt.pool, vault),
-                profiles=segment,
-                points=points,
-                channels=segment,
-                adapters=adapters,
-                sender=sender,
-                publisher=publisher,
-                clock=rt.clock,
-                links=links.maker,
-            ),
+            reservation=reservation,
             lost_sends=LostSends(LostSendStore(rt.pool), relay.is_behind),
             references=References(CatalogueStore(rt.pool, vault), points, adapters, SinkAdapter.writer),
             accounts=Accounts(
@@ -218,18 +222,21 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
         await stack.enter_async_context(rt.running("mail relay", relay))
         rt.spawn("sender", sender.run)
         rt.spawn("recovery", Recovery(deliveries, account_store, presence, sender).run)
-        _spawn_inbox(rt, worker, Forgetting(inbox, rt.clock, settings.webhook_retention_days))
+        _spawn_inbox(rt, worker, presses, Forgetting(inbox, rt.clock, settings.webhook_retention_days))
         rt.spawn("resealing", resealing.run)
         async with (
             rt.serving(GatewayLag(deliveries, relay, progress)) as serving,
-            listening(router, settings.bind_host, settings.http_port, bounds, tls) as port,
+            listening(
+                router, settings.bind_host, settings.http_port, _bounds(settings), _tls(settings)
+            ) as port,
         ):
             yield GatewayApp(serving.port, serving.metrics_port, serving.failed, port)
 
 
-def _spawn_inbox(rt: Runtime, worker: InboxWorker, forgetting: Forgetting) -> None:
-    """What works webhooks, and what removes them."""
+def _spawn_inbox(rt: Runtime, worker: InboxWorker, presses: CouponPresses, forgetting: Forgetting) -> None:
+    """What works webhooks, what follows from them, and what removes them."""
     rt.spawn("inbox", worker.run)
+    rt.spawn("presses of coupons", presses.run)
     rt.spawn("old webhooks", forgetting.run)
 
 
@@ -289,6 +296,21 @@ def _router(settings: Settings, clock: Clock, storing: Storing, keys: EdgeKeys, 
     per_second = settings.link_requests_per_second
     redirects = LinkRedirects(links.clicks, links.seal, Buckets(per_second), Buckets(per_second))
     return Router(shop_events, channel_hooks, platform_hooks, pixel_events, redirects)
+
+
+def _tls(settings: Settings) -> ssl.SSLContext | None:
+    return settings.http_tls.server_context() if settings.http_tls is not None else None
+
+
+def _bounds(settings: Settings) -> Bounds:
+    """Connections of the HTTP edge."""
+    of_one = int(settings.http_connections_max * settings.http_client_share)
+    return Bounds(settings.http_connections_max, max(1, of_one))
+
+
+def _measure(relay: MailRelay) -> None:
+    metrics.MAIL_BACKLOG.set_function(lambda: relay.backlog)
+    metrics.MAIL_HELD.set_function(lambda: relay.held_partitions)
 
 
 def _content_publisher(

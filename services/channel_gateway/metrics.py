@@ -62,3 +62,6 @@ MAIL_BACKLOG: Final = metrics.gauge(
 MAIL_HELD: Final = metrics.gauge(
     "gateway_mail_held_partitions_count", "Partitions that get no outcomes, since their mailboxes are full."
 )
+COUPON_PRESSES: Final = metrics.counter(
+    "gateway_coupon_presses_total", "Presses of coupons' buttons by what became of them.", ("outcome",)
+)

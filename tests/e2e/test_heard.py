@@ -17,15 +17,17 @@ from libs.demo.patience import call
 from libs.supervisor import Installation, InstallationOptions, InstallationSettings
 from omnijourney.channel_gateway.v1 import channel_gateway_service_pb2 as gateway
 from omnijourney.channel_gateway.v1.account_pb2 import ChannelAccount
-from omnijourney.channel_gateway.v1.content_pb2 import BotModule, Card, TextCard
+from omnijourney.channel_gateway.v1.content_pb2 import BotModule, Card, CouponCard, TextCard
 from omnijourney.common.v1.channel_pb2 import CHANNEL_LINE, CHANNEL_WHATSAPP
 from omnijourney.common.v1.money_pb2 import Money
 from omnijourney.journey.v1 import journey_service_pb2 as journey
 from omnijourney.journey.v1 import node_pb2 as node
 from omnijourney.journey.v1.journey_pb2 import Definition, Target
 from omnijourney.journey.v1.trigger_pb2 import ContactAdded, Trigger
+from omnijourney.points.v1 import coupon_pb2 as coupon
+from omnijourney.points.v1 import points_service_pb2 as points
 from omnijourney.segment.v1 import segment_service_pb2 as segment
-from omnijourney.segment.v1.team_pb2 import MODULE_JOURNEYS, Team, TeamSettings
+from omnijourney.segment.v1.team_pb2 import MODULE_JOURNEYS, MODULE_POINTS, Team, TeamSettings
 from omnijourney.stats.v1 import stats_service_pb2 as stats
 
 TEAM = UUID("01890000-0000-7000-8000-00000000ea45")
@@ -83,9 +85,37 @@ class Shop:
         await self.tell(channel, "webhooks", url=url, secret=SECRET)
         return account_id
 
-    async def journey(self, accounts: dict[int, str]) -> str:
+    async def coupon(self, name: str, cost: int) -> str:
+        """A coupon that points buy."""
+        redemption = coupon.PointsRedemption(
+            cost=cost, insufficient_text="You have {{points.balance}} points."
+        )
+        made = coupon.Coupon(
+            team_id=str(TEAM), name=name, type=coupon.COUPON_TYPE_MARKETING, points_redemption=redemption
+        )
+        request = points.CreateCouponRequest(team_id=str(TEAM), request_id=_id("coupon", name), coupon=made)
+        return (await call(self.client.points.CreateCoupon, request)).coupon.coupon_id
+
+    async def press(self, data: str) -> None:
+        """Mei presses a button that carries this."""
+        await self.tell("line", "acts", acts=[{"kind": "postback", "user_id": MEI, "data": data}])
+
+    async def pushed(self, kind: str) -> list[dict[str, Any]]:
+        """What LINE showed to Mei, of a kind."""
+        url = f"{self.installation.channel_urls['line']}/_emulator/log?recipient={MEI}"
+        async with self.http.get(url) as answer:
+            records = (await answer.json())["records"]
+        return [each for record in records for each in record["body"]["messages"] if each["type"] == kind]
+
+    async def texts(self) -> list[str]:
+        """The texts."""
+        return [each["text"] for each in await self.pushed("text")]
+
+    async def journey(self, accounts: dict[int, str], coupon_id: str) -> str:
         """Greets new contacts on either channel."""
-        module = BotModule(name="Hello", cards=[Card(text=TextCard(text="Hello!"))])
+        offer = CouponCard(coupon_id=coupon_id, text="A mug?", button_label="Claim")
+        cards = [Card(text=TextCard(text="Hello!")), Card(coupon=offer)]
+        module = BotModule(name="Hello", cards=cards)
         create = gateway.CreateBotModuleRequest(team_id=str(TEAM), request_id=_id("module"), module=module)
         module_id = (await call(self.client.channel_gateway.CreateBotModule, create)).module.bot_module_id
         nodes = [
@@ -137,7 +167,7 @@ async def comes(what: Callable[[], Awaitable[Any]], wanted: Any) -> None:
 
 
 @pytest.mark.timeout(480)
-@pytest.mark.rule("J-21b")
+@pytest.mark.rule("J-21b", "P-20c")
 async def test_who_follows_or_writes_is_greeted_and_what_becomes_of_it_is_counted() -> None:
     with tempfile.TemporaryDirectory(prefix="omnijourney-test-") as directory:
         settings = InstallationSettings(data_dir=Path(directory) / "data")
@@ -155,7 +185,12 @@ async def test_who_follows_or_writes_is_greeted_and_what_becomes_of_it_is_counte
 
 
 async def _story(shop: Shop) -> None:
-    team_settings = TeamSettings(time_zone="Asia/Taipei", currency_code="TWD", modules=[MODULE_JOURNEYS])
+    team_settings = TeamSettings(
+        time_zone="Asia/Taipei",
+        currency_code="TWD",
+        modules=[MODULE_JOURNEYS, MODULE_POINTS],
+        points_channels=[CHANNEL_LINE],
+    )
     team = Team(team_id=str(TEAM), name="Heard", settings=team_settings)
     await call(shop.client.segment.CreateTeam, segment.CreateTeamRequest(request_id=_id("team"), team=team))
     top_up = gateway.AdjustWalletRequest(
@@ -166,7 +201,7 @@ async def _story(shop: Shop) -> None:
     await call(shop.client.channel_gateway.AdjustWallet, top_up)
     accounts = {CHANNEL_LINE: await shop.account("line"), CHANNEL_WHATSAPP: await shop.account("whatsapp")}
     assert (await shop.tell("whatsapp", "webhooks/greet", verify_token=TOKEN))["verified"]
-    journey_id = await shop.journey(accounts)  # type: ignore[arg-type]  # numbers of the enum
+    journey_id = await shop.journey(accounts, await shop.coupon("Mug", 80))  # type: ignore[arg-type]  # numbers of the enum
 
     await shop.tell("line", "acts", acts=[{"kind": "follow", "user_id": MEI}])
     await shop.tell("whatsapp", "inbound", wa_id=WA_ID, text="hi")
@@ -179,6 +214,36 @@ async def _story(shop: Shop) -> None:
     await shop.tell("whatsapp", "statuses", id=message_id, status="read")
     await comes(lambda: shop.figures(journey_id), {"line": (1, 0, 0), "whatsapp": (1, 1, 1)})
 
+    await _claims(shop)
+
     await shop.tell("line", "acts", acts=[{"kind": "unfollow", "user_id": MEI}])
     blocked = "SELECT array_agg(external_id) FROM segment.identity WHERE blocked"
     await comes(lambda: shop.admin.fetchval(blocked), [MEI])
+
+
+async def _claims(shop: Shop) -> None:
+    """Mei presses the button of the coupon that she was sent, and another one's."""
+    customer = await shop.admin.fetchval(
+        "SELECT customer_id::text FROM segment.identity WHERE external_id = $1", MEI
+    )
+    gift = points.AdjustBalanceRequest(
+        team_id=str(TEAM), request_id=_id("gift"), customer_id=customer, points=100, note="gift"
+    )
+    await call(shop.client.points.AdjustBalance, gift)
+    [offer] = [each["template"]["actions"][0]["data"] for each in await shop.pushed("template")]
+    await shop.press(offer)
+    await comes(lambda: _count(shop), 2)
+    await shop.press(offer)
+    await comes(lambda: _count(shop), 3)
+    _, code, again = await shop.texts()
+    assert code == again
+    dear = await shop.coupon("Bicycle", 500)
+    await shop.press(f"c=claim&coupon={dear}")
+    await comes(lambda: _count(shop), 4)
+    assert (await shop.texts())[-1] == "You have 20 points."
+    use = points.UseCouponClaimRequest(team_id=str(TEAM), request_id=_id("use"), code=code)
+    assert (await call(shop.client.points.UseCouponClaim, use)).coupon_claim.customer_id == customer
+
+
+async def _count(shop: Shop) -> int:
+    return len(await shop.texts())

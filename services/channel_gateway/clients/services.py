@@ -136,10 +136,11 @@ class PointsChannels(Protocol):
 
 
 class Recorded(NamedTuple):
-    """What became of an event: `reason` is empty unless it was refused."""
+    """What became of an event: `reason` is empty unless it was refused, `customer_id` where it is about nobody."""
 
     duplicate: bool
     reason: str
+    customer_id: str = ""
 
 
 class EventsRefusedError(Exception):
@@ -328,4 +329,4 @@ def _recorded(result: event_pb2.EventResult) -> Recorded:
     if result.status == event_pb2.EVENT_STATUS_REFUSED:
         name = error_reason_pb2.ErrorReason.Name(result.reason).removeprefix(_REASON_PREFIX)
         return Recorded(False, f"{name}: {result.message}" if result.message else name)
-    return Recorded(result.status == event_pb2.EVENT_STATUS_DUPLICATE, "")
+    return Recorded(result.status == event_pb2.EVENT_STATUS_DUPLICATE, "", result.customer_id)

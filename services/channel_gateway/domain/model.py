@@ -312,6 +312,15 @@ class TemplateContent(msgspec.Struct, frozen=True):
     button_parameters: tuple[tuple[int, str], ...] = ()
 
 
+class TextContent(msgspec.Struct, frozen=True):
+    """A send of a text of ours, an answer to what somebody did; it goes out as it stands."""
+
+    text: str
+
+
+Content = ModuleContent | TemplateContent | TextContent
+
+
 class Recipient(NamedTuple):
     """Whom a send goes to, where the caller knows: a bound identity that is not blocked, and the customer's name."""
 
@@ -330,7 +339,7 @@ class Send(msgspec.Struct, frozen=True):
     node_id: str
     channel: Channel
     account_id: UUID | None
-    content: ModuleContent | TemplateContent
+    content: Content
     cap: int | None
     not_after: datetime | None
     stop_epoch: int

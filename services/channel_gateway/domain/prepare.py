@@ -19,6 +19,7 @@ from services.channel_gateway.domain.model import (
     BotModule,
     Channel,
     ConnectionKind,
+    Content,
     FlatCard,
     Identity,
     ModuleContent,
@@ -31,6 +32,8 @@ from services.channel_gateway.domain.model import (
     Template,
     TemplateContent,
     TemplateState,
+    TextCard,
+    TextContent,
 )
 from services.channel_gateway.domain.presses import bound_cards
 from services.channel_gateway.domain.render import (
@@ -125,29 +128,33 @@ class Catalogue(NamedTuple):
         return self.accounts.get((send.team_id, send.account_id))
 
     def _template_of(self, send: Send) -> Template | None:
-        if isinstance(send.content, ModuleContent):
+        if not isinstance(send.content, TemplateContent):
             return None
         return self.templates.get((send.team_id, send.content.template_id))
 
-    def needing_points(self, sends: Iterable[Send]) -> set[ModuleContent | TemplateContent]:
+    def needing_points(self, sends: Iterable[Send]) -> set[Content]:
         """The contents that can only be filled in with the customer's points; each is looked at once."""
         contents = {(send.team_id, send.content) for send in sends}
         return {content for team_id, content in contents if self._needs_points(team_id, content)}
 
-    def needing_attributes(self, sends: Iterable[Send]) -> set[ModuleContent | TemplateContent]:
+    def needing_attributes(self, sends: Iterable[Send]) -> set[Content]:
         """The contents that can only be filled in with the customer's attributes; each is looked at once."""
         contents = {(send.team_id, send.content) for send in sends}
         return {content for team_id, content in contents if self._needs_attributes(team_id, content)}
 
-    def _needs_attributes(self, team_id: UUID, content: ModuleContent | TemplateContent) -> bool:
+    def _needs_attributes(self, team_id: UUID, content: Content) -> bool:
         if isinstance(content, TemplateContent):
             return template_needs_attributes(content)
+        if isinstance(content, TextContent):
+            return False
         module = self.modules.get((team_id, content.bot_module_id))
         return module is not None and cards_need_attributes(module.cards)
 
-    def _needs_points(self, team_id: UUID, content: ModuleContent | TemplateContent) -> bool:
+    def _needs_points(self, team_id: UUID, content: Content) -> bool:
         if isinstance(content, TemplateContent):
             return template_needs_points(content)
+        if isinstance(content, TextContent):
+            return False
         module = self.modules.get((team_id, content.bot_module_id))
         return module is not None and cards_need_points(module.cards)
 
@@ -246,6 +253,8 @@ def _missing_content(send: Send, account: Account, catalogue: Catalogue) -> Send
         if (send.team_id, send.content.bot_module_id) not in catalogue.modules:
             return SendAnswer(SendState.EXHAUSTED, Reason.BOT_MODULE_MISSING)
         return None
+    if isinstance(send.content, TextContent):
+        return None
     template = catalogue.templates.get((send.team_id, send.content.template_id))
     if template is None or template.state is TemplateState.DISABLED:
         return SendAnswer(SendState.EXHAUSTED, Reason.WHATSAPP_TEMPLATE_MISSING)
@@ -293,6 +302,8 @@ def _write(
     open_here = send.channel in customer.points_channels
     values = Values(customer.profile, customer.balance, points_open=open_here)
     content = send.content
+    if isinstance(content, TextContent):
+        return writer.write_cards(send, recipient, [TextCard(content.text)])
     if isinstance(content, ModuleContent):
         module = catalogue.modules[send.team_id, content.bot_module_id]
         cards = bound_cards(flatten(module.cards, values), send.effect_key, send.channel)

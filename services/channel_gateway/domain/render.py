@@ -15,6 +15,7 @@ from libs.common.text_variables import (
     fill,
     names_in,
 )
+from services.channel_gateway.domain.coupon_presses import claim_data
 from services.channel_gateway.domain.model import (
     Balance,
     Button,
@@ -171,7 +172,7 @@ def filled(card: TextCard | ImageCard | ButtonCard | CouponCard, fill_text: Call
         return msgspec.structs.replace(card, caption=fill_text(card.caption))
     if isinstance(card, ButtonCard):
         return msgspec.structs.replace(card, title=fill_text(card.title), text=fill_text(card.text))
-    claim = Button(card.button_label, ButtonAction.POSTBACK, f"c=claim&coupon={card.coupon_id}")
+    claim = Button(card.button_label, ButtonAction.POSTBACK, claim_data(card.coupon_id))
     return ButtonCard(text=fill_text(card.text), buttons=(claim,))
 
 

@@ -21,6 +21,7 @@ from services.channel_gateway.domain.model import (
     Send,
     SendAnswer,
     SendState,
+    TextContent,
 )
 from services.channel_gateway.domain.prepare import Catalogue, Prepared
 
@@ -154,7 +155,9 @@ def _decide_one(
 
 def _frequency_cap(send: Send, prepared: Prepared, limits: Limits, now: datetime) -> SendAnswer | None:
     rules = limits.frequency.get(send.team_id)
-    if not rules:
+    if not rules or isinstance(
+        send.content, TextContent
+    ):  # who asked for something is not kept waiting for it
         return None
     counted = limits.counted.get((send.team_id, send.customer_id), ())
     opens = room_at(rules, counted, send.channel, len(prepared.parts), now)

@@ -218,6 +218,32 @@ CREATE INDEX consent_change_of_person ON channel_gateway.consent_change USING bt
 ALTER TABLE consent_change ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own_teams ON consent_change USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
 
+-- Presses of coupons' buttons that wait for their answers; those that have one are gone.
+CREATE TABLE coupon_press (
+    team_id     uuid NOT NULL,
+    press_id    uuid NOT NULL,
+    account_id  uuid NOT NULL,
+    channel     smallint NOT NULL,
+    external_id text NOT NULL,
+    customer_id uuid NOT NULL,
+    coupon_id   uuid NOT NULL,
+    offer_id    uuid NOT NULL,
+    tries       integer NOT NULL DEFAULT 0,
+    try_at      timestamp with time zone DEFAULT clock_timestamp(),
+    reason      text NOT NULL DEFAULT ''::text,
+    kept_at     timestamp with time zone NOT NULL DEFAULT clock_timestamp(),
+    CONSTRAINT coupon_press_pkey PRIMARY KEY (team_id, press_id),
+    CONSTRAINT coupon_press_channel_check CHECK (((channel >= 1) AND (channel <= 4))),
+    CONSTRAINT coupon_press_external_id_check CHECK ((char_length(external_id) <= 200)),
+    CONSTRAINT coupon_press_kept_at_check CHECK (((kept_at >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (kept_at < '9999-12-31 00:00:00+00'::timestamp with time zone))),
+    CONSTRAINT coupon_press_reason_check CHECK ((char_length(reason) <= 1000)),
+    CONSTRAINT coupon_press_tries_check CHECK ((tries >= 0)),
+    CONSTRAINT coupon_press_try_at_check CHECK (((try_at >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (try_at < '9999-12-31 00:00:00+00'::timestamp with time zone)))
+);
+CREATE INDEX coupon_press_due ON channel_gateway.coupon_press USING btree (try_at, team_id) WHERE (try_at IS NOT NULL);
+ALTER TABLE coupon_press ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own_teams ON coupon_press USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
+
 -- Last number of the mail of each customer.
 CREATE TABLE customer_mail (
     team_id         uuid NOT NULL,

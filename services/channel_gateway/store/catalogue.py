@@ -113,7 +113,7 @@ class CatalogueStore:
         for content in contents:
             if isinstance(content, ModuleContent):
                 modules.add((team_id, content.bot_module_id))
-            else:
+            elif isinstance(content, TemplateContent):
                 templates.add((team_id, content.template_id))
         async with transaction(self._pool, [team_id]) as connection:
             return (await self._read(connection, {team_id}, modules, templates)).catalogue()
@@ -155,7 +155,7 @@ def _named(sends: Sequence[Send]) -> tuple[set[UUID], set[ContentKey], set[Conte
         content = send.content
         if isinstance(content, ModuleContent):
             modules.add((send.team_id, content.bot_module_id))
-        else:
+        elif isinstance(content, TemplateContent):
             templates.add((send.team_id, content.template_id))
     return teams, modules, templates
 

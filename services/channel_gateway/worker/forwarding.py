@@ -72,11 +72,27 @@ class Marker(Protocol):
         ...
 
 
+class Following(Protocol):
+    """Takes up what follows for the gateway from what segment has taken."""
+
+    async def followed(self, webhooks: Sequence[ConvertedWebhook], results: Sequence[Recorded]) -> None:
+        """Of a team's webhooks, each event with its result: stored when this returns; the same again changes nothing.
+        Raises the driver's errors."""
+        ...
+
+
 class Forwarding:
     """What teams' turns share: the recorder, and what segment took of late."""
 
-    def __init__(self, recorder: EventRecorder, marker: Marker, progress: Progress) -> None:
+    def __init__(
+        self,
+        recorder: EventRecorder,
+        marker: Marker,
+        progress: Progress,
+        following: Following | None = None,
+    ) -> None:
         """Nothing taken yet."""
+        self._following = following
         self._recorder = recorder
         self._marker = marker
         self._progress = progress
@@ -104,6 +120,8 @@ class Forwarding:
                     await self._forward(part, taken, course)
                 return
         crash.reach("gateway.after_forward")
+        if self._following is not None and results:
+            await self._following.followed(webhooks, results)
         worked = _worked(webhooks, results)
         await self._marker.finish(worked)
         self._progress.add(len(worked))

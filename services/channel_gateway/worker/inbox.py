@@ -21,7 +21,7 @@ from services.channel_gateway.clients.services import EVENTS_MAX, EventRecorder
 from services.channel_gateway.convert.events import ConvertedWebhook
 from services.channel_gateway.domain.inbox import StoredWebhook
 from services.channel_gateway.store.inbox import InboxStore
-from services.channel_gateway.worker.forwarding import Course, Forwarding
+from services.channel_gateway.worker.forwarding import Course, Following, Forwarding
 from services.channel_gateway.worker.presence import Presence
 from services.channel_gateway.worker.turns import WORKING_MAX, Turns
 
@@ -67,13 +67,15 @@ class InboxWorker:
         convert: Callable[[StoredWebhook], ConvertedWebhook],
         *,
         hearing: Listener,
+        following: Following | None = None,
     ) -> None:
-        """`convert` gives a webhook's events as segment takes them, `hearing` notes what the gateway itself goes by."""
+        """`convert` gives a webhook's events as segment takes them, `hearing` notes what the gateway itself goes by,
+        `following` takes up what follows from what segment has taken."""
         self._store = store
         self._presence = presence
         self._convert = convert
         self._hearing = hearing
-        self._forwarding = Forwarding(recorder, store, progress)
+        self._forwarding = Forwarding(recorder, store, progress, following)
         self._turns = Turns()
         self._failures: Counter[UUID] = Counter()
         """Of teams, on end."""

@@ -52,7 +52,7 @@ from omnijourney.internal.v1 import (
     sends_service_pb2,
 )
 from omnijourney.points.v1 import account_pb2 as points_account_pb2
-from omnijourney.points.v1 import points_service_pb2, points_service_pb2_grpc
+from omnijourney.points.v1 import coupon_pb2, points_service_pb2, points_service_pb2_grpc
 from omnijourney.segment.v1 import (
     customer_pb2,
     event_pb2,
@@ -84,6 +84,8 @@ class SegmentStandIn(
     def __init__(self) -> None:
         self.profiles: dict[str, profile_pb2.Profile] = {}
         self.asked_customers = 0
+        self.people: dict[str, str] = {}
+        """Customers of who writes, by their ids on the channel."""
         self.points_channels = [WHATSAPP]
         self.country_code = "TW"
         self.consent_words = team_pb2.ConsentWords()
@@ -149,6 +151,7 @@ class SegmentStandIn(
         for event in request.events:
             refused = event.event_key in self.refuse_keys
             response.results.add(
+                customer_id=self.people.get(event.message_received.identity.external_id, ""),
                 status=event_pb2.EVENT_STATUS_REFUSED if refused else event_pb2.EVENT_STATUS_ACCEPTED,
                 message="no such thing" if refused else "",
             )
@@ -164,6 +167,9 @@ class PointsStandIn(points_service_pb2_grpc.PointsServiceServicer):
         self.away = False
         self.balances: dict[str, tuple[int, int]] = {}
         self.calls = 0
+        self.claims: list[points_service_pb2.ClaimCouponRequest] = []
+        self.codes: dict[str, str] = {}
+        """By what offered the coupon; other claims get the text for too few points."""
 
     async def BatchGetBalances(  # noqa: N802 - the generated base names it
         self, request: points_service_pb2.BatchGetBalancesRequest, context: Any
@@ -174,6 +180,17 @@ class PointsStandIn(points_service_pb2_grpc.PointsServiceServicer):
             balance, cumulative = self.balances.get(item.customer_id, (0, 0))
             response.balances.append(points_account_pb2.Balance(balance=balance, cumulative=cumulative))
         return response
+
+    async def ClaimCoupon(  # noqa: N802 - the generated base names it
+        self, request: points_service_pb2.ClaimCouponRequest, context: Any
+    ) -> points_service_pb2.ClaimCouponResponse:
+        if self.away:
+            await context.abort(grpc.StatusCode.UNAVAILABLE, "away")
+        self.claims.append(request)
+        if request.offer_id in self.codes:
+            claim = coupon_pb2.CouponClaim(code=self.codes[request.offer_id])
+            return points_service_pb2.ClaimCouponResponse(claim=claim)
+        return points_service_pb2.ClaimCouponResponse(insufficient_text="You have 20 points.")
 
     async def GetCoupon(  # noqa: N802 - the generated base names it
         self, request: points_service_pb2.GetCouponRequest, context: Any
