@@ -53,6 +53,7 @@ from services.channel_gateway.servicer.http.shop_events import ShopEvents
 from services.channel_gateway.servicer.http.storing import Storing
 from services.channel_gateway.store.accounts import AccountStore
 from services.channel_gateway.store.catalogue import CatalogueStore
+from services.channel_gateway.store.charges import ChargeStore
 from services.channel_gateway.store.clicks import ClickStore
 from services.channel_gateway.store.content import ContentStore
 from services.channel_gateway.store.coupon_presses import CouponPressStore
@@ -72,6 +73,7 @@ from services.channel_gateway.store.shops import ShopStore
 from services.channel_gateway.store.trouble import TroubleStore
 from services.channel_gateway.store.vault import Vault
 from services.channel_gateway.usecases.accounts import Accounts
+from services.channel_gateway.usecases.balance_alerts import BalanceAlerts
 from services.channel_gateway.usecases.consents import Consents
 from services.channel_gateway.usecases.content import Content
 from services.channel_gateway.usecases.frequency import FrequencyCaps
@@ -83,6 +85,7 @@ from services.channel_gateway.usecases.references import References
 from services.channel_gateway.usecases.reservation import Reservation
 from services.channel_gateway.usecases.secret_keys import SecretKeys
 from services.channel_gateway.usecases.shops import Shops
+from services.channel_gateway.worker.accounting import Accounting
 from services.channel_gateway.worker.coupon_presses import CouponPresses
 from services.channel_gateway.worker.forgetting import Forgetting
 from services.channel_gateway.worker.heard_accounts import HeardAccounts
@@ -199,6 +202,7 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
             content=Content(rt.pool, vault, points, content_publisher, rt.clock),
             money=Money(rt.pool, vault, rt.clock),
             frequency_caps=FrequencyCaps(rt.pool, rt.clock),
+            balance_alerts=BalanceAlerts(rt.pool, rt.clock),
             shops=Shops(rt.pool, vault, keys, worker, rt.clock),
             pixels=Pixels(rt.pool, pixel_keys, rt.clock),
             secret_keys=SecretKeys(rt.pool, vault, reseal_store, resealing),
@@ -212,6 +216,7 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
             account_store=account_store,
             content_store=ContentStore(rt.pool),
             money_store=MoneyStore(rt.pool),
+            charge_store=ChargeStore(rt.pool),
             frequency_store=FrequencyStore(rt.pool),
             shop_store=ShopStore(rt.pool, vault),
             pixel_store=PixelStore(rt.pool),
@@ -223,7 +228,7 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
         rt.spawn("sender", sender.run)
         rt.spawn("recovery", Recovery(deliveries, account_store, presence, sender).run)
         _spawn_inbox(rt, worker, presses, Forgetting(inbox, rt.clock, settings.webhook_retention_days))
-        rt.spawn("resealing", resealing.run)
+        _spawn_upkeep(rt, resealing)
         async with (
             rt.serving(GatewayLag(deliveries, relay, progress)) as serving,
             listening(
@@ -238,6 +243,12 @@ def _spawn_inbox(rt: Runtime, worker: InboxWorker, presses: CouponPresses, forge
     rt.spawn("inbox", worker.run)
     rt.spawn("presses of coupons", presses.run)
     rt.spawn("old webhooks", forgetting.run)
+
+
+def _spawn_upkeep(rt: Runtime, resealing: Resealing) -> None:
+    """What is done to secrets and balances beside all else."""
+    rt.spawn("resealing", resealing.run)
+    rt.spawn("accounting", Accounting(ChargeStore(rt.pool), rt.clock).run)
 
 
 class EdgeKeys(NamedTuple):

@@ -56,6 +56,14 @@ UNOPENED: Final = metrics.counter(
     "Secrets read that none of the keys opens, by what they are of.",
     ("kind",),
 )
+REFUNDS: Final = metrics.counter(
+    "gateway_refunds_total", "Prepaid sends given back, since their channel told later that they had failed."
+)
+BALANCE_CROSSINGS: Final = metrics.counter(
+    "gateway_balance_crossings_total",
+    "Prepaid balances that went below what their team is warned at, or above it again.",
+    ("outcome",),
+)
 MAIL_BACKLOG: Final = metrics.gauge(
     "gateway_mail_backlog_count", "History rows committed and not yet delivered as mail."
 )

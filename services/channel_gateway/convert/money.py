@@ -5,10 +5,21 @@ from __future__ import annotations
 from typing import Final
 from uuid import UUID
 
+from libs.common.money import is_currency
+from libs.common.rpc.fields import FieldCheck
 from libs.common.rpc.values import timestamp
 from omnijourney.channel_gateway.v1 import limits_pb2, quota_pb2
 from omnijourney.common.v1 import error_reason_pb2, money_pb2
-from services.channel_gateway.domain.views import PlanQuota, QuotaResult, TeamPrice, WalletEntry, WalletView
+from services.channel_gateway.domain.model import Price
+from services.channel_gateway.domain.views import (
+    BalanceAlert,
+    Charge,
+    PlanQuota,
+    QuotaResult,
+    TeamPrice,
+    WalletEntry,
+    WalletView,
+)
 
 
 def _money(currency: str, micros: int) -> money_pb2.Money:
@@ -46,6 +57,31 @@ def quota_message(quota: PlanQuota) -> quota_pb2.PlanQuota:
         used=quota.used,
         update_time=timestamp(quota.updated_at) if quota.updated_at else None,
     )
+
+
+def money_of(check: FieldCheck, field: str, message: money_pb2.Money) -> Price:
+    """An amount; its size is the caller's to check."""
+    if not is_currency(message.currency_code):
+        check.fault(f"{field}.currency_code", "must be three capitals of ISO 4217")
+    return Price(message.currency_code, message.amount_micros)
+
+
+def charge_message(charge: Charge) -> limits_pb2.MessageCharge:
+    """What a send cost, or gave back."""
+    return limits_pb2.MessageCharge(
+        delivery_id=str(charge.effect_key),
+        channel=charge.channel,  # type: ignore[arg-type]  # the enums have the same numbers
+        journey_id=str(charge.journey_id) if charge.journey_id.int else "",
+        message_count=charge.messages,
+        amount=_money(*charge.price),
+        charge_time=timestamp(charge.charged_at),
+    )
+
+
+def alert_message(alert: BalanceAlert) -> limits_pb2.BalanceAlert:
+    """When a team is warned."""
+    threshold = _money(*alert.threshold) if alert.threshold else None
+    return limits_pb2.BalanceAlert(threshold=threshold, firing=alert.firing, etag=str(alert.version))
 
 
 _REASONS: Final = {

@@ -17,12 +17,14 @@ class ChannelUnsupported(FailedPrecondition):
 
 
 class WalletCurrencyMismatch(FailedPrecondition):
-    """The wallet holds another currency."""
+    """Balance and price of prepaid messages are of one currency, and so is what a team is warned at."""
 
     def __init__(self, currency: str) -> None:
-        """The wallet's currency."""
+        """The currency of what is there already."""
         super().__init__(
-            "WALLET_CURRENCY_MISMATCH", f"the wallet holds {currency}", metadata={"currency": currency}
+            "WALLET_CURRENCY_MISMATCH",
+            f"prepaid messages of the team are paid in {currency}: balance and price are of one currency",
+            metadata={"currency": currency},
         )
 
 

@@ -145,9 +145,12 @@ def _decide_one(
     if exhausted is None and (capped := _frequency_cap(send, prepared, limits, now)):
         return capped
     price = limits.prices[send.team_id, send.channel]
-    exhausted = exhausted or _quota(send, prepared, limits) or _balance(send, prepared, price, limits)
+    exhausted = exhausted or _quota(send, prepared, limits)
     if exhausted:
         return SendAnswer(SendState.EXHAUSTED, exhausted)
+    unpaid = _unpaid(send, prepared, price, limits)
+    if unpaid:
+        return unpaid
     _take(send, prepared, price, limits)
     on_plan = send.channel is Channel.LINE
     return Reserved(prepared, price, send.cap, month if on_plan else None)
@@ -185,12 +188,16 @@ def _quota(send: Send, prepared: Prepared, limits: Limits) -> Reason | None:
     return Reason.LINE_QUOTA_EXHAUSTED
 
 
-def _balance(send: Send, prepared: Prepared, price: Price, limits: Limits) -> Reason | None:
+def _unpaid(send: Send, prepared: Prepared, price: Price, limits: Limits) -> SendAnswer | None:
     if send.channel is not Channel.WHATSAPP or price.micros == 0:
         return None
     wallet = limits.wallets[send.team_id]
-    enough = wallet.currency == price.currency and wallet.balance_micros >= price.micros * len(prepared.parts)
-    return None if enough else Reason.WHATSAPP_BALANCE_EXHAUSTED
+    if wallet.balance_micros and wallet.currency != price.currency:
+        # Set so by a release that did not look; there is money, so no journey stops for the lack of it.
+        return SendAnswer(SendState.FAILED, Reason.WALLET_CURRENCY_MISMATCH)
+    if wallet.balance_micros < price.micros * len(prepared.parts):
+        return SendAnswer(SendState.EXHAUSTED, Reason.WHATSAPP_BALANCE_EXHAUSTED)
+    return None
 
 
 def _take(send: Send, prepared: Prepared, price: Price, limits: Limits) -> None:

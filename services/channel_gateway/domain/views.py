@@ -82,6 +82,46 @@ class PlanQuota(NamedTuple):
     updated_at: datetime | None
 
 
+class Charge(NamedTuple):
+    """What a send cost, or gave back: then both are negative."""
+
+    effect_key: UUID
+    channel: int
+    journey_id: UUID
+    messages: int
+    price: Price
+    """Of all messages together."""
+    charged_at: datetime
+    kind: int
+    """1 a charge, 2 a refund."""
+
+
+class ChargeFilter(NamedTuple):
+    """Which charges of a team are shown; None and 0 hold for all."""
+
+    channel: int
+    journey_id: UUID | None
+    start_at: datetime | None
+    end_at: datetime | None
+
+
+class BalanceAlert(NamedTuple):
+    """When a team is warned of a low balance; one that was never set has version 0."""
+
+    threshold: Price | None
+    firing: bool
+    version: int
+
+
+class Crossing(NamedTuple):
+    """A balance that has gone below what its team is warned at, or above it again."""
+
+    is_below: bool
+    currency: str
+    balance_micros: int
+    threshold_micros: int | None
+
+
 class QuotaSetting(NamedTuple):
     """A plan's messages a month; None: no limit."""
 

@@ -17,6 +17,7 @@ from services.channel_gateway.clients.channels.base import Adapter
 from services.channel_gateway.domain.link_tokens import TokenSeal
 from services.channel_gateway.domain.model import Channel, ConnectionKind
 from services.channel_gateway.store.accounts import AccountStore
+from services.channel_gateway.store.charges import ChargeStore
 from services.channel_gateway.store.content import ContentStore
 from services.channel_gateway.store.feed import FeedStore
 from services.channel_gateway.store.figures import FigureStore
@@ -26,6 +27,7 @@ from services.channel_gateway.store.money import MoneyStore
 from services.channel_gateway.store.pixels import PixelStore
 from services.channel_gateway.store.shops import ShopStore
 from services.channel_gateway.usecases.accounts import Accounts
+from services.channel_gateway.usecases.balance_alerts import BalanceAlerts
 from services.channel_gateway.usecases.consents import Consents
 from services.channel_gateway.usecases.content import Content
 from services.channel_gateway.usecases.frequency import FrequencyCaps
@@ -60,6 +62,7 @@ class Dependencies:
     content: Content
     money: Money
     frequency_caps: FrequencyCaps
+    balance_alerts: BalanceAlerts
     shops: Shops
     pixels: Pixels
     secret_keys: SecretKeys
@@ -75,6 +78,7 @@ class Dependencies:
     account_store: AccountStore
     content_store: ContentStore
     money_store: MoneyStore
+    charge_store: ChargeStore
     frequency_store: FrequencyStore
     shop_store: ShopStore
     pixel_store: PixelStore

@@ -20,6 +20,7 @@ from services.channel_gateway.convert import deliveries as convert
 from services.channel_gateway.domain.views import DeliveryFilter
 from services.channel_gateway.servicer.accounts import AccountRpcs
 from services.channel_gateway.servicer.base import time_range
+from services.channel_gateway.servicer.charges import ChargeRpcs
 from services.channel_gateway.servicer.content import ContentRpcs
 from services.channel_gateway.servicer.frequency import FrequencyRpcs
 from services.channel_gateway.servicer.links import LinkRpcs
@@ -30,7 +31,15 @@ from services.channel_gateway.servicer.shops import ShopRpcs
 
 
 class ChannelGatewayServicer(
-    AccountRpcs, ContentRpcs, FrequencyRpcs, LinkRpcs, MoneyRpcs, ShopRpcs, PixelRpcs, SecretKeyRpcs
+    AccountRpcs,
+    ChargeRpcs,
+    ContentRpcs,
+    FrequencyRpcs,
+    LinkRpcs,
+    MoneyRpcs,
+    PixelRpcs,
+    ShopRpcs,
+    SecretKeyRpcs,
 ):
     """See `protos/omnijourney/channel_gateway/v1/channel_gateway_service.proto`."""
 

@@ -7,17 +7,16 @@ from typing import Any
 from uuid import UUID
 
 from libs.common.errors import FieldViolation, InvalidArgument, Unavailable
-from libs.common.money import is_currency
 from libs.common.paging import page_key, page_of, page_size
 from libs.common.rpc.fields import FieldCheck
 from libs.common.rpc.servicing import ids_of, team_of
 from omnijourney.channel_gateway.v1 import channel_gateway_service_pb2 as pb
 from omnijourney.channel_gateway.v1 import limits_pb2
-from omnijourney.common.v1 import money_pb2
 from services.channel_gateway.clients.channels.line import LineAdapter
 from services.channel_gateway.convert.deliveries import channel_of
 from services.channel_gateway.convert.money import (
     entry_message,
+    money_of,
     price_message,
     quota_message,
     quota_result,
@@ -28,7 +27,6 @@ from services.channel_gateway.domain.model import (
     WALLET_MICROS_MAX,
     Account,
     ConnectionKind,
-    Price,
 )
 from services.channel_gateway.domain.reserve import quota_month
 from services.channel_gateway.domain.views import PlanQuota, QuotaResult, QuotaSetting, TeamPrice
@@ -53,7 +51,7 @@ class MoneyRpcs(Part):
         """Adds to the prepaid balance, or takes from it."""
         check = FieldCheck()
         team_id = check.uuid("team_id", request.team_id)
-        amount = _price(check, "amount", request.amount)
+        amount = money_of(check, "amount", request.amount)
         check.text("note", request.note, length_max=NOTE_MAX, length_min=0)
         if not amount.micros:
             check.fault("amount.amount_micros", "must not be 0")
@@ -161,7 +159,7 @@ class MoneyRpcs(Part):
         check = FieldCheck()
         team_id = check.uuid("team_id", request.team_id)
         channel = channel_of(check, "channel", request.channel)
-        price = _price(check, "price", request.price) if request.HasField("price") else None
+        price = money_of(check, "price", request.price) if request.HasField("price") else None
         if price is not None:
             check.whole("price.amount_micros", price.micros, least=0, most=PRICE_MICROS_MAX)
         check.done()
@@ -179,9 +177,3 @@ def _setting(message: limits_pb2.PlanQuotaSetting) -> QuotaSetting | None:
     limit = message.message_limit if message.HasField("message_limit") else None
     check.whole("message_limit", limit or 0, least=0, most=QUOTA_MAX)
     return None if check.violations else QuotaSetting(account_id, limit)
-
-
-def _price(check: FieldCheck, field: str, message: money_pb2.Money) -> Price:
-    if not is_currency(message.currency_code):
-        check.fault(f"{field}.currency_code", "must be three capitals of ISO 4217")
-    return Price(message.currency_code, message.amount_micros)

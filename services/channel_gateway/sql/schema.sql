@@ -161,6 +161,21 @@ CREATE TRIGGER known AFTER INSERT OR UPDATE OF deleted ON channel_gateway.accoun
 ALTER TABLE account ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own_teams ON account USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
 
+-- Below which balance a team is warned; null: never. `fired`: it was warned, and the balance has not been above since.
+CREATE TABLE balance_alert (
+    team_id          uuid NOT NULL,
+    threshold_micros bigint,
+    currency         text NOT NULL,
+    fired            boolean NOT NULL DEFAULT false,
+    version          bigint NOT NULL DEFAULT 1,
+    updated_at       timestamp with time zone NOT NULL,
+    CONSTRAINT balance_alert_pkey PRIMARY KEY (team_id),
+    CONSTRAINT balance_alert_currency_check CHECK ((length(currency) = 3)),
+    CONSTRAINT balance_alert_threshold_micros_check CHECK ((threshold_micros > 0))
+);
+ALTER TABLE balance_alert ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own_teams ON balance_alert USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
+
 CREATE TABLE bot_module (
     team_id       uuid NOT NULL,
     bot_module_id uuid NOT NULL,
@@ -502,6 +517,26 @@ CREATE TABLE message_price (
 ALTER TABLE message_price ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own_teams ON message_price USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
 
+-- What was given back of them. Append only, once a send.
+CREATE TABLE message_refund (
+    team_id     uuid NOT NULL,
+    effect_key  uuid NOT NULL,
+    journey_id  uuid NOT NULL,
+    channel     smallint NOT NULL,
+    messages    integer NOT NULL,
+    micros      bigint NOT NULL,
+    currency    text NOT NULL,
+    refunded_at timestamp with time zone NOT NULL,
+    CONSTRAINT message_refund_pkey PRIMARY KEY (team_id, effect_key),
+    CONSTRAINT message_refund_channel_check CHECK (((channel >= 1) AND (channel <= 4))),
+    CONSTRAINT message_refund_currency_check CHECK ((length(currency) = 3)),
+    CONSTRAINT message_refund_messages_check CHECK ((messages > 0)),
+    CONSTRAINT message_refund_micros_check CHECK ((micros > 0))
+);
+CREATE INDEX message_refund_by_time ON channel_gateway.message_refund USING btree (team_id, refunded_at, effect_key);
+ALTER TABLE message_refund ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own_teams ON message_refund USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
+
 -- Who wants no messages of a team on a channel, whichever of its accounts they come from.
 CREATE TABLE opt_out (
     team_id     uuid NOT NULL,
@@ -569,6 +604,16 @@ CREATE TABLE record_head (
     CONSTRAINT record_head_position_check CHECK (("position" >= 0)),
     CONSTRAINT record_head_shard_check CHECK (((shard >= 0) AND (shard <= 7)))
 ) WITH (fillfactor=10, autovacuum_vacuum_scale_factor=0, autovacuum_vacuum_threshold=1000);
+
+-- Prepaid sends of which their channel told, after it had taken them, that they failed. They are given back when they are settled.
+CREATE TABLE refund_due (
+    team_id    uuid NOT NULL,
+    effect_key uuid NOT NULL,
+    told_at    timestamp with time zone NOT NULL,
+    CONSTRAINT refund_due_pkey PRIMARY KEY (team_id, effect_key)
+);
+ALTER TABLE refund_due ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own_teams ON refund_due USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
 
 -- First answers to writes, by request id: the same request gets the same answer again, another one is refused.
 -- `answer` is absent only inside the transaction that does the work.
@@ -697,7 +742,9 @@ CREATE TABLE wallet_entry (
     balance_after_micros bigint NOT NULL,
     note                 text NOT NULL,
     created_at           timestamp with time zone NOT NULL,
-    CONSTRAINT wallet_entry_pkey PRIMARY KEY (team_id, sequence)
+    currency             text,
+    CONSTRAINT wallet_entry_pkey PRIMARY KEY (team_id, sequence),
+    CONSTRAINT wallet_entry_currency_check CHECK ((length(currency) = 3))
 );
 ALTER TABLE wallet_entry ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own_teams ON wallet_entry USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));

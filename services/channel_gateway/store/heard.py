@@ -14,10 +14,11 @@ from libs.common.ids import partition_of
 from services.channel_gateway.domain.facts import FactKind
 from services.channel_gateway.domain.heard import Preference
 from services.channel_gateway.domain.hearsay import AccountPerson, ChannelPerson
-from services.channel_gateway.domain.model import SendState
+from services.channel_gateway.domain.model import Channel, SendState
 from services.channel_gateway.domain.page_receipts import SentToPerson
 from services.channel_gateway.domain.receipts import ReceiptKind, after, new_steps
 from services.channel_gateway.store.book import QUERIES, columns
+from services.channel_gateway.store.charges import note_refunds_due
 from services.channel_gateway.store.facts import Written
 from services.channel_gateway.store.records import RECORD_TAG, RecordRow, ranges_of_records
 
@@ -106,9 +107,16 @@ async def _write(
 ) -> Written:
     places, receipts = columns([(row["place"], after(row["receipt"], steps)) for row, steps in new], 2)
     await connection.execute(*QUERIES.bind("note_receipts", places=places, receipts=receipts))
+    failed = [row["effect_key"] for row, steps in new if steps[-1] is ReceiptKind.FAILED and _is_prepaid(row)]
+    if failed:
+        await note_refunds_due(connection, team_id, failed, now)
     records = _records(team_id, new, now)
     positions = await connection.fetchval(*QUERIES.bind("append_records", records=records))
     return Written([], ranges_of_records(zip((row[0] for row in records), positions, strict=True)))
+
+
+def _is_prepaid(row: Any) -> bool:
+    return bool(row["channel"] == Channel.WHATSAPP and row["price_micros"])
 
 
 def _records(

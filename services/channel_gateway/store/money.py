@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from datetime import date, datetime
+from typing import Any
 from uuid import UUID
 
 from libs.common.db.pool import Connection, Pool, replanned, transaction
@@ -26,6 +27,45 @@ async def read_wallet(connection: Connection, team_id: UUID) -> WalletView:
     return WalletView(row["currency"], row["balance_micros"], reserved, row["updated_at"])
 
 
+async def prepaid_price(connection: Connection, team_id: UUID) -> Price:
+    """What a prepaid message costs the team."""
+    prices = await read_prices(connection, team_id)
+    return next(each.price for each in prices if each.channel is Channel.WHATSAPP)
+
+
+async def _hold_wallet(connection: Connection, team_id: UUID, currency: str, now: datetime) -> Any:
+    """The wallet, locked until the commit; one that was never there holds nothing of `currency`."""
+    await connection.execute(*QUERIES.bind("make_wallet", team_id=team_id, currency=currency, now=now))
+    row = await connection.fetchrow(*QUERIES.bind("hold_wallet", team_id=team_id))
+    assert row is not None, "it was made just now"
+    return row
+
+
+async def hold_currency(connection: Connection, team_id: UUID, currency: str, now: datetime) -> None:
+    """Has the wallet hold this currency until the commit, and from then on.
+
+    Raises WalletCurrencyMismatch while there is money of another, or a team is warned of another.
+    """
+    row = await _hold_wallet(connection, team_id, currency, now)
+    if row["currency"] != currency:
+        await _change_currency(connection, team_id, row, currency, now)
+
+
+async def _change_currency(
+    connection: Connection, team_id: UUID, row: Any, currency: str, now: datetime
+) -> None:
+    alert = await connection.fetchrow(*QUERIES.bind("get_balance_alert", team_id=team_id))
+    reserved = await connection.fetchval(*QUERIES.bind("get_reserved", team_id=team_id))
+    if row["balance_micros"] or reserved or (alert and alert["threshold_micros"] is not None):
+        raise WalletCurrencyMismatch(row["currency"])
+    await connection.execute(
+        *QUERIES.bind("keep_entries_currency", team_id=team_id, currency=row["currency"])
+    )
+    await connection.execute(
+        *QUERIES.bind("change_wallet_currency", team_id=team_id, currency=currency, now=now)
+    )
+
+
 async def adjust_wallet(
     connection: Connection, team_id: UUID, amount: Price, note: str, now: datetime
 ) -> WalletEntry:
@@ -33,11 +73,12 @@ async def adjust_wallet(
 
     Raises WalletCurrencyMismatch, WalletBalanceTooLow or WalletBalanceTooHigh.
     """
-    await connection.execute(*QUERIES.bind("make_wallet", team_id=team_id, currency=amount.currency, now=now))
-    row = await connection.fetchrow(*QUERIES.bind("hold_wallet", team_id=team_id))
-    assert row is not None, "it was made just now"
+    price = await prepaid_price(connection, team_id)
+    row = await _hold_wallet(connection, team_id, amount.currency, now)
+    if price.micros and price.currency != amount.currency and amount.micros > 0:
+        raise WalletCurrencyMismatch(price.currency)
     if row["currency"] != amount.currency:
-        raise WalletCurrencyMismatch(row["currency"])
+        await _change_currency(connection, team_id, row, amount.currency, now)
     balance = row["balance_micros"] + amount.micros
     if balance < 0:
         raise WalletBalanceTooLow(row["balance_micros"])
@@ -56,6 +97,7 @@ async def adjust_wallet(
             balance_micros=balance,
             note=note,
             now=now,
+            currency=amount.currency,
         )
     )
     return WalletEntry(sequence, amount.currency, amount.micros, balance, note, now)

@@ -9,7 +9,7 @@ from uuid import UUID
 from libs.common.clock import Clock
 from libs.common.db.pool import Connection, Pool
 from libs.common.errors import FieldViolation, InvalidArgument
-from services.channel_gateway.domain.model import Account, Channel, Price
+from services.channel_gateway.domain.model import DEFAULT_PRICES, Account, Channel, Price
 from services.channel_gateway.domain.reserve import quota_month
 from services.channel_gateway.domain.views import (
     PlanQuota,
@@ -95,10 +95,13 @@ class Money:
         return await once(self._pool, call, set_quotas)
 
     async def set_price(self, call: Call[TeamPrice, Reply], channel: Channel, price: Price | None) -> Reply:
-        """Sets a team's price of a message; None: the default again."""
+        """Sets a team's price of a message; None: the default again. Raises WalletCurrencyMismatch."""
 
         async def set_price(connection: Connection) -> TeamPrice:
             call.note_before(await self._price_of(connection, call.team_id, channel))
+            asked = price or DEFAULT_PRICES[channel]
+            if channel is Channel.WHATSAPP and asked.micros:
+                await store.hold_currency(connection, call.team_id, asked.currency, self._clock.now())
             await store.set_price(connection, call.team_id, channel, price)
             return await self._price_of(connection, call.team_id, channel)
 

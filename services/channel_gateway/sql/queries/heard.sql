@@ -43,7 +43,8 @@ SELECT d.*
 SELECT d.*
   FROM (SELECT k.effect_key FROM unnest(:effect_keys::uuid[]) AS k (effect_key) ORDER BY 1) AS w
  CROSS JOIN LATERAL (
-    SELECT ctid AS place, effect_key, customer_id, enrolment_id, journey_id, node_id, channel, account_id, receipt, messages
+    SELECT ctid AS place, effect_key, customer_id, enrolment_id, journey_id, node_id, channel, account_id, receipt, messages,
+           price_micros
       FROM delivery
      WHERE delivery.team_id = :team_id AND delivery.effect_key = w.effect_key AND accepted
        FOR NO KEY UPDATE

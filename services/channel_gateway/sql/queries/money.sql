@@ -2,8 +2,10 @@
 SELECT currency, balance_micros, updated_at FROM wallet WHERE team_id = :team_id
 
 -- name: get_reserved
+-- Found through the stints of senders, as all that is not settled.
 SELECT COALESCE(sum(messages * price_micros), 0)::bigint FROM delivery
- WHERE team_id = :team_id AND state >= send_state('ACCEPTED') AND channel = channel('WHATSAPP')
+ WHERE stint_id = ANY (ARRAY(SELECT s.stint_id FROM sender_stint AS s))
+   AND team_id = :team_id AND state >= send_state('ACCEPTED') AND channel = channel('WHATSAPP')
 
 -- name: make_wallet
 INSERT INTO wallet (team_id, currency, balance_micros, updated_at) VALUES (:team_id, :currency, 0, :now)
@@ -16,11 +18,19 @@ SELECT currency, balance_micros, last_sequence, updated_at FROM wallet WHERE tea
 UPDATE wallet SET balance_micros = :balance_micros, last_sequence = :sequence, updated_at = :now WHERE team_id = :team_id
 
 -- name: create_wallet_entry
-INSERT INTO wallet_entry (team_id, sequence, amount_micros, balance_after_micros, note, created_at)
-VALUES (:team_id, :sequence, :amount_micros, :balance_micros, :note, :now)
+INSERT INTO wallet_entry (team_id, sequence, amount_micros, balance_after_micros, note, created_at, currency)
+VALUES (:team_id, :sequence, :amount_micros, :balance_micros, :note, :now, :currency)
+
+-- name: keep_entries_currency
+-- Of entries that have none of their own, before the wallet's changes.
+UPDATE wallet_entry SET currency = :currency WHERE team_id = :team_id AND currency IS NULL
+
+-- name: change_wallet_currency
+UPDATE wallet SET currency = :currency, updated_at = :now WHERE team_id = :team_id
 
 -- name: list_wallet_entries
-SELECT e.sequence, e.amount_micros, e.balance_after_micros, e.note, e.created_at, w.currency
+SELECT e.sequence, e.amount_micros, e.balance_after_micros, e.note, e.created_at,
+       COALESCE(e.currency, w.currency) AS currency
   FROM wallet_entry AS e JOIN wallet AS w USING (team_id)
  WHERE e.team_id = :team_id AND (:before_sequence::bigint IS NULL OR e.sequence < :before_sequence)
  ORDER BY e.sequence DESC LIMIT :most

@@ -561,7 +561,8 @@ class ChannelGatewayServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def AdjustWallet(self, request, context):
-        """Adds to the prepaid balance, or takes from it. The first amount fixes the currency.
+        """Adds to the prepaid balance, or takes from it, in the currency of WhatsApp's price: `SetMessagePrice` sets another while there is no
+        money.
         Errors: FAILED_PRECONDITION `WALLET_CURRENCY_MISMATCH`, `WALLET_BALANCE_TOO_LOW`, `INVALID_FIELDS` for a balance too high.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -604,7 +605,8 @@ class ChannelGatewayServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def SetMessagePrice(self, request, context):
-        """Sets what a message costs the team on a channel, for sends accepted from now on. Errors: INVALID_ARGUMENT.
+        """Sets what a message costs the team on a channel, for sends accepted from now on. Errors: INVALID_ARGUMENT, FAILED_PRECONDITION
+        `WALLET_CURRENCY_MISMATCH` while the prepaid balance holds money of another currency than WhatsApp's price would have.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -816,7 +818,7 @@ class ChannelGatewayServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListMessageCharges(self, request, context):
-        """Lists what messages cost the team, newest first.
+        """Lists what messages cost the team and what was given back, newest first.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -94,7 +94,8 @@ class ChannelGatewayServiceStub:
     GetWallet: _grpc.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.GetWalletRequest, _channel_gateway_service_pb2.GetWalletResponse]
     """Reads the team's prepaid balance; 0 HKD when there was never any."""
     AdjustWallet: _grpc.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.AdjustWalletRequest, _channel_gateway_service_pb2.AdjustWalletResponse]
-    """Adds to the prepaid balance, or takes from it. The first amount fixes the currency.
+    """Adds to the prepaid balance, or takes from it, in the currency of WhatsApp's price: `SetMessagePrice` sets another while there is no
+    money.
     Errors: FAILED_PRECONDITION `WALLET_CURRENCY_MISMATCH`, `WALLET_BALANCE_TOO_LOW`, `INVALID_FIELDS` for a balance too high.
     """
     ListWalletEntries: _grpc.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.ListWalletEntriesRequest, _channel_gateway_service_pb2.ListWalletEntriesResponse]
@@ -108,7 +109,9 @@ class ChannelGatewayServiceStub:
     ListMessagePrices: _grpc.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.ListMessagePricesRequest, _channel_gateway_service_pb2.ListMessagePricesResponse]
     """Reads what a message costs the team on each channel."""
     SetMessagePrice: _grpc.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.SetMessagePriceRequest, _channel_gateway_service_pb2.SetMessagePriceResponse]
-    """Sets what a message costs the team on a channel, for sends accepted from now on. Errors: INVALID_ARGUMENT."""
+    """Sets what a message costs the team on a channel, for sends accepted from now on. Errors: INVALID_ARGUMENT, FAILED_PRECONDITION
+    `WALLET_CURRENCY_MISMATCH` while the prepaid balance holds money of another currency than WhatsApp's price would have.
+    """
     GetTrackedLink: _grpc.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.GetTrackedLinkRequest, _channel_gateway_service_pb2.GetTrackedLinkResponse]
     """Reads a link of a message that was accepted, whether or not it was opened. Errors: NOT_FOUND."""
     ListTrackedLinks: _grpc.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.ListTrackedLinksRequest, _channel_gateway_service_pb2.ListTrackedLinksResponse]
@@ -184,7 +187,7 @@ class ChannelGatewayServiceStub:
     `CONTENT_NOT_KEPT`.
     """
     ListMessageCharges: _grpc.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.ListMessageChargesRequest, _channel_gateway_service_pb2.ListMessageChargesResponse]
-    """Lists what messages cost the team, newest first."""
+    """Lists what messages cost the team and what was given back, newest first."""
     GetBalanceAlert: _grpc.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.GetBalanceAlertRequest, _channel_gateway_service_pb2.GetBalanceAlertResponse]
     """Reads at which balance the team is warned."""
     UpdateBalanceAlert: _grpc.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.UpdateBalanceAlertRequest, _channel_gateway_service_pb2.UpdateBalanceAlertResponse]
@@ -282,7 +285,8 @@ class ChannelGatewayServiceAsyncStub(ChannelGatewayServiceStub):
     GetWallet: _aio.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.GetWalletRequest, _channel_gateway_service_pb2.GetWalletResponse]  # type: ignore[assignment]
     """Reads the team's prepaid balance; 0 HKD when there was never any."""
     AdjustWallet: _aio.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.AdjustWalletRequest, _channel_gateway_service_pb2.AdjustWalletResponse]  # type: ignore[assignment]
-    """Adds to the prepaid balance, or takes from it. The first amount fixes the currency.
+    """Adds to the prepaid balance, or takes from it, in the currency of WhatsApp's price: `SetMessagePrice` sets another while there is no
+    money.
     Errors: FAILED_PRECONDITION `WALLET_CURRENCY_MISMATCH`, `WALLET_BALANCE_TOO_LOW`, `INVALID_FIELDS` for a balance too high.
     """
     ListWalletEntries: _aio.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.ListWalletEntriesRequest, _channel_gateway_service_pb2.ListWalletEntriesResponse]  # type: ignore[assignment]
@@ -296,7 +300,9 @@ class ChannelGatewayServiceAsyncStub(ChannelGatewayServiceStub):
     ListMessagePrices: _aio.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.ListMessagePricesRequest, _channel_gateway_service_pb2.ListMessagePricesResponse]  # type: ignore[assignment]
     """Reads what a message costs the team on each channel."""
     SetMessagePrice: _aio.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.SetMessagePriceRequest, _channel_gateway_service_pb2.SetMessagePriceResponse]  # type: ignore[assignment]
-    """Sets what a message costs the team on a channel, for sends accepted from now on. Errors: INVALID_ARGUMENT."""
+    """Sets what a message costs the team on a channel, for sends accepted from now on. Errors: INVALID_ARGUMENT, FAILED_PRECONDITION
+    `WALLET_CURRENCY_MISMATCH` while the prepaid balance holds money of another currency than WhatsApp's price would have.
+    """
     GetTrackedLink: _aio.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.GetTrackedLinkRequest, _channel_gateway_service_pb2.GetTrackedLinkResponse]  # type: ignore[assignment]
     """Reads a link of a message that was accepted, whether or not it was opened. Errors: NOT_FOUND."""
     ListTrackedLinks: _aio.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.ListTrackedLinksRequest, _channel_gateway_service_pb2.ListTrackedLinksResponse]  # type: ignore[assignment]
@@ -372,7 +378,7 @@ class ChannelGatewayServiceAsyncStub(ChannelGatewayServiceStub):
     `CONTENT_NOT_KEPT`.
     """
     ListMessageCharges: _aio.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.ListMessageChargesRequest, _channel_gateway_service_pb2.ListMessageChargesResponse]  # type: ignore[assignment]
-    """Lists what messages cost the team, newest first."""
+    """Lists what messages cost the team and what was given back, newest first."""
     GetBalanceAlert: _aio.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.GetBalanceAlertRequest, _channel_gateway_service_pb2.GetBalanceAlertResponse]  # type: ignore[assignment]
     """Reads at which balance the team is warned."""
     UpdateBalanceAlert: _aio.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.UpdateBalanceAlertRequest, _channel_gateway_service_pb2.UpdateBalanceAlertResponse]  # type: ignore[assignment]
@@ -611,7 +617,8 @@ class ChannelGatewayServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _channel_gateway_service_pb2.AdjustWalletRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_channel_gateway_service_pb2.AdjustWalletResponse, _abc.Awaitable[_channel_gateway_service_pb2.AdjustWalletResponse]]:
-        """Adds to the prepaid balance, or takes from it. The first amount fixes the currency.
+        """Adds to the prepaid balance, or takes from it, in the currency of WhatsApp's price: `SetMessagePrice` sets another while there is no
+        money.
         Errors: FAILED_PRECONDITION `WALLET_CURRENCY_MISMATCH`, `WALLET_BALANCE_TOO_LOW`, `INVALID_FIELDS` for a balance too high.
         """
 
@@ -661,7 +668,9 @@ class ChannelGatewayServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _channel_gateway_service_pb2.SetMessagePriceRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_channel_gateway_service_pb2.SetMessagePriceResponse, _abc.Awaitable[_channel_gateway_service_pb2.SetMessagePriceResponse]]:
-        """Sets what a message costs the team on a channel, for sends accepted from now on. Errors: INVALID_ARGUMENT."""
+        """Sets what a message costs the team on a channel, for sends accepted from now on. Errors: INVALID_ARGUMENT, FAILED_PRECONDITION
+        `WALLET_CURRENCY_MISMATCH` while the prepaid balance holds money of another currency than WhatsApp's price would have.
+        """
 
     @_abc_1.abstractmethod
     def GetTrackedLink(
@@ -911,7 +920,7 @@ class ChannelGatewayServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _channel_gateway_service_pb2.ListMessageChargesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_channel_gateway_service_pb2.ListMessageChargesResponse, _abc.Awaitable[_channel_gateway_service_pb2.ListMessageChargesResponse]]:
-        """Lists what messages cost the team, newest first."""
+        """Lists what messages cost the team and what was given back, newest first."""
 
     @_abc_1.abstractmethod
     def GetBalanceAlert(

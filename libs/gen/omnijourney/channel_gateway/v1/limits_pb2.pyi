@@ -25,7 +25,9 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class MessageCharge(_message.Message):
-    """What one delivery cost, or gave back."""
+    """What one settled delivery cost, or gave back when its channel told later that it had failed; what costs nothing has none. Of prepaid
+    messages all charges, with what people added and took, make the wallet's `balance` and `reserved` together.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -49,7 +51,7 @@ class MessageCharge(_message.Message):
 
     @_builtins.property
     def charge_time(self) -> _timestamp_pb2.Timestamp:
-        """When."""
+        """When the delivery was asked for, or given back."""
 
     def __init__(
         self,
@@ -71,7 +73,9 @@ Global___MessageCharge: _TypeAlias = MessageCharge  # noqa: Y015
 
 @_typing.final
 class BalanceAlert(_message.Message):
-    """When a team is warned of a low balance."""
+    """When a team is warned of a low balance: by the log and the metric `omnijourney_gateway_balance_crossings_total`, within 5 s, once
+    each time that the balance goes below.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -84,7 +88,7 @@ class BalanceAlert(_message.Message):
     """Changes with each change. Output only."""
     @_builtins.property
     def threshold(self) -> _money_pb2.Money:
-        """Below this the team is warned; absent: never."""
+        """Below this the team is warned, 1 to 10^18 micros of the wallet's currency; absent: never."""
 
     def __init__(
         self,

@@ -119,7 +119,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     FAILED_PRECONDITION: this release has no adapter for the channel. Example: `{"channel": "MESSENGER"}`.
     """
     ERROR_REASON_WALLET_CURRENCY_MISMATCH: _ErrorReason.ValueType  # 301
-    """FAILED_PRECONDITION: the wallet holds another currency. Example: `{"currency": "HKD"}`."""
+    """FAILED_PRECONDITION, and reason of a delivery: prepaid balance and price are of two currencies. Example: `{"currency": "HKD"}`."""
     ERROR_REASON_WALLET_BALANCE_TOO_LOW: _ErrorReason.ValueType  # 302
     """FAILED_PRECONDITION: more was to be taken than the prepaid balance holds. Example: `{"balance_micros": "500000"}`."""
     ERROR_REASON_SHOP_KEY_LIMIT: _ErrorReason.ValueType  # 303
@@ -329,7 +329,7 @@ ERROR_REASON_CHANNEL_UNSUPPORTED: ErrorReason.ValueType  # 300
 FAILED_PRECONDITION: this release has no adapter for the channel. Example: `{"channel": "MESSENGER"}`.
 """
 ERROR_REASON_WALLET_CURRENCY_MISMATCH: ErrorReason.ValueType  # 301
-"""FAILED_PRECONDITION: the wallet holds another currency. Example: `{"currency": "HKD"}`."""
+"""FAILED_PRECONDITION, and reason of a delivery: prepaid balance and price are of two currencies. Example: `{"currency": "HKD"}`."""
 ERROR_REASON_WALLET_BALANCE_TOO_LOW: ErrorReason.ValueType  # 302
 """FAILED_PRECONDITION: more was to be taken than the prepaid balance holds. Example: `{"balance_micros": "500000"}`."""
 ERROR_REASON_SHOP_KEY_LIMIT: ErrorReason.ValueType  # 303
