@@ -81,6 +81,7 @@ VARIABLES: Final = frozenset(
         "TOKEN",
         "TOOLS_TOKEN",
         "WEBHOOK_EVENTS_MAX",
+        "WEBHOOK_PRIVATE_NETWORKS",
         "WHATSAPP_URL",
     }
 )

@@ -11,10 +11,14 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final, NamedTuple
 
+import grpc
+
 from libs.common.app import App, ConfigurationFault, Runtime, runtime
 from libs.common.clock import Clock
 from libs.common.feeds.notifier import CommitNotifier
 from libs.common.feeds.publisher import CommitPublisher
+from libs.common.feeds.reading import PackedHistory
+from libs.common.feeds.rows import FactRow
 from libs.common.ids import new_id
 from libs.common.mailbox import MailRelay, open_mailbox
 from libs.common.mailbox.mail import MailSource
@@ -31,10 +35,13 @@ from services.channel_gateway.clients.channels.transport import Transport
 from services.channel_gateway.clients.channels.whatsapp import WhatsappAdapter
 from services.channel_gateway.clients.coupons import ClaimsClient
 from services.channel_gateway.clients.services import PointsClient, SegmentClient
-from services.channel_gateway.config import Settings
+from services.channel_gateway.clients.webhook_calls import WebhookCalls
+from services.channel_gateway.config import Settings, networks_of
+from services.channel_gateway.convert.contact_events import KINDS as CONTACT_KINDS
 from services.channel_gateway.convert.heard import stored_events
 from services.channel_gateway.domain.link_tokens import TokenSeal
 from services.channel_gateway.domain.model import Channel, ConnectionKind
+from services.channel_gateway.domain.webhooks_out import Network
 from services.channel_gateway.servicer import internal
 from services.channel_gateway.servicer.admission import InboxBound
 from services.channel_gateway.servicer.base import Dependencies
@@ -72,6 +79,7 @@ from services.channel_gateway.store.sends import SendStore
 from services.channel_gateway.store.shops import ShopStore
 from services.channel_gateway.store.trouble import TroubleStore
 from services.channel_gateway.store.vault import Vault
+from services.channel_gateway.store.webhooks_out import WebhookStore
 from services.channel_gateway.usecases.accounts import Accounts
 from services.channel_gateway.usecases.balance_alerts import BalanceAlerts
 from services.channel_gateway.usecases.consents import Consents
@@ -85,7 +93,9 @@ from services.channel_gateway.usecases.references import References
 from services.channel_gateway.usecases.reservation import Reservation
 from services.channel_gateway.usecases.secret_keys import SecretKeys
 from services.channel_gateway.usecases.shops import Shops
+from services.channel_gateway.usecases.subscriptions import Subscriptions
 from services.channel_gateway.worker.accounting import Accounting
+from services.channel_gateway.worker.contact_events import ContactFollower, ContactProjection
 from services.channel_gateway.worker.coupon_presses import CouponPresses
 from services.channel_gateway.worker.forgetting import Forgetting
 from services.channel_gateway.worker.heard_accounts import HeardAccounts
@@ -98,6 +108,7 @@ from services.channel_gateway.worker.recovery import Recovery
 from services.channel_gateway.worker.resealing import Resealing
 from services.channel_gateway.worker.sender import Sender, SenderDependencies
 from services.channel_gateway.worker.shop_keys import ShopKeys
+from services.channel_gateway.worker.webhooks_out import WebhookSender
 
 _PACKAGE: Final = "services.channel_gateway"
 
@@ -122,9 +133,9 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
         transport = await stack.enter_async_context(Transport())
         sender_id = new_id()
         presence = await stack.enter_async_context(Presence.hold(rt.dsn, sender_id))
-        segment = SegmentClient(await stack.enter_async_context(rt.channel(settings.segment_target)))
+        segment_channel = await stack.enter_async_context(rt.channel(settings.segment_target))
         to_points = await stack.enter_async_context(rt.channel(settings.points_target))
-        points = PointsClient(to_points)
+        segment, points = SegmentClient(segment_channel), PointsClient(to_points)
         vault = Vault(_key_ring(settings))
         reseal_store = ResealStore(rt.pool, vault)
         await _check_keys(vault, reseal_store)
@@ -184,6 +195,7 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
             PixelKeys(PixelStore(rt.pool)),
         )
         storing = Storing(inbox, InboxBound(inbox, settings.webhook_events_max), worker.wake)
+        out = await stack.enter_async_context(_webhooks_out(settings, rt, vault, segment_channel))
         router = _router(settings, rt.clock, storing, EdgeKeys(keys, pixel_keys, heard, segment), links)
         deps = Dependencies(
             clock=rt.clock,
@@ -221,6 +233,9 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
             shop_store=ShopStore(rt.pool, vault),
             pixel_store=PixelStore(rt.pool),
             link_store=links.store,
+            subscriptions=out.subscriptions,
+            webhook_store=out.store,
+            private_networks=out.private,
             token_seal=links.seal,
         )
         _serve(rt, deps)
@@ -276,6 +291,30 @@ async def _links(settings: Settings, rt: Runtime, vault: Vault, publisher: Commi
     maker = LinkMaker(store, seal, settings.link_url, rt.clock) if settings.link_url else None
     clicks = Clicks(ClickStore(rt.pool, timedelta(days=settings.link_days)), publisher, rt.clock)
     return LinkParts(store, seal, maker, clicks)
+
+
+class WebhookParts(NamedTuple):
+    """What tells others of contact events."""
+
+    store: WebhookStore
+    private: tuple[Network, ...]
+    """To which webhooks may go."""
+    subscriptions: Subscriptions
+
+
+@asynccontextmanager
+async def _webhooks_out(
+    settings: Settings, rt: Runtime, vault: Vault, segment: grpc.aio.Channel
+) -> AsyncIterator[WebhookParts]:
+    store = WebhookStore(rt.pool, vault)
+    private = networks_of(settings.webhook_private_networks)
+    async with WebhookCalls(private) as calls:
+        sender = WebhookSender(store, calls, rt.clock, random.Random())  # noqa: S311 - jitter of waits
+        history = PackedHistory("segment", segment, FactRow, kinds=CONTACT_KINDS)
+        follower = ContactFollower(history, ContactProjection(store, sender.wake))
+        subscriptions = Subscriptions(rt.pool, vault, follower, sender, rt.clock)
+        async with rt.running("outgoing webhooks", sender), rt.running("contact events", follower):
+            yield WebhookParts(store, private, subscriptions)
 
 
 def _router(settings: Settings, clock: Clock, storing: Storing, keys: EdgeKeys, links: LinkParts) -> Router:

@@ -38,6 +38,17 @@ def checked_link_url(text: str) -> str:
     return checked_url(text)
 
 
+def checked_networks(text: str) -> str:
+    """Networks, separated by commas. Raises ValueError."""
+    networks_of(text)
+    return text
+
+
+def networks_of(text: str) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
+    """The networks that a text names. Raises ValueError."""
+    return tuple(ipaddress.ip_network(part.strip()) for part in text.split(",") if part.strip())
+
+
 def _is_loopback(host: str) -> bool:
     if host == "localhost":
         return True
@@ -94,6 +105,9 @@ class Settings(MailSourceSettings):
     webhook_retention_days: int = Field(default=90, ge=7, le=36_500)
     """Days of domain time for which webhooks that came in are kept, bodies, refusals and ids together. What is sent
     again later than that is taken for new, and segment finds that it is not."""
+    webhook_private_networks: Annotated[str, AfterValidator(checked_networks)] = ""
+    """Networks such as `10.0.0.0/8`, separated by commas, whose addresses teams' webhooks may go to although they are
+    private. Empty: none."""
     webhook_events_max: int = Field(default=100_000, ge=1)
     """Events of stored webhooks that may wait to be forwarded. A team may have as many waiting as there is room for
     more, half of them where it is alone; above it its webhooks are answered 429. Soft: counted once a second."""

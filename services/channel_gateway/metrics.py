@@ -31,6 +31,14 @@ WEBHOOKS: Final = metrics.counter(
 CLICKS: Final = metrics.counter(
     "gateway_link_openings_total", "Short links that were opened, by who opened them.", ("kind",)
 )
+WEBHOOKS_OUT: Final = metrics.counter(
+    "gateway_outgoing_webhooks_total",
+    "Calls of addresses that subscribed, by what came of them.",
+    ("outcome",),
+)
+CONTACT_ROWS_SET_ASIDE: Final = metrics.counter(
+    "gateway_contact_rows_set_aside_total", "Rows of segment's history that no webhook could be made of."
+)
 HTTP_CONNECTIONS: Final = metrics.gauge("gateway_http_connections_count", "Connections of the HTTP edge.")
 HTTP_DROPPED: Final = metrics.counter(
     "gateway_http_dropped_total",

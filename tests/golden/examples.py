@@ -370,6 +370,9 @@ FORMS: Final[dict[str, Stored | Derived]] = {
     "history_rows_of_segment_sales": _rows(
         fr.FactRow(63, 7, A.bytes, B.bytes, AT, 20, order=C.bytes, micros=150_000_000, currency="TWD")
     ),
+    "history_rows_of_segment_contacts": _rows(
+        fr.FactRow(63, 8, A.bytes, B.bytes, AT, 32, event=C.bytes, detail=("tier", "1", None, "gold"))
+    ),
     "journey_actors": Stored(
         {"two journeys": {C: 1, D: 300}},
         lambda counts: codec.pack({journey.bytes: count for journey, count in counts.items()}),

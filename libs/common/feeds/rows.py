@@ -97,6 +97,11 @@ class FactRow(HistoryRow, array_like=True, gc=False):
     micros: int = 0
     """Of the same: what was paid, or given back, in millionths of `currency`."""
     currency: str = ""
+    event: bytes | None = None
+    """Of what concerns a contact: the event's id,"""
+    detail: tuple[str | None, ...] = ()
+    """and what it says: of a tag the tag; of an attribute its key, type, value before and after; of an identity its
+    channel, account and external id; of a new customer the member id; of a merged one the survivor."""
 
 
 Row = TypeVar("Row", bound=HistoryRow)

@@ -49,6 +49,18 @@ class WalletBalanceTooHigh(FailedPrecondition):
         super().__init__("INVALID_FIELDS", "the prepaid balance would be too high", violations=[violation])
 
 
+class SubscriptionLimit(FailedPrecondition):
+    """The team has as many subscriptions as it may have."""
+
+    def __init__(self, limit: int) -> None:
+        """Most subscriptions of a team."""
+        super().__init__(
+            "WEBHOOK_SUBSCRIPTION_LIMIT",
+            f"a team has at most {limit} subscriptions: delete one first",
+            metadata={"limit": str(limit)},
+        )
+
+
 class ShopKeyLimit(FailedPrecondition):
     """The shop has as many valid keys as it may have."""
 

@@ -16,6 +16,7 @@ from omnijourney.channel_gateway.v1 import channel_gateway_service_pb2_grpc as p
 from services.channel_gateway.clients.channels.base import Adapter
 from services.channel_gateway.domain.link_tokens import TokenSeal
 from services.channel_gateway.domain.model import Channel, ConnectionKind
+from services.channel_gateway.domain.webhooks_out import Network
 from services.channel_gateway.store.accounts import AccountStore
 from services.channel_gateway.store.charges import ChargeStore
 from services.channel_gateway.store.content import ContentStore
@@ -26,6 +27,7 @@ from services.channel_gateway.store.links import LinkStore
 from services.channel_gateway.store.money import MoneyStore
 from services.channel_gateway.store.pixels import PixelStore
 from services.channel_gateway.store.shops import ShopStore
+from services.channel_gateway.store.webhooks_out import WebhookStore
 from services.channel_gateway.usecases.accounts import Accounts
 from services.channel_gateway.usecases.balance_alerts import BalanceAlerts
 from services.channel_gateway.usecases.consents import Consents
@@ -38,6 +40,7 @@ from services.channel_gateway.usecases.references import References
 from services.channel_gateway.usecases.reservation import Reservation
 from services.channel_gateway.usecases.secret_keys import SecretKeys
 from services.channel_gateway.usecases.shops import Shops
+from services.channel_gateway.usecases.subscriptions import Subscriptions
 from services.channel_gateway.worker.sender import Sender
 
 KIND_OF: Final = {
@@ -84,6 +87,10 @@ class Dependencies:
     pixel_store: PixelStore
     link_store: LinkStore
     token_seal: TokenSeal
+    subscriptions: Subscriptions
+    webhook_store: WebhookStore
+    private_networks: tuple[Network, ...]
+    """To which webhooks may go."""
 
 
 class Part(Edge[Dependencies], pb_grpc.ChannelGatewayServiceServicer):

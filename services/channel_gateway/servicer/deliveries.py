@@ -1,7 +1,7 @@
 # ruff: noqa: N802 - the generated base names the methods
 """gRPC edge of the gateway: deliveries and figures. Resources are in the modules beside it.
 
-What a release does not serve yet (outgoing webhooks, the synchronisation of templates) is left to the
+What a release does not serve yet (the synchronisation of templates) is left to the
 generated base and answers UNIMPLEMENTED.
 """
 
@@ -28,6 +28,7 @@ from services.channel_gateway.servicer.money import MoneyRpcs
 from services.channel_gateway.servicer.pixels import PixelRpcs
 from services.channel_gateway.servicer.secret_keys import SecretKeyRpcs
 from services.channel_gateway.servicer.shops import ShopRpcs
+from services.channel_gateway.servicer.subscriptions import SubscriptionRpcs
 
 
 class ChannelGatewayServicer(
@@ -40,6 +41,7 @@ class ChannelGatewayServicer(
     PixelRpcs,
     ShopRpcs,
     SecretKeyRpcs,
+    SubscriptionRpcs,
 ):
     """See `protos/omnijourney/channel_gateway/v1/channel_gateway_service.proto`."""
 

@@ -10,6 +10,20 @@ CREATE TYPE cap_row AS (
     cap bigint
 );
 
+CREATE TYPE contact_event_row AS (
+    team_id uuid,
+    event_id uuid,
+    event_type text,
+    occurred_at timestamp with time zone,
+    body bytea
+);
+
+CREATE TYPE contact_step AS (
+    partition smallint,
+    before bigint,
+    after bigint
+);
+
 -- Content as the batch was made of it. `kind` as of facts that content is gone: 1 bot module, 2 template; 3: all accounts of the
 -- team, without an id, and the version is the sum of theirs.
 CREATE TYPE content_version_row AS (
@@ -232,6 +246,23 @@ CREATE INDEX consent_change_of_customer ON channel_gateway.consent_change USING 
 CREATE INDEX consent_change_of_person ON channel_gateway.consent_change USING btree (team_id, channel, external_id, changed_at, change_id) WHERE (external_id IS NOT NULL);
 ALTER TABLE consent_change ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own_teams ON consent_change USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
+
+-- How far the history of segment is taken.
+CREATE TABLE contact_cursor (
+    partition smallint NOT NULL,
+    position  bigint NOT NULL DEFAULT 0,
+    CONSTRAINT contact_cursor_pkey PRIMARY KEY (partition),
+    CONSTRAINT contact_cursor_partition_check CHECK (((partition >= 0) AND (partition <= 63))),
+    CONSTRAINT contact_cursor_position_check CHECK (("position" >= 0))
+) WITH (fillfactor=10, autovacuum_vacuum_scale_factor=0, autovacuum_vacuum_threshold=1000);
+
+CREATE TABLE contact_row_set_aside (
+    partition   smallint NOT NULL,
+    position    bigint NOT NULL,
+    reason      text NOT NULL,
+    create_time timestamp with time zone NOT NULL DEFAULT clock_timestamp(),
+    CONSTRAINT contact_row_set_aside_pkey PRIMARY KEY (partition, "position")
+);
 
 -- Presses of coupons' buttons that wait for their answers; those that have one are gone.
 CREATE TABLE coupon_press (
@@ -553,6 +584,30 @@ CREATE TABLE opt_out (
 ALTER TABLE opt_out ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own_teams ON opt_out USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
 
+-- Webhooks that go out, until they are taken. `dead_at`: given up; such a one waits for a person. Times of attempts are real.
+CREATE TABLE outgoing_webhook (
+    team_id         uuid NOT NULL,
+    subscription_id uuid NOT NULL,
+    webhook_id      uuid NOT NULL,
+    event_type      text NOT NULL,
+    body            bytea NOT NULL,
+    occurred_at     timestamp with time zone NOT NULL,
+    attempts        integer NOT NULL DEFAULT 0,
+    next_at         timestamp with time zone NOT NULL,
+    give_up_at      timestamp with time zone NOT NULL,
+    last_error      text NOT NULL DEFAULT ''::text,
+    dead_at         timestamp with time zone,
+    CONSTRAINT outgoing_webhook_pkey PRIMARY KEY (team_id, subscription_id, webhook_id),
+    CONSTRAINT outgoing_webhook_attempts_check CHECK ((attempts >= 0)),
+    CONSTRAINT outgoing_webhook_body_check CHECK ((length(body) <= 65536)),
+    CONSTRAINT outgoing_webhook_occurred_at_check CHECK (((occurred_at >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (occurred_at < '9999-12-31 00:00:00+00'::timestamp with time zone)))
+) WITH (autovacuum_analyze_scale_factor=0.5);
+SELECT platform.sample_lightly('outgoing_webhook');
+CREATE INDEX outgoing_webhook_dead ON channel_gateway.outgoing_webhook USING btree (team_id, dead_at, webhook_id) WHERE (dead_at IS NOT NULL);
+CREATE INDEX outgoing_webhook_due ON channel_gateway.outgoing_webhook USING btree (team_id, subscription_id, next_at) WHERE (dead_at IS NULL);
+ALTER TABLE outgoing_webhook ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own_teams ON outgoing_webhook USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
+
 -- Keys that stand in a shop's pages. They are no secrets: they name a shop, and the pages that may report to it. One that is ended is
 -- kept, so that lists show it; a shop has 100 at most.
 CREATE TABLE pixel_key (
@@ -749,6 +804,24 @@ CREATE TABLE wallet_entry (
 ALTER TABLE wallet_entry ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own_teams ON wallet_entry USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
 
+-- Calls of an address, the latest. `reason`: why there was no answer.
+CREATE TABLE webhook_attempt (
+    team_id         uuid NOT NULL,
+    subscription_id uuid NOT NULL,
+    attempt_id      uuid NOT NULL,
+    webhook_id      uuid NOT NULL,
+    event_type      text NOT NULL,
+    attempt         integer NOT NULL,
+    status_code     integer NOT NULL,
+    reason          text NOT NULL,
+    duration_ms     integer NOT NULL,
+    attempted_at    timestamp with time zone NOT NULL,
+    CONSTRAINT webhook_attempt_pkey PRIMARY KEY (team_id, subscription_id, attempt_id)
+) WITH (autovacuum_analyze_scale_factor=0.5);
+SELECT platform.sample_lightly('webhook_attempt');
+ALTER TABLE webhook_attempt ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own_teams ON webhook_attempt USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
+
 -- Bodies as they came. Sources: 1 shop, 2 pixel, 3 LINE, 4 Meta. States: 1 stored, 2 recorded, 3 refused in part or whole.
 CREATE TABLE webhook_inbox (
     sequence    bigint GENERATED ALWAYS AS IDENTITY NOT NULL,
@@ -774,3 +847,30 @@ CREATE INDEX webhook_inbox_stored ON channel_gateway.webhook_inbox USING btree (
 CREATE INDEX webhook_inbox_waiting ON channel_gateway.webhook_inbox USING btree (team_id, sequence) INCLUDE (event_count) WHERE (state = 1);
 ALTER TABLE webhook_inbox ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own_teams ON webhook_inbox USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
+
+-- Who is told of contact events. States: 1 active, 2 paused, 3 gone. `sealed`: its signing keys. The rest is of the breaker and of the
+-- turns that endpoints take, in real time: failures in a row, when it is called again, when it was last looked at.
+CREATE TABLE webhook_subscription (
+    team_id         uuid NOT NULL,
+    subscription_id uuid NOT NULL,
+    url             text NOT NULL,
+    event_types     text[] NOT NULL,
+    state           smallint NOT NULL,
+    sealed          bytea NOT NULL,
+    created_at      timestamp with time zone NOT NULL,
+    updated_at      timestamp with time zone NOT NULL,
+    version         bigint NOT NULL DEFAULT 1,
+    failures        integer NOT NULL DEFAULT 0,
+    closed_until    timestamp with time zone,
+    looked_at       timestamp with time zone NOT NULL DEFAULT '1970-01-02 00:00:00+00'::timestamp with time zone,
+    CONSTRAINT webhook_subscription_pkey PRIMARY KEY (team_id, subscription_id),
+    CONSTRAINT webhook_subscription_created_at_check CHECK (((created_at >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (created_at < '9999-12-31 00:00:00+00'::timestamp with time zone))),
+    CONSTRAINT webhook_subscription_event_types_check CHECK (((cardinality(event_types) >= 1) AND (cardinality(event_types) <= 20))),
+    CONSTRAINT webhook_subscription_failures_check CHECK ((failures >= 0)),
+    CONSTRAINT webhook_subscription_sealed_check CHECK (((length(sealed) >= 37) AND (length(sealed) <= 1024))),
+    CONSTRAINT webhook_subscription_state_check CHECK (((state >= 1) AND (state <= 3))),
+    CONSTRAINT webhook_subscription_updated_at_check CHECK (((updated_at >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (updated_at < '9999-12-31 00:00:00+00'::timestamp with time zone))),
+    CONSTRAINT webhook_subscription_url_check CHECK (((length(url) >= 8) AND (length(url) <= 2000)))
+);
+ALTER TABLE webhook_subscription ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own_teams ON webhook_subscription USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));

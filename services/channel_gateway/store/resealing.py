@@ -21,6 +21,7 @@ class SecretKind(IntEnum):
     SHOP_KEY = 2
     LINK_KEY = 3
     """Of no team: its place has the nil one."""
+    SUBSCRIPTION = 4
 
 
 class Place(NamedTuple):
@@ -66,9 +67,12 @@ class ResealStore:
         return resealed
 
     def _reseal_of(self, kind: int) -> Callable[[Connection, Place], Awaitable[bool]]:
-        if kind == SecretKind.ACCOUNT:
-            return self._account
-        return self._shop_key if kind == SecretKind.SHOP_KEY else self._link_key
+        return {
+            SecretKind.ACCOUNT: self._account,
+            SecretKind.SHOP_KEY: self._shop_key,
+            SecretKind.LINK_KEY: self._link_key,
+            SecretKind.SUBSCRIPTION: self._subscription,
+        }[SecretKind(kind)]
 
     async def keys(self) -> Mapping[bytes | None, int]:
         """How many secrets each key seals, by its name; None: those in clear."""
@@ -114,4 +118,14 @@ class ResealStore:
         except CannotOpen:
             return False
         await connection.execute(*QUERIES.bind("reseal_link_key", sealed=self._vault.sealed_link_key(key)))
+        return True
+
+    async def _subscription(self, connection: Connection, place: Place) -> bool:
+        key = {"team_id": place.team_id, "subscription_id": place.row_id}
+        row = await connection.fetchrow(*QUERIES.bind("hold_subscription", **key))
+        subscription = None if row is None else self._vault.subscription_of(row)
+        if subscription is None or not subscription.keys:
+            return False
+        sealed = self._vault.sealed_subscription_keys(subscription)
+        await connection.execute(*QUERIES.bind("reseal_subscription", **key, sealed=sealed))
         return True

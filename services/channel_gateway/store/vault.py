@@ -16,6 +16,7 @@ from libs.common.sealing import CannotOpen, KeyRing, place
 from services.channel_gateway import metrics
 from services.channel_gateway.domain.model import Account, AccountState
 from services.channel_gateway.domain.views import ShopKey
+from services.channel_gateway.domain.webhooks_out import SigningKey, Subscription, SubscriptionState
 from services.channel_gateway.store.rows import Row, account_of, json_of
 
 _log = structlog.get_logger(__name__)
@@ -123,6 +124,31 @@ class Vault:
             row["team_id"], row["shop_id"], row["key_id"], secret, row["created_at"], row["expires_at"]
         )
 
+    def sealed_subscription_keys(self, subscription: Subscription) -> bytes:
+        """A subscription's keys to be stored."""
+        place_of = _of_subscription(subscription.team_id, subscription.subscription_id)
+        return self._ring.seal(msgspec.json.encode(subscription.keys), place_of)
+
+    def subscription_of(self, row: Row) -> Subscription:
+        """A subscription; without keys where they cannot be opened."""
+        try:
+            text = self._ring.open(row["sealed"], _of_subscription(row["team_id"], row["subscription_id"]))
+            keys = _KEYS.decode(text)
+        except CannotOpen as error:
+            self._note("webhook subscription", row["subscription_id"], error)
+            keys = ()
+        return Subscription(
+            row["team_id"],
+            row["subscription_id"],
+            row["url"],
+            tuple(row["event_types"]),
+            SubscriptionState(row["state"]),
+            keys,
+            row["created_at"],
+            row["updated_at"],
+            row["version"],
+        )
+
     def sealed_link_key(self, key: bytes) -> bytes:
         """The key of link tokens to be stored."""
         return self._ring.seal(key, _OF_LINK_KEY)
@@ -134,6 +160,13 @@ class Vault:
     def _note(self, kind: str, row_id: UUID, error: CannotOpen) -> None:
         metrics.UNOPENED.labels(kind).inc()
         _log.error("a secret cannot be opened", kind=kind, id=str(row_id), error=str(error))
+
+
+_KEYS: Final = msgspec.json.Decoder(tuple[SigningKey, ...])
+
+
+def _of_subscription(team_id: UUID, subscription_id: UUID) -> bytes:
+    return place("channel_gateway.webhook_subscription.sealed", team_id, subscription_id)
 
 
 _OF_LINK_KEY: Final = place("channel_gateway.link_key.sealed")

@@ -149,7 +149,26 @@ def row_values(fact: Fact) -> tuple[Any, ...]:
         return (*values, *_NO_ATTRIBUTE, body.order_key, body.order.amount_micros, body.order.currency)
     if isinstance(body, facts.RefundReported):
         return (*values, *_NO_ATTRIBUTE, body.order_key, body.refund.amount_micros, body.refund.currency)
+    detail = _DETAILS.get(type(body))
+    if detail is not None:
+        return (*values, *_NO_ATTRIBUTE, None, 0, "", fact.event_id, detail(body))
     return values
+
+
+def _of_identity(body: Any) -> tuple[str, ...]:
+    return str(int(body.identity.channel)), str(body.identity.account_id), body.identity.external_id
+
+
+_DETAILS: Final[dict[type, Callable[[Any], tuple[str | None, ...]]]] = {
+    facts.TagApplied: lambda body: (body.tag,),
+    facts.TagRemoved: lambda body: (body.tag,),
+    facts.AttributeChanged: lambda body: (body.key, str(int(body.kind)), body.old, body.new),
+    facts.ContactJoined: _of_identity,
+    facts.ContactRemoved: _of_identity,
+    facts.CustomerCreated: lambda body: (body.member_id,),
+    facts.CustomerMerged: lambda body: (str(body.survivor_id),),
+}
+"""What those who are told of contacts are told of each kind of fact."""
 
 
 def shown_fact(fact: Fact) -> history_pb2.Fact:

@@ -16,6 +16,8 @@ AS $$
         SELECT substring(k.sealed FROM 2 FOR 8) FROM shop_key AS k
          UNION ALL
         SELECT substring(l.sealed FROM 2 FOR 8) FROM link_key AS l
+         UNION ALL
+        SELECT substring(w.sealed FROM 2 FOR 8) FROM webhook_subscription AS w
       ) AS found
      GROUP BY found.key_id
 $$;

@@ -1,6 +1,7 @@
 -- version: 2
 -- Rows of all teams whose secrets are in clear, or sealed under another key than `present` names, in order, after a given one:
--- `kind` 1 is an account, 2 a key of a shop, 3 the key of link tokens, which is of no team. With the owner's rights, since no transaction is bound to all teams; it gives ids only.
+-- `kind` 1 is an account, 2 a key of a shop, 3 the key of link tokens, which is of no team, 4 a
+-- subscription. With the owner's rights, since no transaction is bound to all teams; it gives ids only.
 CREATE OR REPLACE FUNCTION to_seal(present bytea, after_kind smallint, after_team uuid, after_id uuid, row_max integer)
 RETURNS TABLE (kind smallint, team_id uuid, row_id uuid)
 LANGUAGE sql
@@ -22,6 +23,10 @@ AS $$
         SELECT 3::smallint, '00000000-0000-0000-0000-000000000000'::uuid, '00000000-0000-0000-0000-000000000000'::uuid
           FROM link_key AS l
          WHERE substring(l.sealed FROM 2 FOR 8) <> present
+         UNION ALL
+        SELECT 4::smallint, w.team_id, w.subscription_id
+          FROM webhook_subscription AS w
+         WHERE substring(w.sealed FROM 2 FOR 8) <> present
       ) AS found
      WHERE (found.kind, found.team_id, found.row_id) > (after_kind, after_team, after_id)
      ORDER BY found.kind, found.team_id, found.row_id

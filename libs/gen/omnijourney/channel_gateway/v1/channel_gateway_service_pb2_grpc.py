@@ -730,8 +730,10 @@ class ChannelGatewayServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CreateWebhookSubscription(self, request, context):
-        """Creates a subscription to contact events.
-        Errors: INVALID_ARGUMENT with every faulty field, ALREADY_EXISTS for a reused request id or a taken name.
+        """Creates a subscription to contact events: it gets those that are recorded after this call. Each at least once, those of one
+        customer mostly, but not always, in their order.
+        Errors: INVALID_ARGUMENT with every faulty field, ALREADY_EXISTS for a reused request id, FAILED_PRECONDITION
+        `WEBHOOK_SUBSCRIPTION_LIMIT` beyond 50, UNAVAILABLE while segment is away.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -774,14 +776,14 @@ class ChannelGatewayServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListDeadLetters(self, request, context):
-        """Lists outgoing webhooks that were given up, newest first.
+        """Lists outgoing webhooks that were given up in the last 30 days, newest first.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ReplayDeadLetters(self, request, context):
-        """Sends given-up webhooks again, under their old ids. Errors: NOT_FOUND.
+        """Sends given-up webhooks again, under their old ids, for a day. Errors: NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -892,14 +894,15 @@ class ChannelGatewayServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def PingWebhookSubscription(self, request, context):
-        """Calls a subscription's address once with an event of type `ping`. Errors: NOT_FOUND.
+        """Calls a subscription's address once with an event of type `ping`, whatever its state. A call that is repeated calls again and gets
+        the first answer. Errors: NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListWebhookAttempts(self, request, context):
-        """Lists the latest calls of a subscription's address, newest first. Errors: NOT_FOUND.
+        """Lists the calls of a subscription's address in the last 7 days, newest first. Errors: NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

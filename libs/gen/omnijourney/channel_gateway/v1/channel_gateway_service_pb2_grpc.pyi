@@ -155,8 +155,10 @@ class ChannelGatewayServiceStub:
     Answers at once with how it stands before that; `ListSecretKeys` shows the progress. What cannot be opened stays as it is.
     """
     CreateWebhookSubscription: _grpc.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.CreateWebhookSubscriptionRequest, _channel_gateway_service_pb2.CreateWebhookSubscriptionResponse]
-    """Creates a subscription to contact events.
-    Errors: INVALID_ARGUMENT with every faulty field, ALREADY_EXISTS for a reused request id or a taken name.
+    """Creates a subscription to contact events: it gets those that are recorded after this call. Each at least once, those of one
+    customer mostly, but not always, in their order.
+    Errors: INVALID_ARGUMENT with every faulty field, ALREADY_EXISTS for a reused request id, FAILED_PRECONDITION
+    `WEBHOOK_SUBSCRIPTION_LIMIT` beyond 50, UNAVAILABLE while segment is away.
     """
     GetWebhookSubscription: _grpc.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.GetWebhookSubscriptionRequest, _channel_gateway_service_pb2.GetWebhookSubscriptionResponse]
     """Reads a subscription to contact events. Errors: NOT_FOUND."""
@@ -171,9 +173,9 @@ class ChannelGatewayServiceStub:
     RotateWebhookSecret: _grpc.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.RotateWebhookSecretRequest, _channel_gateway_service_pb2.RotateWebhookSecretResponse]
     """Gives a subscription a new signing key. Webhooks are signed with both for 24 h. Errors: NOT_FOUND."""
     ListDeadLetters: _grpc.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.ListDeadLettersRequest, _channel_gateway_service_pb2.ListDeadLettersResponse]
-    """Lists outgoing webhooks that were given up, newest first."""
+    """Lists outgoing webhooks that were given up in the last 30 days, newest first."""
     ReplayDeadLetters: _grpc.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.ReplayDeadLettersRequest, _channel_gateway_service_pb2.ReplayDeadLettersResponse]
-    """Sends given-up webhooks again, under their old ids. Errors: NOT_FOUND."""
+    """Sends given-up webhooks again, under their old ids, for a day. Errors: NOT_FOUND."""
     DeleteDeadLetters: _grpc.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.DeleteDeadLettersRequest, _channel_gateway_service_pb2.DeleteDeadLettersResponse]
     """Drops given-up webhooks. Errors: NOT_FOUND."""
     SendTestMessage: _grpc.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.SendTestMessageRequest, _channel_gateway_service_pb2.SendTestMessageResponse]
@@ -215,9 +217,11 @@ class ChannelGatewayServiceStub:
     `INVALID_FIELDS`.
     """
     PingWebhookSubscription: _grpc.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.PingWebhookSubscriptionRequest, _channel_gateway_service_pb2.PingWebhookSubscriptionResponse]
-    """Calls a subscription's address once with an event of type `ping`. Errors: NOT_FOUND."""
+    """Calls a subscription's address once with an event of type `ping`, whatever its state. A call that is repeated calls again and gets
+    the first answer. Errors: NOT_FOUND.
+    """
     ListWebhookAttempts: _grpc.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.ListWebhookAttemptsRequest, _channel_gateway_service_pb2.ListWebhookAttemptsResponse]
-    """Lists the latest calls of a subscription's address, newest first. Errors: NOT_FOUND."""
+    """Lists the calls of a subscription's address in the last 7 days, newest first. Errors: NOT_FOUND."""
 
 @_typing.type_check_only
 class ChannelGatewayServiceAsyncStub(ChannelGatewayServiceStub):
@@ -346,8 +350,10 @@ class ChannelGatewayServiceAsyncStub(ChannelGatewayServiceStub):
     Answers at once with how it stands before that; `ListSecretKeys` shows the progress. What cannot be opened stays as it is.
     """
     CreateWebhookSubscription: _aio.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.CreateWebhookSubscriptionRequest, _channel_gateway_service_pb2.CreateWebhookSubscriptionResponse]  # type: ignore[assignment]
-    """Creates a subscription to contact events.
-    Errors: INVALID_ARGUMENT with every faulty field, ALREADY_EXISTS for a reused request id or a taken name.
+    """Creates a subscription to contact events: it gets those that are recorded after this call. Each at least once, those of one
+    customer mostly, but not always, in their order.
+    Errors: INVALID_ARGUMENT with every faulty field, ALREADY_EXISTS for a reused request id, FAILED_PRECONDITION
+    `WEBHOOK_SUBSCRIPTION_LIMIT` beyond 50, UNAVAILABLE while segment is away.
     """
     GetWebhookSubscription: _aio.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.GetWebhookSubscriptionRequest, _channel_gateway_service_pb2.GetWebhookSubscriptionResponse]  # type: ignore[assignment]
     """Reads a subscription to contact events. Errors: NOT_FOUND."""
@@ -362,9 +368,9 @@ class ChannelGatewayServiceAsyncStub(ChannelGatewayServiceStub):
     RotateWebhookSecret: _aio.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.RotateWebhookSecretRequest, _channel_gateway_service_pb2.RotateWebhookSecretResponse]  # type: ignore[assignment]
     """Gives a subscription a new signing key. Webhooks are signed with both for 24 h. Errors: NOT_FOUND."""
     ListDeadLetters: _aio.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.ListDeadLettersRequest, _channel_gateway_service_pb2.ListDeadLettersResponse]  # type: ignore[assignment]
-    """Lists outgoing webhooks that were given up, newest first."""
+    """Lists outgoing webhooks that were given up in the last 30 days, newest first."""
     ReplayDeadLetters: _aio.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.ReplayDeadLettersRequest, _channel_gateway_service_pb2.ReplayDeadLettersResponse]  # type: ignore[assignment]
-    """Sends given-up webhooks again, under their old ids. Errors: NOT_FOUND."""
+    """Sends given-up webhooks again, under their old ids, for a day. Errors: NOT_FOUND."""
     DeleteDeadLetters: _aio.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.DeleteDeadLettersRequest, _channel_gateway_service_pb2.DeleteDeadLettersResponse]  # type: ignore[assignment]
     """Drops given-up webhooks. Errors: NOT_FOUND."""
     SendTestMessage: _aio.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.SendTestMessageRequest, _channel_gateway_service_pb2.SendTestMessageResponse]  # type: ignore[assignment]
@@ -406,9 +412,11 @@ class ChannelGatewayServiceAsyncStub(ChannelGatewayServiceStub):
     `INVALID_FIELDS`.
     """
     PingWebhookSubscription: _aio.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.PingWebhookSubscriptionRequest, _channel_gateway_service_pb2.PingWebhookSubscriptionResponse]  # type: ignore[assignment]
-    """Calls a subscription's address once with an event of type `ping`. Errors: NOT_FOUND."""
+    """Calls a subscription's address once with an event of type `ping`, whatever its state. A call that is repeated calls again and gets
+    the first answer. Errors: NOT_FOUND.
+    """
     ListWebhookAttempts: _aio.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.ListWebhookAttemptsRequest, _channel_gateway_service_pb2.ListWebhookAttemptsResponse]  # type: ignore[assignment]
-    """Lists the latest calls of a subscription's address, newest first. Errors: NOT_FOUND."""
+    """Lists the calls of a subscription's address in the last 7 days, newest first. Errors: NOT_FOUND."""
 
 class ChannelGatewayServiceServicer(metaclass=_abc_1.ABCMeta):
     """Owns channel accounts, content, limits, deliveries and webhooks. Webhooks in and tracked links are HTTP, all else is here."""
@@ -816,8 +824,10 @@ class ChannelGatewayServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _channel_gateway_service_pb2.CreateWebhookSubscriptionRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_channel_gateway_service_pb2.CreateWebhookSubscriptionResponse, _abc.Awaitable[_channel_gateway_service_pb2.CreateWebhookSubscriptionResponse]]:
-        """Creates a subscription to contact events.
-        Errors: INVALID_ARGUMENT with every faulty field, ALREADY_EXISTS for a reused request id or a taken name.
+        """Creates a subscription to contact events: it gets those that are recorded after this call. Each at least once, those of one
+        customer mostly, but not always, in their order.
+        Errors: INVALID_ARGUMENT with every faulty field, ALREADY_EXISTS for a reused request id, FAILED_PRECONDITION
+        `WEBHOOK_SUBSCRIPTION_LIMIT` beyond 50, UNAVAILABLE while segment is away.
         """
 
     @_abc_1.abstractmethod
@@ -868,7 +878,7 @@ class ChannelGatewayServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _channel_gateway_service_pb2.ListDeadLettersRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_channel_gateway_service_pb2.ListDeadLettersResponse, _abc.Awaitable[_channel_gateway_service_pb2.ListDeadLettersResponse]]:
-        """Lists outgoing webhooks that were given up, newest first."""
+        """Lists outgoing webhooks that were given up in the last 30 days, newest first."""
 
     @_abc_1.abstractmethod
     def ReplayDeadLetters(
@@ -876,7 +886,7 @@ class ChannelGatewayServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _channel_gateway_service_pb2.ReplayDeadLettersRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_channel_gateway_service_pb2.ReplayDeadLettersResponse, _abc.Awaitable[_channel_gateway_service_pb2.ReplayDeadLettersResponse]]:
-        """Sends given-up webhooks again, under their old ids. Errors: NOT_FOUND."""
+        """Sends given-up webhooks again, under their old ids, for a day. Errors: NOT_FOUND."""
 
     @_abc_1.abstractmethod
     def DeleteDeadLetters(
@@ -1008,7 +1018,9 @@ class ChannelGatewayServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _channel_gateway_service_pb2.PingWebhookSubscriptionRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_channel_gateway_service_pb2.PingWebhookSubscriptionResponse, _abc.Awaitable[_channel_gateway_service_pb2.PingWebhookSubscriptionResponse]]:
-        """Calls a subscription's address once with an event of type `ping`. Errors: NOT_FOUND."""
+        """Calls a subscription's address once with an event of type `ping`, whatever its state. A call that is repeated calls again and gets
+        the first answer. Errors: NOT_FOUND.
+        """
 
     @_abc_1.abstractmethod
     def ListWebhookAttempts(
@@ -1016,6 +1028,6 @@ class ChannelGatewayServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _channel_gateway_service_pb2.ListWebhookAttemptsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_channel_gateway_service_pb2.ListWebhookAttemptsResponse, _abc.Awaitable[_channel_gateway_service_pb2.ListWebhookAttemptsResponse]]:
-        """Lists the latest calls of a subscription's address, newest first. Errors: NOT_FOUND."""
+        """Lists the calls of a subscription's address in the last 7 days, newest first. Errors: NOT_FOUND."""
 
 def add_ChannelGatewayServiceServicer_to_server(servicer: ChannelGatewayServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

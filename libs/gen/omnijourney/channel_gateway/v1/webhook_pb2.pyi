@@ -104,7 +104,7 @@ class _SubscriptionStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Sub
     SUBSCRIPTION_STATE_ACTIVE: _SubscriptionState.ValueType  # 1
     """Events are delivered."""
     SUBSCRIPTION_STATE_PAUSED: _SubscriptionState.ValueType  # 2
-    """Paused by a person; events wait up to 7 days."""
+    """Paused by a person; events wait up to 7 days, then they are dead letters."""
     SUBSCRIPTION_STATE_GONE: _SubscriptionState.ValueType  # 3
     """The receiver answered 410; nothing is delivered until it is activated again."""
 
@@ -116,7 +116,7 @@ SUBSCRIPTION_STATE_UNSPECIFIED: SubscriptionState.ValueType  # 0
 SUBSCRIPTION_STATE_ACTIVE: SubscriptionState.ValueType  # 1
 """Events are delivered."""
 SUBSCRIPTION_STATE_PAUSED: SubscriptionState.ValueType  # 2
-"""Paused by a person; events wait up to 7 days."""
+"""Paused by a person; events wait up to 7 days, then they are dead letters."""
 SUBSCRIPTION_STATE_GONE: SubscriptionState.ValueType  # 3
 """The receiver answered 410; nothing is delivered until it is activated again."""
 Global___SubscriptionState: _TypeAlias = SubscriptionState  # noqa: Y015
@@ -333,7 +333,9 @@ class WebhookSubscription(_message.Message):
     team_id: _builtins.str
     """Team, a UUID."""
     url: _builtins.str
-    """`https` address that is called; `http` on loopback only."""
+    """`https` address that is called, 1 to 2,000 printable ASCII characters; `http` on loopback only. Private addresses are refused, when
+    they are written here and when a name leads to one, unless the installation allows their network.
+    """
     state: Global___SubscriptionState.ValueType
     """Whether it is called now."""
     secret: _builtins.str

@@ -124,6 +124,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """FAILED_PRECONDITION: more was to be taken than the prepaid balance holds. Example: `{"balance_micros": "500000"}`."""
     ERROR_REASON_SHOP_KEY_LIMIT: _ErrorReason.ValueType  # 303
     """FAILED_PRECONDITION: the shop has as many valid signing keys as it may have. Example: `{"limit": "4"}`."""
+    ERROR_REASON_WEBHOOK_SUBSCRIPTION_LIMIT: _ErrorReason.ValueType  # 304
+    """FAILED_PRECONDITION: the team has as many webhook subscriptions as it may have. Example: `{"limit": "50"}`."""
     ERROR_REASON_CONTENT_NOT_KEPT: _ErrorReason.ValueType  # 320
     """FAILED_PRECONDITION: what was sent is not kept any more. Example: `{"retention_days": "90"}`."""
     ERROR_REASON_LINE_CAP_REACHED: _ErrorReason.ValueType  # 330
@@ -334,6 +336,8 @@ ERROR_REASON_WALLET_BALANCE_TOO_LOW: ErrorReason.ValueType  # 302
 """FAILED_PRECONDITION: more was to be taken than the prepaid balance holds. Example: `{"balance_micros": "500000"}`."""
 ERROR_REASON_SHOP_KEY_LIMIT: ErrorReason.ValueType  # 303
 """FAILED_PRECONDITION: the shop has as many valid signing keys as it may have. Example: `{"limit": "4"}`."""
+ERROR_REASON_WEBHOOK_SUBSCRIPTION_LIMIT: ErrorReason.ValueType  # 304
+"""FAILED_PRECONDITION: the team has as many webhook subscriptions as it may have. Example: `{"limit": "50"}`."""
 ERROR_REASON_CONTENT_NOT_KEPT: ErrorReason.ValueType  # 320
 """FAILED_PRECONDITION: what was sent is not kept any more. Example: `{"retention_days": "90"}`."""
 ERROR_REASON_LINE_CAP_REACHED: ErrorReason.ValueType  # 330

@@ -1,0 +1,16 @@
+-- Subscriptions with webhooks that are due, or to be given up, those looked at longest ago first. With its owner's rights, since the
+-- worker finds work of all teams before it can bind a transaction to them; it returns ids only.
+CREATE OR REPLACE FUNCTION due_subscriptions(row_max integer) RETURNS TABLE (team_id uuid, subscription_id uuid)
+LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
+AS $$
+    SELECT s.team_id, s.subscription_id
+      FROM webhook_subscription AS s
+     WHERE (s.state = 1 AND COALESCE(s.closed_until <= clock_timestamp(), true)
+            AND EXISTS (SELECT FROM outgoing_webhook AS w
+                         WHERE w.team_id = s.team_id AND w.subscription_id = s.subscription_id AND w.dead_at IS NULL
+                           AND w.next_at <= clock_timestamp()))
+        OR (s.looked_at < clock_timestamp() - interval '10 minutes'
+            AND EXISTS (SELECT FROM outgoing_webhook AS w
+                         WHERE w.team_id = s.team_id AND w.subscription_id = s.subscription_id AND w.dead_at IS NULL))
+     ORDER BY s.looked_at LIMIT row_max
+$$;

@@ -1,0 +1,106 @@
+"""Sends outgoing webhooks: endpoints beside each other, each its own one after the other.
+
+A slow or dead endpoint holds its own place of ENDPOINTS_MAX, for a call of 15 s at the most; after some failures in a
+row it is not called for a while, so that it holds none.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import random
+from collections.abc import Sequence
+from typing import Final
+
+import structlog
+
+from libs.common.clock import Clock
+from libs.common.db.faults import PASSING
+from libs.common.errors import NotFound
+from libs.common.tasks import any_set
+from services.channel_gateway import metrics
+from services.channel_gateway.clients.webhook_calls import WebhookCalls
+from services.channel_gateway.domain.webhooks_out import Called, Due, Subscription, wait_after
+from services.channel_gateway.store.webhooks_out import SubscriptionKey, WebhookStore
+
+ENDPOINTS_MAX: Final = 64
+"""Endpoints called at once by a process."""
+AT_ONCE: Final = 6
+"""Webhooks that are claimed together and sent one after the other: within their lease, also where each takes long."""
+LOOK_EVERY_S: Final = 1.0
+
+_log = structlog.get_logger(__name__)
+
+
+class WebhookSender:
+    """A loop, see `libs.common.tasks`."""
+
+    def __init__(self, store: WebhookStore, calls: WebhookCalls, clock: Clock, rng: random.Random) -> None:
+        """`clock` says which keys are still in use, `rng` jitters the waits."""
+        self._store = store
+        self._calls = calls
+        self._clock = clock
+        self._rng = rng
+        self._woken = asyncio.Event()
+        self._under_way: dict[SubscriptionKey, asyncio.Task[None]] = {}
+
+    def wake(self) -> None:
+        """Looks for work at once."""
+        self._woken.set()
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Sends until told to stop; calls under way end first."""
+        try:
+            while not stopping.is_set():
+                self._woken.clear()
+                try:
+                    await self.step()
+                except PASSING:
+                    _log.warning("webhooks wait, since the database is away")
+                await any_set(stopping, self._woken, timeout_s=LOOK_EVERY_S)
+        finally:
+            if self._under_way:
+                await asyncio.wait(self._under_way.values())
+
+    async def step(self) -> None:
+        """Starts with every endpoint that has work, as far as there are places."""
+        room = ENDPOINTS_MAX - len(self._under_way)
+        if room <= 0:
+            return
+        for key in await self._store.due(ENDPOINTS_MAX + room):
+            if key not in self._under_way and len(self._under_way) < ENDPOINTS_MAX:
+                task = asyncio.create_task(self._serve(key), name="webhooks of an endpoint")
+                self._under_way[key] = task
+                task.add_done_callback(functools.partial(self._ended, key))
+
+    def _ended(self, key: SubscriptionKey, _task: asyncio.Task[None]) -> None:
+        self._under_way.pop(key, None)
+        self._woken.set()
+
+    async def _serve(self, key: SubscriptionKey) -> None:
+        try:
+            webhooks = await self._store.claim(key, AT_ONCE)
+            if webhooks:
+                await self._send(key, await self._store.subscription(*key), webhooks)
+        except NotFound:
+            return  # it was deleted meanwhile
+        except PASSING:
+            _log.warning("a webhook waits, since the database is away")
+        except Exception:  # noqa: BLE001 - one endpoint's fault is not the others'
+            _log.exception("webhooks of a subscription could not be sent", subscription=str(key[1]))
+            await asyncio.sleep(LOOK_EVERY_S)
+
+    async def _send(self, key: SubscriptionKey, subscription: Subscription, webhooks: Sequence[Due]) -> None:
+        for place, webhook in enumerate(webhooks):
+            called = await self.call(subscription, webhook)
+            wait_s = wait_after(webhook.attempts + 1, called.wait_s, self._rng.random())
+            if await self._store.note(key, webhook, called, wait_s):
+                await self._store.put_back(key, webhooks[place + 1 :])
+                return
+
+    async def call(self, subscription: Subscription, webhook: Due) -> Called:
+        """One call, signed with the keys that are in use."""
+        called = await self._calls.call(subscription.url, subscription.secrets(self._clock.now()), webhook)
+        outcome = "taken" if called.is_taken else "refused" if called.refused else "failed"
+        metrics.WEBHOOKS_OUT.labels(outcome).inc()
+        return called
