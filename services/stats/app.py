@@ -19,7 +19,7 @@ from services.stats.servicer import Dependencies, StatsServicer
 from services.stats.store.counters import CounterStore
 from services.stats.store.orders import OrderStore
 from services.stats.store.projections import ProjectionStore
-from services.stats.usecases.figures import Series, Worth, attribution_windows
+from services.stats.usecases.figures import Lifts, Series, Worth, attribution_windows
 from services.stats.usecases.projections import Projections
 from services.stats.worker.readers import Reader, ReadersLag
 
@@ -45,6 +45,7 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
         dependencies = Dependencies(
             counters=counters,
             series=Series(counters, settings_of),
+            lifts=Lifts(counters, settings_of),
             worth=Worth(settings_of),
             orders=OrderStore(rt.pool),
             projections=Projections(rt.pool, readers, projections, counters, GrpcRecords(peers)),

@@ -50,7 +50,8 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _QUARTER: Final = timedelta(seconds=QUARTER_S)
 _QUARTER_US: Final = QUARTER_S * 1_000_000
 
-_OF_WAYS: Final = frozenset({enrolment_pb2.STEP_RESULT_WAY_TAKEN, enrolment_pb2.STEP_RESULT_HELD_OUT})
+_HELD_OUT: Final = enrolment_pb2.STEP_RESULT_HELD_OUT
+_OF_WAYS: Final = frozenset({enrolment_pb2.STEP_RESULT_WAY_TAKEN, _HELD_OUT})
 _WAY: Final = re.compile(r"[1-9][0-9]{0,2}")
 _WAY_SHIFT: Final = 16
 _RESULT: Final = (1 << _WAY_SHIFT) - 1
@@ -178,6 +179,7 @@ def _tally_record(
 ) -> None:
     """Times of a record count from its own, which most of them are."""
     quarter = at_us // _QUARTER_US
+    of_ways: list[records.StepRecord] = []
     for fact in facts:
         after = fact.after_us
         at = (at_us + after) // _QUARTER_US if after else quarter
@@ -186,7 +188,7 @@ def _tally_record(
                 [
                     (
                         step.node_id,
-                        step.result if step.result not in _OF_WAYS else _with_way(step),
+                        step.result if step.result not in _OF_WAYS else _with_way(step, of_ways),
                         step.entered,
                         (at_us + step.after_us) // _QUARTER_US if step.after_us else quarter,
                     )
@@ -196,6 +198,11 @@ def _tally_record(
             run = (fact.enrolled, fact.state)
             shape: _Shape = (_run_segment, team, journeys[fact.journey], at, run, steps)
             shapes[shape] = shapes.get(shape, 0) + 1
+            if of_ways:
+                for step in of_ways:
+                    place = (team, journeys[fact.journey], step.node_id, fact.customer_id)
+                    _add(shapes, (_split, place, step.result == _HELD_OUT, at_us + step.after_us))
+                of_ways.clear()
         elif type(fact) is records.RefusalFact:
             _add(shapes, (_refused, team, journeys[fact.journey], at))
 
@@ -221,8 +228,15 @@ def _run_segment(
     )
 
 
-def _with_way(step: records.StepRecord) -> int:
-    """The result, and the way in front of it: together what is counted. A detail that is no way leaves it out."""
+def _split(place: tuple[bytes, bytes, str, bytes], held_out: bool, at_us: int) -> f.Fact:
+    team, journey, node_id, customer = place
+    return f.SplitTaken(_id(team), _id(journey), node_id, DriverUUID(customer), held_out, time_of(at_us))
+
+
+def _with_way(step: records.StepRecord, of_ways: list[records.StepRecord]) -> int:
+    """The result, and the way in front of it: together what is counted. A detail that is no way leaves it out. The
+    step is noted in `of_ways`."""
+    of_ways.append(step)
     way = int(step.detail) if _WAY.fullmatch(step.detail) else 0
     return step.result | way << _WAY_SHIFT
 

@@ -11,8 +11,10 @@ from uuid import UUID
 from libs.common.rpc.values import timestamp
 from omnijourney.common.v1 import channel_pb2, money_pb2
 from omnijourney.journey.v1 import enrolment_pb2
+from omnijourney.stats.v1 import attribution_pb2
 from omnijourney.stats.v1 import figures_pb2 as pb
 from services.stats.domain.check import Compared
+from services.stats.domain.lift import Lift
 from services.stats.domain.model import Metric, Total
 from services.stats.domain.overview import NoRatio, Overview, Rates
 from services.stats.domain.views import ProjectionState, RowSetAside
@@ -169,6 +171,21 @@ _NO_RETURN: Final = {
 
 def _return(value: float | NoRatio) -> pb.Ratio:
     return pb.Ratio(absent_reason=_NO_RETURN[value]) if isinstance(value, NoRatio) else pb.Ratio(value=value)
+
+
+def lift_message(lift: Lift) -> attribution_pb2.JourneyLift:
+    """A split with a holdout."""
+    found = lift.difference
+    return attribution_pb2.JourneyLift(
+        node_id=lift.node_id,
+        treated_count=lift.treated.members,
+        treated_order_count=lift.treated.ordered,
+        holdout_count=lift.holdout.members,
+        holdout_order_count=lift.holdout.ordered,
+        lift=_ratio(found and found.value),
+        lift_low=_ratio(found and found.low),
+        lift_high=_ratio(found and found.high),
+    )
 
 
 def _ratio(value: float | None) -> pb.Ratio:

@@ -157,6 +157,17 @@ class RefundCounted(msgspec.Struct, frozen=True):
     sale: Sale | None = None
 
 
+class SplitTaken(msgspec.Struct, frozen=True):
+    """A customer came to a split, and was sent on or held out."""
+
+    team_id: UUID
+    journey_id: UUID
+    node_id: str
+    customer_id: UUID
+    held_out: bool
+    at: datetime
+
+
 class OrderUncounted(msgspec.Struct, frozen=True):
     """An order that was stored and does not count; `reason` is an `UncountedReason`."""
 
@@ -174,6 +185,7 @@ class AnonymousStored(msgspec.Struct, frozen=True):
 
 Fact = (
     RunSegment
+    | SplitTaken
     | TriggerRefused
     | SendSettled
     | ReceiptArrived

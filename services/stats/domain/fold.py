@@ -8,6 +8,8 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
+import msgspec
+
 from services.stats.domain.facts import (
     AnonymousStored,
     EntrySource,
@@ -23,6 +25,7 @@ from services.stats.domain.facts import (
     RunSegment,
     SendEnd,
     SendSettled,
+    SplitTaken,
     TriggerRefused,
 )
 from services.stats.domain.model import (
@@ -35,6 +38,7 @@ from services.stats.domain.model import (
     Metric,
     Order,
     Refund,
+    SplitMember,
 )
 
 _Deltas = defaultdict[CounterKey, int]
@@ -70,12 +74,17 @@ def count(facts: Iterable[tuple[Fact, int]]) -> Counts:
     deltas: _Deltas = defaultdict(int)
     firsts: _Firsts = {}
     attributing: list[tuple[Fact, int]] = []
+    splits: list[SplitMember] = []
     for fact, times in facts:
+        if type(fact) is SplitTaken:
+            splits.append(SplitMember(*msgspec.structs.astuple(fact)))
+            continue
         if type(fact) in _ATTRIBUTING:
             attributing.append((fact, times))
         _COUNTERS[type(fact)](fact, times, deltas, firsts)
     found = _attribution(attributing) if attributing else Attribution()
-    return Counts({key: value for key, value in deltas.items() if value}, firsts, found)
+    counted = {key: value for key, value in deltas.items() if value}
+    return Counts(counted, firsts, found, tuple(splits))
 
 
 def _attribution(facts: Iterable[tuple[Any, int]]) -> Attribution:
@@ -108,6 +117,7 @@ def merge(parts: Iterable[Counts]) -> Counts:
     clicks: list[Click] = []
     orders: list[Order] = []
     refunds: list[Refund] = []
+    splits: list[SplitMember] = []
     for part in parts:
         for key, value in part.deltas.items():
             deltas[key] += value
@@ -116,8 +126,10 @@ def merge(parts: Iterable[Counts]) -> Counts:
         clicks += part.attribution.clicks
         orders += part.attribution.orders
         refunds += part.attribution.refunds
+        splits += part.splits
     found = Attribution(tuple(clicks), tuple(orders), tuple(refunds))
-    return Counts({key: value for key, value in deltas.items() if value}, firsts, found)
+    counted = {key: value for key, value in deltas.items() if value}
+    return Counts(counted, firsts, found, tuple(splits))
 
 
 def _count_run_segment(segment: RunSegment, times: int, deltas: _Deltas, _: _Firsts) -> None:

@@ -154,13 +154,25 @@ class Attribution(NamedTuple):
         return {each.team_id for part in self for each in part}
 
 
+class SplitMember(NamedTuple):
+    """A customer came to a split."""
+
+    team_id: UUID
+    journey_id: UUID
+    node_id: str
+    customer_id: UUID
+    held_out: bool
+    came_at: datetime
+
+
 class Counts(NamedTuple):
-    """What a batch of facts adds: to counters, to those that grow by 1 where a `First` is new, and to what decides
-    whose orders are."""
+    """What a batch of facts adds: to counters, to those that grow by 1 where a `First` is new, to what decides whose
+    orders are, and to the customers of splits."""
 
     deltas: dict[CounterKey, int]
     firsts: dict[First, CounterKey]
     attribution: Attribution = Attribution()
+    splits: tuple[SplitMember, ...] = ()
 
 
 class Total(NamedTuple):

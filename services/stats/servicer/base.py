@@ -10,7 +10,7 @@ from libs.common.rpc.fields import FieldCheck
 from services.stats.domain.series import on_quarter
 from services.stats.store.counters import CounterStore
 from services.stats.store.orders import OrderStore
-from services.stats.usecases.figures import Series, Worth
+from services.stats.usecases.figures import Lifts, Series, Worth
 from services.stats.usecases.projections import Projections
 
 
@@ -20,6 +20,7 @@ class Dependencies:
 
     counters: CounterStore
     series: Series
+    lifts: Lifts
     worth: Worth
     orders: OrderStore
     projections: Projections

@@ -10,7 +10,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from libs.common.rpc.fields import FieldCheck
-from libs.common.rpc.servicing import Edge, team_of
+from libs.common.rpc.servicing import Edge, ids_of, team_of
 from libs.common.rpc.values import timestamp
 from omnijourney.stats.v1 import figures_pb2
 from omnijourney.stats.v1 import stats_service_pb2 as pb
@@ -105,6 +105,14 @@ class FigureRpcs(Edge[Dependencies]):
         """Figures of a team."""
         totals, sends = await self._deps.counters.team(team_of(request.team_id))
         return pb.GetTeamOverviewResponse(overview=convert.team_message(totals, sends))
+
+    async def GetJourneyLift(
+        self, request: pb.GetJourneyLiftRequest, context: Any
+    ) -> pb.GetJourneyLiftResponse:
+        """What the splits of a journey changed that hold somebody out."""
+        team_id, journey_id = ids_of(request.team_id, "journey_id", request.journey_id)
+        lifts = await self._deps.lifts.of_journey(team_id, journey_id)
+        return pb.GetJourneyLiftResponse(lifts=map(convert.lift_message, lifts))
 
 
 def _asked(request: Any) -> tuple[UUID, UUID, datetime | None, datetime | None]:

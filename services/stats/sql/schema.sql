@@ -53,6 +53,15 @@ CREATE TYPE shop_order_row AS (
     click_window interval
 );
 
+CREATE TYPE split_row AS (
+    team_id uuid,
+    journey_id uuid,
+    node_id text,
+    customer_id uuid,
+    held_out boolean,
+    came_at timestamp with time zone
+);
+
 -- One row a figure and quarter of an hour. Days and hours of every time zone begin on a quarter, so any series is a sum of
 -- rows. Figures of the team as a whole have the nil journey; what does not apply is empty or 0.
 CREATE TABLE counter (
@@ -184,6 +193,21 @@ SELECT platform.sample_lightly('shop_order');
 CREATE INDEX shop_order_of_customer ON stats.shop_order USING btree (team_id, customer_id, ordered_at) WHERE (customer_id IS NOT NULL);
 ALTER TABLE shop_order ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own_teams ON shop_order USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
+
+-- Whom splits sent on and whom they held out, each by the first time that they came there.
+CREATE TABLE split_member (
+    team_id     uuid NOT NULL,
+    customer_id uuid NOT NULL,
+    journey_id  uuid NOT NULL,
+    node_id     text NOT NULL,
+    held_out    boolean NOT NULL,
+    came_at     timestamp with time zone NOT NULL,
+    CONSTRAINT split_member_pkey PRIMARY KEY (team_id, journey_id, node_id, customer_id),
+    CONSTRAINT split_member_came_at_check CHECK (((came_at >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (came_at < '9999-12-31 00:00:00+00'::timestamp with time zone)))
+) WITH (autovacuum_analyze_scale_factor=0.5);
+SELECT platform.sample_lightly('split_member');
+ALTER TABLE split_member ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own_teams ON split_member USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
 
 -- The same over all time, so that what people look at most does not cost more every day.
 CREATE TABLE total (

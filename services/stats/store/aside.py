@@ -9,7 +9,7 @@ from libs.common.feeds.follower import POISON
 from services.stats.domain.fold import merge
 from services.stats.domain.model import Counts
 from services.stats.store.base import BOOK
-from services.stats.store.counting import attributing, columns
+from services.stats.store.counting import beside_counters, columns
 
 
 async def count_parts(connection: Connection, source: int, parts: Sequence[Counts | None]) -> list[int]:
@@ -40,8 +40,8 @@ async def _count(connection: Connection, source: int, counts: Counts) -> bool:
     await connection.execute("SAVEPOINT part")
     try:
         await connection.execute(*BOOK.bind("count_part", source=source, counters=counters, firsts=firsts))
-        if any(counts.attribution):
-            await connection.execute(*attributing(counts.attribution))
+        for query in beside_counters(counts):
+            await connection.execute(*query)
     except POISON:
         await connection.execute("ROLLBACK TO SAVEPOINT part")
         return False

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
 from libs.common.db.pool import Pool, snapshot
+from services.stats.domain.lift import Group, Lift
 from services.stats.domain.model import NO_CHANNEL, NO_JOURNEY, Metric, Total
 from services.stats.store.base import BOOK
 
@@ -73,6 +74,24 @@ class CounterStore:
                 )
             )
         return [Total(*row) for row in totals], [Total(*row) for row in sends]
+
+    async def lifts(self, team_id: UUID, journey_id: UUID, order_window: timedelta) -> list[Lift]:
+        """The splits of a journey that hold somebody out, in order of their ids, with those who ordered within the
+        window after they came there."""
+        async with snapshot(self._pool, [team_id]) as connection:
+            rows = await connection.fetch(
+                *BOOK.bind(
+                    "groups_of_splits", team_id=team_id, journey_id=journey_id, order_window=order_window
+                )
+            )
+        groups = {
+            (node_id, held_out): Group(members, ordered) for node_id, held_out, members, ordered in rows
+        }
+        return [
+            Lift(node_id, groups.get((node_id, False), Group()), group)
+            for (node_id, held_out), group in groups.items()
+            if held_out
+        ]
 
     async def journeys(self, team_id: UUID) -> list[UUID]:
         """Journeys that anybody was enrolled into, in order of their ids."""

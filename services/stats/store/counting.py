@@ -8,7 +8,13 @@ from services.stats.domain.model import Attribution, Counts, Metric
 from services.stats.store.base import BOOK
 
 
-def attributing(attribution: Attribution) -> tuple[Any, ...]:
+def beside_counters(counts: Counts) -> list[tuple[Any, ...]]:
+    """The queries, with their arguments, of all that is kept in the transaction of the counters, after them."""
+    found = [_attributing(counts.attribution)] if any(counts.attribution) else []
+    return [*found, BOOK.bind("keep_splits", splits=list(counts.splits))] if counts.splits else found
+
+
+def _attributing(attribution: Attribution) -> tuple[Any, ...]:
     """The query that takes up clicks, orders and refunds, and its arguments."""
     return BOOK.bind(
         "attribute_orders",

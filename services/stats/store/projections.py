@@ -11,7 +11,7 @@ from services.stats.domain.model import Counts, Source
 from services.stats.domain.views import RowPlace, RowSetAside
 from services.stats.store.aside import count_parts
 from services.stats.store.base import BOOK
-from services.stats.store.counting import attributing, columns
+from services.stats.store.counting import beside_counters, columns
 
 
 class ProjectionStore:
@@ -45,12 +45,13 @@ class ProjectionStore:
         )
         crash.reach("stats.before_commit")
         with cursors_checked():
-            if not any(counts.attribution):
+            further = beside_counters(counts)
+            if not further:
                 await fetch_alone(self._pool, *query)
             else:
                 async with transaction(self._pool, ()) as connection:
-                    await connection.execute(*query)
-                    await connection.execute(*attributing(counts.attribution))
+                    for each in (query, *further):
+                        await connection.execute(*each)
         crash.reach("stats.after_commit")
 
     async def set_aside(

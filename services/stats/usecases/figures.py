@@ -8,6 +8,8 @@ from decimal import Decimal
 from uuid import UUID
 
 from libs.common.clients.team_settings import TeamSettingsClient
+from libs.common.errors import NotFound
+from services.stats.domain.lift import Lift
 from services.stats.domain.model import Total
 from services.stats.domain.overview import Overview, Rates
 from services.stats.domain.series import step_starts
@@ -34,6 +36,24 @@ class Worth:
             return {}
         own = (await self._settings.of_all([team_id]))[team_id]
         return {own.currency: Decimal(1), **{code: Decimal(rate) for code, rate in own.currency_rates}}
+
+
+class Lifts:
+    """What splits with a holdout changed."""
+
+    def __init__(self, counters: CounterStore, settings: TeamSettingsClient) -> None:
+        """`settings` gives the attribution windows of teams."""
+        self._counters = counters
+        self._settings = settings
+
+    async def of_journey(self, team_id: UUID, journey_id: UUID) -> list[Lift]:
+        """The splits of a journey that hold somebody out. Raises NotFound for a journey that nothing happened to,
+        Unavailable."""
+        settings = (await self._settings.of_all([team_id]))[team_id]
+        lifts = await self._counters.lifts(team_id, journey_id, settings.attribution_window)
+        if not lifts and not await self._counters.totals(team_id, [journey_id]):
+            raise NotFound.of("journey", journey_id)
+        return lifts
 
 
 class Series:

@@ -30,3 +30,14 @@ SELECT metric, journey_id, node_id, channel, currency, value
 
 -- name: journeys
 SELECT journey_id FROM total WHERE team_id = :team_id AND metric = :metric ORDER BY journey_id;
+
+-- name: groups_of_splits
+-- Of each split of a journey, those who were sent on and those who were held out: how many, and how many of them ordered within the
+-- window.
+SELECT m.node_id, m.held_out, count(*) AS member_count,
+       count(*) FILTER (WHERE EXISTS (
+           SELECT FROM shop_order AS s
+            WHERE s.team_id = m.team_id AND s.customer_id = m.customer_id
+              AND s.ordered_at >= m.came_at AND s.ordered_at < m.came_at + :order_window::interval)) AS ordered_count
+  FROM split_member AS m WHERE m.team_id = :team_id AND m.journey_id = :journey_id
+ GROUP BY m.node_id, m.held_out ORDER BY m.node_id, m.held_out;

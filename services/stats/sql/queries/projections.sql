@@ -12,6 +12,15 @@ SELECT count_rows(:source, :counted, :steps::cursor_step[], :counters::counter_r
 SELECT attribute_orders(:clicks::journey_click_row[], :orders::shop_order_row[], :refunds::order_refund_row[], :order_metric,
                         :revenue_metric);
 
+-- name: keep_splits
+-- In the transaction of `count_rows`, after it, which binds the teams.
+INSERT INTO split_member (team_id, journey_id, node_id, customer_id, held_out, came_at)
+SELECT DISTINCT ON (s.team_id, s.journey_id, s.node_id, s.customer_id)
+       s.team_id, s.journey_id, s.node_id, s.customer_id, s.held_out, s.came_at
+  FROM unnest(:splits::split_row[]) AS s
+ ORDER BY s.team_id, s.journey_id, s.node_id, s.customer_id, s.came_at
+ON CONFLICT DO NOTHING;
+
 -- name: order_of
 SELECT s.*, k.clicked_at AS before_at, k.journey_id AS before_journey_id, k.node_id AS before_node_id
   FROM shop_order AS s

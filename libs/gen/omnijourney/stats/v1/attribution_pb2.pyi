@@ -189,11 +189,11 @@ class JourneyLift(_message.Message):
     """Of these, who ordered within the attribution window."""
     @_builtins.property
     def lift(self) -> _figures_pb2.Ratio:
-        """Rate of orders of the treated less that of the held out."""
+        """Share of the treated who ordered less that of the held out; absent while either group is empty."""
 
     @_builtins.property
     def lift_low(self) -> _figures_pb2.Ratio:
-        """Lower end of its 95 % interval."""
+        """Lower end of its 95 % interval, by Newcombe's method of the difference of two proportions."""
 
     @_builtins.property
     def lift_high(self) -> _figures_pb2.Ratio:

@@ -822,7 +822,7 @@ class GetJourneyLiftResponse(_message.Message):
     LIFTS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def lifts(self) -> _containers.RepeatedCompositeFieldContainer[_attribution_pb2.JourneyLift]:
-        """One for each split with a holdout, in order of the nodes' ids."""
+        """One for each split that has held out somebody, in order of the nodes' ids."""
 
     def __init__(
         self,

@@ -213,7 +213,9 @@ class StatsServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetJourneyLift(self, request, context):
-        """Compares those whom a split sent on with those whom it held out. Errors: NOT_FOUND.
+        """Compares those whom the splits of a journey sent on with those whom they held out: each customer once, by the first time they came
+        to the split, and whether they ordered within the team's attribution window after it. Those who came there before this release
+        counted them are not among them. Errors: NOT_FOUND for a journey that nothing happened to.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

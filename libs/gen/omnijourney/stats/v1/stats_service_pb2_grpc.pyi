@@ -69,7 +69,10 @@ class StatsServiceStub:
     steps.
     """
     GetJourneyLift: _grpc.UnaryUnaryMultiCallable[_stats_service_pb2.GetJourneyLiftRequest, _stats_service_pb2.GetJourneyLiftResponse]
-    """Compares those whom a split sent on with those whom it held out. Errors: NOT_FOUND."""
+    """Compares those whom the splits of a journey sent on with those whom they held out: each customer once, by the first time they came
+    to the split, and whether they ordered within the team's attribution window after it. Those who came there before this release
+    counted them are not among them. Errors: NOT_FOUND for a journey that nothing happened to.
+    """
     StartRebuild: _grpc.UnaryUnaryMultiCallable[_stats_service_pb2.StartRebuildRequest, _stats_service_pb2.StartRebuildResponse]
     """Operators: starts to count a team's figures anew from the histories; the old ones are shown until it is done."""
 
@@ -114,7 +117,10 @@ class StatsServiceAsyncStub(StatsServiceStub):
     steps.
     """
     GetJourneyLift: _aio.UnaryUnaryMultiCallable[_stats_service_pb2.GetJourneyLiftRequest, _stats_service_pb2.GetJourneyLiftResponse]  # type: ignore[assignment]
-    """Compares those whom a split sent on with those whom it held out. Errors: NOT_FOUND."""
+    """Compares those whom the splits of a journey sent on with those whom they held out: each customer once, by the first time they came
+    to the split, and whether they ordered within the team's attribution window after it. Those who came there before this release
+    counted them are not among them. Errors: NOT_FOUND for a journey that nothing happened to.
+    """
     StartRebuild: _aio.UnaryUnaryMultiCallable[_stats_service_pb2.StartRebuildRequest, _stats_service_pb2.StartRebuildResponse]  # type: ignore[assignment]
     """Operators: starts to count a team's figures anew from the histories; the old ones are shown until it is done."""
 
@@ -240,7 +246,10 @@ class StatsServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _stats_service_pb2.GetJourneyLiftRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_stats_service_pb2.GetJourneyLiftResponse, _abc.Awaitable[_stats_service_pb2.GetJourneyLiftResponse]]:
-        """Compares those whom a split sent on with those whom it held out. Errors: NOT_FOUND."""
+        """Compares those whom the splits of a journey sent on with those whom they held out: each customer once, by the first time they came
+        to the split, and whether they ordered within the team's attribution window after it. Those who came there before this release
+        counted them are not among them. Errors: NOT_FOUND for a journey that nothing happened to.
+        """
 
     @_abc_1.abstractmethod
     def StartRebuild(
