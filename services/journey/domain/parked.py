@@ -60,7 +60,8 @@ class Dropped(NamedTuple):
 
 
 def halted_by_drop(enrolments: Iterable[Enrolment], mails: Sequence[Mail], now: datetime) -> list[RunSegment]:
-    """Ends of the live enrolments that wait for an outcome among `mails`: nothing else would ever wake them."""
+    """Ends of the live enrolments that wait for an outcome among `mails`: nothing else would ever wake them. Who has
+    reached the goal has done so."""
     outcomes = {mail.body.effect_key for mail in mails if isinstance(mail.body, SendOutcome)}
     return [
         RunSegment(
@@ -68,7 +69,7 @@ def halted_by_drop(enrolments: Iterable[Enrolment], mails: Sequence[Mail], now: 
             enrolment.enrolment_id,
             enrolled=False,
             steps=(Step(enrolment.node_id, enrolment.visit, StepResult.HALTED, now, False, OUTCOME_DROPPED),),
-            state=EnrolmentState.HALTED,
+            state=_end_of(enrolment),
             at=now,
         )
         for enrolment in enrolments
@@ -107,6 +108,12 @@ def _turn_of(
     )
 
 
+def _end_of(enrolment: Enrolment) -> EnrolmentState:
+    """What an enrolment becomes whose outcome is dropped."""
+    converted = enrolment.memory is not None and enrolment.memory.converted
+    return EnrolmentState.CONVERTED if converted else EnrolmentState.HALTED
+
+
 def dropping_turn(
     actor: Actor, enrolments: Sequence[Enrolment], drop: Drop, halted: Sequence[RunSegment]
 ) -> TurnResult:
@@ -115,7 +122,7 @@ def dropping_turn(
     taken = {**actor.taken, drop.source: max(actor.taken.get(drop.source, 0), drop.through_number)}
     left = [enrolment for enrolment in enrolments if enrolment.enrolment_id not in ended]
     changed = [
-        replace(e, state=EnrolmentState.HALTED, wait=WaitReason.NONE, wake_at=None)
+        replace(e, state=_end_of(e), wait=WaitReason.NONE, wake_at=None)
         for e in enrolments
         if e.enrolment_id in ended
     ]
