@@ -16,6 +16,12 @@ ATTEMPTS: Final = metrics.counter(
 ATTEMPT_SECONDS: Final = metrics.histogram(
     "gateway_attempt_seconds", "From a request to a channel to its answer.", ("channel",)
 )
+UNRECORDED_SECONDS: Final = metrics.histogram(
+    "gateway_unrecorded_seconds",
+    "From a request to a channel without idempotency to the commit of its outcome: a process that dies in between "
+    "leaves that message unknown.",
+    ("channel",),
+)
 REFUSALS: Final = metrics.counter(
     "gateway_refusals_total", "Final refusals by channels, by channel and code.", ("channel", "code")
 )

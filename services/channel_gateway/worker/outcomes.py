@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import functools
+import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Final, TypeVar
@@ -17,7 +19,7 @@ from libs.common.db.faults import PASSING
 from libs.common.feeds.publisher import CommitPublisher
 from libs.common.tasks import set_within
 from services.channel_gateway import metrics
-from services.channel_gateway.domain.model import DeliveryOutcome, Job, Reason, SendState
+from services.channel_gateway.domain.model import Channel, DeliveryOutcome, Job, Reason, SendState
 from services.channel_gateway.store.deliveries import DeliveryStore, Postponement
 from services.channel_gateway.store.facts import Written
 from services.channel_gateway.store.outcomes import Settlement
@@ -29,6 +31,7 @@ LINGER_S: Final = 0.005
 """From the first result to its commit where many requests are on the wire, so that those beside it come along."""
 LINGER_FROM: Final = 8
 """So many requests on the wire make waiting for others worth while."""
+_unrecorded_of: Final = functools.cache(metrics.UNRECORDED_SECONDS.labels)
 _RETRIES: Final = Backoff(0.05, 2.0, spread=0.5)
 
 _log = structlog.get_logger(__name__)
@@ -116,6 +119,7 @@ class Recorder:
         del self._settlements[: len(batch)]
         released(item.job for item in settled)
         count_outcomes(settled)
+        measure_windows(settled, time.monotonic())
 
     async def _settled(self, batch: Sequence[Settlement]) -> list[Settlement]:
         """Records outcomes; where the database refuses them together, one by one, and the one that it refuses without
@@ -191,6 +195,18 @@ def count_outcomes(settled: Sequence[Settlement]) -> None:
     """Shows outcomes in the metrics."""
     for (channel, state), count in Counter((job.channel, outcome.state) for job, outcome in settled).items():
         metrics.OUTCOMES.labels(channel.name, state.name).inc(count)
+
+
+def measure_windows(settled: Sequence[Settlement], now_s: float) -> None:
+    """Shows for how long a crash would have left messages unknown, of those that took one request on a channel without
+    a key."""
+    for job, _ in settled:
+        if (
+            job.channel is not Channel.LINE
+            and job.began_s is not None
+            and job.attempts == len(job.parts) == 1
+        ):
+            _unrecorded_of(job.channel.name).observe(now_s - job.began_s)
 
 
 def _log_failure(attempt: int, error: Exception) -> None:

@@ -394,6 +394,7 @@ async def test_tier_gift_gives_points_and_tells_the_next_day(shop: Shop) -> None
     assert await shop.sent(journey_id) == [("tell", gold)]
 
 
+@pytest.mark.rule("J-37d")
 async def test_holdout_test_divides_customers_and_each_goes_the_same_way_again(shop: Shop) -> None:
     journey_id = await shop.live("holdout_test")
     customers = [await shop.customer() for _ in range(20)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -10,6 +11,7 @@ from typing import Any, Final, TypeVar
 from uuid import UUID
 
 import aiohttp
+from standardwebhooks import Webhook
 
 from libs.common.feeds.journey_records import FEED_START, RefusalFact, RunSegmentFact, read_record
 from libs.common.feeds.reading import PackedHistory
@@ -18,7 +20,7 @@ from libs.common.feeds.rows import RecordRow
 from libs.common.ids import new_id
 from libs.common.rpc.values import timestamp
 from libs.emulators.server import Running
-from omnijourney.channel_gateway.v1 import account_pb2, content_pb2
+from omnijourney.channel_gateway.v1 import account_pb2, content_pb2, webhook_pb2
 from omnijourney.common.v1 import channel_pb2, money_pb2
 from omnijourney.journey.v1 import enrolment_pb2, journey_pb2, node_pb2, trigger_pb2
 from omnijourney.journey.v1 import journey_service_pb2 as pb
@@ -44,6 +46,8 @@ class Stage:
     http: aiohttp.ClientSession
     token: str = "emulator-token"
     accounts: dict[int, str] = field(default_factory=dict)
+    secret: str = ""
+    """With which the team's shop signs; empty until it does."""
 
     async def call(self, name: str, /, **fields: Any) -> Any:
         """See `Site.call`."""
@@ -52,6 +56,7 @@ class Stage:
     async def furnish(self) -> None:
         """A team with all modules, money, and an account each on LINE and WhatsApp, at noon of its zone."""
         await self.site.team(ALL, [LINE, WHATSAPP])
+        self.secret = ""
         self.accounts = {channel: await self.account(channel) for channel in (LINE, WHATSAPP)}
         await self.top_up(PLENTY)
 
@@ -221,6 +226,30 @@ class Stage:
         )
         (result,) = (await self.call("RecordEvents", events=[event])).results
         assert result.status == event_pb2.EVENT_STATUS_ACCEPTED, result
+
+    async def order_by_webhook(self, member_id: str, **order: Any) -> None:
+        """An order of now, as a shop of the team tells it by HTTP."""
+        if not self.secret:
+            shop = webhook_pb2.Shop(shop_id="web", display_name="Shop")
+            await self.call("CreateShop", shop=shop)
+            self.secret = (await self.call("CreateShopKey", shop_id="web")).key.secret
+        now, event_id = await self.site.now(), str(new_id())
+        event = {
+            "event": "order.completed",
+            "event_id": event_id,
+            "occurred_at": now.isoformat(),
+            "customer": {"member_id": member_id},
+            "order": {"id": event_id, "currency": "TWD", "total": "500", **order},
+        }
+        body = json.dumps(event)
+        headers = {
+            "webhook-id": event_id,
+            "webhook-timestamp": str(int(now.timestamp())),
+            "webhook-signature": Webhook(self.secret).sign(event_id, now, body),
+        }
+        url = f"http://127.0.0.1:{self.site.http_port}/v1/teams/{self.site.team_id}/shops/web/events"
+        async with self.http.post(url, data=body.encode(), headers=headers) as answer:
+            assert answer.status == 202, await answer.text()
 
     # ---- what came of it ----
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any, Final
@@ -9,8 +10,10 @@ from typing import Any, Final
 import pytest
 
 from omnijourney.journey.v1 import enrolment_pb2, journey_pb2, node_pb2
+from services.journey.store.journeys import JourneyStore
+from services.journey.store.turns import TurnStore
 from tests.integration.journey.whole_site import LINE, WHATSAPP, refusal
-from tests.integration.whole_path.stage import STATUS, Stage, node, says, waits
+from tests.integration.whole_path.stage import STATUS, Stage, node, says, until, waits
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 
@@ -155,6 +158,42 @@ async def test_a_stop_halts_everybody_where_they_stand_and_nothing_more_leaves(s
     ]
     usage = await stage.call("GetJourneyUsage", journey_id=journey_id)
     assert not any(each.used for each in usage.usages), "the place was given back"
+
+
+@pytest.mark.rule("J-03b")
+async def test_a_journey_is_stopping_for_as_long_as_somebody_is_not_halted(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journey_id = await stage.live(waits("wait", hours=1))
+    customer = await stage.customer()
+    await stage.trigger(journey_id, customer)
+    await stage.until_waiting(journey_id, DELAY)
+    commit, look = TurnStore.commit, JourneyStore.has_live_enrolments
+    may_halt, looks = asyncio.Event(), 0
+
+    async def held_back(self: TurnStore, *turns: Any) -> Any:
+        await may_halt.wait()
+        return await commit(self, *turns)
+
+    async def counted(self: JourneyStore, *of: Any) -> bool:
+        nonlocal looks
+        found = await look(self, *of)
+        looks += 1
+        return found
+
+    async def was_looked_at() -> bool:
+        return looks >= 2
+
+    with monkeypatch.context() as patched:
+        patched.setattr(TurnStore, "commit", held_back)
+        patched.setattr(JourneyStore, "has_live_enrolments", counted)
+        await stage.call("StopJourney", journey_id=journey_id)
+        await until(was_looked_at)
+        assert (await stage.seen(journey_id)).status == STATUS.Value("JOURNEY_STATUS_STOPPING")
+        may_halt.set()
+    await stage.until_status(journey_id, STATUS.Value("JOURNEY_STATUS_STOPPED"))
+    [halted] = await stage.enrolments(journey_id)
+    assert halted.state == enrolment_pb2.ENROLMENT_STATE_HALTED
 
 
 @pytest.mark.rule("J-04d")
