@@ -25,7 +25,8 @@ from services.channel_gateway.domain.consents import (
 from services.channel_gateway.domain.heard import ID_LENGTH_MAX
 from services.channel_gateway.domain.model import Channel
 
-CHANGES_MAX: Final = 500
+CHANGES_MAX: Final = 501
+"""Of one page: whoever shows 500 asks whether there is another."""
 _CHANNELS: Final[frozenset[int]] = frozenset(Channel)
 _STATES: Final[frozenset[int]] = frozenset(ConsentState)
 _SOURCES: Final[frozenset[int]] = frozenset(ConsentSource)

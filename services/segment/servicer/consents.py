@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 from uuid import UUID
 
 from libs.common.paging import page_key, page_of, page_size
@@ -15,9 +15,6 @@ from services.segment.domain.consents import ChangePlace, Consent
 from services.segment.servicer.base import Base
 from services.segment.usecases.consents import place_of
 from services.segment.usecases.edits import Once
-
-CHANGES_MAX: Final = 499
-"""Of one page: the gateway reads 500, one more than is shown."""
 
 
 class ConsentRpcs(Base):
@@ -54,7 +51,7 @@ class ConsentRpcs(Base):
         check = Check()
         key = check.customer(request)
         check.done()
-        size = page_size(request.page_size, most=CHANGES_MAX)
+        size = page_size(request.page_size)
         arguments = ("consent changes", *key)
         last = page_key(request.page_token, tuple[datetime, UUID], *arguments)
         after = None if last is None else ChangePlace(*last)

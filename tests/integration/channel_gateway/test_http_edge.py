@@ -11,8 +11,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from libs.common.ids import new_id
 from services.channel_gateway.servicer.http import bodies, connections, listener
-from tests.integration.channel_gateway.conftest import Gateway, GatewayMaker
+from tests.integration.channel_gateway.conftest import LINE, Gateway, GatewayMaker
+from tests.integration.channel_gateway.test_hooks import account
 from tests.integration.channel_gateway.test_webhooks import Shop, order, sign, stored
 
 WAIT_S = 20.0
@@ -390,6 +392,26 @@ async def test_bytes_of_one_client_have_a_bound_and_others_have_theirs(
             async with asyncio.timeout(WAIT_S):
                 while (await shop.post(order(1), "w1"))[0] == 429:
                     await asyncio.sleep(0.05)
+
+
+async def test_nobody_learns_which_shops_and_accounts_there_are(gateway: Gateway, shop: Shop) -> None:
+    account_id = await account(gateway, LINE)
+    made_up = str(new_id())
+    shop_head = head_of(gateway, b"Content-Length: 3")
+    hook_head = (
+        f"POST /v1/teams/{gateway.team_id}/accounts/{account_id}/events HTTP/1.1\r\nHost: a\r\n"
+        f"Content-Length: 3\r\nx-line-signature: {'A' * 43}=\r\n\r\n"
+    ).encode()
+    for head, there, not_there in (
+        (shop_head, b"/shops/demo/", b"/shops/nowhere/"),
+        (hook_head, account_id.encode(), made_up.encode()),
+        (hook_head, str(gateway.team_id).encode(), made_up.encode()),
+    ):
+        assert there in head
+        answers = [await asked(gateway, each + b"{} ") for each in (head, head.replace(there, not_there))]
+        known, unknown = ((status, sorted(headers), body) for status, headers, body in answers)
+        assert known[0] == 401
+        assert known == unknown
 
 
 async def test_a_sender_that_waits_for_it_is_told_to_go_on(gateway: Gateway, shop: Shop) -> None:

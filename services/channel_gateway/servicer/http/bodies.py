@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Final
+from typing import Final, ParamSpec, TypeVar
 
 from aiohttp import HttpVersion11, hdrs, web
 
@@ -13,8 +13,13 @@ from services.channel_gateway.servicer.http import answers
 from services.channel_gateway.servicer.http.connections import BODY_S, Connection, Phase
 from services.channel_gateway.servicer.http.head import HOOK_BYTES_MAX
 
+APART_BYTES: Final = 64 * 1024
+"""Bodies from this size on are checked and taken apart in a thread beside."""
 ROOM_WAIT_S: Final = 5.0
 """A body waits so long for room to be read into; then it is told to come later."""
+
+P = ParamSpec("P")
+Result = TypeVar("Result")
 
 
 class ReadingRoom:
@@ -76,6 +81,13 @@ async def read(request: web.BaseRequest, connection: Connection, bytes_max: int)
         except TimeoutError:
             raise answers.RefusedError(answers.too_slow(BODY_S)) from None
     return b"".join(parts)
+
+
+async def apart(body: bytes, work: Callable[P, Result], *args: P.args, **kwargs: P.kwargs) -> Result:
+    """What `work` makes of a body; of a large one in a thread beside, so that nobody else waits for it."""
+    if len(body) >= APART_BYTES:
+        return await asyncio.to_thread(work, *args, **kwargs)
+    return work(*args, **kwargs)
 
 
 async def _invite(request: web.BaseRequest) -> None:

@@ -5,11 +5,10 @@ Nobody reads more of the answer than its status. What is wrong with one event st
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import re
-from collections.abc import Callable, Mapping
-from typing import Final, NamedTuple, ParamSpec, TypeVar
+from collections.abc import Mapping
+from typing import Final, NamedTuple
 from urllib.parse import parse_qs
 from uuid import UUID
 
@@ -25,15 +24,13 @@ from services.channel_gateway.domain.meta_hooks import Sender, Share, shares
 from services.channel_gateway.domain.model import Account, ConnectionKind
 from services.channel_gateway.domain.signing import is_same_text, is_signed_by_line, is_signed_by_meta
 from services.channel_gateway.servicer.http import answers
-from services.channel_gateway.servicer.http.bodies import ReadingRoom, read
+from services.channel_gateway.servicer.http.bodies import ReadingRoom, apart, read
 from services.channel_gateway.servicer.http.connections import Connection
 from services.channel_gateway.servicer.http.head import HOOK_BYTES_MAX, Place, body_length
 from services.channel_gateway.servicer.http.rates import Rates
 from services.channel_gateway.servicer.http.storing import Storing
 from services.channel_gateway.worker.heard_accounts import HeardAccounts
 
-APART_BYTES: Final = 64 * 1024
-"""Bodies from this size on are checked and taken apart in a thread beside."""
 LINE_SIGNATURE: Final = re.compile(r"[A-Za-z0-9+/]{43}=")
 META_SIGNATURE: Final = re.compile(r"sha256=[0-9a-f]{64}")
 CHALLENGE: Final = re.compile(r"[!-~]{1,200}")
@@ -53,8 +50,6 @@ _NOBODYS: Final = "of nobody"
 """A secret that signs nothing."""
 
 _log = structlog.get_logger(__name__)
-P = ParamSpec("P")
-Result = TypeVar("Result")
 
 
 class HookPlace(NamedTuple):
@@ -135,7 +130,7 @@ class ChannelHooks:
 
     async def _take(self, signed: _Signed, body: bytes) -> web.Response:
         account = signed.account
-        secrets = await _apart(body, _fitting, account, signed.signature, body)
+        secrets = await apart(body, _fitting, account, signed.signature, body)
         if account is None or not secrets:
             return answers.unsigned_by_channel()
         rate = self._rates.take(Place(account.team_id, str(account.account_id)))
@@ -143,12 +138,12 @@ class ChannelHooks:
             message = "webhooks of the account come faster than their limit"
             return answers.busy(message, rate.retry_after_s, rate.headers)
         try:
-            parts = await _apart(body, _by_account, signed, secrets, body)
+            parts = await apart(body, _by_account, signed, secrets, body)
         except BodyFaultError as error:
             fault = error.fault
             return answers.refusal(400, fault.field, fault.message, fault.remedy)
         for account_id, share in parts:
-            digest = await _apart(share.body, _digest, share.body)
+            digest = await apart(share.body, _digest, share.body)
             await self._storing.put(self._incoming(account, account_id, share, digest))
         return answers.json_answer(200, {"events": sum(share.event_count for _, share in parts)})
 
@@ -175,13 +170,6 @@ def _fitting(account: Account | None, signature: str, body: bytes) -> list[str]:
         return []
     check = is_signed_by_line if account.connection.kind is ConnectionKind.LINE else is_signed_by_meta
     return [secret for secret in account.connection.secrets if secret and check([secret], signature, body)]
-
-
-async def _apart(body: bytes, work: Callable[P, Result], *args: P.args, **kwargs: P.kwargs) -> Result:
-    """What `work` makes of a body; of a large one in a thread beside."""
-    if len(body) >= APART_BYTES:
-        return await asyncio.to_thread(work, *args, **kwargs)
-    return work(*args, **kwargs)
 
 
 def _digest(body: bytes) -> bytes:

@@ -6,7 +6,6 @@ understood is stored as well, and stands beside the record with its reason.
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import binascii
 import hashlib
@@ -20,7 +19,7 @@ from aiohttp import hdrs, web
 from libs.common.clock import Clock
 from libs.common.errors import DomainError, ResourceExhausted
 from services.channel_gateway.domain.inbox import Incoming, Receipt
-from services.channel_gateway.domain.platforms import SOURCES, Placed, Platform, kept_id, reports_of
+from services.channel_gateway.domain.platforms import SOURCES, Platform, kept_id, reports_of
 from services.channel_gateway.domain.shop_events import EventFaultError
 from services.channel_gateway.domain.signing import (
     SECRET_PREFIX,
@@ -30,16 +29,14 @@ from services.channel_gateway.domain.signing import (
     is_signed_in_base64,
 )
 from services.channel_gateway.servicer.http import answers
-from services.channel_gateway.servicer.http.bodies import ReadingRoom, read
+from services.channel_gateway.servicer.http.bodies import ReadingRoom, apart, read
 from services.channel_gateway.servicer.http.connections import Connection
-from services.channel_gateway.servicer.http.head import BODY_BYTES_MAX, Place, body_length
+from services.channel_gateway.servicer.http.head import BODY_BYTES_MAX, NOBODYS_KEY, Place, body_length
 from services.channel_gateway.servicer.http.item_results import Telling, results_of
 from services.channel_gateway.servicer.http.rates import Rates
 from services.channel_gateway.servicer.http.storing import Storing
 from services.channel_gateway.worker.shop_keys import ShopKeys
 
-APART_BYTES: Final = 64 * 1024
-"""Bodies from this size on are taken apart in a thread beside."""
 PING_BYTES_MAX: Final = 100
 _PING: Final = re.compile(rb"webhook_id=[0-9]{1,20}")
 _BASE64: Final = re.compile(r"[A-Za-z0-9+/]{43}=")
@@ -134,20 +131,18 @@ class PlatformHooks:
         )
         if signature is None or not shop_id:
             raise _unsigned()
-        keys = await self._keys.of(team_id, shop_id)
-        if not keys:
-            raise _unsigned()
+        keys = await self._keys.of(team_id, shop_id) or [NOBODYS_KEY]
         topic, webhook_id = _named(request, platform)
         return _Head(platform, Place(team_id, shop_id), topic, webhook_id, signature, length, keys)
 
     async def _take(self, head: _Head, body: bytes) -> web.Response:
-        if not _is_signed(head, body):
+        if not await apart(body, _is_signed, head, body):
             return answers.unsigned_by_platform()
         rate = self._rates.take(head.place)
         if rate.retry_after_s is not None:
             return answers.busy("the shop sends faster than its limit", rate.retry_after_s, rate.headers)
         try:
-            placed = await _apart(head, body)
+            placed = await apart(body, reports_of, head.platform, head.topic, body)
         except EventFaultError as fault:
             return answers.refusal(400, "", fault.message, fault.remedy)
         reports = await self._telling.of(head.place.team_id, [each.report for each in placed])
@@ -173,12 +168,6 @@ class PlatformHooks:
 
 def _again(result: dict[str, object]) -> dict[str, object]:
     return {**result, "status": "duplicate"} if result["status"] == "accepted" else result
-
-
-async def _apart(head: _Head, body: bytes) -> list[Placed]:
-    if len(body) >= APART_BYTES:
-        return await asyncio.to_thread(reports_of, head.platform, head.topic, body)
-    return reports_of(head.platform, head.topic, body)
 
 
 def _is_signed(head: _Head, body: bytes) -> bool:

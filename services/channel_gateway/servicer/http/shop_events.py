@@ -14,7 +14,7 @@ from services.channel_gateway.domain.inbox import InboxSource, Incoming, Receipt
 from services.channel_gateway.domain.shop_events import EventFaultError, parse
 from services.channel_gateway.domain.signing import is_signed_by_shop
 from services.channel_gateway.servicer.http import answers
-from services.channel_gateway.servicer.http.bodies import ReadingRoom, read
+from services.channel_gateway.servicer.http.bodies import ReadingRoom, apart, read
 from services.channel_gateway.servicer.http.connections import Connection
 from services.channel_gateway.servicer.http.head import BODY_BYTES_MAX, Head, HeadCheck, Place
 from services.channel_gateway.servicer.http.item_results import Telling, results_of
@@ -59,7 +59,8 @@ class ShopEvents:
             return answers.away("the webhook could not be stored", error.retry_after_s)
 
     async def _take(self, head: Head, body: bytes) -> web.Response:
-        if not is_signed_by_shop(head.keys, head.webhook_id, head.timestamp, head.signature, body):
+        signed = (head.keys, head.webhook_id, head.timestamp, head.signature, body)
+        if not await apart(body, is_signed_by_shop, *signed):
             return answers.unsigned()
         rate = self._rates.take(head.place)
         if rate.retry_after_s is not None:

@@ -214,7 +214,7 @@ class ReadConsentChangesRequest(_message.Message):
     after_change_id: _builtins.str
     """Where to go on: behind this change. Empty: from the newest."""
     limit: _builtins.int
-    """Most changes, 1 to 500."""
+    """Most changes, 1 to 501."""
     @_builtins.property
     def customer(self) -> Global___ConsentingCustomer:
         """Who. Required."""

@@ -73,8 +73,8 @@ class SendsServiceServicer:
 
     def SendMessages(self, request, context):
         """Reserves and stores sends, at most 500; they leave by themselves soon after. Idempotent by `effect_key`.
-        Each send is checked in order: account usable, identity bound and not blocked, the team's frequency cap, journey cap, plan quota (LINE) or prepaid
-        balance (WhatsApp); the messages of a send are reserved together or not at all, and never more than is there.
+        Each send is checked in order: account usable, identity bound, not blocked, consent, journey cap, the team's frequency cap, plan quota
+        (LINE) or prepaid balance (WhatsApp), and the first that is in its way is told; the messages of a send are reserved together or not at all, and never more than is there.
         A faulty send fails by itself (`INVALID_FIELDS`) and is not stored. Errors: INVALID_ARGUMENT for none or too many,
         UNAVAILABLE while profiles or balances cannot be had.
         """
