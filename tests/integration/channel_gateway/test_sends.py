@@ -19,6 +19,7 @@ from omnijourney.internal.v1 import send_pb2
 from services.channel_gateway.domain.facts import FactKind, GoneKind
 from services.channel_gateway.domain.model import Send
 from services.channel_gateway.domain.prepare import prepare as write
+from services.channel_gateway.domain.presses import Pressed, pressed
 from tests.integration.channel_gateway.conftest import LINE, TIMEOUT_S, WHATSAPP, Gateway
 
 HKD = 500_000
@@ -531,13 +532,15 @@ async def test_a_team_opens_points_to_a_channel(gateway: Gateway) -> None:
     customer = gateway.customer(account, LINE)
     gateway.neighbours.points.balances = {customer: (7, 7)}
     gateway.neighbours.segment.points_channels = [LINE]
-    await gateway.ask(gateway.send(customer, LINE, bot_module_id=module_id))
+    send = gateway.send(customer, LINE, bot_module_id=module_id)
+    await gateway.ask(send)
     await gateway.settled()
     (opened,) = await gateway.accepted("line")
     text, offer = opened["body"]["messages"]
     assert text["text"] == "7 points"
     (button,) = offer["template"]["actions"]
-    assert (button["label"], button["data"]) == ("Claim", f"c=claim&coupon={coupon.coupon_id}")
+    carried = Pressed(f"c=claim&coupon={coupon.coupon_id}", UUID(send.effect_key))
+    assert (button["label"], pressed(button["data"])) == ("Claim", carried)
 
 
 @pytest.mark.rule("C-20d")
