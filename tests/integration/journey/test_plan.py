@@ -25,6 +25,8 @@ from services.journey.store.places import PlacedEffects, PlaceStore
 from tests.integration.journey.conftest import START, Site
 from tests.integration.journey.house import House, delay, message, until
 
+JOURNEY = UUID(int=100)
+"""That the site saves."""
 CLOSED = d.JourneyStatus.TRIGGER_CLOSED
 MARCH = month_of(datetime(2026, 3, 4, 12, tzinfo=UTC), "Asia/Taipei")
 APRIL = month_of(datetime(2026, 4, 4, 12, tzinfo=UTC), "Asia/Taipei")
@@ -54,7 +56,7 @@ async def test_a_month_gives_as_many_places_as_the_plan_has_whoever_asks_at_once
     assert len(await places.take([ask(100, month=APRIL) for _ in range(3)])) == 3, "months count apart"
 
 
-async def _pass_mail(pool: Pool, asked: fx.TakePlace, *, enrolled: bool) -> None:
+async def _pass_mail(pool: Pool, asked: fx.TakePlace, *, enrolled: bool, at: datetime = START) -> None:
     """The customer's turn is committed: past the mail, with the enrolment or without."""
     async with transaction(pool, [TEAM]) as connection:
         await connection.execute(
@@ -65,8 +67,8 @@ async def _pass_mail(pool: Pool, asked: fx.TakePlace, *, enrolled: bool) -> None
             asked.customer_id,
             asked.number,
             asked.key if enrolled else None,
-            new_id() if enrolled else None,
-            START if enrolled else None,
+            JOURNEY if enrolled else None,
+            at if enrolled else None,
             1 if enrolled else None,
         )
 
@@ -89,9 +91,22 @@ async def test_a_place_that_became_no_enrolment_is_given_back(site: Site, places
 async def test_a_limit_that_comes_within_a_month_counts_what_the_month_has(
     site: Site, places: PlaceStore
 ) -> None:
+    assert (await site.save_draft()).journey_id == JOURNEY
     for _ in range(2):
         await _pass_mail(site.pool, ask(1), enrolled=True)
     assert len(await places.take([ask(3) for _ in range(5)])) == 1
+
+
+@pytest.mark.rule("J-07j")
+async def test_a_limit_that_was_lifted_and_comes_back_in_a_later_month_counts_what_that_month_has(
+    site: Site, places: PlaceStore
+) -> None:
+    await site.save_draft()
+    assert len(await places.take([ask(3) for _ in range(5)])) == 3
+    for _ in range(2):
+        await _pass_mail(site.pool, ask(1), enrolled=True, at=datetime(2026, 4, 2, tzinfo=UTC))
+    await _pass_mail(site.pool, ask(1), enrolled=True, at=datetime(2026, 3, 31, 15, 59, tzinfo=UTC))
+    assert len(await places.take([ask(3, month=APRIL) for _ in range(5)])) == 1
 
 
 class FixedPlans:
