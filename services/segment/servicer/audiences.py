@@ -221,10 +221,10 @@ def _answers(
     customers: Sequence[customer_pb2.Customer], through: UUID
 ) -> Iterator[pb.StreamAudienceCustomersResponse]:
     """As many messages as it takes; up to the last of them only those who are told of are judged for sure."""
-    told = 0
+    count = 0
     for group in fitting(customers, _STREAM_BYTES_MAX):
-        told += len(group)
-        last = str(through) if told == len(customers) else group[-1].customer_id
+        count += len(group)
+        last = str(through) if count == len(customers) else group[-1].customer_id
         yield pb.StreamAudienceCustomersResponse(
             customer_ids=[each.customer_id for each in group], through_customer_id=last, customers=group
         )
