@@ -1,9 +1,12 @@
 """From a follow on LINE and a first WhatsApp message to journeys, messages, receipts and figures: by signed HTTP."""
 
 import asyncio
+import json
+import re
 import tempfile
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid5
@@ -11,6 +14,7 @@ from uuid import UUID, uuid5
 import aiohttp
 import asyncpg
 import pytest
+from standardwebhooks import Webhook
 
 from libs.client import Client
 from libs.demo.patience import call
@@ -32,6 +36,9 @@ from omnijourney.stats.v1 import stats_service_pb2 as stats
 
 TEAM = UUID("01890000-0000-7000-8000-00000000ea45")
 SECRET, TOKEN = "secret of the app", "token of the address"
+SALE = "https://shop.example/sale"
+BROWSER = "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) Safari/604.1"
+PREVIEW = "facebookexternalhit/1.1;line-poker/1.0"
 MEI, WA_ID = "U" + "1" * 32, "886912000001"
 WITHIN_S = 120.0
 """For a busy machine."""
@@ -114,7 +121,7 @@ class Shop:
     async def journey(self, accounts: dict[int, str], coupon_id: str) -> str:
         """Greets new contacts on either channel."""
         offer = CouponCard(coupon_id=coupon_id, text="A mug?", button_label="Claim")
-        cards = [Card(text=TextCard(text="Hello!")), Card(coupon=offer)]
+        cards = [Card(text=TextCard(text=f"Hello! {SALE}")), Card(coupon=offer)]
         module = BotModule(name="Hello", cards=cards)
         create = gateway.CreateBotModuleRequest(team_id=str(TEAM), request_id=_id("module"), module=module)
         module_id = (await call(self.client.channel_gateway.CreateBotModule, create)).module.bot_module_id
@@ -157,6 +164,55 @@ class Shop:
             each.node_id: (each.sent.value, each.delivered.value, each.read.value) for each in answer.figures
         }
 
+    async def links(self, channel: str) -> list[str]:
+        """Short links in the messages that a channel got."""
+        async with self.http.get(f"{self.installation.channel_urls[channel]}/_emulator/log") as answer:
+            return re.findall(rf"{self.installation.http_url}/l/[0-9A-Za-z]{{22}}", await answer.text())
+
+    async def open(self, link: str, agent: str) -> str:
+        """Where a link leads."""
+        async with self.http.get(link, headers={"User-Agent": agent}, allow_redirects=False) as answer:
+            assert answer.status == 302, await answer.text()
+            return answer.headers["Location"]
+
+    async def order(self, phone: str, total: str) -> None:
+        """An order of whoever has the phone, by the shop's signed webhook."""
+        shop = gateway.CreateShopRequest(team_id=str(TEAM), request_id=_id("shop"))
+        shop.shop.shop_id, shop.shop.display_name = "shop", "Shop"
+        await call(self.client.channel_gateway.CreateShop, shop)
+        key = gateway.CreateShopKeyRequest(team_id=str(TEAM), request_id=_id("key"), shop_id="shop")
+        secret = (await call(self.client.channel_gateway.CreateShopKey, key)).key.secret
+        now = datetime.now(UTC)
+        event = {
+            "event": "order.completed",
+            "event_id": "order-1",
+            "occurred_at": now.isoformat(),
+            "customer": {"phone": phone},
+            "order": {"id": "1", "currency": "TWD", "total": total},
+        }
+        body = json.dumps(event)
+        headers = {
+            "webhook-id": "w1",
+            "webhook-timestamp": str(int(now.timestamp())),
+            "webhook-signature": Webhook(secret).sign("w1", now, body),
+        }
+        url = f"{self.installation.http_url}/v1/teams/{TEAM}/shops/shop/events"
+        async with self.http.post(url, data=body, headers=headers) as answer:
+            assert answer.status == 202, await answer.text()
+
+    async def earned(self, journey_id: str) -> tuple[int, int, int, int]:
+        """Sends that were clicked, by channel; orders and revenue of the journey."""
+        request = stats.ListMessageFiguresRequest(team_id=str(TEAM), journey_id=journey_id)
+        nodes = {
+            each.node_id: each for each in (await call(self.client.stats.ListMessageFigures, request)).figures
+        }
+        asked = stats.GetJourneyOverviewRequest(team_id=str(TEAM), journey_id=journey_id)
+        overview = (await call(self.client.stats.GetJourneyOverview, asked)).overview
+        revenue = sum(money.amount_micros for money in overview.revenue.amounts)
+        assert nodes["whatsapp"].orders.value == overview.order_count.value
+        clicked = (nodes["line"].clicked.value, nodes["whatsapp"].clicked.value)
+        return (*clicked, overview.order_count.value, revenue)
+
 
 async def comes(what: Callable[[], Awaitable[Any]], wanted: Any) -> None:
     """Waits until it is so."""
@@ -167,7 +223,7 @@ async def comes(what: Callable[[], Awaitable[Any]], wanted: Any) -> None:
 
 
 @pytest.mark.timeout(480)
-@pytest.mark.rule("J-21b", "P-20c")
+@pytest.mark.rule("J-21b", "P-20c", "C-30a", "T-02a")
 async def test_who_follows_or_writes_is_greeted_and_what_becomes_of_it_is_counted() -> None:
     with tempfile.TemporaryDirectory(prefix="omnijourney-test-") as directory:
         settings = InstallationSettings(data_dir=Path(directory) / "data")
@@ -214,11 +270,22 @@ async def _story(shop: Shop) -> None:
     await shop.tell("whatsapp", "statuses", id=message_id, status="read")
     await comes(lambda: shop.figures(journey_id), {"line": (1, 0, 0), "whatsapp": (1, 1, 1)})
 
+    await _buys(shop, journey_id)
     await _claims(shop)
 
     await shop.tell("line", "acts", acts=[{"kind": "unfollow", "user_id": MEI}])
     blocked = "SELECT array_agg(external_id) FROM segment.identity WHERE blocked"
     await comes(lambda: shop.admin.fetchval(blocked), [MEI])
+
+
+async def _buys(shop: Shop, journey_id: str) -> None:
+    """Both open their links, the second one buys."""
+    (line_link,), (whatsapp_link,) = await shop.links("line"), await shop.links("whatsapp")
+    for link, agent in ((line_link, PREVIEW), (line_link, BROWSER), (whatsapp_link, BROWSER)):
+        assert await shop.open(link, agent) == SALE
+    assert await shop.open(whatsapp_link, BROWSER) == SALE
+    await shop.order("0912000001", "90.00")
+    await comes(lambda: shop.earned(journey_id), (1, 1, 1, 90_000_000))
 
 
 async def _claims(shop: Shop) -> None:
