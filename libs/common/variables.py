@@ -56,6 +56,7 @@ VARIABLES: Final = frozenset(
         "LOG_LEVEL",
         "MAILBOX_MAILS_MAX",
         "MAIL_BACKLOG_MAX",
+        "MESSAGE_TEXT_RETENTION_DAYS",
         "MESSENGER_URL",
         "ORPHAN_AGE_SECONDS",
         "ORPHAN_CHECK_SECONDS",
@@ -82,6 +83,7 @@ VARIABLES: Final = frozenset(
         "TOOLS_TOKEN",
         "WEBHOOK_EVENTS_MAX",
         "WEBHOOK_PRIVATE_NETWORKS",
+        "WEBHOOK_RETENTION_DAYS",
         "WHATSAPP_URL",
     }
 )

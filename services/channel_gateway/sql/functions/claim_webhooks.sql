@@ -17,7 +17,7 @@ BEGIN
     DELETE FROM webhook_attempt AS a
      WHERE a.team_id = team AND a.subscription_id = subscription AND a.attempted_at < clock_timestamp() - interval '7 days';
     IF NOT EXISTS (SELECT FROM webhook_subscription AS s WHERE s.team_id = team AND s.subscription_id = subscription
-                      AND s.state = 1 AND COALESCE(s.closed_until <= clock_timestamp(), true)) THEN
+                      AND s.state = subscription_state('ACTIVE') AND COALESCE(s.closed_until <= clock_timestamp(), true)) THEN
         RETURN;
     END IF;
     RETURN QUERY

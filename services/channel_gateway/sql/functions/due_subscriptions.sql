@@ -5,7 +5,7 @@ LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
 AS $$
     SELECT s.team_id, s.subscription_id
       FROM webhook_subscription AS s
-     WHERE (s.state = 1 AND COALESCE(s.closed_until <= clock_timestamp(), true)
+     WHERE (s.state = subscription_state('ACTIVE') AND COALESCE(s.closed_until <= clock_timestamp(), true)
             AND EXISTS (SELECT FROM outgoing_webhook AS w
                          WHERE w.team_id = s.team_id AND w.subscription_id = s.subscription_id AND w.dead_at IS NULL
                            AND w.next_at <= clock_timestamp()))

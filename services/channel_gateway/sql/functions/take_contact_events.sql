@@ -23,7 +23,7 @@ BEGIN
     INSERT INTO outgoing_webhook (team_id, subscription_id, webhook_id, event_type, body, occurred_at, next_at, give_up_at)
     SELECT s.team_id, s.subscription_id, md5(s.subscription_id::text || e.event_id::text || e.event_type)::uuid, e.event_type,
            e.body, e.occurred_at, clock_timestamp(),
-           clock_timestamp() + make_interval(hours => CASE WHEN s.state = 1 THEN active_hours ELSE paused_hours END)
+           clock_timestamp() + make_interval(hours => CASE WHEN s.state = subscription_state('ACTIVE') THEN active_hours ELSE paused_hours END)
       FROM unnest(events) AS e JOIN webhook_subscription AS s ON s.team_id = e.team_id AND e.event_type = ANY (s.event_types)
     ON CONFLICT DO NOTHING;
     GET DIAGNOSTICS moved = ROW_COUNT;

@@ -116,7 +116,7 @@ UPDATE webhook_subscription
 RETURNING COALESCE(closed_until > clock_timestamp(), false)
 
 -- name: address_gone
-UPDATE webhook_subscription SET state = 3, version = version + 1 WHERE team_id = :team_id AND subscription_id = :subscription_id
+UPDATE webhook_subscription SET state = subscription_state('GONE'), version = version + 1 WHERE team_id = :team_id AND subscription_id = :subscription_id
 
 -- name: waits_for_days
 UPDATE outgoing_webhook SET give_up_at = clock_timestamp() + make_interval(hours => :hours)
