@@ -58,6 +58,7 @@ from services.channel_gateway.servicer.http.rates import Buckets, Rates
 from services.channel_gateway.servicer.http.router import Router
 from services.channel_gateway.servicer.http.shop_events import ShopEvents
 from services.channel_gateway.servicer.http.storing import Storing
+from services.channel_gateway.servicer.replays import ReplayOperations
 from services.channel_gateway.store.accounts import AccountStore
 from services.channel_gateway.store.catalogue import CatalogueStore
 from services.channel_gateway.store.charges import ChargeStore
@@ -74,6 +75,7 @@ from services.channel_gateway.store.links import LinkStore
 from services.channel_gateway.store.lost_sends import LostSendStore
 from services.channel_gateway.store.money import MoneyStore
 from services.channel_gateway.store.pixels import PixelStore
+from services.channel_gateway.store.replays import ReplayStore
 from services.channel_gateway.store.resealing import ResealStore
 from services.channel_gateway.store.sends import SendStore
 from services.channel_gateway.store.shops import ShopStore
@@ -90,6 +92,7 @@ from services.channel_gateway.usecases.lost_sends import LostSends
 from services.channel_gateway.usecases.money import Money
 from services.channel_gateway.usecases.pixels import Pixels
 from services.channel_gateway.usecases.references import References
+from services.channel_gateway.usecases.replays import Replays
 from services.channel_gateway.usecases.reservation import Reservation
 from services.channel_gateway.usecases.secret_keys import SecretKeys
 from services.channel_gateway.usecases.shops import Shops
@@ -105,6 +108,7 @@ from services.channel_gateway.worker.lag import GatewayLag
 from services.channel_gateway.worker.pixel_keys import PixelKeys
 from services.channel_gateway.worker.presence import Presence
 from services.channel_gateway.worker.recovery import Recovery
+from services.channel_gateway.worker.replaying import Replaying
 from services.channel_gateway.worker.resealing import Resealing
 from services.channel_gateway.worker.sender import Sender, SenderDependencies
 from services.channel_gateway.worker.shop_keys import ShopKeys
@@ -189,10 +193,11 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
             ),
             following=presses,
         )
-        keys, heard, pixel_keys = (
+        keys, heard, pixel_keys, replaying = (
             ShopKeys(inbox, rt.clock),
             HeardAccounts(inbox),
             PixelKeys(PixelStore(rt.pool)),
+            Replaying(ReplayStore(rt.pool), rt.clock, worker.wake),
         )
         storing = Storing(inbox, InboxBound(inbox, settings.webhook_events_max), worker.wake)
         out = await stack.enter_async_context(_webhooks_out(settings, rt, vault, segment_channel))
@@ -217,6 +222,7 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
             balance_alerts=BalanceAlerts(rt.pool, rt.clock),
             shops=Shops(rt.pool, vault, keys, worker, rt.clock),
             pixels=Pixels(rt.pool, pixel_keys, rt.clock),
+            replays=Replays(rt.pool, replaying, rt.clock),
             secret_keys=SecretKeys(rt.pool, vault, reseal_store, resealing),
             sender=sender,
             adapters=adapters,
@@ -232,6 +238,7 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
             frequency_store=FrequencyStore(rt.pool),
             shop_store=ShopStore(rt.pool, vault),
             pixel_store=PixelStore(rt.pool),
+            replay_store=ReplayStore(rt.pool),
             link_store=links.store,
             subscriptions=out.subscriptions,
             webhook_store=out.store,
@@ -242,10 +249,12 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
         await stack.enter_async_context(rt.running("mail relay", relay))
         rt.spawn("sender", sender.run)
         rt.spawn("recovery", Recovery(deliveries, account_store, presence, sender).run)
-        _spawn_inbox(rt, worker, presses, Forgetting(inbox, rt.clock, settings.webhook_retention_days))
+        _spawn_inbox(
+            rt, worker, (presses, replaying, Forgetting(inbox, rt.clock, settings.webhook_retention_days))
+        )
         _spawn_upkeep(rt, resealing)
         async with (
-            rt.serving(GatewayLag(deliveries, relay, progress)) as serving,
+            rt.serving(GatewayLag(deliveries, relay, progress), ReplayOperations(deps)) as serving,
             listening(
                 router, settings.bind_host, settings.http_port, _bounds(settings), _tls(settings)
             ) as port,
@@ -253,8 +262,12 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
             yield GatewayApp(serving.port, serving.metrics_port, serving.failed, port)
 
 
-def _spawn_inbox(rt: Runtime, worker: InboxWorker, presses: CouponPresses, forgetting: Forgetting) -> None:
-    """What works webhooks, what follows from them, and what removes them."""
+def _spawn_inbox(
+    rt: Runtime, worker: InboxWorker, beside: tuple[CouponPresses, Replaying, Forgetting]
+) -> None:
+    """What works webhooks, what follows from them, what has them worked again, and what removes them."""
+    presses, replaying, forgetting = beside
+    rt.spawn("inbox replays", replaying.run)
     rt.spawn("inbox", worker.run)
     rt.spawn("presses of coupons", presses.run)
     rt.spawn("old webhooks", forgetting.run)

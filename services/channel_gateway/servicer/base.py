@@ -26,6 +26,7 @@ from services.channel_gateway.store.frequency import FrequencyStore
 from services.channel_gateway.store.links import LinkStore
 from services.channel_gateway.store.money import MoneyStore
 from services.channel_gateway.store.pixels import PixelStore
+from services.channel_gateway.store.replays import ReplayStore
 from services.channel_gateway.store.shops import ShopStore
 from services.channel_gateway.store.webhooks_out import WebhookStore
 from services.channel_gateway.usecases.accounts import Accounts
@@ -37,6 +38,7 @@ from services.channel_gateway.usecases.lost_sends import LostSends
 from services.channel_gateway.usecases.money import Money
 from services.channel_gateway.usecases.pixels import Pixels
 from services.channel_gateway.usecases.references import References
+from services.channel_gateway.usecases.replays import Replays
 from services.channel_gateway.usecases.reservation import Reservation
 from services.channel_gateway.usecases.secret_keys import SecretKeys
 from services.channel_gateway.usecases.shops import Shops
@@ -68,6 +70,7 @@ class Dependencies:
     balance_alerts: BalanceAlerts
     shops: Shops
     pixels: Pixels
+    replays: Replays
     secret_keys: SecretKeys
     sender: Sender
     adapters: Mapping[ConnectionKind, Adapter]
@@ -85,6 +88,7 @@ class Dependencies:
     frequency_store: FrequencyStore
     shop_store: ShopStore
     pixel_store: PixelStore
+    replay_store: ReplayStore
     link_store: LinkStore
     token_seal: TokenSeal
     subscriptions: Subscriptions

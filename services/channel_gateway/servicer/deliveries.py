@@ -26,6 +26,7 @@ from services.channel_gateway.servicer.frequency import FrequencyRpcs
 from services.channel_gateway.servicer.links import LinkRpcs
 from services.channel_gateway.servicer.money import MoneyRpcs
 from services.channel_gateway.servicer.pixels import PixelRpcs
+from services.channel_gateway.servicer.replays import ReplayRpcs
 from services.channel_gateway.servicer.secret_keys import SecretKeyRpcs
 from services.channel_gateway.servicer.shops import ShopRpcs
 from services.channel_gateway.servicer.subscriptions import SubscriptionRpcs
@@ -39,6 +40,7 @@ class ChannelGatewayServicer(
     LinkRpcs,
     MoneyRpcs,
     PixelRpcs,
+    ReplayRpcs,
     ShopRpcs,
     SecretKeyRpcs,
     SubscriptionRpcs,

@@ -461,6 +461,31 @@ CREATE INDEX inbox_refusal_by_webhook ON channel_gateway.inbox_refusal USING btr
 ALTER TABLE inbox_refusal ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own_teams ON inbox_refusal USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
 
+-- Webhooks of a team that are handed on again: which ones, how far it is, and how it ended. 1 running, 2 done, 3 cancelled.
+CREATE TABLE inbox_replay (
+    team_id      uuid NOT NULL,
+    replay_id    uuid NOT NULL,
+    source       smallint NOT NULL,
+    start_time   timestamp with time zone NOT NULL,
+    end_time     timestamp with time zone NOT NULL,
+    refused_only boolean NOT NULL,
+    reached      bigint NOT NULL,
+    done_count   bigint NOT NULL,
+    state        smallint NOT NULL,
+    created_at   timestamp with time zone NOT NULL,
+    updated_at   timestamp with time zone NOT NULL,
+    CONSTRAINT inbox_replay_pkey PRIMARY KEY (team_id, replay_id),
+    CONSTRAINT inbox_replay_done_count_check CHECK ((done_count >= 0)),
+    CONSTRAINT inbox_replay_reached_check CHECK ((reached >= 0)),
+    CONSTRAINT inbox_replay_source_check CHECK (((source >= 0) AND (source <= 7))),
+    CONSTRAINT inbox_replay_state_check CHECK (((state >= 1) AND (state <= 3))),
+    CONSTRAINT inbox_replay_time_readable CHECK (((start_time >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (start_time < '9999-12-31 00:00:00+00'::timestamp with time zone) AND (end_time >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (end_time < '9999-12-31 00:00:00+00'::timestamp with time zone) AND (created_at >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (created_at < '9999-12-31 00:00:00+00'::timestamp with time zone) AND (updated_at >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (updated_at < '9999-12-31 00:00:00+00'::timestamp with time zone)))
+);
+CREATE INDEX inbox_replay_newest ON channel_gateway.inbox_replay USING btree (team_id, created_at, replay_id);
+CREATE INDEX inbox_replay_running ON channel_gateway.inbox_replay USING btree (team_id, created_at) WHERE (state = 1);
+ALTER TABLE inbox_replay ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own_teams ON inbox_replay USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
+
 -- Sends that were decided in a lower epoch are cancelled. Reservations hold the row shared, a stop changes it: so a stop
 -- that has the row knows every send reserved before it.
 CREATE TABLE journey_stop (

@@ -16,11 +16,16 @@ SELECT conrelid::regclass::text AS table, pg_get_expr(conbin, conrelid) AS condi
 async def test_times_that_nobody_can_read_are_refused(connection: "asyncpg.Connection[Any]") -> None:
     rows = await connection.fetch(_CONSTRAINTS)
     assert [row["table"] for row in rows] == [
+        "channel_gateway.consent",
+        "channel_gateway.consent_change",
         "channel_gateway.delivery",
         "channel_gateway.history",
         "channel_gateway.inbound",
+        "channel_gateway.inbox_replay",
         "channel_gateway.opt_out",
+        "channel_gateway.pixel_key",
         "channel_gateway.shop_key",
+        "channel_gateway.template",
         "channel_gateway.webhook_inbox",
         "journey.actor",
         "journey.enrolment",
@@ -34,7 +39,9 @@ async def test_times_that_nobody_can_read_are_refused(connection: "asyncpg.Conne
         "points.coupon_claim",
         "points.entry",
         "segment.customer",
+        "segment.departure",
         "segment.fact",
+        "segment.identity",
         "segment.refund",
         "segment.shop_order",
         "stats.counter",
