@@ -212,7 +212,12 @@ class WhatsAppEmulator(Emulator):
             for t in self.state.templates.values()
             if t.waba_id == waba_id and (name is None or name in t.name)
         ]
-        return web.json_response({"data": found, "paging": {"cursors": {"before": "", "after": ""}}})
+        start, size = int(request.query.get("after", "0")), int(request.query.get("limit", "25"))
+        end = start + size
+        paging: dict[str, Any] = {"cursors": {"before": str(start), "after": str(end)}}
+        if end < len(found):
+            paging["next"] = str(request.url.update_query(after=str(end)))
+        return web.json_response({"data": found[start:end], "paging": paging})
 
     async def _delete_template(self, request: web.Request) -> web.StreamResponse:
         waba_id = request.match_info["owner"]

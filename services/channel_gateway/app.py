@@ -97,6 +97,7 @@ from services.channel_gateway.usecases.reservation import Reservation
 from services.channel_gateway.usecases.secret_keys import SecretKeys
 from services.channel_gateway.usecases.shops import Shops
 from services.channel_gateway.usecases.subscriptions import Subscriptions
+from services.channel_gateway.usecases.template_sync import TemplateSync
 from services.channel_gateway.worker.accounting import Accounting
 from services.channel_gateway.worker.contact_events import ContactFollower, ContactProjection
 from services.channel_gateway.worker.coupon_presses import CouponPresses
@@ -217,6 +218,7 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
             ),
             consents=Consents(rt.pool, rt.clock),
             content=Content(rt.pool, vault, points, content_publisher, rt.clock),
+            template_sync=TemplateSync(rt.pool, vault, content_publisher, rt.clock),
             money=Money(rt.pool, vault, rt.clock),
             frequency_caps=FrequencyCaps(rt.pool, rt.clock),
             balance_alerts=BalanceAlerts(rt.pool, rt.clock),

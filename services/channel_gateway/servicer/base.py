@@ -43,6 +43,7 @@ from services.channel_gateway.usecases.reservation import Reservation
 from services.channel_gateway.usecases.secret_keys import SecretKeys
 from services.channel_gateway.usecases.shops import Shops
 from services.channel_gateway.usecases.subscriptions import Subscriptions
+from services.channel_gateway.usecases.template_sync import TemplateSync
 from services.channel_gateway.worker.sender import Sender
 
 KIND_OF: Final = {
@@ -65,6 +66,7 @@ class Dependencies:
     accounts: Accounts
     consents: Consents
     content: Content
+    template_sync: TemplateSync
     money: Money
     frequency_caps: FrequencyCaps
     balance_alerts: BalanceAlerts

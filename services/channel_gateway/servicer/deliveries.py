@@ -1,8 +1,7 @@
 # ruff: noqa: N802 - the generated base names the methods
 """gRPC edge of the gateway: deliveries and figures. Resources are in the modules beside it.
 
-What a release does not serve yet (the synchronisation of templates) is left to the
-generated base and answers UNIMPLEMENTED.
+What a release does not serve yet is left to the generated base and answers UNIMPLEMENTED.
 """
 
 from __future__ import annotations
@@ -30,6 +29,7 @@ from services.channel_gateway.servicer.replays import ReplayRpcs
 from services.channel_gateway.servicer.secret_keys import SecretKeyRpcs
 from services.channel_gateway.servicer.shops import ShopRpcs
 from services.channel_gateway.servicer.subscriptions import SubscriptionRpcs
+from services.channel_gateway.servicer.template_sync import TemplateSyncRpcs
 
 
 class ChannelGatewayServicer(
@@ -44,6 +44,7 @@ class ChannelGatewayServicer(
     ShopRpcs,
     SecretKeyRpcs,
     SubscriptionRpcs,
+    TemplateSyncRpcs,
 ):
     """See `protos/omnijourney/channel_gateway/v1/channel_gateway_service.proto`."""
 

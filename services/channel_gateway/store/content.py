@@ -123,6 +123,12 @@ async def hold_template(connection: Connection, team_id: UUID, template_id: UUID
     return template_of(row)
 
 
+async def hold_templates(connection: Connection, team_id: UUID, account_id: UUID) -> list[Template]:
+    """The templates of an account, locked until the commit."""
+    rows = await connection.fetch(*QUERIES.bind("hold_templates", team_id=team_id, account_id=account_id))
+    return [template_of(row) for row in rows]
+
+
 class ContentStore:
     """Reads of single resources and pages."""
 

@@ -68,12 +68,20 @@ class Transport:
             async with self._session.request(
                 method, url, headers=headers, data=body, allow_redirects=False
             ) as response:
-                raw = await response.content.read(ANSWER_BYTES_MAX)
+                raw = await _read(response.content)
                 return Reply(response.status, _decode(raw), response.headers)
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
             raise NotSentError(str(error)) from error
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise NoAnswerError(str(error) or type(error).__name__) from error
+
+
+async def _read(content: aiohttp.StreamReader) -> bytes:
+    """A whole answer, up to ANSWER_BYTES_MAX: one `read` gives what has come so far."""
+    raw = bytearray()
+    while len(raw) < ANSWER_BYTES_MAX and (part := await content.read(ANSWER_BYTES_MAX - len(raw))):
+        raw += part
+    return bytes(raw)
 
 
 def _decode(raw: bytes) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from services.channel_gateway.clients.channels.transport import (
     Transport,
     retry_after_s,
 )
+from services.channel_gateway.clients.channels.whatsapp_templates import listed
 from services.channel_gateway.domain.fitting import misfits, whole_text
 from services.channel_gateway.domain.model import (
     Account,
@@ -42,6 +43,7 @@ from services.channel_gateway.domain.model import (
     TextCard,
 )
 from services.channel_gateway.domain.prepare import ContentRefusedError
+from services.channel_gateway.domain.templates import ToldTemplate
 
 TEMPLATES_MAX: Final = 200
 """Templates of names that hold one's name that are looked at: there is one for each language."""
@@ -230,6 +232,10 @@ class WhatsappAdapter:
             ):
                 return _STATES.get(str(item.get("status")))
         return TemplateState.DISABLED if len(found) < TEMPLATES_MAX else None
+
+    async def templates(self, account: Account) -> list[ToldTemplate]:
+        """All templates of the account's business account. Raises Unavailable."""
+        return await listed(self._transport, self._base, account.connection.owner_id, _headers(account))
 
     async def check(self, account: Account) -> tuple[bool, str]:
         """Asks for the number's health."""

@@ -45,6 +45,11 @@ SELECT team_id, template_id, account_id, name, language, state, category, parame
        updated_at, version
   FROM template WHERE team_id = :team_id AND template_id = :template_id AND NOT deleted FOR UPDATE
 
+-- name: hold_templates
+SELECT team_id, template_id, account_id, name, language, state, category, parameter_names, parameter_count, created_at,
+       updated_at, version
+  FROM template WHERE team_id = :team_id AND account_id = :account_id AND NOT deleted ORDER BY template_id FOR UPDATE
+
 -- name: list_templates
 SELECT team_id, template_id, account_id, name, language, state, category, parameter_names, parameter_count, created_at,
        updated_at, version

@@ -547,7 +547,8 @@ class ChannelGatewayServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def SyncMessageTemplates(self, request, context):
-        """Reads the account's templates from WhatsApp and brings ours up to date. Errors: NOT_FOUND, UNAVAILABLE.
+        """Reads all of the account's templates from WhatsApp and brings ours up to date, by name and language; a template that is listed no more is
+        disabled. Errors: NOT_FOUND, UNAVAILABLE, INVALID_ARGUMENT for an account without a business account of WhatsApp.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -90,7 +90,9 @@ class ChannelGatewayServiceStub:
     DeleteMessageTemplate: _grpc.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.DeleteMessageTemplateRequest, _channel_gateway_service_pb2.DeleteMessageTemplateResponse]
     """Deletes a message template. A journey that refers to it stops at its next send of it. Errors: NOT_FOUND."""
     SyncMessageTemplates: _grpc.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.SyncMessageTemplatesRequest, _channel_gateway_service_pb2.SyncMessageTemplatesResponse]
-    """Reads the account's templates from WhatsApp and brings ours up to date. Errors: NOT_FOUND, UNAVAILABLE."""
+    """Reads all of the account's templates from WhatsApp and brings ours up to date, by name and language; a template that is listed no more is
+    disabled. Errors: NOT_FOUND, UNAVAILABLE, INVALID_ARGUMENT for an account without a business account of WhatsApp.
+    """
     GetWallet: _grpc.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.GetWalletRequest, _channel_gateway_service_pb2.GetWalletResponse]
     """Reads the team's prepaid balance; 0 HKD when there was never any."""
     AdjustWallet: _grpc.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.AdjustWalletRequest, _channel_gateway_service_pb2.AdjustWalletResponse]
@@ -285,7 +287,9 @@ class ChannelGatewayServiceAsyncStub(ChannelGatewayServiceStub):
     DeleteMessageTemplate: _aio.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.DeleteMessageTemplateRequest, _channel_gateway_service_pb2.DeleteMessageTemplateResponse]  # type: ignore[assignment]
     """Deletes a message template. A journey that refers to it stops at its next send of it. Errors: NOT_FOUND."""
     SyncMessageTemplates: _aio.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.SyncMessageTemplatesRequest, _channel_gateway_service_pb2.SyncMessageTemplatesResponse]  # type: ignore[assignment]
-    """Reads the account's templates from WhatsApp and brings ours up to date. Errors: NOT_FOUND, UNAVAILABLE."""
+    """Reads all of the account's templates from WhatsApp and brings ours up to date, by name and language; a template that is listed no more is
+    disabled. Errors: NOT_FOUND, UNAVAILABLE, INVALID_ARGUMENT for an account without a business account of WhatsApp.
+    """
     GetWallet: _aio.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.GetWalletRequest, _channel_gateway_service_pb2.GetWalletResponse]  # type: ignore[assignment]
     """Reads the team's prepaid balance; 0 HKD when there was never any."""
     AdjustWallet: _aio.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.AdjustWalletRequest, _channel_gateway_service_pb2.AdjustWalletResponse]  # type: ignore[assignment]
@@ -609,7 +613,9 @@ class ChannelGatewayServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _channel_gateway_service_pb2.SyncMessageTemplatesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_channel_gateway_service_pb2.SyncMessageTemplatesResponse, _abc.Awaitable[_channel_gateway_service_pb2.SyncMessageTemplatesResponse]]:
-        """Reads the account's templates from WhatsApp and brings ours up to date. Errors: NOT_FOUND, UNAVAILABLE."""
+        """Reads all of the account's templates from WhatsApp and brings ours up to date, by name and language; a template that is listed no more is
+        disabled. Errors: NOT_FOUND, UNAVAILABLE, INVALID_ARGUMENT for an account without a business account of WhatsApp.
+        """
 
     @_abc_1.abstractmethod
     def GetWallet(

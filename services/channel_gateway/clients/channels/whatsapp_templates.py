@@ -1,0 +1,90 @@
+"""Templates as WhatsApp lists them, page by page.
+
+`GET /{WABA_ID}/message_templates`: https://developers.facebook.com/docs/graph-api/reference/whats-app-business-account/message_templates
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from yarl import URL
+
+from libs.common.errors import Unavailable
+from services.channel_gateway.clients.channels.base import plain
+from services.channel_gateway.clients.channels.transport import NoAnswerError, NotSentError, Transport
+from services.channel_gateway.domain.model import PARAMETERS_MAX, TemplateState
+from services.channel_gateway.domain.templates import ToldTemplate
+
+PAGE_SIZE: Final = 50
+"""Templates of a page; one has some kilobytes."""
+PAGES_MAX: Final = 200
+"""An account has 6,000 templates at most; more pages than this are a circle."""
+_FIELDS: Final = "name,status,category,language,components,parameter_format"
+_STATES: Final = {state.name: state for state in TemplateState} | {
+    "PENDING_DELETION": TemplateState.DISABLED,
+    "DELETED": TemplateState.DISABLED,
+    "ARCHIVED": TemplateState.DISABLED,
+}
+_VARIABLE: Final = re.compile(r"\{\{\s*([A-Za-z0-9_]+)\s*\}\}")
+
+
+async def listed(
+    transport: Transport, base: str, owner_id: str, headers: Mapping[str, str]
+) -> list[ToldTemplate]:
+    """All templates of a business account. Raises Unavailable unless all of its pages were read."""
+    url = URL(f"{base}/{owner_id}/message_templates").with_query(fields=_FIELDS, limit=PAGE_SIZE)
+    told: dict[tuple[str, str], ToldTemplate] = {}
+    for _ in range(PAGES_MAX):
+        body = await _page(transport, url, headers)
+        told |= {(each.name, each.language): each for each in _templates(body)}
+        after = _after(body)
+        if not after:
+            return list(told.values())
+        url = url.update_query(after=after)
+    raise Unavailable.dependency("WhatsApp")
+
+
+async def _page(transport: Transport, url: URL, headers: Mapping[str, str]) -> Mapping[str, Any]:
+    try:
+        reply = await transport.request("GET", url, headers)
+    except (NotSentError, NoAnswerError) as error:
+        raise Unavailable.dependency("WhatsApp") from error
+    if reply.status != 200 or not isinstance(reply.body.get("data"), list):
+        raise Unavailable.dependency("WhatsApp")
+    return reply.body
+
+
+def _after(body: Mapping[str, Any]) -> str:
+    """Where the next page begins; empty at the end: the last page has cursors, and no `next`."""
+    paging = body.get("paging")
+    cursors = paging.get("cursors") if isinstance(paging, dict) else None
+    if not isinstance(paging, dict) or not isinstance(cursors, dict) or not paging.get("next"):
+        return ""
+    return str(cursors.get("after") or "")
+
+
+def _templates(body: Mapping[str, Any]) -> Iterator[ToldTemplate]:
+    for item in body["data"]:
+        if not isinstance(item, dict):
+            continue
+        name, language = plain(str(item.get("name", "")), 512), plain(str(item.get("language", "")), 20)
+        if not name or not language:
+            continue
+        variables = _variables(item)
+        named = item.get("parameter_format") == "NAMED"
+        # What is not known to be sent can be sent when WhatsApp says APPROVED, and not before.
+        state = _STATES.get(str(item.get("status")), TemplateState.PENDING)
+        category = plain(str(item.get("category", "")), 50) or "MARKETING"
+        yield ToldTemplate(name, language, state, category, variables if named else (), len(variables))
+
+
+def _variables(item: Mapping[str, Any]) -> tuple[str, ...]:
+    """The variables of the body, each once, in order."""
+    components = item.get("components")
+    for component in components if isinstance(components, list) else ():
+        if isinstance(component, dict) and str(component.get("type", "")).upper() == "BODY":
+            found = dict.fromkeys(_VARIABLE.findall(str(component.get("text", ""))))
+            return tuple(found)[:PARAMETERS_MAX]
+    return ()

@@ -1,0 +1,67 @@
+"""What becomes of our templates when their channel lists its own. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+from uuid import UUID
+
+import msgspec
+
+from services.channel_gateway.domain.model import Template, TemplateState
+
+
+class ToldTemplate(NamedTuple):
+    """A template as its channel has it."""
+
+    name: str
+    language: str
+    state: TemplateState
+    category: str
+    parameter_names: tuple[str, ...]
+    parameter_count: int
+
+
+class TemplateChanges(NamedTuple):
+    """What a list of the channel's changes."""
+
+    added: list[ToldTemplate]
+    changed: list[Template]
+    """As they are now."""
+    gone: list[Template]
+    """The channel has them no more: they are disabled."""
+    stopping: list[UUID]
+    """Those that were not disabled before."""
+
+
+def compared(ours: Sequence[Template], told: Sequence[ToldTemplate]) -> TemplateChanges:
+    """Templates go by name and language. `ours` are those of one account, `told` all that the channel has of it."""
+    known = {(each.name, each.language): each for each in ours}
+    listed = {(each.name, each.language): each for each in told}
+    added = [each for key, each in listed.items() if key not in known]
+    changed = [
+        now for key, each in listed.items() if key in known and (now := _told(known[key], each)) != known[key]
+    ]
+    missing = [each for key, each in known.items() if key not in listed]
+    gone = [
+        msgspec.structs.replace(each, state=TemplateState.DISABLED)
+        for each in missing
+        if each.state is not TemplateState.DISABLED
+    ]
+    before = {each.template_id: each.state for each in ours}
+    stopping = [
+        each.template_id
+        for each in (*changed, *gone)
+        if each.state is TemplateState.DISABLED and before[each.template_id] is not TemplateState.DISABLED
+    ]
+    return TemplateChanges(added, changed, gone, stopping)
+
+
+def _told(template: Template, told: ToldTemplate) -> Template:
+    return msgspec.structs.replace(
+        template,
+        state=told.state,
+        category=told.category,
+        parameter_names=told.parameter_names,
+        parameter_count=told.parameter_count,
+    )

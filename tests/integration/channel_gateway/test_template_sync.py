@@ -1,0 +1,114 @@
+"""Templates are what WhatsApp has, all of its pages; what is gone there stops journeys."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import grpc
+import pytest
+
+from libs.common.ids import new_id
+from omnijourney.channel_gateway.v1 import channel_gateway_service_pb2 as pb
+from omnijourney.channel_gateway.v1 import content_pb2
+from tests.integration.channel_gateway.conftest import LINE, TIMEOUT_S, WHATSAPP, Gateway
+
+WABA = "200000000000001"
+APPROVED, PAUSED, DISABLED = (
+    content_pb2.TEMPLATE_STATE_APPROVED,
+    content_pb2.TEMPLATE_STATE_PAUSED,
+    content_pb2.TEMPLATE_STATE_DISABLED,
+)
+
+
+async def define(gateway: Gateway, name: str, text: str, **more: Any) -> None:
+    """A template of the emulator, approved."""
+    count = text.count("{{")
+    example = {} if "parameter_format" in more else {"example": {"body_text": [["a"] * count]}}
+    definition = {
+        "name": name,
+        "language": "en",
+        "category": "UTILITY",
+        "components": [{"type": "BODY", "text": text, **example}],
+        **more,
+    }
+    url = gateway.emulators.urls["whatsapp"] + f"/v25.0/{WABA}/message_templates"
+    headers = {"Authorization": "Bearer emulator-token"}
+    async with gateway.http.post(url, json=definition, headers=headers) as answer:
+        assert answer.status == 200, await answer.text()
+    await state(gateway, name, "APPROVED")
+
+
+async def state(gateway: Gateway, name: str, status: str) -> None:
+    """How a template stands at the emulator."""
+    url = gateway.emulators.urls["whatsapp"] + "/_emulator/templates"
+    body = {"waba_id": WABA, "name": name, "language": "en", "status": status}
+    async with gateway.http.patch(url, json=body) as answer:
+        assert answer.status == 200, await answer.text()
+
+
+async def remove(gateway: Gateway, name: str) -> None:
+    """Removes a template at the emulator."""
+    url = gateway.emulators.urls["whatsapp"] + f"/v25.0/{WABA}/message_templates?name={name}"
+    async with gateway.http.delete(url, headers={"Authorization": "Bearer emulator-token"}) as answer:
+        assert answer.status == 200
+
+
+async def synced(gateway: Gateway, account: str, request_id: str = "") -> tuple[int, int, int]:
+    """What a synchronisation added, changed and found gone."""
+    request = pb.SyncMessageTemplatesRequest(
+        team_id=str(gateway.team_id), request_id=request_id or str(new_id()), account_id=account
+    )
+    answer = await gateway.stub.SyncMessageTemplates(request, timeout=TIMEOUT_S)
+    return answer.added, answer.changed, answer.gone
+
+
+async def ours(gateway: Gateway, account: str) -> dict[str, content_pb2.MessageTemplate]:
+    """The account's templates by name."""
+    request = pb.ListMessageTemplatesRequest(team_id=str(gateway.team_id), account_id=account, page_size=500)
+    answer = await gateway.stub.ListMessageTemplates(request, timeout=TIMEOUT_S)
+    return {each.name: each for each in answer.templates}
+
+
+@pytest.mark.rule("C-10d")
+async def test_templates_are_what_whatsapp_has_on_all_pages(gateway: Gateway) -> None:
+    account, other = await gateway.account(WHATSAPP), await gateway.account(WHATSAPP)
+    for number in range(53):
+        await define(gateway, f"offer_{number}", "Dear {{1}}, {{2}} for you, {{1}}.")
+    await define(gateway, "named", "Dear {{name}} of {{city}}.", parameter_format="NAMED")
+    assert await synced(gateway, account) == (54, 0, 0)
+    found = await ours(gateway, account)
+    assert len(found) == 54
+    assert not await ours(gateway, other), "they are the account's"
+    offer, named = found["offer_52"], found["named"]
+    assert (offer.state, offer.category, offer.parameter_count) == (APPROVED, "UTILITY", 2)
+    assert list(named.parameter_names) == ["name", "city"]
+    assert await synced(gateway, account) == (0, 0, 0), "nothing has changed"
+
+
+@pytest.mark.rule("C-10d")
+async def test_what_whatsapp_has_no_more_is_disabled_and_told_once(gateway: Gateway) -> None:
+    account = await gateway.account(WHATSAPP)
+    for name in ("kept", "removed", "paused"):
+        await define(gateway, name, "Hello {{1}}.")
+    assert await synced(gateway, account) == (3, 0, 0)
+    await remove(gateway, "removed")
+    await state(gateway, "paused", "PAUSED")
+    again = str(new_id())
+    assert await synced(gateway, account, again) == (0, 1, 1)
+    assert await synced(gateway, account, again) == (0, 1, 1), "the first answer"
+    assert await synced(gateway, account) == (0, 0, 0)
+    found = await ours(gateway, account)
+    assert {name: each.state for name, each in found.items()} == {
+        "kept": APPROVED,
+        "removed": DISABLED,
+        "paused": PAUSED,
+    }
+    gone = [row for row in await gateway.facts() if row.kind == 4]
+    assert [row.reason for row in gone] == ["GONE_AT_CHANNEL"]
+
+
+async def test_only_accounts_of_whatsapp_have_templates_to_synchronise(gateway: Gateway) -> None:
+    for account in (await gateway.account(LINE), await gateway.account(WHATSAPP, sink=True)):
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await synced(gateway, account)
+        assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
