@@ -10,9 +10,9 @@ from omnijourney.segment.v1 import event_pb2
 from services.channel_gateway.domain.coupon_presses import CouponPress, coupon_of
 
 
-def presses_of(team_id: UUID, told: Iterable[tuple[event_pb2.CustomerEvent, str]]) -> Iterator[CouponPress]:
+def presses_of(team_id: UUID, events: Iterable[tuple[event_pb2.CustomerEvent, str]]) -> Iterator[CouponPress]:
     """Of events of a team, each with the customer that segment knows it by, empty for one that it refused."""
-    for event, customer_id in told:
+    for event, customer_id in events:
         message = event.message_received
         if not customer_id or not message.button_data:
             continue
