@@ -309,17 +309,31 @@ def _write(
         cards = bound_cards(flatten(module.cards, values), send.effect_key, send.channel)
         return _write_cards(send, recipient, cards, writer, links)
     template = catalogue.templates[send.team_id, content.template_id]
-    filled = TemplateContent(
-        content.template_id,
-        tuple(fill(text, values.get) for text in content.parameters),
-        fill(content.header_parameter, values.get),
-        tuple((index, fill(text, values.get)) for index, text in content.button_parameters),
-    )
+    filled = _filled(content, values)
     if links is not None:
         short = tracked_template(filled, links.base, links.of(send.team_id, send.effect_key))
         filled = short if len(short.header_parameter) <= HEADER_LENGTH_MAX else filled
     _check_parameters(template, content, filled)
     return writer.write_template(send, recipient, template, filled)
+
+
+def fill_template(
+    send: Send, content: TemplateContent, catalogue: Catalogue, customer: Customer
+) -> TemplateContent:
+    """A template's content with the values of a customer. Raises ContentRefusedError."""
+    open_here = send.channel in customer.points_channels
+    filled = _filled(content, Values(customer.profile, customer.balance, points_open=open_here))
+    _check_parameters(catalogue.templates[send.team_id, content.template_id], content, filled)
+    return filled
+
+
+def _filled(content: TemplateContent, values: Values) -> TemplateContent:
+    return TemplateContent(
+        content.template_id,
+        tuple(fill(text, values.get) for text in content.parameters),
+        fill(content.header_parameter, values.get),
+        tuple((index, fill(text, values.get)) for index, text in content.button_parameters),
+    )
 
 
 def _write_cards(

@@ -1,21 +1,27 @@
 # ruff: noqa: N802 - the generated base names the methods
-"""gRPC edge: templates as WhatsApp has them."""
+"""gRPC edge: templates as WhatsApp has them, taken over and shown."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from libs.common.errors import FieldViolation, InvalidArgument
+import msgspec
+
+from libs.common.errors import FieldViolation, InvalidArgument, NotFound
+from libs.common.rpc.fields import FieldCheck
 from libs.common.rpc.servicing import ids_of
 from omnijourney.channel_gateway.v1 import channel_gateway_service_pb2 as pb
 from services.channel_gateway.clients.channels.whatsapp import WhatsappAdapter
+from services.channel_gateway.clients.channels.whatsapp_templates import filled
+from services.channel_gateway.domain.model import PARAMETERS_MAX, TemplateContent
+from services.channel_gateway.domain.prepare import ContentRefusedError, send_to_nobody
 from services.channel_gateway.domain.templates import TemplateChanges
 from services.channel_gateway.servicer.base import Part
 from services.channel_gateway.usecases.call import Call
 
 
 class TemplateSyncRpcs(Part):
-    """Templates are brought up to date."""
+    """Templates are brought up to date, and filled in for one customer."""
 
     async def SyncMessageTemplates(
         self, request: pb.SyncMessageTemplatesRequest, context: Any
@@ -35,3 +41,34 @@ class TemplateSyncRpcs(Part):
 
         call = Call(team_id, request, pb.SyncMessageTemplatesResponse, reply)
         return await self._deps.template_sync.sync(call, account_id, told)
+
+    async def PreviewMessageTemplate(
+        self, request: pb.PreviewMessageTemplateRequest, context: Any
+    ) -> pb.PreviewMessageTemplateResponse:
+        """Shows a template as it is at WhatsApp, with a customer's values."""
+        check = FieldCheck()
+        team_id = check.uuid("team_id", request.team_id)
+        template_id = check.uuid("message_template_id", request.message_template_id)
+        customer_id = check.uuid("customer_id", request.customer_id)
+        check.count("parameters", request.parameters, most=PARAMETERS_MAX)
+        check.done()
+        template = await self._deps.content_store.template(team_id, template_id)
+        account = await self._deps.account_store.account(team_id, template.account_id)
+        adapter = self._deps.adapters.get(account.connection.kind)
+        if not isinstance(adapter, WhatsappAdapter) or not account.connection.owner_id:
+            check.fault("message_template_id", "is of an account without a business account of WhatsApp")
+            check.done()
+            raise AssertionError
+        content = TemplateContent(template_id, tuple(request.parameters))
+        send = send_to_nobody(team_id, account.channel, content, account.account_id)
+        send = msgspec.structs.replace(send, customer_id=customer_id)
+        try:
+            said = await self._deps.reservation.filled(send, content)
+        except ContentRefusedError as refused:
+            check.fault("parameters", str(refused))
+            check.done()
+            raise
+        texts = await adapter.texts_of(account, template)
+        if texts is None:
+            raise NotFound.of("template", template_id)
+        return pb.PreviewMessageTemplateResponse(text=filled(texts, template, said.parameters))

@@ -37,11 +37,13 @@ from services.channel_gateway.domain.model import (
     Send,
     SendAnswer,
     SendState,
+    TemplateContent,
 )
 from services.channel_gateway.domain.prepare import (
     Catalogue,
     Customer,
     Prepared,
+    fill_template,
     has_window,
     known_profiles,
     prepare,
@@ -102,6 +104,12 @@ class Reservation:
             answers = await self._together(unique, catalogue)
         _count(unique, answers)
         return [answers[send.team_id, send.effect_key] for send in sends]
+
+    async def filled(self, send: Send, content: TemplateContent) -> TemplateContent:
+        """What a template would say to the send's customer now. Raises ContentRefusedError, Unavailable."""
+        catalogue = await self._store.catalogue.of_team(send.team_id, [content])
+        customers = await self._customers([send], catalogue)
+        return fill_template(send, content, catalogue, customers[send.team_id, send.customer_id])
 
     async def _apart(self, unique: Mapping[SendKey, Send], catalogue: Catalogue) -> dict[SendKey, SendAnswer]:
         """What customers of a team with a frequency cap got is known under its lock only; others go on as usual."""

@@ -112,3 +112,32 @@ async def test_only_accounts_of_whatsapp_have_templates_to_synchronise(gateway: 
         with pytest.raises(grpc.aio.AioRpcError) as refused:
             await synced(gateway, account)
         assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+
+
+async def preview(gateway: Gateway, template_id: str, customer_id: str, *parameters: str) -> str:
+    """A template as it looks for a customer."""
+    request = pb.PreviewMessageTemplateRequest(
+        team_id=str(gateway.team_id),
+        message_template_id=template_id,
+        customer_id=customer_id,
+        parameters=parameters,
+    )
+    return (await gateway.stub.PreviewMessageTemplate(request, timeout=TIMEOUT_S)).text
+
+
+async def test_a_template_is_shown_as_a_customer_would_see_it(gateway: Gateway) -> None:
+    account = await gateway.account(WHATSAPP)
+    button = {"type": "BUTTONS", "buttons": [{"type": "QUICK_REPLY", "text": "Yes, please"}]}
+    template_id = await gateway.template(account, parameters=2, more=[button])
+    mei = gateway.customer(account, WHATSAPP, name="Mei")
+    text = await preview(gateway, template_id, mei, "{{customer.name}}", "{{attribute.city|Taipei}}")
+    assert text == "Dear Mei, Taipei.\nYes, please"
+    assert not await gateway.accepted("whatsapp"), "nothing is sent"
+    for parameters in (("one",), ("one", "{{attribute.city}}")):
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await preview(gateway, template_id, mei, *parameters)
+        assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    await remove(gateway, "hello")
+    with pytest.raises(grpc.aio.AioRpcError) as missing:
+        await preview(gateway, template_id, mei, "one", "two")
+    assert missing.value.code() is grpc.StatusCode.NOT_FOUND

@@ -24,7 +24,7 @@ from services.channel_gateway.clients.channels.transport import (
     Transport,
     retry_after_s,
 )
-from services.channel_gateway.clients.channels.whatsapp_templates import listed
+from services.channel_gateway.clients.channels.whatsapp_templates import listed, texts_of
 from services.channel_gateway.domain.fitting import misfits, whole_text
 from services.channel_gateway.domain.model import (
     Account,
@@ -236,6 +236,11 @@ class WhatsappAdapter:
     async def templates(self, account: Account) -> list[ToldTemplate]:
         """All templates of the account's business account. Raises Unavailable."""
         return await listed(self._transport, self._base, account.connection.owner_id, _headers(account))
+
+    async def texts_of(self, account: Account, template: Template) -> list[str] | None:
+        """Header, body and buttons of a template; None where WhatsApp has it not. Raises Unavailable."""
+        owner_id = account.connection.owner_id
+        return await texts_of(self._transport, self._base, owner_id, _headers(account), template)
 
     async def check(self, account: Account) -> tuple[bool, str]:
         """Asks for the number's health."""

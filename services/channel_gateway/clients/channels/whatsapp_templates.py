@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from yarl import URL
@@ -14,7 +14,7 @@ from yarl import URL
 from libs.common.errors import Unavailable
 from services.channel_gateway.clients.channels.base import plain
 from services.channel_gateway.clients.channels.transport import NoAnswerError, NotSentError, Transport
-from services.channel_gateway.domain.model import PARAMETERS_MAX, TemplateState
+from services.channel_gateway.domain.model import PARAMETERS_MAX, Template, TemplateState
 from services.channel_gateway.domain.templates import ToldTemplate
 
 PAGE_SIZE: Final = 50
@@ -44,6 +44,49 @@ async def listed(
             return list(told.values())
         url = url.update_query(after=after)
     raise Unavailable.dependency("WhatsApp")
+
+
+async def texts_of(
+    transport: Transport, base: str, owner_id: str, headers: Mapping[str, str], template: Template
+) -> list[str] | None:
+    """Header, body and buttons of a template, variables and all; None where WhatsApp has it not. Raises Unavailable."""
+    url = URL(f"{base}/{owner_id}/message_templates").with_query(
+        name=template.name, fields=_FIELDS, limit=PAGE_SIZE
+    )
+    for _ in range(PAGES_MAX):
+        body = await _page(transport, url, headers)
+        for item in body["data"]:
+            if isinstance(item, dict) and (item.get("name"), item.get("language")) == (
+                template.name,
+                template.language,
+            ):
+                return [text for component in _components(item) for text in _texts(component)]
+        after = _after(body)
+        if not after:
+            return None
+        url = url.update_query(after=after)
+    raise Unavailable.dependency("WhatsApp")
+
+
+def filled(texts: Sequence[str], template: Template, parameters: Sequence[str]) -> str:
+    """The texts with the body's parameters in the place of its variables, a line each."""
+    names = template.parameter_names or [str(number + 1) for number in range(len(parameters))]
+    values = dict(zip(names, parameters, strict=False))
+    return "\n".join(_VARIABLE.sub(lambda found: values.get(found[1], found[0]), text) for text in texts)
+
+
+def _components(item: Mapping[str, Any]) -> list[dict[str, Any]]:
+    components = item.get("components")
+    return [each for each in components if isinstance(each, dict)] if isinstance(components, list) else []
+
+
+def _texts(component: Mapping[str, Any]) -> Iterator[str]:
+    kind, text = str(component.get("type", "")).upper(), str(component.get("text", ""))
+    if kind in {"HEADER", "BODY"}:
+        yield text or f"[{component.get('format', kind)}]"
+    buttons = component.get("buttons")
+    if kind == "BUTTONS" and isinstance(buttons, list):
+        yield from (str(each.get("text", "")) for each in buttons if isinstance(each, dict))
 
 
 async def _page(transport: Transport, url: URL, headers: Mapping[str, str]) -> Mapping[str, Any]:
@@ -82,9 +125,8 @@ def _templates(body: Mapping[str, Any]) -> Iterator[ToldTemplate]:
 
 def _variables(item: Mapping[str, Any]) -> tuple[str, ...]:
     """The variables of the body, each once, in order."""
-    components = item.get("components")
-    for component in components if isinstance(components, list) else ():
-        if isinstance(component, dict) and str(component.get("type", "")).upper() == "BODY":
+    for component in _components(item):
+        if str(component.get("type", "")).upper() == "BODY":
             found = dict.fromkeys(_VARIABLE.findall(str(component.get("text", ""))))
             return tuple(found)[:PARAMETERS_MAX]
     return ()
