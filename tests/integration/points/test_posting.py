@@ -294,7 +294,7 @@ async def test_two_spends_at_once_never_spend_the_same_points(points: Points) ->
 
 
 @pytest.mark.rule("P-07a")
-@pytest.mark.parametrize("table", ["entry", "outcome", "formula", "coupon_claim"])
+@pytest.mark.parametrize("table", ["entry", "outcome", "formula", "coupon_claim", "coupon_use"])
 @pytest.mark.parametrize("role", ["service", "owner"])
 async def test_the_database_refuses_to_change_what_is_recorded(points: Points, table: str, role: str) -> None:
     await points.set_formula()

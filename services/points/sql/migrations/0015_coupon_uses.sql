@@ -1,4 +1,4 @@
--- Claims that were used in the shop, each once. Claims themselves never change.
+-- Claims that were used in the shop, each once. Claims themselves never change nor go, so that no reference need hold them.
 CREATE TABLE coupon_use (
     team_id  uuid NOT NULL,
     claim_id uuid NOT NULL,
@@ -6,8 +6,7 @@ CREATE TABLE coupon_use (
              CHECK (used_at >= '0001-01-02 00:00:00+00' AND used_at < '9999-12-31 00:00:00+00'),
     place    text NOT NULL CHECK (char_length(place) <= 100),
     actor    text NOT NULL CHECK (char_length(actor) <= 200),
-    PRIMARY KEY (team_id, claim_id),
-    FOREIGN KEY (team_id, claim_id) REFERENCES coupon_claim (team_id, claim_id)
+    PRIMARY KEY (team_id, claim_id)
 );
 CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON coupon_use
    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
