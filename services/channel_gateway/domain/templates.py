@@ -11,7 +11,7 @@ import msgspec
 from services.channel_gateway.domain.model import Template, TemplateState
 
 
-class ToldTemplate(NamedTuple):
+class ListedTemplate(NamedTuple):
     """A template as its channel has it."""
 
     name: str
@@ -25,7 +25,7 @@ class ToldTemplate(NamedTuple):
 class TemplateChanges(NamedTuple):
     """What a list of the channel's changes."""
 
-    added: list[ToldTemplate]
+    added: list[ListedTemplate]
     changed: list[Template]
     """As they are now."""
     gone: list[Template]
@@ -34,13 +34,15 @@ class TemplateChanges(NamedTuple):
     """Those that were not disabled before."""
 
 
-def compared(ours: Sequence[Template], told: Sequence[ToldTemplate]) -> TemplateChanges:
-    """Templates go by name and language. `ours` are those of one account, `told` all that the channel has of it."""
+def compared(ours: Sequence[Template], found: Sequence[ListedTemplate]) -> TemplateChanges:
+    """Templates go by name and language. `ours` are those of one account, `found` all that the channel has of it."""
     known = {(each.name, each.language): each for each in ours}
-    listed = {(each.name, each.language): each for each in told}
+    listed = {(each.name, each.language): each for each in found}
     added = [each for key, each in listed.items() if key not in known]
     changed = [
-        now for key, each in listed.items() if key in known and (now := _told(known[key], each)) != known[key]
+        now
+        for key, each in listed.items()
+        if key in known and (now := _taken_over(known[key], each)) != known[key]
     ]
     missing = [each for key, each in known.items() if key not in listed]
     gone = [
@@ -57,11 +59,11 @@ def compared(ours: Sequence[Template], told: Sequence[ToldTemplate]) -> Template
     return TemplateChanges(added, changed, gone, stopping)
 
 
-def _told(template: Template, told: ToldTemplate) -> Template:
+def _taken_over(template: Template, found: ListedTemplate) -> Template:
     return msgspec.structs.replace(
         template,
-        state=told.state,
-        category=told.category,
-        parameter_names=told.parameter_names,
-        parameter_count=told.parameter_count,
+        state=found.state,
+        category=found.category,
+        parameter_names=found.parameter_names,
+        parameter_count=found.parameter_count,
     )

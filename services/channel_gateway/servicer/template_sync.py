@@ -32,7 +32,7 @@ class TemplateSyncRpcs(Part):
         adapter = self._deps.adapters.get(account.connection.kind)
         if not isinstance(adapter, WhatsappAdapter) or not account.connection.owner_id:
             raise InvalidArgument.of(FieldViolation("account_id", "names no business account of WhatsApp"))
-        told = await adapter.templates(account)
+        found = await adapter.templates(account)
 
         def reply(changes: TemplateChanges) -> pb.SyncMessageTemplatesResponse:
             return pb.SyncMessageTemplatesResponse(
@@ -40,7 +40,7 @@ class TemplateSyncRpcs(Part):
             )
 
         call = Call(team_id, request, pb.SyncMessageTemplatesResponse, reply)
-        return await self._deps.template_sync.sync(call, account_id, told)
+        return await self._deps.template_sync.sync(call, account_id, found)
 
     async def PreviewMessageTemplate(
         self, request: pb.PreviewMessageTemplateRequest, context: Any

@@ -12,7 +12,7 @@ from libs.common.feeds.publisher import CommitPublisher
 from libs.common.ids import epoch_ms, new_id
 from services.channel_gateway.domain.facts import GoneKind, gone
 from services.channel_gateway.domain.model import Template
-from services.channel_gateway.domain.templates import TemplateChanges, ToldTemplate, compared
+from services.channel_gateway.domain.templates import ListedTemplate, TemplateChanges, compared
 from services.channel_gateway.store import accounts as account_store
 from services.channel_gateway.store import content as store
 from services.channel_gateway.store.facts import Written, write_facts
@@ -32,15 +32,15 @@ class TemplateSync:
         self._clock = clock
 
     async def sync(
-        self, call: Call[TemplateChanges, Reply], account_id: UUID, told: Sequence[ToldTemplate]
+        self, call: Call[TemplateChanges, Reply], account_id: UUID, found: Sequence[ListedTemplate]
     ) -> Reply:
-        """`told` are all templates of the account. Raises NotFound."""
+        """`found` are all templates of the account. Raises NotFound."""
         facts: list[Written] = []
 
         async def sync(connection: Connection) -> TemplateChanges:
             await account_store.hold_account(connection, self._vault, call.team_id, account_id)
             ours = await store.hold_templates(connection, call.team_id, account_id)
-            changes = compared(ours, told)
+            changes = compared(ours, found)
             facts.append(await self._write(connection, call.team_id, account_id, changes))
             return changes
 
@@ -54,8 +54,8 @@ class TemplateSync:
         self, connection: Connection, team_id: UUID, account_id: UUID, changes: TemplateChanges
     ) -> Written:
         now = self._clock.now()
-        for told in changes.added:
-            await store.create_template(connection, _new(team_id, account_id, told, now))
+        for found in changes.added:
+            await store.create_template(connection, _new(team_id, account_id, found, now))
         for template in (*changes.changed, *changes.gone):
             await store.update_template(connection, template, now)
         return await write_facts(
@@ -64,17 +64,17 @@ class TemplateSync:
         )
 
 
-def _new(team_id: UUID, account_id: UUID, told: ToldTemplate, now: datetime) -> Template:
+def _new(team_id: UUID, account_id: UUID, found: ListedTemplate, now: datetime) -> Template:
     return Template(
         team_id,
         new_id(epoch_ms(now)),
         account_id,
-        told.name,
-        told.language,
-        told.state,
-        told.category,
-        told.parameter_names,
-        told.parameter_count,
+        found.name,
+        found.language,
+        found.state,
+        found.category,
+        found.parameter_names,
+        found.parameter_count,
         now,
         now,
         1,

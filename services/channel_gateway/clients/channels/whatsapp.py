@@ -43,7 +43,7 @@ from services.channel_gateway.domain.model import (
     TextCard,
 )
 from services.channel_gateway.domain.prepare import ContentRefusedError
-from services.channel_gateway.domain.templates import ToldTemplate
+from services.channel_gateway.domain.templates import ListedTemplate
 
 TEMPLATES_MAX: Final = 200
 """Templates of names that hold one's name that are looked at: there is one for each language."""
@@ -233,7 +233,7 @@ class WhatsappAdapter:
                 return _STATES.get(str(item.get("status")))
         return TemplateState.DISABLED if len(found) < TEMPLATES_MAX else None
 
-    async def templates(self, account: Account) -> list[ToldTemplate]:
+    async def templates(self, account: Account) -> list[ListedTemplate]:
         """All templates of the account's business account. Raises Unavailable."""
         return await listed(self._transport, self._base, account.connection.owner_id, _headers(account))
 

@@ -15,7 +15,7 @@ from libs.common.errors import Unavailable
 from services.channel_gateway.clients.channels.base import plain
 from services.channel_gateway.clients.channels.transport import NoAnswerError, NotSentError, Transport
 from services.channel_gateway.domain.model import PARAMETERS_MAX, Template, TemplateState
-from services.channel_gateway.domain.templates import ToldTemplate
+from services.channel_gateway.domain.templates import ListedTemplate
 
 PAGE_SIZE: Final = 50
 """Templates of a page; one has some kilobytes."""
@@ -32,16 +32,16 @@ _VARIABLE: Final = re.compile(r"\{\{\s*([A-Za-z0-9_]+)\s*\}\}")
 
 async def listed(
     transport: Transport, base: str, owner_id: str, headers: Mapping[str, str]
-) -> list[ToldTemplate]:
+) -> list[ListedTemplate]:
     """All templates of a business account. Raises Unavailable unless all of its pages were read."""
     url = URL(f"{base}/{owner_id}/message_templates").with_query(fields=_FIELDS, limit=PAGE_SIZE)
-    told: dict[tuple[str, str], ToldTemplate] = {}
+    found: dict[tuple[str, str], ListedTemplate] = {}
     for _ in range(PAGES_MAX):
         body = await _page(transport, url, headers)
-        told |= {(each.name, each.language): each for each in _templates(body)}
+        found |= {(each.name, each.language): each for each in _templates(body)}
         after = _after(body)
         if not after:
-            return list(told.values())
+            return list(found.values())
         url = url.update_query(after=after)
     raise Unavailable.dependency("WhatsApp")
 
@@ -108,7 +108,7 @@ def _after(body: Mapping[str, Any]) -> str:
     return str(cursors.get("after") or "")
 
 
-def _templates(body: Mapping[str, Any]) -> Iterator[ToldTemplate]:
+def _templates(body: Mapping[str, Any]) -> Iterator[ListedTemplate]:
     for item in body["data"]:
         if not isinstance(item, dict):
             continue
@@ -120,7 +120,7 @@ def _templates(body: Mapping[str, Any]) -> Iterator[ToldTemplate]:
         # What is not known to be sent can be sent when WhatsApp says APPROVED, and not before.
         state = _STATES.get(str(item.get("status")), TemplateState.PENDING)
         category = plain(str(item.get("category", "")), 50) or "MARKETING"
-        yield ToldTemplate(name, language, state, category, variables if named else (), len(variables))
+        yield ListedTemplate(name, language, state, category, variables if named else (), len(variables))
 
 
 def _variables(item: Mapping[str, Any]) -> tuple[str, ...]:
