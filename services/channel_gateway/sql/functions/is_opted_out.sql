@@ -1,5 +1,5 @@
 -- version: 2
--- Whether anybody whom accepted sends of teams go to wants no messages on their channel. Most teams have nobody, which two probes tell.
+-- Whether anybody whom accepted sends of teams go to wants no messages on their channel (a consent of channel 0 is one of every channel). Most teams have nobody, which two probes tell.
 CREATE OR REPLACE FUNCTION is_opted_out(bound uuid[], groups send_group_row[]) RETURNS boolean
 LANGUAGE plpgsql STABLE
 SET search_path FROM CURRENT SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off
@@ -24,7 +24,7 @@ BEGIN
                                  WHERE o.team_id = team AND o.channel = g.channel AND o.external_id = s.recipient AND o.withdrawn OFFSET 0))
                           OR (has_consents AND EXISTS (
                                 SELECT FROM consent AS c
-                                 WHERE c.team_id = team AND c.customer_id = s.customer_id AND c.channel IN (0, g.channel)
+                                 WHERE c.team_id = team AND c.customer_id = s.customer_id AND c.channel IN (g.channel, 0)
                                    AND c.withdrawn OFFSET 0))
                         THEN wants_none(team, s.customer_id, g.channel, s.recipient) ELSE false END)
         THEN
