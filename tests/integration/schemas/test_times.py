@@ -63,6 +63,14 @@ OURS = {"applied_at", "created_at", "create_time", "updated_at", "update_time", 
 OURS_ALONE = {
     "channel_gateway.delivery.settled_at",
     "channel_gateway.frequency_use.noted_at",
+    "channel_gateway.message_refund.refunded_at",
+    "channel_gateway.outgoing_webhook.dead_at",  # of outgoing webhooks all real time
+    "channel_gateway.outgoing_webhook.give_up_at",
+    "channel_gateway.outgoing_webhook.next_at",
+    "channel_gateway.refund_due.told_at",
+    "channel_gateway.webhook_attempt.attempted_at",
+    "channel_gateway.webhook_subscription.closed_until",
+    "channel_gateway.webhook_subscription.looked_at",
     "journey.audience_trigger.due_at",  # real time
     "journey.audience_trigger.ended_at",
     "journey.audience_trigger.started_at",
