@@ -141,7 +141,7 @@ async def test_an_account_that_the_channel_does_not_know_says_so(gateway: Gatewa
     account = account_pb2.ChannelAccount(
         channel=channel_pb2.CHANNEL_MESSENGER,
         display_name="Page",
-        messenger=account_pb2.MessengerConnection(page_id="1", access_token="t", app_secrets=["s"]),
+        messenger=account_pb2.MessengerConnection(page_id="1", access_token="of no page", app_secrets=["s"]),
     )
     request = pb.CreateChannelAccountRequest(
         team_id=str(gateway.team_id), request_id=str(new_id()), account=account

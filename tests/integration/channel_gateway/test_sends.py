@@ -550,10 +550,10 @@ async def test_a_send_that_cannot_be_written_fails_alone(
     account, module = await gateway.account(LINE), await gateway.module()
     customers = [gateway.customer(account, LINE) for _ in range(3)]
 
-    def prepare(send: Send, *others: Any) -> Any:
+    def prepare(send: Send, *others: Any, **named: Any) -> Any:
         if str(send.customer_id) == customers[1]:
             raise UnicodeError("no such text")
-        return write(send, *others)
+        return write(send, *others, **named)
 
     monkeypatch.setattr("services.channel_gateway.usecases.reservation.prepare", prepare)
     sends = [gateway.send(customer, LINE, bot_module_id=module) for customer in customers]
