@@ -111,7 +111,8 @@ class Fence:
             )
             self._publisher.publish(*written)
             count_outcomes(settled)
-            if before is not SendState.IN_FLIGHT:
+            # One that waits now was on the wire when it was looked for.
+            if settled or before not in {SendState.ACCEPTED, SendState.IN_FLIGHT}:
                 return bool(settled)
             if time.monotonic() > until_s:
                 raise Unavailable.dependency("channel")
