@@ -128,10 +128,11 @@ async def preview(gateway: Gateway, template_id: str, customer_id: str, *paramet
 async def test_a_template_is_shown_as_a_customer_would_see_it(gateway: Gateway) -> None:
     account = await gateway.account(WHATSAPP)
     button = {"type": "BUTTONS", "buttons": [{"type": "QUICK_REPLY", "text": "Yes, please"}]}
-    template_id = await gateway.template(account, parameters=2, more=[button])
+    header = {"type": "HEADER", "format": "TEXT", "text": "Only {{1}} here"}
+    template_id = await gateway.template(account, parameters=2, more=[header, button])
     mei = gateway.customer(account, WHATSAPP, name="Mei")
     text = await preview(gateway, template_id, mei, "{{customer.name}}", "{{attribute.city|Taipei}}")
-    assert text == "Dear Mei, Taipei.\nYes, please"
+    assert text == "Dear Mei, Taipei.\nOnly {{1}} here\nYes, please", "a header's variable is not the body's"
     assert not await gateway.accepted("whatsapp"), "nothing is sent"
     for parameters in (("one",), ("one", "{{attribute.city}}")):
         with pytest.raises(grpc.aio.AioRpcError) as refused:

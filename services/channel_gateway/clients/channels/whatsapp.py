@@ -24,7 +24,7 @@ from services.channel_gateway.clients.channels.transport import (
     Transport,
     retry_after_s,
 )
-from services.channel_gateway.clients.channels.whatsapp_templates import listed, texts_of
+from services.channel_gateway.clients.channels.whatsapp_templates import TemplateText, listed, texts_of
 from services.channel_gateway.domain.fitting import misfits, whole_text
 from services.channel_gateway.domain.model import (
     Account,
@@ -237,7 +237,7 @@ class WhatsappAdapter:
         """All templates of the account's business account. Raises Unavailable."""
         return await listed(self._transport, self._base, account.connection.owner_id, _headers(account))
 
-    async def texts_of(self, account: Account, template: Template) -> list[str] | None:
+    async def texts_of(self, account: Account, template: Template) -> list[TemplateText] | None:
         """Header, body and buttons of a template; None where WhatsApp has it not. Raises Unavailable."""
         owner_id = account.connection.owner_id
         return await texts_of(self._transport, self._base, owner_id, _headers(account), template)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from yarl import URL
 
@@ -30,6 +30,14 @@ _STATES: Final = {state.name: state for state in TemplateState} | {
 _VARIABLE: Final = re.compile(r"\{\{\s*([A-Za-z0-9_]+)\s*\}\}")
 
 
+class TemplateText(NamedTuple):
+    """A text of a template as WhatsApp has it, with its variables."""
+
+    text: str
+    is_body: bool = False
+    """Variables of the other texts are others, also where they have the same number."""
+
+
 async def listed(
     transport: Transport, base: str, owner_id: str, headers: Mapping[str, str]
 ) -> list[ListedTemplate]:
@@ -48,7 +56,7 @@ async def listed(
 
 async def texts_of(
     transport: Transport, base: str, owner_id: str, headers: Mapping[str, str], template: Template
-) -> list[str] | None:
+) -> list[TemplateText] | None:
     """Header, body and buttons of a template, variables and all; None where WhatsApp has it not. Raises Unavailable."""
     url = URL(f"{base}/{owner_id}/message_templates").with_query(
         name=template.name, fields=_FIELDS, limit=PAGE_SIZE
@@ -68,11 +76,14 @@ async def texts_of(
     raise Unavailable.dependency("WhatsApp")
 
 
-def filled(texts: Sequence[str], template: Template, parameters: Sequence[str]) -> str:
+def filled(texts: Sequence[TemplateText], template: Template, parameters: Sequence[str]) -> str:
     """The texts with the body's parameters in the place of its variables, a line each."""
     names = template.parameter_names or [str(number + 1) for number in range(len(parameters))]
     values = dict(zip(names, parameters, strict=False))
-    return "\n".join(_VARIABLE.sub(lambda found: values.get(found[1], found[0]), text) for text in texts)
+    return "\n".join(
+        _VARIABLE.sub(lambda found: values.get(found[1], found[0]), text) if is_body else text
+        for text, is_body in texts
+    )
 
 
 def _components(item: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -80,13 +91,13 @@ def _components(item: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [each for each in components if isinstance(each, dict)] if isinstance(components, list) else []
 
 
-def _texts(component: Mapping[str, Any]) -> Iterator[str]:
+def _texts(component: Mapping[str, Any]) -> Iterator[TemplateText]:
     kind, text = str(component.get("type", "")).upper(), str(component.get("text", ""))
     if kind in {"HEADER", "BODY"}:
-        yield text or f"[{component.get('format', kind)}]"
+        yield TemplateText(text or f"[{component.get('format', kind)}]", kind == "BODY")
     buttons = component.get("buttons")
     if kind == "BUTTONS" and isinstance(buttons, list):
-        yield from (str(each.get("text", "")) for each in buttons if isinstance(each, dict))
+        yield from (TemplateText(str(each.get("text", ""))) for each in buttons if isinstance(each, dict))
 
 
 async def _page(transport: Transport, url: URL, headers: Mapping[str, str]) -> Mapping[str, Any]:
