@@ -214,19 +214,19 @@ class WebhookStore:
         wait_s: float | None,
         *,
         is_ping: bool = False,
-    ) -> bool:
-        """What a call came to; whether the address is called no more for now. In one transaction."""
+    ) -> None:
+        """What a call came to, in one transaction."""
         place = {"team_id": key[0], "subscription_id": key[1]}
         async with transaction(self._pool, [key[0]]) as connection:
             await self._note_attempt(connection, place, webhook, called)
             if is_ping:
-                return False
+                return
             if called.is_taken:
                 await connection.execute(
                     *QUERIES.bind("webhook_taken", **place, webhook_id=webhook.webhook_id)
                 )
                 await connection.execute(*QUERIES.bind("address_answered", **place))
-                return False
+                return
             failed = {"attempts": webhook.attempts + 1, "error": called.error, "wait_s": wait_s}
             await connection.execute(
                 *QUERIES.bind("webhook_failed", **place, webhook_id=webhook.webhook_id, **failed)
@@ -234,12 +234,14 @@ class WebhookStore:
             if called.status == 410:
                 await connection.execute(*QUERIES.bind("address_gone", **place))
                 await connection.execute(*QUERIES.bind("waits_for_days", **place, hours=PAUSED_HOURS))
-                return True
+                return
             breaker = {"failures_max": FAILURES_MAX, "first_s": CLOSED_FIRST_S, "most_s": CLOSED_MOST_S}
-            return bool(await connection.fetchval(*QUERIES.bind("address_failed", **place, **breaker)))
+            await connection.execute(*QUERIES.bind("address_failed", **place, **breaker))
 
     async def put_back(self, key: SubscriptionKey, webhooks: Sequence[Due]) -> None:
         """Leaves claimed webhooks to whoever calls the address next."""
+        if not webhooks:
+            return
         ids = [webhook.webhook_id for webhook in webhooks]
         async with transaction(self._pool, [key[0]]) as connection:
             await connection.execute(

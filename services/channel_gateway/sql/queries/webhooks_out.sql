@@ -113,7 +113,6 @@ UPDATE webhook_subscription
                             secs => LEAST(:first_s * power(2, LEAST(failures + 1 - :failures_max, 20)), :most_s))
                         ELSE closed_until END
  WHERE team_id = :team_id AND subscription_id = :subscription_id
-RETURNING COALESCE(closed_until > clock_timestamp(), false)
 
 -- name: address_gone
 UPDATE webhook_subscription SET state = subscription_state('GONE'), version = version + 1 WHERE team_id = :team_id AND subscription_id = :subscription_id
