@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import ipaddress
 import socket
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -24,6 +26,8 @@ TOTAL_S: Final = 15.0
 CONNECT_S: Final = 5.0
 ERROR_LENGTH_MAX: Final = 300
 _CONNECTIONS_MAX: Final = 256
+_LOOK_UPS_MAX: Final = 64
+"""Names looked up at once: as many as endpoints are called at once. A look-up goes on after its call was given up."""
 _REAL_TIME: Final = SystemClock()
 """Receivers look at their own clocks."""
 
@@ -38,12 +42,14 @@ class _PublicOnly(AbstractResolver):
 
     def __init__(self, private: Sequence[Network]) -> None:
         self._private = private
+        # Of its own: names whose servers say nothing would hold the threads in which channels' names are looked up.
+        self._threads = ThreadPoolExecutor(_LOOK_UPS_MAX, thread_name_prefix="names of webhooks")
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
-        loop = asyncio.get_running_loop()
-        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, family=family)
+        look_up = functools.partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM, family=family)
+        found = await asyncio.get_running_loop().run_in_executor(self._threads, look_up)
         allowed = [
             ResolveResult(
                 hostname=host,
@@ -61,7 +67,8 @@ class _PublicOnly(AbstractResolver):
         return allowed
 
     async def close(self) -> None:
-        """Holds nothing."""
+        """Waits for no look-up."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
 
 
 class WebhookCalls:
@@ -70,13 +77,14 @@ class WebhookCalls:
     def __init__(self, private: Sequence[Network]) -> None:
         """`private` networks may be called, too."""
         self._private = private
+        self._resolver = _PublicOnly(private)
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> WebhookCalls:
         """Opens the session."""
         connector = aiohttp.TCPConnector(
             limit=_CONNECTIONS_MAX,
-            resolver=_PublicOnly(self._private),
+            resolver=self._resolver,
             use_dns_cache=False,
             force_close=True,
         )
@@ -93,6 +101,7 @@ class WebhookCalls:
         """Closes all connections."""
         if self._session is not None:
             await self._session.close()
+        await self._resolver.close()
 
     async def call(self, url: str, secrets: Sequence[bytes], webhook: Due) -> Called:
         """One call. Raises nothing of the network."""

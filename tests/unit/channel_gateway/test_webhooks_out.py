@@ -7,7 +7,9 @@ import json
 import random
 import re
 import socket
+import threading
 from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from ipaddress import ip_network
@@ -205,16 +207,31 @@ async def test_no_name_leads_to_a_private_address_also_where_it_changes(
             called = await calls.call(f"http://{host}:{port}/", [b"k"], Due(new_id(), "ping", b"{}", 0))
             assert called.status == 0, host
 
-        async def resolve(host: str, port: int, **_: Any) -> Any:
+        def resolve(host: str, port: int, **_: Any) -> Any:
             # First for the check, then for the connection: if there were two, the second would be another.
             (address,) = next(answers, ["127.0.0.1"])
             return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port))]
 
-        monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", resolve, raising=False)
+        monkeypatch.setattr(socket, "getaddrinfo", resolve)
         next(answers)
         called = await calls.call(f"http://shop.example:{port}/", [b"k"], Due(new_id(), "ping", b"{}", 0))
         assert called.refused
     assert not asked
+
+
+async def test_names_are_looked_up_beside_all_other_work_in_threads() -> None:
+    going_on = threading.Event()
+    with ThreadPoolExecutor(1) as threads:
+        asyncio.get_running_loop().set_default_executor(threads)
+        held = asyncio.create_task(asyncio.to_thread(going_on.wait))
+        try:
+            async with receiving(taken) as port, WebhookCalls(LOOPBACK) as calls, asyncio.timeout(10):
+                webhook = Due(new_id(), "ping", b"{}", 0)
+                called = await calls.call(f"http://localhost:{port}/", [b"k"], webhook)
+        finally:
+            going_on.set()
+            await held
+    assert called.status == 204
 
 
 async def test_redirects_are_not_followed_and_answers_without_end_are_not_read() -> None:
