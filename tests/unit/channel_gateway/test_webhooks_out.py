@@ -234,6 +234,12 @@ async def test_names_are_looked_up_beside_all_other_work_in_threads() -> None:
     assert called.status == 204
 
 
+async def test_nothing_leaves_that_nobody_could_sign() -> None:
+    async with receiving(taken) as port, WebhookCalls(LOOPBACK) as calls:
+        called = await calls.call(f"http://127.0.0.1:{port}/", [], Due(new_id(), "ping", b"{}", 0))
+    assert (called.status, called.is_taken) == (0, False)
+
+
 async def test_redirects_are_not_followed_and_answers_without_end_are_not_read() -> None:
     asked: list[str] = []
 
