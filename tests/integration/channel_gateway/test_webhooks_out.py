@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
+import asyncpg
 import grpc
 import pytest
 from aiohttp import web
@@ -17,6 +21,7 @@ from standardwebhooks import Webhook
 from libs.common.feeds.rows import FactRow
 from libs.common.ids import new_id, partition_of
 from libs.testing.feeds import FeedServer
+from libs.testing.fixtures import Database
 from omnijourney.channel_gateway.v1 import channel_gateway_service_pb2 as pb
 from omnijourney.channel_gateway.v1 import webhook_pb2
 from omnijourney.segment.v1 import history_pb2
@@ -24,6 +29,8 @@ from services.channel_gateway.domain import webhooks_out as domain
 from tests.integration.channel_gateway.conftest import START, TIMEOUT_S, Gateway, GatewayMaker
 
 WAIT_S = 20.0
+DAY_MS = 24 * 3_600 * 1_000
+_TAKE = "SELECT channel_gateway.take_contact_events('{}', $1::channel_gateway.contact_event_row[], 30, 168)"
 
 
 @dataclass
@@ -264,3 +271,76 @@ async def test_private_addresses_are_refused_unless_the_installation_allows_them
         attempt = (await gateway.stub.PingWebhookSubscription(ping, timeout=TIMEOUT_S)).attempt
         assert attempt.status_code == 0
     assert not receiver.came
+
+
+@pytest.fixture
+async def admin(database: Database) -> AsyncIterator[asyncpg.Connection[Any]]:
+    """A connection of the owner."""
+    connection = await asyncpg.connect(database.admin_dsn)
+    yield connection
+    await connection.close()
+
+
+_ATTEMPT = """
+INSERT INTO channel_gateway.webhook_attempt
+VALUES ($1, $2, $3, gen_random_uuid(), 'contact.tag_changed', 1, 204, '', 1, now() - make_interval(days => $4))
+"""
+_WEBHOOK = """
+INSERT INTO channel_gateway.outgoing_webhook
+       (team_id, subscription_id, webhook_id, event_type, body, occurred_at, next_at, give_up_at, dead_at)
+SELECT $1, $2, gen_random_uuid(), 'contact.tag_changed', '{}', now(), now(), now() - interval '1 minute', d.dead_at
+  FROM unnest($3::timestamptz[]) AS d (dead_at)
+"""
+_LOOKED_AT_BEFORE = """
+UPDATE channel_gateway.webhook_subscription SET looked_at = now() - make_interval(mins => $2) WHERE subscription_id = $1
+"""
+
+
+async def test_what_is_kept_for_days_goes_also_where_nothing_happens(
+    maker: GatewayMaker, segment: FeedServer, admin: asyncpg.Connection[Any]
+) -> None:
+    async with telling(maker, segment) as gateway:
+        subscription = await subscribed(gateway, "http://127.0.0.1:1/")
+        place = (gateway.team_id, UUID(subscription.webhook_subscription_id))
+        now_ms = int(time.time() * 1_000)
+        kept, old = new_id(now_ms - 6 * DAY_MS), new_id(now_ms - 8 * DAY_MS)
+        await admin.execute(_ATTEMPT, *place, kept, 6)
+        await admin.execute(_ATTEMPT, *place, old, 8)
+        now = datetime.now(UTC)
+        await admin.execute(_WEBHOOK, *place, [now - timedelta(days=29), now - timedelta(days=31)])
+        await admin.execute(_LOOKED_AT_BEFORE, place[1], 25 * 60)
+        attempts = pb.ListWebhookAttemptsRequest(**of(gateway, subscription))
+        async with asyncio.timeout(WAIT_S):
+            while len((await gateway.stub.ListWebhookAttempts(attempts, timeout=TIMEOUT_S)).attempts) > 1:
+                await asyncio.sleep(0.02)
+        (letter,) = await dead(gateway, subscription)
+        pause = pb.UpdateWebhookSubscriptionRequest(team_id=str(gateway.team_id), request_id="pause")
+        pause.subscription.webhook_subscription_id = subscription.webhook_subscription_id
+        pause.subscription.state = webhook_pb2.SUBSCRIPTION_STATE_PAUSED
+        pause.update_mask.paths.append("state")
+        await gateway.stub.UpdateWebhookSubscription(pause, timeout=TIMEOUT_S)
+        await admin.execute(_WEBHOOK, *place, [None])
+        await admin.execute(_LOOKED_AT_BEFORE, place[1], 11)
+        async with asyncio.timeout(WAIT_S):
+            while len(letters := await dead(gateway, subscription)) < 2:
+                await asyncio.sleep(0.02)
+    assert letters[1] == letter
+    assert letters[0].last_error == "it waited too long"
+
+
+async def test_a_subscription_goes_with_what_was_being_made_for_it(
+    maker: GatewayMaker, segment: FeedServer, admin: asyncpg.Connection[Any]
+) -> None:
+    async with telling(maker, segment) as gateway:
+        subscription = await subscribed(gateway, "http://127.0.0.1:1/")
+        delete = pb.DeleteWebhookSubscriptionRequest(**of(gateway, subscription), request_id="d")
+        async with admin.transaction():
+            event = (gateway.team_id, new_id(), "contact.tag_changed", START, b"{}")
+            made = await admin.fetchval(_TAKE, [event])
+            deleting = asyncio.ensure_future(
+                gateway.stub.DeleteWebhookSubscription(delete, timeout=TIMEOUT_S)
+            )
+            await asyncio.wait({deleting}, timeout=0.3)
+        await deleting
+    assert made == 1
+    assert await admin.fetchval("SELECT count(*) FROM channel_gateway.outgoing_webhook") == 0

@@ -1,5 +1,6 @@
 -- Moves the cursors of segment's history, and makes a webhook of each event for each subscription of its team that asks for it. All or
--- nothing. The id of a webhook follows from subscription and event. OJ003: the cursors are not where they were.
+-- nothing. The id of a webhook follows from subscription and event. Subscriptions are held: whoever deletes one finds what was made for it.
+-- OJ003: the cursors are not where they were.
 CREATE OR REPLACE FUNCTION take_contact_events(
     steps contact_step[], events contact_event_row[], active_hours integer, paused_hours integer
 ) RETURNS bigint
@@ -25,6 +26,7 @@ BEGIN
            e.body, e.occurred_at, clock_timestamp(),
            clock_timestamp() + make_interval(hours => CASE WHEN s.state = subscription_state('ACTIVE') THEN active_hours ELSE paused_hours END)
       FROM unnest(events) AS e JOIN webhook_subscription AS s ON s.team_id = e.team_id AND e.event_type = ANY (s.event_types)
+       FOR KEY SHARE OF s
     ON CONFLICT DO NOTHING;
     GET DIAGNOSTICS moved = ROW_COUNT;
     RETURN moved;

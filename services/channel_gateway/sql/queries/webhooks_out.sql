@@ -95,11 +95,12 @@ UPDATE outgoing_webhook SET next_at = clock_timestamp()
  WHERE team_id = :team_id AND subscription_id = :subscription_id AND webhook_id = ANY (:webhook_ids::uuid[]) AND dead_at IS NULL
 
 -- name: note_webhook_attempt
+-- Of a subscription that is there, which is held: it is changed or deleted before what follows in the transaction, or after it.
 INSERT INTO webhook_attempt (team_id, subscription_id, attempt_id, webhook_id, event_type, attempt, status_code, reason,
                              duration_ms, attempted_at)
 SELECT :team_id, subscription_id, :attempt_id, :webhook_id, :event_type, :attempt, :status_code, :reason, :duration_ms,
        clock_timestamp()
-  FROM webhook_subscription WHERE team_id = :team_id AND subscription_id = :subscription_id
+  FROM webhook_subscription WHERE team_id = :team_id AND subscription_id = :subscription_id FOR KEY SHARE
 
 -- name: address_answered
 UPDATE webhook_subscription SET failures = 0, closed_until = NULL WHERE team_id = :team_id AND subscription_id = :subscription_id AND failures > 0
