@@ -17,10 +17,11 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from libs.common.hints import Reason
-from services.channel_gateway.domain.json_faults import Fault
+from services.channel_gateway.domain.json_faults import Fault, fault_of
 from services.channel_gateway.domain.json_items import without_broken_text
 from services.channel_gateway.domain.platform_bodies import Json, part_of, read_body, refused
 from services.channel_gateway.domain.shop_events import EventFaultError, ShopReport, judged
+from services.channel_gateway.domain.shop_forms import FORMS
 
 EVENTS_MAX: Final = 20
 TOKEN_LENGTH_MAX: Final = 4_000
@@ -87,12 +88,19 @@ def pixel_events(
         count = f"more than {EVENTS_MAX}" if items else "no"
         raise EventFaultError(f"the list has {count} events", f"send 1 to {EVENTS_MAX} events a request")
     known = list(keys)
-    return [_event(item, shop_id, known, now) for item in items], isinstance(read, list)
+    return [_read_event(item, shop_id, known, now) for item in items], isinstance(read, list)
 
 
 def stored_report(body: bytes) -> ShopReport:
     """What a stored event says."""
     return judged(without_broken_text(body))
+
+
+def _read_event(item: Any, shop_id: str, keys: list[bytes], now: datetime) -> PixelEvent:
+    try:
+        return _event(item, shop_id, keys, now)
+    except RecursionError as error:
+        return PixelEvent(b"", False, ShopReport(_id_of(item), None, fault_of(error, FORMS)))
 
 
 def _event(item: Any, shop_id: str, keys: list[bytes], now: datetime) -> PixelEvent:

@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 from services.channel_gateway.domain.inbox import InboxSource
 from services.channel_gateway.domain.segment_calls import segment_reports
-from services.channel_gateway.domain.shop_events import ShopReport
+from services.channel_gateway.domain.shop_events import EventFaultError, ShopReport
 from services.channel_gateway.domain.shopify import shopify_reports
 from services.channel_gateway.domain.woocommerce import woocommerce_reports
 
@@ -53,6 +53,13 @@ def stored_reports(source: InboxSource, webhook_id: str, body: bytes) -> list[Sh
 
 def reports_of(platform: Platform, topic: str, body: bytes) -> list[Placed]:
     """What a webhook says, in order. Raises EventFaultError."""
+    try:
+        return _reports_of(platform, topic, body)
+    except RecursionError:  # of what is nested just not too deep to be read
+        raise EventFaultError("the body is nested too deep", "send the body as the platform does") from None
+
+
+def _reports_of(platform: Platform, topic: str, body: bytes) -> list[Placed]:
     match platform:
         case Platform.SHOPIFY:
             return [Placed("", report) for report in shopify_reports(topic, body)]

@@ -129,3 +129,13 @@ def test_the_page_and_the_back_end_report_one_order_under_keys_of_their_own() ->
         keys.add(event.event_key)
         orders.add((event.order_completed.shop_id, event.order_completed.order_id))
     assert (len(keys), orders) == (3, {("demo", "o1")})
+
+
+@pytest.mark.rule("C-20d")
+def test_an_order_that_is_nested_too_deep_is_refused_and_the_others_are_taken() -> None:
+    nested = json.dumps(_order(event_id="e2")).replace("{", '{"x": ' + "[" * 900 + "]" * 900 + ",", 1)
+    body = f"[{json.dumps(_order())}, {nested}]".encode()
+    (first, second), _ = pixel_events(body, "demo", [], NOW)
+    assert first.report.event is not None
+    assert (second.report.event_id, second.report.event) == ("e2", None)
+    assert second.report.fault is not None

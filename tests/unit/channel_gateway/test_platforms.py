@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -298,6 +299,17 @@ def test_what_is_no_body_is_refused_as_a_whole(platform: Platform, body: bytes) 
         return
     assert platform is Platform.SEGMENT
     assert all(placed.report.fault is not None for placed in reports)
+
+
+@pytest.mark.rule("C-20d")
+@pytest.mark.parametrize("platform", list(Platform))
+def test_nothing_is_nested_so_deep_that_it_is_our_fault(platform: Platform) -> None:
+    """What can just be read is put into our form, or refused."""
+    named = b'"type": "track", "event": "Order Completed", "status": "paid"'
+    for depth in range(900, 1_000):
+        body = b'{%b, "id": %b, "userId": %b}' % (named, *[b"[" * depth + b"]" * depth] * 2)
+        with contextlib.suppress(EventFaultError):
+            assert reports_of(platform, "orders/create", body)
 
 
 @pytest.mark.rule("C-20d")
