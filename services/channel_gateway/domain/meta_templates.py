@@ -11,6 +11,7 @@ from typing import Final
 
 import msgspec
 
+from libs.common.hints import line_fault
 from services.channel_gateway.domain.heard import Heard, ItemFaultError, TemplateReport
 from services.channel_gateway.domain.hook_bodies import read_part
 from services.channel_gateway.domain.model import TemplateState
@@ -63,10 +64,14 @@ def read_template(change: msgspec.Raw, at: datetime) -> tuple[Heard, ...]:
     """What a change tells of a template; `at` is the time of its entry. Raises ItemFaultError."""
     update = read_part(_UPDATE, read_part(_CHANGE, change).value)
     name, language = update.message_template_name, update.message_template_language
-    if not 0 < len(name) <= _NAME_MAX or not 0 < len(language) <= _LANGUAGE_MAX:
+    if _is_no_name(name, _NAME_MAX) or _is_no_name(language, _LANGUAGE_MAX):
         raise ItemFaultError("it names no template")
     state = _STATES.get(update.event.upper())
     category = update.new_category.upper()
     if state is None and category not in _CATEGORIES:
         return ()
     return (TemplateReport(name, language, at, state, category if category in _CATEGORIES else ""),)
+
+
+def _is_no_name(text: str, length_max: int) -> bool:
+    return not text or line_fault(text, length_max) is not None

@@ -42,3 +42,20 @@ def test_what_holds_no_event_takes_room_as_one_does() -> None:
     many = {"object": "page", "entry": [{}] * (ITEMS_MAX + 1)}
     with pytest.raises(BodyFaultError):
         meta_hooks.shares(json.dumps(many).encode())
+
+
+@pytest.mark.parametrize("part", ["message_template_name", "message_template_language"])
+def test_a_template_whose_name_is_none_is_refused_by_itself(part: str) -> None:
+    """A name that no table takes would hold up what came with it."""
+    named = {"message_template_name": "hello", "message_template_language": "en", "event": "PAUSED"}
+    changes = [
+        {"field": "message_template_status_update", "value": value}
+        for value in (named, named | {part: "a\x00b"}, named | {part: ""})
+    ]
+    body = {
+        "object": "whatsapp_business_account",
+        "entry": [{"id": "2", "time": 1527492624, "changes": changes}],
+    }
+    _, items = meta_hooks.read_meta(json.dumps(body).encode())
+    assert [bool(item.heard) for item in items] == [True, False, False]
+    assert [bool(item.fault) for item in items] == [False, True, True]
