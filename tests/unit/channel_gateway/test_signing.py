@@ -8,6 +8,7 @@ from standardwebhooks import Webhook
 from services.channel_gateway.domain.signing import (
     decode_secret,
     encode_secret,
+    is_same_text,
     is_signed_by_line,
     is_signed_by_meta,
     is_signed_by_shop,
@@ -75,3 +76,8 @@ def test_meta_signatures(body: bytes, header: str) -> None:
     assert is_signed_by_meta(["test-app-secret"], header, body)
     assert not is_signed_by_meta(["other"], header, body)
     assert not is_signed_by_meta(["test-app-secret"], header.removeprefix("sha256="), body)
+
+
+def test_a_token_that_is_no_text_is_another_one() -> None:
+    assert is_same_text("token", "token")
+    assert not is_same_text(b"token\xff".decode("utf-8", "surrogateescape"), "token")
