@@ -8,7 +8,6 @@ from uuid import UUID
 
 from libs.common.clock import Clock
 from libs.common.consent_words import DEFAULTS, ConsentWords
-from libs.common.errors import Unavailable
 from libs.common.feeds.publisher import CommitPublisher
 from services.channel_gateway.convert.events import ConvertedWebhook
 from services.channel_gateway.domain.heard import Wrote
@@ -48,14 +47,16 @@ class Hearing:
         self._content_publisher = content_publisher
 
     async def note(self, team_id: UUID, webhooks: Sequence[ConvertedWebhook]) -> None:
-        """Of a team's webhooks. Raises the driver's errors."""
+        """Of a team's webhooks. Raises the driver's errors, and Unavailable while the team's words cannot be had: what
+        is forwarded is not heard again, so that to go on without them is to miss what somebody said."""
         heard = [
             (channel, UUID(each.webhook.origin), each.heard)
             for each in webhooks
             if (channel := each.channel) is not None
         ]
         has_text = any(isinstance(said, Wrote) and said.text for *_, each in heard for said in each)
-        hearsay = heard_of(heard, await self._words(team_id) if has_text else DEFAULTS)
+        words = await self._settings.consent_words(team_id) if has_text else DEFAULTS
+        hearsay = heard_of(heard, words)
         if hearsay.last_messages:
             await self._store.note_messages(team_id, hearsay.last_messages)
         if hearsay.preferences:
@@ -72,10 +73,3 @@ class Hearing:
         if receipts:
             written = await self._store.note_receipts(team_id, receipts, self._clock.now())
             self._publisher.publish(*written)
-
-    async def _words(self, team_id: UUID) -> ConsentWords:
-        """The team's; the defaults while they cannot be had: nothing is forwarded then, and it is heard again."""
-        try:
-            return await self._settings.consent_words(team_id)
-        except Unavailable:
-            return DEFAULTS

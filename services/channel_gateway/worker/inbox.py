@@ -50,7 +50,7 @@ class Listener(Protocol):
     """Notes what the gateway itself goes by, `worker.hearing.Hearing`."""
 
     async def note(self, team_id: UUID, webhooks: Sequence[ConvertedWebhook]) -> None:
-        """Of a team's webhooks; the same again changes nothing. Raises the driver's errors."""
+        """Of a team's webhooks; the same again changes nothing. Raises the driver's errors, Unavailable."""
         ...
 
 

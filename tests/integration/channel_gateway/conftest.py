@@ -90,6 +90,8 @@ class SegmentStandIn(
         self.country_code = "TW"
         self.consent_words = team_pb2.ConsentWords()
         self.settings_away = False
+        self.settings_refused = 0
+        """Calls for them while they were away."""
         self.whole_keys: set[str] = set()
         self.batches: list[list[event_pb2.CustomerEvent]] = []
         self.away = False
@@ -118,6 +120,7 @@ class SegmentStandIn(
         self, request: customers_service_pb2.BatchGetTeamSettingsRequest, context: Any
     ) -> customers_service_pb2.BatchGetTeamSettingsResponse:
         if self.settings_away:
+            self.settings_refused += 1
             await context.abort(grpc.StatusCode.UNAVAILABLE, "away")
         channels = self.points_channels
         settings = [

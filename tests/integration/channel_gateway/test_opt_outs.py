@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from uuid import UUID
 
 import pytest
@@ -141,6 +142,25 @@ async def test_a_team_has_its_own_words(line: Platform) -> None:
         await line.tell("acts", acts=[{**person, "text": text}])
         await line.heard()
         assert await outcome(gateway, customer, LINE, module) == expected
+
+
+@pytest.mark.rule("S-08a")
+async def test_a_word_is_heard_when_the_teams_own_words_can_be_had(line: Platform) -> None:
+    """They cannot at once after a start; what people do meanwhile waits, and is not forwarded unheard."""
+    gateway = line.gateway
+    segment = gateway.neighbours.segment
+    segment.consent_words.stop_words.append("不要了")
+    segment.settings_away = True
+    customer, module = gateway.customer(line.account_id, LINE), await gateway.module("Hello")
+    person = {"kind": "message", "user_id": wa_id_of(gateway, customer)}
+    await line.tell("acts", acts=[{**person, "text": "不要了"}])
+    while not segment.events and segment.settings_refused < 20:
+        await asyncio.sleep(0.01)
+    assert segment.events == []
+    segment.settings_away = False
+    await line.heard()
+    assert len(segment.events) == 1
+    assert await outcome(gateway, customer, LINE, module) == OPTED_OUT
 
 
 @pytest.mark.rule("S-08a")
