@@ -6,6 +6,7 @@ import asyncio
 from datetime import timedelta
 from typing import Any
 
+import asyncpg
 import grpc
 import pytest
 
@@ -13,6 +14,9 @@ from libs.common.mailbox import mail as letters
 from omnijourney.common.v1 import money_pb2
 from omnijourney.segment.v1 import event_pb2, order_pb2
 from tests.integration.segment.conftest import START, Segment
+from tests.integration.segment.test_one_statement import owner
+
+__all__ = ["owner"]
 
 MEI = {"member_id": "mei"}
 
@@ -114,3 +118,25 @@ async def test_refunds_and_their_order_may_come_at_the_same_time(segment: Segmen
         )
         assert (await _order(segment, order_id)).remaining_amount.amount_micros == 70_000_000
     assert sum(await _taken(segment, customer_id)) == 150
+
+
+@pytest.mark.rule("C-21d")
+async def test_what_another_process_took_of_an_order_meanwhile_is_not_taken_again(
+    segment: Segment, owner: asyncpg.Connection[Any]
+) -> None:
+    (ordered,) = await segment.record(segment.order("e1", "o1", 100, who=MEI))
+    await segment.record(_left(segment, "e2", "o1", 40))
+    taken = await owner.fetchrow("DELETE FROM refund RETURNING *")
+    assert taken is not None
+    async with owner.transaction():
+        await owner.execute("SELECT FROM shop_order FOR NO KEY UPDATE")
+        await owner.execute("SELECT FROM customer FOR NO KEY UPDATE")
+        refund = segment.refund("e3", "r1", 60, refund={"order_id": "o1"})
+        waiting = asyncio.create_task(segment.record(refund))
+        while not await owner.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"):
+            await asyncio.sleep(0.01)
+        await owner.execute("INSERT INTO refund SELECT ($1::refund).*", taken)
+        await owner.execute("UPDATE shop_order SET occur_time = occur_time")
+    await waiting
+    assert (await _order(segment, "o1")).remaining_amount.amount_micros == 40_000_000
+    assert await _taken(segment, ordered.customer_id) == [60, 0]

@@ -3,6 +3,7 @@
 -- unsure found somebody. Else nobody is (`locked` is false): whether somebody must be created is then decided by the
 -- caller, who asks again with the teams in which that is so, in order, as `creating`. Two transactions that both find
 -- nobody must not both create: from there on one of them waits, and looks again when the other has committed.
+-- Orders are locked first of all, in their order: refunds are read when whoever decided on the same orders has committed.
 CREATE OR REPLACE FUNCTION load_event_context_v2(
     teams uuid[], input_keys input_key[], input_orders input_report[], input_refunds input_report[],
     input_members input_text[], input_phones input_text[], input_emails input_text[], input_tokens input_text[],
@@ -43,10 +44,11 @@ BEGIN
                              o.body)::report),
                wanted || array_agg(ROW(o.team_id, o.customer_id)::input_customer) FILTER (WHERE o.customer_id IS NOT NULL)
           INTO orders, wanted
-          FROM unnest(input_orders) AS input
+          FROM (SELECT i.team_id, i.shop_id, i.report_id FROM unnest(input_orders) AS i ORDER BY 1, 2, 3) AS input
          CROSS JOIN LATERAL (
             SELECT * FROM shop_order AS r
-             WHERE r.team_id = input.team_id AND r.shop_id = input.shop_id AND r.order_id = input.report_id LIMIT 1
+             WHERE r.team_id = input.team_id AND r.shop_id = input.shop_id AND r.order_id = input.report_id
+               FOR NO KEY UPDATE
          ) AS o;
     END IF;
     IF input_refunds IS NOT NULL THEN
