@@ -22,7 +22,7 @@ class CouponPressStore:
         self._pool = pool
 
     async def keep(self, team_id: UUID, presses: Sequence[CouponPress]) -> None:
-        """Keeps presses; those that wait already stay as they are."""
+        """Keeps presses, but for those that were answered; those that wait already stay as they are."""
         async with transaction(self._pool, [team_id]) as connection:
             rows = [(team_id, *press) for press in sorted(set(presses))]
             await connection.execute(QUERIES["keep_coupon_presses"], *columns(rows, 8))

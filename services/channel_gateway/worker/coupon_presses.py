@@ -2,6 +2,7 @@
 
 A press is kept before its webhook counts as worked, and is gone when its answer is stored as a send. In between
 everything may be done again: points answers the same claim for the same offer, and the send has the press for its key.
+By that key a press that was answered is known, when its webhook is worked once more.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ class Presses(Protocol):
     """Where presses are kept."""
 
     async def keep(self, team_id: UUID, presses: Sequence[CouponPress]) -> None:
-        """Keeps presses; those that wait already stay as they are."""
+        """Keeps presses, but for those that were answered; those that wait already stay as they are."""
         ...
 
     async def due_teams(self, most: int) -> list[UUID]:

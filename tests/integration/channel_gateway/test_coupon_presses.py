@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import hashlib
+import hmac
 from typing import Any
 
 import pytest
@@ -11,7 +14,7 @@ from libs.common.ids import new_id
 from omnijourney.channel_gateway.v1 import channel_gateway_service_pb2 as pb
 from omnijourney.channel_gateway.v1 import content_pb2, delivery_pb2, webhook_pb2
 from tests.integration.channel_gateway.conftest import LINE, TIMEOUT_S
-from tests.integration.channel_gateway.test_hooks import Platform, line
+from tests.integration.channel_gateway.test_hooks import SECRET, Platform, line
 from tests.integration.channel_gateway.test_webhooks import stored
 
 __all__ = ["line"]
@@ -110,3 +113,23 @@ async def test_a_press_waits_for_points_and_holds_up_nobody(offer: Offer) -> Non
     assert (record.state, points.claims) == (webhook_pb2.INBOX_STATE_RECORDED, [])
     points.away = False
     assert await offer.answers(1) == ["You have 20 points."]
+
+
+async def test_a_press_that_was_answered_is_not_claimed_when_its_webhook_is_worked_again(
+    offer: Offer,
+) -> None:
+    """There may be points enough by now, and the person has long had their answer."""
+    gateway, points = offer.gateway, offer.gateway.neighbours.points
+    await offer.press()
+    assert await offer.answers(1) == ["You have 20 points."]
+    points.codes[offer.key] = "ABCD2345EFGH"
+    (record,) = await stored(gateway)
+    request = pb.GetInboxRecordRequest(team_id=str(gateway.team_id), sequence=record.sequence)
+    body = (await gateway.stub.GetInboxRecord(request, timeout=TIMEOUT_S)).record.body + b"\n"
+    code = base64.b64encode(hmac.digest(SECRET.encode(), body, hashlib.sha256)).decode()
+    assert (await offer.platform.post(body, {"X-Line-Signature": code}))[0] == 200
+    await offer.platform.heard()
+    await offer.press()
+    assert await offer.answers(2) == ["You have 20 points.", "ABCD2345EFGH"]
+    assert len(await stored(gateway)) == 3
+    assert len(points.claims) == 2

@@ -1,9 +1,13 @@
 -- Presses of coupons' buttons that wait for their answers.
 
 -- name: keep_coupon_presses
+-- Not those that were answered: their webhook may be worked again when points has forgotten the request, and would pay for a claim then.
 INSERT INTO coupon_press (team_id, press_id, account_id, channel, external_id, customer_id, coupon_id, offer_id)
-SELECT * FROM unnest(:teams::uuid[], :presses::uuid[], :accounts::uuid[], :channels::smallint[], :external_ids::text[],
-                     :customers::uuid[], :coupons::uuid[], :offers::uuid[])
+SELECT n.*
+  FROM unnest(:teams::uuid[], :presses::uuid[], :accounts::uuid[], :channels::smallint[], :external_ids::text[],
+              :customers::uuid[], :coupons::uuid[], :offers::uuid[])
+    AS n (team_id, press_id, account_id, channel, external_id, customer_id, coupon_id, offer_id)
+ WHERE NOT EXISTS (SELECT FROM delivery AS d WHERE d.team_id = n.team_id AND d.effect_key = n.press_id OFFSET 0)
 ON CONFLICT (team_id, press_id) DO NOTHING
 
 -- name: due_press_teams
