@@ -15,7 +15,8 @@ from tests.integration.channel_gateway.test_hooks import Platform, account, meta
 
 __all__ = ["whatsapp"]
 NOON_S = 1_772_000_000
-PAUSED, DISABLED = (
+APPROVED, PAUSED, DISABLED = (
+    content_pb2.TEMPLATE_STATE_APPROVED,
     content_pb2.TEMPLATE_STATE_PAUSED,
     content_pb2.TEMPLATE_STATE_DISABLED,
 )
@@ -115,6 +116,27 @@ async def test_in_any_order_the_last_of_each_kind_holds(whatsapp: Platform, orde
         await told(whatsapp, said[place], said[place])
     found = await seen(whatsapp.gateway, template_id)
     assert (found.state, found.category) == (PAUSED, "UTILITY")
+
+
+async def test_what_was_told_before_undoes_nothing_that_somebody_changed(whatsapp: Platform) -> None:
+    gateway = whatsapp.gateway
+    template_id = await gateway.template(whatsapp.account_id, parameters=0)
+    paused, other = (1, {"event": "PAUSED"}), (1, {"new_category": "UTILITY"})
+    await told(whatsapp, paused, other)
+    template = content_pb2.MessageTemplate(
+        message_template_id=template_id, state=APPROVED, category="MARKETING"
+    )
+    request = pb.UpdateMessageTemplateRequest(
+        team_id=str(gateway.team_id), request_id="again", template=template
+    )
+    request.update_mask.paths.extend(["state", "category"])
+    await gateway.stub.UpdateMessageTemplate(request, timeout=TIMEOUT_S)
+    await told(whatsapp, other, paused)
+    found = await seen(gateway, template_id)
+    assert (found.state, found.category) == (APPROVED, "MARKETING")
+    now = int(gateway.clock.now().timestamp() - NOON_S) // 60 + 1
+    await told(whatsapp, (now, paused[1]))
+    assert (await seen(gateway, template_id)).state == PAUSED
 
 
 @pytest.mark.rule("C-03d")

@@ -59,8 +59,11 @@ SELECT team_id, template_id, account_id, name, language, state, category, parame
  ORDER BY created_at, template_id LIMIT :most
 
 -- name: update_template
+-- What a webhook tells of the time before does not undo it.
 UPDATE template SET state = :state, category = :category, parameter_names = :parameter_names,
        parameter_count = :parameter_count, updated_at = :now,
+       state_told_at = CASE WHEN state = :state THEN state_told_at ELSE :now END,
+       category_told_at = CASE WHEN category = :category THEN category_told_at ELSE :now END,
        version = version + 1
  WHERE team_id = :team_id AND template_id = :template_id
 RETURNING team_id, template_id, account_id, name, language, state, category, parameter_names, parameter_count, created_at,
