@@ -16,8 +16,8 @@ from services.segment import metrics
 from services.segment.domain.facts import Fact, MessageTaken
 from services.segment.domain.views import FactPage
 
-_ROWS: Final = 1_000
-"""Facts of one transaction."""
+ROWS_MAX: Final = 1_000
+"""Messages of one transaction."""
 _EVERY_S: Final = 600.0
 _PAUSE_S: Final = 1.0
 """Between two pages, real seconds: no caller waits for this."""
@@ -49,9 +49,12 @@ class MessageTexts:
         self._texts = texts
         self._clock = clock
         self._kept = kept
+        self._left: list[int] = []
+        """Partitions of this round that are still to be worked. Each is read by itself: a page of all of them would be
+        filled by newer messages of the first ones, for as long as these are kept."""
 
     async def run(self, stopping: asyncio.Event) -> None:
-        """Works until `stopping` is set."""
+        """Works until `stopping` is set: all partitions, a page after the other, then none for a while."""
         wait_s = 0.0
         while not await set_within(stopping, wait_s):
             try:
@@ -62,9 +65,18 @@ class MessageTexts:
             wait_s = _PAUSE_S if again else _EVERY_S
 
     async def step(self) -> bool:
-        """Works one page; whether more may be due. Raises the driver's errors."""
-        before = await self._texts.cursors()
-        page = await self._texts.messages(before, _ROWS)
+        """Works one page of one partition; whether more may be due in this round. Raises the driver's errors."""
+        cursors = await self._texts.cursors()
+        if not self._left:
+            self._left = sorted(cursors)
+        partition = self._left[-1]
+        if not await self._work({partition: cursors[partition]}):
+            self._left.pop()
+        return bool(self._left)
+
+    async def _work(self, before: Mapping[int, int]) -> bool:
+        """Works the next page; whether another may be due."""
+        page = await self._texts.messages(before, ROWS_MAX)
         due, cursors = _due(page, self._clock.now() - self._kept)
         moved = {each: position for each, position in cursors.items() if position > before[each]}
         if not moved:

@@ -5,20 +5,23 @@ from __future__ import annotations
 from datetime import timedelta
 from uuid import UUID
 
+import pytest
+
 from libs.common.db.pool import open_pool
-from libs.common.ids import new_id
+from libs.common.ids import new_id, partition_of
 from libs.common.mailbox import mail as m
 from omnijourney.segment.v1 import event_pb2
 from services.segment.store.texts import TextStore
+from services.segment.worker import texts as worker
 from services.segment.worker.texts import MessageTexts
 from tests.integration.segment.conftest import ACCOUNT, Segment, identity
 
 KEPT = timedelta(days=30)
 
 
-def wrote(segment: Segment, key: str, **what: str) -> event_pb2.CustomerEvent:
+def wrote(segment: Segment, key: str, wa_id: str = "886912000001", **what: str) -> event_pb2.CustomerEvent:
     """Somebody wrote on WhatsApp."""
-    message = event_pb2.MessageReceived(identity=identity("886912000001"), **what)
+    message = event_pb2.MessageReceived(identity=identity(wa_id), **what)
     return segment.event(key, message_received=message)
 
 
@@ -80,3 +83,21 @@ async def test_texts_are_taken_out_of_the_history_when_their_time_is_over(segmen
         while await texts.step():
             pass
     assert [each.text for each in said(await segment.mail(old.customer_id))] == ["", ""]
+
+
+async def test_newer_messages_keep_no_older_ones_of_other_partitions(
+    segment: Segment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "ROWS_MAX", 2)
+    people = [f"88691200000{number}" for number in range(8)]
+    old = await segment.record(*(wrote(segment, wa_id, wa_id, text="old") for wa_id in people))
+    first = min(old, key=lambda result: partition_of(segment.team_id, UUID(result.customer_id)))
+    segment.clock.advance(KEPT)
+    wa_id = people[old.index(first)]
+    await segment.record(*(wrote(segment, f"new {number}", wa_id, text="new") for number in range(4)))
+    async with await open_pool(segment.dsn, name="texts") as pool:
+        texts = MessageTexts(TextStore(pool), segment.clock, KEPT)
+        while await texts.step():
+            pass
+    mails = [said(await segment.mail(result.customer_id)) for result in old]
+    assert sorted(each.text for mail in mails for each in mail) == [""] * 8 + ["new"] * 4
