@@ -37,7 +37,7 @@ from services.journey.domain.plan import Month, TeamPlan, month_of
 from services.journey.domain.simulated_customer import PastCustomer, Standing
 from services.journey.domain.simulated_limits import Consequence, Imposed, Meter
 from services.journey.domain.turn import Actor, RefusalReason, RunSegment, TurnInput, TurnResult, take_turn
-from services.journey.domain.waits import HEARD
+from services.journey.domain.waits import can_be_waited_for
 
 QUOTA_ZONE: Final = "Etc/GMT-9"
 """Plans of LINE count calendar months of UTC+9."""
@@ -253,7 +253,7 @@ class _CustomerRun:
         self._pass.tally.live += len(self._live)
 
     def _listens(self, mail: Mail) -> bool:
-        return self._terms.journey.definition.listens and isinstance(mail.body, HEARD)
+        return self._terms.journey.definition.listens and can_be_waited_for(mail.body)
 
     def _wait_until(self, until: datetime) -> Iterator[None]:
         """Wakes whoever is due by then, each at their own time; halts all when the journey stops."""

@@ -29,8 +29,7 @@ from services.journey.domain.replies import meets_reply
 from services.journey.domain.status import occurred_before
 from services.journey.domain.walk import ENROLMENT_ENDED, Walk
 
-HEARD: Final = (m.Checkout, m.ContactAdded, m.TagApplied, m.AttributeChanged)
-"""What can be waited for."""
+_EVENTS: Final = (m.Checkout, m.ContactAdded, m.TagApplied, m.AttributeChanged)
 _DIGEST_BYTES: Final = 16
 
 
@@ -39,6 +38,11 @@ class Happened(msgspec.Struct, frozen=True):
 
     goal: bool = False
     nodes: tuple[str, ...] = ()
+
+
+def can_be_waited_for(body: m.Body) -> bool:
+    """Whether mail tells of what those who are inside may wait for."""
+    return isinstance(body, _EVENTS) or (isinstance(body, m.ProfileChanged) and body.said is not None)
 
 
 def memory_of(journey: Journey, mail: m.Mail, now: datetime) -> Memory | None:

@@ -22,13 +22,14 @@ from libs.common.audience.expressions import (
     TagOperator,
 )
 from libs.common.mailbox import mail as m
+from services.journey.domain import effects as fx
 from services.journey.domain import model as d
 from services.journey.domain.plan import TeamPlan
 from services.journey.domain.simulated_customer import PastCustomer, PointChange, Standing
 from services.journey.domain.simulated_limits import Consequence, Imposed, Meter, Reached, tightened
 from services.journey.domain.simulation import Pass, Terms
 from services.journey.domain.splits import way_of
-from services.journey.domain.turn import RefusalReason
+from services.journey.domain.turn import RefusalReason, enrolment_id_of
 from tests.unit.journey.builders import ACCOUNT, CUSTOMER, NOW, checkout, delay, journey, mail, message
 
 HOUR = timedelta(hours=1)
@@ -136,6 +137,30 @@ def test_a_split_is_counted_by_its_ways_and_customers_go_those_of_the_journey_it
         ("say", ""): ways[0],
     }
     assert (tally.completed, tally.sends.total()) == (40, ways[0])
+
+
+PRESS = d.ReplyEvent(button=d.ButtonReply("ask", ("more",)))
+SENT = fx.effect_key(enrolment_id_of(journey().journey_id, CUSTOMER, checkout(1).event_id), "ask", 1)
+
+
+@pytest.mark.parametrize(
+    ("event", "said", "goes_to"),
+    [
+        (d.ReplyEvent("is", ("yes",)), m.Said(d.Channel.LINE, ACCOUNT, "Yes"), "happened"),
+        (d.ReplyEvent("is", ("yes",)), m.Said(d.Channel.LINE, ACCOUNT, "no"), "silent"),
+        (PRESS, m.Said(d.Channel.LINE, ACCOUNT, "More", "more", SENT), "happened"),
+        (PRESS, m.Said(d.Channel.LINE, ACCOUNT, "More", "more", UUID(int=7)), "silent"),
+        (d.ReplyEvent(), None, "silent"),
+    ],
+)
+def test_who_waits_for_a_reply_goes_by_what_was_said_then(
+    event: d.Trigger, said: m.Said | None, goes_to: str
+) -> None:
+    asks = d.Node("wait", d.Wait(event, 3_600, "happened", "silent"))
+    terms = tree(message("ask", "wait"), asks, message("happened"), message("silent"))
+    mails = [checkout(1), mail(2, m.ProfileChanged(said), NOW + HOUR / 2)]
+    found = simulate(terms, [PastCustomer(CUSTOMER, mails, reachable())])
+    assert found.tally.edges == {("ask", "wait"): 1, ("wait", goes_to): 1, (goes_to, ""): 1}
 
 
 def test_who_still_waits_at_the_end_of_the_time_is_inside() -> None:
