@@ -34,6 +34,10 @@ class StoredActor(msgspec.Struct):
     version: int = 0
 
 
+ActorState = tuple[Actor, tuple[Enrolment, ...]]
+"""An actor, and its live enrolments."""
+
+
 class LoadedTurns(msgspec.Struct):
     """State of the customers of a batch. `versions` are those of all journeys of their teams that customers can be in.
     A journey is stopped when nobody is in it any more.
@@ -56,6 +60,10 @@ class LoadedTurns(msgspec.Struct):
         self.actors[key] = Actor(key.team_id, key.customer_id, taken, entries)
         self.enrolments[key] = [row.enrolment for row in live]
         self.stored[key] = StoredActor(live, read_verdicts(packed.verdicts), packed.version)
+
+    def state_of(self, key: ActorKey) -> ActorState:
+        """What the customer's turn begins with."""
+        return self.actors[key], tuple(self.enrolments[key])
 
 
 class FoundTimers(NamedTuple):

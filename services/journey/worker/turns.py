@@ -35,7 +35,7 @@ from services.journey.domain.turn import (
     take_turn,
 )
 from services.journey.store.packed import PackedActor
-from services.journey.store.turns_protocol import ActorChanged, LoadedTurns, TurnStorage
+from services.journey.store.turns_protocol import ActorChanged, ActorState, LoadedTurns, TurnStorage
 from services.journey.worker.catalog import ByTeam, JourneyCatalog
 from services.journey.worker.outages import is_outage
 from services.journey.worker.residents import Residents
@@ -86,8 +86,8 @@ class _Round(NamedTuple):
 class _Begun(NamedTuple):
     """What was done for a customer whose turn is not committed."""
 
-    version: int
-    """Of the actor."""
+    state: ActorState
+    """With which it began. The version of the row says less: who rests is made due by others, which raises it."""
     runs: tuple[EarlierRun, ...]
 
 
@@ -201,10 +201,10 @@ class TurnRunner:
     ) -> None:
         """Remembers what was done for these: they are run again, maybe by other journeys, and it stays true."""
         for key in customers:
-            version = loaded.stored[key].version
+            state = loaded.state_of(key)
             before = self._begun.get(key)
-            if before is None or before.version != version:
-                before = _Begun(version, ())
+            if before is None or before.state != state:
+                before = _Begun(state, ())
             known = {effect_key for run in before.runs for effect_key in run.answers}
             done = {
                 effect.key: answer
@@ -226,9 +226,9 @@ class TurnRunner:
             if isinstance(error, EarlierRunError):
                 self._begun.pop(key, None)
 
-    def _begun_before(self, key: ActorKey, version: int) -> _Begun | None:
+    def _begun_before(self, key: ActorKey, state: ActorState) -> _Begun | None:
         begun = self._begun.get(key)
-        if begun is not None and begun.version != version:
+        if begun is not None and begun.state != state:
             del self._begun[key]  # it was committed all the same, or by another worker
             return None
         return begun
@@ -271,7 +271,7 @@ class TurnRunner:
             except (MailGap, ServiceUnavailable) as error:
                 failed[key] = error
                 continue
-            begun = self._begun_before(key, loaded.stored[key].version) if self._begun else None
+            begun = self._begun_before(key, loaded.state_of(key)) if self._begun else None
             turns[key] = take_turn(
                 TurnInput(
                     actor,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from datetime import datetime
 from itertools import islice
 from uuid import UUID
@@ -14,6 +15,7 @@ from libs.common.clock import SteppedClock
 from libs.common.db.pool import transaction
 from libs.testing.mails import TEAM, customers
 from services.journey import metrics
+from services.journey.domain import effects as fx
 from services.journey.domain import model as d
 from services.journey.store import resting
 from services.journey.store.resting import RestingStore, WokenElsewhere
@@ -124,6 +126,37 @@ async def test_a_customer_whose_turn_is_committed_just_now_holds_up_nobody(site:
         assert not waking.done()
     await waking
     assert await _are_due(site, found)
+
+
+@pytest.mark.rule("J-06e")
+async def test_what_a_lost_run_did_is_told_though_its_customer_was_made_due_meanwhile(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quiet = await journey(site)
+    nodes = d.Node("wait", d.Delay(60), "points"), d.Node("points", d.Points(10))
+    drawn = await site.save_journey(*nodes, number=101)
+    [customer] = await rest(site, [1])
+    original, left = site.effects.answer, [True]
+
+    async def change_after_it(effects: Sequence[fx.Effect]) -> list[fx.Answer | Exception]:
+        answers = await original(effects)
+        if left and any(isinstance(effect, fx.ChangePoints) for effect in effects):
+            left.clear()
+            await RestingStore(site.pool).wake(TEAM, quiet, 1, site.clock.now())
+            async with transaction(site.pool, [TEAM]) as connection:
+                present = await site.journeys.get_for_change(connection, TEAM, drawn.journey_id)
+                points = d.Node("points", d.Points(20))
+                edited = msgspec.structs.replace(present.definition, nodes=(nodes[0], points))
+                await site.journeys.update_definition(connection, present, edited, "test", START)
+        return answers
+
+    monkeypatch.setattr(site.effects, "answer", change_after_it)
+    site.step(minutes=1)
+    outcome = await site.runner().run_all({key_of(customer): Waiting()}, await epochs(site))
+    assert not outcome.failed
+    assert not left
+    asked = [effect.delta for effect in site.effects.asked if isinstance(effect, fx.ChangePoints)]
+    assert asked == [10], "it is not asked for again, as it is drawn now"
 
 
 async def _are_due(site: Site, some: list[UUID]) -> bool:
