@@ -12,7 +12,7 @@ from libs.common.ids import new_id
 from services.journey.store.book import BOOK
 
 PAGE_MAX: Final = 5_000
-"""Customers found by one look, and those who entered at the same moment as the last."""
+"""Customers looked at together, and those who entered at the same moment as the last."""
 BATCH_MAX: Final = 2_000
 """Customers made due in one transaction."""
 CLAIM_S: Final = 10.0
@@ -57,16 +57,18 @@ class RestingStore:
         before: datetime | None = None
         while True:
             async with transaction(self._pool, [team_id]) as connection:
-                rows = await connection.fetch(
+                page = await connection.fetchrow(
                     *BOOK.bind(query, team_id=team_id, journey_id=journey_id, before=before, limit=PAGE_MAX)
                 )
-            yield [(row["partition"], row["customer_id"]) for row in rows]
-            if len(rows) < PAGE_MAX:
+            assert page is not None
+            yield list(zip(page["partitions"] or (), page["customer_ids"] or (), strict=True))
+            if page["looked_at"] < PAGE_MAX:
                 return
-            before = rows[-1]["since"]
+            before = page["since"]
 
     async def _wake(self, claim: dict[str, Any], customers: Sequence[Resting], now: datetime) -> None:
-        for start in range(0, len(customers), BATCH_MAX):
+        """Also of nobody: it renews the claim."""
+        for start in range(0, max(1, len(customers)), BATCH_MAX):
             batch = customers[start : start + BATCH_MAX]
             keys = {
                 "partitions": [partition for partition, _ in batch],

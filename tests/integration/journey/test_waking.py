@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from datetime import datetime
 from itertools import islice
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -81,6 +82,28 @@ async def test_further_enrolments_of_a_customer_are_found_too(
     for epoch, journey_id in enumerate((first, second), start=1):
         await RestingStore(site.pool).wake(TEAM, journey_id, 1, START)
         assert await actors(site) == {each: (START, version + epoch) for each, (_, version) in before.items()}
+
+
+async def test_the_claim_is_renewed_by_each_look_also_at_those_who_do_not_rest(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resting, "PAGE_MAX", 2)
+    journey_id, held, original = await journey(site), 0, RestingStore._hold
+    oldest, *others = await rest(site, [2, 2, 1])
+    async with transaction(site.pool, [TEAM]) as connection:
+        sleeping = "UPDATE actor SET live_wait = wait_reason('DELAY') WHERE customer_id = ANY ($1)"
+        await connection.execute(sleeping, others)
+
+    async def hold(self: RestingStore, *arguments: Any) -> None:
+        nonlocal held
+        held += 1
+        await original(self, *arguments)
+
+    monkeypatch.setattr(RestingStore, "_hold", hold)
+    before = await actors(site)
+    await RestingStore(site.pool).wake(TEAM, journey_id, 1, START)
+    assert {each for each, seen in (await actors(site)).items() if seen != before[each]} == {oldest}
+    assert held == 4, "three looks at actors, one at enrolments with rows"
 
 
 async def test_one_process_does_it_until_it_comes_on_no_more(

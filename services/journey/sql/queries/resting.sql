@@ -23,18 +23,21 @@ UPDATE resting_wake SET done = true
 RETURNING true;
 
 -- name: resting_actors
--- A page of those whose actor names the enrolment, with all who entered at the moment of the last: the next page begins before that.
-SELECT partition, customer_id, live_since AS since FROM actor
- WHERE team_id = :team_id AND live_journey_id = :journey_id AND live_since < COALESCE(:before::timestamptz, 'infinity')
-   AND live_wait = wait_reason('QUIET')
- ORDER BY live_since DESC FETCH FIRST (:limit) ROWS WITH TIES;
+-- Of a page of those who are inside, those who rest; whose actor names the enrolment. With all who entered at the moment of the last: the
+-- next page begins before that.
+SELECT array_agg(partition) FILTER (WHERE rests) AS partitions, array_agg(customer_id) FILTER (WHERE rests) AS customer_ids,
+       count(*) AS looked_at, min(since) AS since
+  FROM (SELECT partition, customer_id, live_since AS since, live_wait = wait_reason('QUIET') AS rests FROM actor
+         WHERE team_id = :team_id AND live_journey_id = :journey_id AND live_since < COALESCE(:before::timestamptz, 'infinity')
+         ORDER BY live_since DESC FETCH FIRST (:limit) ROWS WITH TIES) AS page;
 
 -- name: resting_listed
 -- The same of enrolments that have rows.
-SELECT partition, customer_id, created_at AS since FROM enrolment
- WHERE team_id = :team_id AND journey_id = :journey_id AND created_at < COALESCE(:before::timestamptz, 'infinity')
-   AND state = enrolment_state('LIVE') AND rest = wait_reason('QUIET')
- ORDER BY created_at DESC FETCH FIRST (:limit) ROWS WITH TIES;
+SELECT array_agg(partition) AS partitions, array_agg(customer_id) AS customer_ids, count(*) AS looked_at, min(created_at) AS since
+  FROM (SELECT partition, customer_id, created_at FROM enrolment
+         WHERE team_id = :team_id AND journey_id = :journey_id AND created_at < COALESCE(:before::timestamptz, 'infinity')
+           AND state = enrolment_state('LIVE') AND rest = wait_reason('QUIET')
+         ORDER BY created_at DESC FETCH FIRST (:limit) ROWS WITH TIES) AS page;
 
 -- name: wake_customers
 -- Makes customers due at `now`, if they wait for a timer: their turn finds until when they rest. A turn that began before finds another
