@@ -95,29 +95,24 @@ class AudienceTriggering:
         self._deliver = deliver
         self._real_time = real_time
         self._woken = asyncio.Event()
-        self._steps: set[asyncio.Task[None]] = set()
-        """Under way."""
+        self._under_way = 0
+        """Steps."""
 
     def wake(self) -> None:
         """A step is due."""
         self._woken.set()
 
     async def run(self, stopping: asyncio.Event) -> None:
-        """Works until `stopping` is set; ends when the steps under way have."""
-        try:
+        """Works until `stopping` is set; ends when the steps under way have, or with what is nobody's fault. Whoever
+        claims the steps of one that is cancelled goes on from what is committed."""
+        async with asyncio.TaskGroup() as steps:
             while not stopping.is_set():
                 self._woken.clear()
-                wait_s = await self._begin() if len(self._steps) < AT_ONCE_MAX else POLL_S
+                wait_s = await self._begin(steps) if self._under_way < AT_ONCE_MAX else POLL_S
                 if wait_s > 0:
                     await any_set(stopping, self._woken, timeout_s=min(wait_s, POLL_S))
-        finally:
-            # Whoever claims the next steps goes on from what is committed.
-            if not stopping.is_set():
-                for step in self._steps:
-                    step.cancel()
-            await asyncio.gather(*self._steps, return_exceptions=True)
 
-    async def _begin(self) -> float:
+    async def _begin(self, steps: asyncio.TaskGroup) -> float:
         """Begins the step that is due longest; real seconds until one is due."""
         try:
             claim = await self._claim()
@@ -126,13 +121,13 @@ class AudienceTriggering:
             return POLL_S
         if not isinstance(claim, Claim):
             return claim
-        step = asyncio.create_task(self._guarded(claim), name="step of an audience trigger")
-        self._steps.add(step)
+        self._under_way += 1
+        step = steps.create_task(self._guarded(claim), name="step of an audience trigger")
         step.add_done_callback(self._ended)
         return 0.0
 
-    def _ended(self, step: asyncio.Task[None]) -> None:
-        self._steps.discard(step)
+    def _ended(self, _: asyncio.Task[None]) -> None:
+        self._under_way -= 1
         self._woken.set()
 
     async def _guarded(self, claim: Claim) -> None:

@@ -252,6 +252,18 @@ async def test_one_that_waits_for_segment_holds_up_no_other(work: Work) -> None:
     await running
 
 
+async def test_what_is_no_triggers_fault_ends_the_loop(work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
+    await work.ask()
+
+    async def due(*_: object, **__: object) -> None:
+        raise LookupError("there is no such table")
+
+    monkeypatch.setattr(work.store, "due", due)
+    with pytest.raises(ExceptionGroup):
+        async with asyncio.timeout(10):
+            await work.triggering().run(asyncio.Event())
+
+
 async def _is_found(work: Work, key: AudienceTriggerKey) -> bool:
     return (await work.store.read(key)).found_all
 
