@@ -26,4 +26,4 @@ class OrderStore:
             row = await connection.fetchrow(*BOOK.bind("order_of", team_id=team_id, order_key=key))
         if row is None:
             raise NotFound.of("order", order_id)
-        return AttributedOrder(**{name: row[name] for name in AttributedOrder._fields})
+        return AttributedOrder(**row)

@@ -22,13 +22,10 @@ SELECT DISTINCT ON (s.team_id, s.journey_id, s.node_id, s.customer_id)
 ON CONFLICT DO NOTHING;
 
 -- name: order_of
-SELECT s.*, k.clicked_at AS before_at, k.journey_id AS before_journey_id, k.node_id AS before_node_id
+SELECT s.customer_id, s.ordered_at, s.currency, s.uncounted, s.journey_id, s.node_id, s.clicked_at, s.counted_micros,
+       (SELECT max(c.clicked_at) FROM journey_click AS c
+         WHERE c.team_id = s.team_id AND c.customer_id = s.customer_id AND c.clicked_at <= s.ordered_at) AS before_at
   FROM shop_order AS s
-  LEFT JOIN LATERAL (
-    SELECT c.clicked_at, c.journey_id, c.node_id FROM journey_click AS c
-     WHERE c.team_id = s.team_id AND c.customer_id = s.customer_id AND c.clicked_at <= s.ordered_at
-     ORDER BY c.clicked_at DESC, c.journey_id, c.node_id, c.channel LIMIT 1
-  ) AS k ON true
  WHERE s.team_id = :team_id AND s.order_key = :order_key AND s.ordered_at IS NOT NULL;
 
 -- name: set_row_aside
