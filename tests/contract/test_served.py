@@ -21,7 +21,7 @@ from tools.contracts import unimplemented
 SERVICES = ("channel_gateway", "journey", "points", "segment", "stats")
 SHARED = ("omnijourney.common.v1.InstallationService", "omnijourney.common.v1.OperationsService")
 INTERNAL = {
-    "channel_gateway": ("sends", "history", "mail"),
+    "channel_gateway": ("sends", "consents", "history", "mail"),
     "journey": ("history", "mail"),
     "points": ("ledger", "history"),
     "segment": ("customers", "history", "mail"),

@@ -21,6 +21,7 @@ PAGE: Final = ROOT / "docs" / "unimplemented.md"
 _HOMES: Final = {
     "omnijourney.common.v1.InstallationService": "libs.common.rpc.operations",
     "omnijourney.common.v1.OperationsService": "libs.common.rpc.long_work",
+    "omnijourney.internal.v1.ConsentsService": "services.channel_gateway.servicer.consents",
     "omnijourney.internal.v1.CustomersService": "services.segment.servicer.internal",
     "omnijourney.internal.v1.HistoryService": "libs.common.feeds.serving",
     "omnijourney.internal.v1.LedgerService": "services.points.servicer.internal",
