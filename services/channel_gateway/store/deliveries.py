@@ -231,12 +231,12 @@ class DeliveryStore:
         return [_adopted(row, was_in_flight=False) for row in rows]
 
     async def readopt(self, keys: Sequence[tuple[UUID, UUID]], sender: UUID) -> list[Adopted]:
-        """Own sends that memory lost, as they are. One in flight without a doubt never left: its reservation recorded
-        it so, and nobody heard of the commit."""
+        """Own sends that memory lost, as they are. One in flight never left where its reservation alone can have
+        recorded it so, and nobody heard of the commit; any other one may have left."""
         async with transaction(self._pool, {key[0] for key in keys}) as connection:
             rows = await read_rows(connection, QUERIES["readopt"], *columns(keys, 2), sender)
         return [
-            _adopted(row, was_in_flight=row["state"] == SendState.IN_FLIGHT and row["doubtful"])
+            _adopted(row, was_in_flight=row["state"] == SendState.IN_FLIGHT and not _only_reserved(row))
             for row in rows
         ]
 
@@ -271,6 +271,11 @@ def _numbered(jobs: Iterable[Job]) -> dict[UUID, int]:
     for job in jobs:
         teams.setdefault(job.team_id, len(teams) + 1)
     return teams
+
+
+def _only_reserved(row: Mapping[str, Any]) -> bool:
+    """Whether a send looks as its reservation stored it."""
+    return not row["doubtful"] and row["attempts"] <= 1 and not row["parts_sent"]
 
 
 def _adopted(row: Mapping[str, Any], *, was_in_flight: bool) -> Adopted:

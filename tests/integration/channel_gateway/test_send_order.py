@@ -88,7 +88,7 @@ async def tell_each(platform: Platform, channel: int) -> None:
         ("LINE_CAP_REACHED" if channel == LINE else "WHATSAPP_CAP_REACHED", 1, nothing()),
         ("FREQUENCY_CAP_REACHED", 10, set_cap(gateway, rule(10))),
         ("LINE_QUOTA_EXHAUSTED" if channel == LINE else "WHATSAPP_BALANCE_EXHAUSTED", 10, pay()),
-        ("", 10, nothing()),
+        ("", 10, gateway.settled()),
     ]
     for reason, cap, mend in in_the_way:
         send = gateway.send(customer, channel, account_id=platform.account_id, bot_module_id=module, cap=cap)
@@ -96,3 +96,4 @@ async def tell_each(platform: Platform, channel: int) -> None:
         assert result.reason == reason
         await mend
     assert result.state == delivery_pb2.SEND_STATE_ACCEPTED, "its rate lets it wait, and refuses nobody"
+    assert len(await gateway.accepted("line" if channel == LINE else "whatsapp")) == result.messages

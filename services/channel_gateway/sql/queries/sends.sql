@@ -1,6 +1,6 @@
 -- Rows are looked up by LATERAL, one index probe for each: for a plain join the planner may read all rows of the team, since
 -- the policy's condition is an index condition, too. What is changed is locked first, in the order of keys, and found
--- again by its place (ctid), which a lock holds still.
+-- again by its place (ctid), which a lock holds still, by a later statement: one that waited for the lock does not see the row there.
 
 -- name: find_sends
 SELECT d.*
