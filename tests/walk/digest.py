@@ -17,9 +17,10 @@ TICKING: Final = frozenset(
     {
         "journey.lease_worker",
         "journey.partition_lease",
+        "segment.text_cursor",
     }
 )
-"""Tables that change while nobody calls: who works on what, until when."""
+"""Tables that change while nobody calls: who works on what, until when, and how far old texts were looked for."""
 
 
 async def digest(dsn: str) -> dict[str, str]:
