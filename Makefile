@@ -6,6 +6,8 @@ RUN := $(BIN)/python
 
 # gRPC's own lines, one for each idle connection that is closed, would stand between what a target prints.
 export GRPC_VERBOSITY ?= NONE
+# Where it is set, each of hundreds of processes compiles all modules anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 # Options of `make demo`; one that is not given is left to the demo's own default.
 DEMO_OPTIONS = $(if $(MONTH),--month '$(MONTH)') $(if $(DATA),--data '$(DATA)') \

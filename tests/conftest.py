@@ -1,5 +1,6 @@
 """Fixtures of every kind of test."""
 
+import gc
 import os
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,12 @@ settings.register_profile("full", deadline=None, suppress_health_check=[HealthCh
 # `make check` tries the same few cases every time; `make test` looks for new ones.
 settings.register_profile("quick", settings.get_profile("full"), derandomize=True, max_examples=25)
 settings.load_profile("full")
+
+
+def pytest_collection_finish() -> None:
+    """What the imports and the collection made stays until the end: the collector need not look at it again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)

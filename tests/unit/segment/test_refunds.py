@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import pytest
 
+from services.segment.domain import refunds
 from services.segment.domain.events import record
 from services.segment.domain.facts import OrderReported, RefundReported
 from services.segment.domain.model import Event, EventBody, OrderCompleted, OrderRefunded, Selector, Uncounted
@@ -116,6 +117,8 @@ def test_what_is_left_in_another_currency_is_refused() -> None:
     assert "TWD" in result.message
 
 
-def test_an_order_has_so_many_refunds_and_no_more() -> None:
-    recordings = _recorded([_order(5_000), *(_refund(number, 1) for number in range(1_001))])
+def test_an_order_has_so_many_refunds_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert refunds.REFUNDS_MAX == 1_000
+    monkeypatch.setattr(refunds, "REFUNDS_MAX", 3)
+    recordings = _recorded([_order(5_000), *(_refund(number, 1) for number in range(4))])
     assert [each.results[0].status for each in recordings[-2:]] == [EventStatus.ACCEPTED, EventStatus.REFUSED]
