@@ -149,6 +149,8 @@ class Gateway:
 
     def _settle(self, delivery: Delivery, decision: Decision) -> None:
         delivery.state, delivery.reason = decision.state, decision.reason
+        if decision.state not in {SendState.SENT, SendState.UNKNOWN}:
+            delivery.messages = 0  # it left whole or not at all
         self.history.append(Settled(delivery, decision.state, delivery.messages, self._clock.now()))
 
 

@@ -262,9 +262,9 @@ def figures_of(rows: Iterable[Row]) -> list[quota_pb2.ChannelFigures]:
         name = _FIGURES.get(SendState(row["state"]))
         if name is not None:
             setattr(figures, name, getattr(figures, name) + row["sends"])
-        if row["state"] == SendState.SENT:
+        if row["state"] != SendState.UNKNOWN:
             figures.messages_sent += row["messages"]
-        if row["state"] in {SendState.SENT, SendState.UNKNOWN, SendState.FAILED} and row["currency"]:
+        if row["currency"]:
             key = (row["channel"], row["currency"])
             costs[key] = costs.get(key, 0) + row["micros"]
     for (channel, currency), micros in sorted(costs.items()):

@@ -433,6 +433,8 @@ class Job(msgspec.Struct):
     began_s: float | None = None
     """Monotonic time of the first attempt; None before it."""
     parts_sent: int = 0
+    messages_reported: int = 0
+    """Those of them that an outcome before has reported, when the send was put off half way."""
     message_ids: list[str] = msgspec.field(default_factory=list)
     doubtful: bool = False
     """An attempt got no clear answer: the message may have left."""
@@ -441,6 +443,19 @@ class Job(msgspec.Struct):
     def messages(self) -> int:
         """Messages that the channel bills."""
         return len(self.parts)
+
+
+class BegunSend(msgspec.Struct, frozen=True):
+    """A send that was put off when some of its messages had left, and is asked for again: what left stays as it is."""
+
+    account_id: UUID
+    recipient: str
+    parts: list[bytes]
+    """All request bodies; none where they are not kept."""
+    parts_sent: int
+    message_ids: list[str]
+    price: Price
+    """Of each message, also of those to come."""
 
 
 class DeliveryOutcome(msgspec.Struct, frozen=True):

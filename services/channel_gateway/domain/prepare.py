@@ -16,6 +16,7 @@ from services.channel_gateway.domain.model import (
     Account,
     AccountState,
     Balance,
+    BegunSend,
     BotModule,
     Channel,
     ConnectionKind,
@@ -194,6 +195,21 @@ class Prepared(msgspec.Struct, frozen=True):
     account: Account
     recipient: str
     parts: list[bytes]
+    begun: BegunSend | None = None
+    """What of it left already."""
+
+    @property
+    def messages(self) -> int:
+        """Messages that are still to leave."""
+        return len(self.parts) - (self.begun.parts_sent if self.begun else 0)
+
+
+def continued(prepared: Prepared | SendAnswer, begun: BegunSend) -> Prepared | SendAnswer:
+    """A send that goes on where it stopped: to the same person, with the first bodies if they are kept."""
+    if isinstance(prepared, SendAnswer):
+        return prepared
+    rest = Prepared(prepared.account, begun.recipient, begun.parts or prepared.parts, begun)
+    return rest if rest.messages > 0 else SendAnswer(SendState.SKIPPED, Reason.NOTHING_TO_SEND)
 
 
 def prepare(

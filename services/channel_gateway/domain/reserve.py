@@ -144,7 +144,7 @@ def _decide_one(
     exhausted = _cap(send, prepared, limits)
     if exhausted is None and (capped := _frequency_cap(send, prepared, limits, now)):
         return capped
-    price = limits.prices[send.team_id, send.channel]
+    price = prepared.begun.price if prepared.begun else limits.prices[send.team_id, send.channel]
     exhausted = exhausted or _quota(send, prepared, limits)
     if exhausted:
         return SendAnswer(SendState.EXHAUSTED, exhausted)
@@ -163,7 +163,7 @@ def _frequency_cap(send: Send, prepared: Prepared, limits: Limits, now: datetime
     ):  # who asked for something is not kept waiting for it
         return None
     counted = limits.counted.get((send.team_id, send.customer_id), ())
-    opens = room_at(rules, counted, send.channel, len(prepared.parts), now)
+    opens = room_at(rules, counted, send.channel, prepared.messages, now)
     if opens is None or (opens > now and not send.waits_for_room):
         return SendAnswer(SendState.SKIPPED, Reason.FREQUENCY_CAP_REACHED)
     if opens <= now:
@@ -176,14 +176,14 @@ def _cap(send: Send, prepared: Prepared, limits: Limits) -> Reason | None:
     if send.cap is None:
         return None
     used = limits.usage[send.team_id, send.journey_id, send.channel]
-    return CAP_REASONS[send.channel] if used + len(prepared.parts) > send.cap else None
+    return CAP_REASONS[send.channel] if used + prepared.messages > send.cap else None
 
 
 def _quota(send: Send, prepared: Prepared, limits: Limits) -> Reason | None:
     if send.channel is not Channel.LINE:
         return None
     quota = limits.quotas[send.team_id, prepared.account.account_id]
-    if quota.limit is None or quota.used + len(prepared.parts) <= quota.limit:
+    if quota.limit is None or quota.used + prepared.messages <= quota.limit:
         return None
     return Reason.LINE_QUOTA_EXHAUSTED
 
@@ -195,13 +195,13 @@ def _unpaid(send: Send, prepared: Prepared, price: Price, limits: Limits) -> Sen
     if wallet.balance_micros and wallet.currency != price.currency:
         # Set so by a release that did not look; there is money, so no journey stops for the lack of it.
         return SendAnswer(SendState.FAILED, Reason.WALLET_CURRENCY_MISMATCH)
-    if wallet.balance_micros < price.micros * len(prepared.parts):
+    if wallet.balance_micros < price.micros * prepared.messages:
         return SendAnswer(SendState.EXHAUSTED, Reason.WHATSAPP_BALANCE_EXHAUSTED)
     return None
 
 
 def _take(send: Send, prepared: Prepared, price: Price, limits: Limits) -> None:
-    messages = len(prepared.parts)
+    messages = prepared.messages
     if send.team_id in limits.frequency:
         under_way = CountedSend(send.channel, messages, None)
         limits.counted.setdefault((send.team_id, send.customer_id), []).append(under_way)

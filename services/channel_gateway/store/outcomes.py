@@ -32,6 +32,11 @@ class Settlement(NamedTuple):
         # A send of several messages may fail half way: those that left stay counted.
         return self.job.parts_sent
 
+    @property
+    def messages_reported(self) -> int:
+        """Those of them that no outcome of the send has reported yet."""
+        return max(0, self.messages - self.job.messages_reported)
+
 
 class Outcomes:
     """Different sends that are to be settled as of one moment. Most of a batch end alike, and go together."""
@@ -50,7 +55,8 @@ class Outcomes:
             partition = partition_of(job.team_id, job.customer_id)
             alike = (
                 *(partition % SHARDS, job.team_id, job.journey_id, job.node_id, job.channel, job.account_id),
-                *(outcome.state, outcome.reason, job.parts_sent, len(job.parts), job.price, job.depth),
+                *(outcome.state, outcome.reason, job.parts_sent, len(job.parts), job.messages_reported),
+                *(job.price, job.depth),
             )
             groups.setdefault(alike, []).append((partition, item))
         for group in groups.values():
@@ -61,6 +67,7 @@ class Outcomes:
         partition, first = group[0]
         job, outcome = first
         messages, price = first.messages, job.price
+        reported = first.messages_reported
         # Request bodies that cannot be read are counted as none: the database knows what was taken.
         gives_back = messages < job.messages or not job.parts
         alike = (job.team_id, outcome.state, outcome.reason, messages, job.parts_sent, gives_back)
@@ -70,7 +77,7 @@ class Outcomes:
         message_ids += ["\n".join(each.message_ids) for each in jobs]
         what = SettledSends(
             *(job.journey_id, job.node_id, job.channel, job.account_id, outcome.state, outcome.reason),
-            *(messages, messages * price.micros, price.currency, job.depth),
+            *(reported, reported * price.micros, price.currency, job.depth),
         )
         sends = [(each.customer_id, each.effect_key, each.enrolment_id) for each in jobs]
         self._records.add(partition % SHARDS, job.team_id, what, sends)
@@ -111,6 +118,11 @@ class Outcomes:
             self._now,
             job.depth,
             SendOutcome(
-                job.effect_key, job.enrolment_id, outcome.state, outcome.reason, self._now, item.messages
+                job.effect_key,
+                job.enrolment_id,
+                outcome.state,
+                outcome.reason,
+                self._now,
+                item.messages_reported,
             ),
         )

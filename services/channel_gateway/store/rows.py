@@ -92,17 +92,18 @@ def job_of(row: Row) -> Job:
         stop_epoch=row["stop_epoch"],
         not_after=row["not_after"],
         recipient=row["recipient"],
-        parts=_parts_of(row),
+        parts=parts_of(row),
         price=Price(row["currency"], row["price_micros"]),
         template_id=row["template_id"],
         attempts=row["attempts"],
         parts_sent=row["parts_sent"],
+        messages_reported=row["messages_reported"],
         message_ids=list(row["message_ids"]),
         doubtful=row["doubtful"],
     )
 
 
-def _parts_of(row: Row) -> list[bytes]:
+def parts_of(row: Row) -> list[bytes]:
     """The request bodies; none where they cannot be read, since one such row must not hide the others."""
     try:
         return _PARTS.decode(row["parts"])

@@ -45,6 +45,8 @@ class SendGroup(NamedTuple):
     reason: str
     messages: int
     """Of each send."""
+    messages_left: int
+    """Those of them that left before, and hold their places already."""
     not_after: datetime | None
     depth: int
 
@@ -109,6 +111,7 @@ class SendBatch:
             answer.state,
             answer.reason,
             0,
+            0,
             send.not_after,
             send.depth,
         )
@@ -144,6 +147,7 @@ class SendBatch:
             state,
             "",
             len(prepared.parts),
+            len(prepared.parts) - prepared.messages,
             send.not_after,
             send.depth,
         )
@@ -161,7 +165,7 @@ class SendBatch:
                 group.price,
                 group.cap,
                 group.quota_month,
-                group.messages * len(rows),
+                (group.messages - group.messages_left) * len(rows),
             )
             for group, rows in self.groups.items()
             if group.accepted and group.account_id is not None

@@ -11,6 +11,7 @@ from libs.common.db.pool import Connection, Pool, fetch_alone, transaction
 from services.channel_gateway.domain.model import (
     DEFAULT_PRICES,
     Account,
+    BegunSend,
     Channel,
     Job,
     Price,
@@ -33,6 +34,7 @@ from services.channel_gateway.store.catalogue import CatalogueStore
 from services.channel_gateway.store.errors import reservation_conflicts
 from services.channel_gateway.store.facts import Written
 from services.channel_gateway.store.frequency import hold_frequency, note_uses
+from services.channel_gateway.store.rows import parts_of
 from services.channel_gateway.store.send_groups import SendBatch, template_of
 from services.channel_gateway.store.vault import Vault
 
@@ -48,6 +50,8 @@ class StoredSends(NamedTuple):
     answers: dict[SendKey, SendAnswer]
     re_reserve: set[UUID]
     """Effect keys of sends that were put off or refused, and are asked again otherwise."""
+    begun: dict[UUID, BegunSend]
+    """Of those, by their effect keys, the ones of which some messages have left."""
     catalogue: Catalogue
     """For the sends that have no answer."""
 
@@ -80,14 +84,17 @@ class SendStore:
             stored = {(row["team_id"], row["effect_key"]): row for row in rows}
             answers: dict[SendKey, SendAnswer] = {}
             re_reserve: set[UUID] = set()
+            begun: dict[UUID, BegunSend] = {}
             for send in sends:
                 row = stored.get((send.team_id, send.effect_key))
                 if row is not None and _is_to_re_reserve(send, row):
                     re_reserve.add(send.effect_key)
+                    if row["parts_sent"]:
+                        begun[send.effect_key] = _begun_of(row)
                 elif row is not None:
                     answers[send.team_id, send.effect_key] = _first_answer(send, row)
             unknown = [s for s in sends if (s.team_id, s.effect_key) not in answers]
-            return StoredSends(answers, re_reserve, await self.catalogue.read(connection, unknown))
+            return StoredSends(answers, re_reserve, begun, await self.catalogue.read(connection, unknown))
 
     async def last_inbound(self, keys: Sequence[tuple[UUID, UUID, str]]) -> dict[tuple[UUID, str], datetime]:
         """When the people (team, account, external id) last wrote, where we know."""
@@ -145,6 +152,17 @@ def _is_to_re_reserve(send: Send, row: Any) -> bool:
     if row["state"] == SendState.DEFERRED:
         asked_otherwise = asked_otherwise or row["not_after"] != send.not_after
     return asked_otherwise and row["state"] in _PUT_OFF and _same_effect(send, row)
+
+
+def _begun_of(row: Any) -> BegunSend:
+    return BegunSend(
+        row["account_id"],
+        row["recipient"],
+        parts_of(row) if row["parts"] is not None else [],
+        row["parts_sent"],
+        list(row["message_ids"]),
+        Price(row["currency"], row["price_micros"]),
+    )
 
 
 def _same_effect(send: Send, row: Any) -> bool:
@@ -268,7 +286,7 @@ def jobs_of(sends: Sequence[Send], decisions: Sequence[Reserved | SendAnswer]) -
 
 def _job(send: Send, reserved: Reserved) -> Job:
     prepared = reserved.prepared
-    return Job(
+    job = Job(
         send.team_id,
         send.effect_key,
         send.customer_id,
@@ -285,3 +303,7 @@ def _job(send: Send, reserved: Reserved) -> Job:
         reserved.price,
         template_of(send),
     )
+    if prepared.begun is not None:
+        job.parts_sent = job.messages_reported = prepared.begun.parts_sent
+        job.message_ids = list(prepared.begun.message_ids)
+    return job

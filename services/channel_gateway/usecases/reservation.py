@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
+import msgspec
 import structlog
 
 from libs.common import crash
@@ -31,6 +32,7 @@ from services.channel_gateway.domain.errors import (
 from services.channel_gateway.domain.model import (
     Account,
     Balance,
+    BegunSend,
     ConnectionKind,
     Profile,
     Reason,
@@ -43,6 +45,7 @@ from services.channel_gateway.domain.prepare import (
     Catalogue,
     Customer,
     Prepared,
+    continued,
     fill_template,
     has_window,
     known_profiles,
@@ -186,8 +189,13 @@ class Reservation:
         raise Aborted.write_conflict("other calls store the same sends: ask again")
 
     async def _decide(self, fresh: Mapping[SendKey, Send], stored: StoredSends) -> dict[SendKey, SendAnswer]:
-        _, prepared = await self._prepare(list(fresh.values()), stored.catalogue)
-        return await asyncio.shield(self._store_decided(fresh, prepared, stored))
+        asked = {key: _going_on(send, stored.begun.get(send.effect_key)) for key, send in fresh.items()}
+        _, written = await self._prepare(list(asked.values()), stored.catalogue)
+        prepared = [
+            continued(each, stored.begun[send.effect_key]) if send.effect_key in stored.begun else each
+            for send, each in zip(asked.values(), written, strict=True)
+        ]
+        return await asyncio.shield(self._store_decided(asked, prepared, stored))
 
     async def _store_decided(
         self, fresh: Mapping[SendKey, Send], prepared: Sequence[Prepared | SendAnswer], known: StoredSends
@@ -277,6 +285,13 @@ class Reservation:
 
     async def _balances(self, keys: set[CustomerKey]) -> Mapping[CustomerKey, Balance]:
         return await self._points.balances(keys) if keys else {}
+
+
+def _going_on(send: Send, begun: BegunSend | None) -> Send:
+    """A send of which something has left goes on through the account that it began with."""
+    if begun is None or begun.account_id == send.account_id:
+        return send
+    return msgspec.structs.replace(send, account_id=begun.account_id, recipient=None)
 
 
 def _windows(

@@ -161,9 +161,9 @@ def _message_key(
 
 
 def _count_send(send: SendSettled, times: int, deltas: _Deltas, _: _Firsts) -> None:
-    if send.end is SendEnd.SENT:
+    if send.end is not SendEnd.UNKNOWN:  # one that ended otherwise may have left in part
         deltas[_message_key(send, Metric.MESSAGES_SENT)] += times * send.messages
-    elif send.end in _SEND_ENDS:
+    if send.end in _SEND_ENDS:
         deltas[_message_key(send, _SEND_ENDS[send.end])] += times
     if send.cost_micros:
         deltas[_message_key(send, Metric.MESSAGE_COST, send.currency)] += times * send.cost_micros

@@ -7,7 +7,7 @@ from prometheus_client import REGISTRY
 
 from omnijourney.journey.v1 import enrolment_pb2, node_pb2
 from tests.integration.journey.whole_site import LINE, WHATSAPP
-from tests.integration.whole_path.stage import NAMES, Stage, node, quiet, says
+from tests.integration.whole_path.stage import NAMES, Stage, node, quiet, says, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 
@@ -78,4 +78,40 @@ async def test_of_a_send_of_several_requests_none_that_left_leaves_again(
     finally:
         await stage.emulator("delete", LINE, "faults", None)
     assert await stage.texts(customer) == list(TWO_REQUESTS)
+    assert (await stage.steps(journey_id, customer))[-1] == "hello SENT"
+
+
+@pytest.mark.rule("J-36c")
+async def test_a_send_of_two_messages_that_quiet_hours_cut_in_two_goes_on_without_the_first(
+    stage: Stage,
+) -> None:
+    await stage.at_hour(21)
+    journey_id = await stage.live(
+        says("hello", await stage.module("FIRST", "SECOND"), channel=WHATSAPP),
+        targets=stage.targets(WHATSAPP),
+        do_not_disturb=quiet((22, 23)),
+    )
+    (customer,) = await stage.customers(1, WHATSAPP)
+    recipient = (await stage.person(customer)).identities[0].key.external_id
+    await stage.emulator("post", WHATSAPP, "inbound", {"wa_id": recipient})
+    await stage.emulator(
+        "post", WHATSAPP, "faults", {"kind": "rate", "skip": 1, "count": None, "recipient": recipient}
+    )
+
+    async def came() -> list[str]:
+        return [record["body"]["text"]["body"] for record in await stage.accepted(WHATSAPP, customer)]
+
+    async def has_begun() -> bool:
+        return await came() == ["FIRST"]
+
+    try:
+        await stage.trigger(journey_id, customer)
+        await until(has_begun)
+        await stage.at_hour(22)
+        await stage.until_waiting(journey_id, QUIET)
+    finally:
+        await stage.emulator("delete", WHATSAPP, "faults", None)
+    await stage.at_hour(23)
+    await stage.until_done(journey_id)
+    assert await came() == ["FIRST", "SECOND"]
     assert (await stage.steps(journey_id, customer))[-1] == "hello SENT"

@@ -1,10 +1,11 @@
--- version: 2
+-- version: 3
 -- Reserves and stores sends, in one transaction of the teams `bound`; the positions of the records of those that are refused.
 -- `own` is the sender that gets the accepted ones, `stint` the stretch of its sends that they belong to. A send stored as IN_FLIGHT is
 -- recorded as such by this very commit. Keys in `re_reserve` may be there as DEFERRED or CANCELLED and are reserved again. What cannot be done as a
 -- whole is raised, and nothing stays:
 --   OJ101: a key is stored already.  OJ102: a limit or a stop is in the way of some of it.  OJ103: what the batch was made of
 --   (accounts, content, prices) has changed.
+-- One of which messages left before it was put off keeps them, whatever becomes of the rest: they are neither sent nor paid again.
 -- Somebody who wants no messages is in the way of a batch (OJ102) that was made without looking (with versions among its premises).
 CREATE OR REPLACE FUNCTION reserve_sends_v3(
     bound uuid[], own uuid, stint uuid, domain_now timestamptz, premises reservation_premises, places reservation_places,
@@ -38,13 +39,18 @@ BEGIN
       FROM unnest(groups) AS g CROSS JOIN LATERAL unnest(g.sends) AS s
      ORDER BY g.team_id, s.effect_key
     ON CONFLICT (team_id, effect_key) DO UPDATE
-       SET channel = EXCLUDED.channel, account_id = EXCLUDED.account_id, template_id = EXCLUDED.template_id,
-           state = EXCLUDED.state, accepted = EXCLUDED.accepted, reason = EXCLUDED.reason, messages = EXCLUDED.messages,
-           price_micros = EXCLUDED.price_micros, currency = EXCLUDED.currency, capped = EXCLUDED.capped,
-           quota_month = EXCLUDED.quota_month, stop_epoch = EXCLUDED.stop_epoch, not_after = EXCLUDED.not_after,
-           depth = EXCLUDED.depth, recipient = EXCLUDED.recipient, parts = EXCLUDED.parts, sender = EXCLUDED.sender,
-           attempts = EXCLUDED.attempts, first_attempt_at = EXCLUDED.first_attempt_at, settled_at = EXCLUDED.settled_at,
-           stint_id = EXCLUDED.stint_id, parts_sent = 0, message_ids = '{}', next_attempt_at = NULL, doubtful = false
+       SET channel = EXCLUDED.channel, template_id = EXCLUDED.template_id,
+           account_id = CASE WHEN d.parts_sent > 0 THEN d.account_id ELSE EXCLUDED.account_id END,
+           state = EXCLUDED.state, accepted = EXCLUDED.accepted, reason = EXCLUDED.reason,
+           messages = GREATEST(EXCLUDED.messages, d.parts_sent), messages_reported = d.parts_sent,
+           price_micros = CASE WHEN d.parts_sent > 0 THEN d.price_micros ELSE EXCLUDED.price_micros END,
+           currency = CASE WHEN d.parts_sent > 0 THEN d.currency ELSE EXCLUDED.currency END,
+           capped = EXCLUDED.capped, quota_month = EXCLUDED.quota_month, stop_epoch = EXCLUDED.stop_epoch,
+           not_after = EXCLUDED.not_after, depth = EXCLUDED.depth,
+           recipient = CASE WHEN d.parts_sent > 0 THEN d.recipient ELSE EXCLUDED.recipient END,
+           parts = CASE WHEN d.parts_sent > 0 THEN COALESCE(EXCLUDED.parts, d.parts) ELSE EXCLUDED.parts END,
+           sender = EXCLUDED.sender, attempts = EXCLUDED.attempts, first_attempt_at = EXCLUDED.first_attempt_at,
+           settled_at = EXCLUDED.settled_at, stint_id = EXCLUDED.stint_id, next_attempt_at = NULL, doubtful = false
      WHERE d.state IN (send_state('DEFERRED'), send_state('CANCELLED')) AND d.effect_key = ANY (re_reserve);
     GET DIAGNOSTICS stored = ROW_COUNT;
     IF stored < (SELECT sum(cardinality(g.sends)) FROM unnest(groups) AS g) THEN

@@ -40,7 +40,7 @@ RETURNING epoch
 -- Waiting sends of a journey that were decided in an older epoch, locked until they are settled; not those that have begun to leave, unless
 -- `begun`.
 SELECT team_id, effect_key, customer_id, enrolment_id, journey_id, node_id, channel, account_id, depth, stop_epoch, not_after,
-       recipient, parts, template_id, currency, price_micros, attempts, parts_sent, message_ids, doubtful, state,
+       recipient, parts, template_id, currency, price_micros, attempts, parts_sent, messages_reported, message_ids, doubtful, state,
        first_attempt_at, next_attempt_at, clock_timestamp() AS real_now
   FROM delivery
  WHERE stint_id = ANY (ARRAY(SELECT s.stint_id FROM sender_stint AS s))
@@ -72,7 +72,7 @@ UPDATE delivery SET sender = :sender
 -- name: find_waiting_send
 -- Locked until it is settled.
 SELECT team_id, effect_key, customer_id, enrolment_id, journey_id, node_id, channel, account_id, depth, stop_epoch, not_after,
-       recipient, parts, template_id, currency, price_micros, attempts, parts_sent, message_ids, doubtful, state,
+       recipient, parts, template_id, currency, price_micros, attempts, parts_sent, messages_reported, message_ids, doubtful, state,
        first_attempt_at, next_attempt_at, clock_timestamp() AS real_now
   FROM delivery
  WHERE team_id = :team_id AND effect_key = :effect_key AND state + 0 = send_state('ACCEPTED')
@@ -102,7 +102,7 @@ UPDATE delivery AS d
   FROM held AS h WHERE (d.team_id, d.effect_key) = (h.team_id, h.effect_key)
 RETURNING d.team_id, d.effect_key, d.customer_id, d.enrolment_id, d.journey_id, d.node_id, d.channel, d.account_id, d.depth,
           d.stop_epoch, d.not_after, d.recipient, d.parts, d.template_id, d.currency, d.price_micros, d.attempts,
-          d.parts_sent, d.message_ids, d.doubtful, d.state, d.first_attempt_at, d.next_attempt_at, clock_timestamp() AS real_now
+          d.parts_sent, d.messages_reported, d.message_ids, d.doubtful, d.state, d.first_attempt_at, d.next_attempt_at, clock_timestamp() AS real_now
 
 -- name: unsettled_of
 SELECT team_id, effect_key FROM delivery
@@ -113,7 +113,7 @@ SELECT team_id, effect_key FROM delivery
 -- name: left_of
 -- Our own sends that wait, as they are, but for those checked out.
 SELECT team_id, effect_key, customer_id, enrolment_id, journey_id, node_id, channel, account_id, depth, stop_epoch, not_after,
-       recipient, parts, template_id, currency, price_micros, attempts, parts_sent, message_ids, doubtful, state,
+       recipient, parts, template_id, currency, price_micros, attempts, parts_sent, messages_reported, message_ids, doubtful, state,
        first_attempt_at, next_attempt_at, clock_timestamp() AS real_now
   FROM delivery AS d
  WHERE stint_id = ANY (ARRAY(SELECT s.stint_id FROM sender_stint AS s))
@@ -124,7 +124,7 @@ SELECT team_id, effect_key, customer_id, enrolment_id, journey_id, node_id, chan
 -- name: readopt
 -- Our own sends that memory lost, as they are.
 SELECT team_id, effect_key, customer_id, enrolment_id, journey_id, node_id, channel, account_id, depth, stop_epoch, not_after,
-       recipient, parts, template_id, currency, price_micros, attempts, parts_sent, message_ids, doubtful, state,
+       recipient, parts, template_id, currency, price_micros, attempts, parts_sent, messages_reported, message_ids, doubtful, state,
        first_attempt_at, next_attempt_at, clock_timestamp() AS real_now
   FROM delivery
  WHERE team_id = ANY (:teams::uuid[]) AND effect_key = ANY (:effect_keys::uuid[])

@@ -17,9 +17,13 @@ SELECT team_id, effect_key, customer_id, enrolment_id, journey_id, node_id, chan
  ORDER BY created_at DESC, effect_key DESC LIMIT :most
 
 -- name: get_send_figures
-SELECT channel, state, currency, count(*) AS sends, sum(messages)::bigint AS messages,
-       sum(messages * price_micros)::bigint AS micros
-  FROM delivery WHERE team_id = :team_id AND (:journey_id::uuid IS NULL OR journey_id = :journey_id)
+-- Of sends that are not settled, what left before they were put off.
+SELECT channel, state, currency, count(*) AS sends, sum(reported.messages)::bigint AS messages,
+       sum(reported.messages * price_micros)::bigint AS micros
+  FROM delivery CROSS JOIN LATERAL (
+    SELECT CASE WHEN state >= send_state('ACCEPTED') THEN messages_reported ELSE delivery.messages END AS messages
+  ) AS reported
+ WHERE team_id = :team_id AND (:journey_id::uuid IS NULL OR journey_id = :journey_id)
  GROUP BY channel, state, currency ORDER BY channel
 
 -- name: get_journey_usage

@@ -150,7 +150,9 @@ class Delivery(_message.Message):
     attempts: _builtins.int
     """Attempts made."""
     messages: _builtins.int
-    """Messages that it takes, or took when settled."""
+    """Messages that it takes, or took when settled. One that ended as something else than `SENT` or `UNKNOWN` may have left in part:
+    these are the messages that left, with their ids below; they are paid and are never sent again.
+    """
     receipt: Global___ReceiptKind.ValueType
     """The highest step that receipts tell of; failed only where no message of the send came. `UNSPECIFIED`: none yet."""
     channel_code: _builtins.str

@@ -228,7 +228,9 @@ class ChannelFigures(_message.Message):
     sends_sent: _builtins.int
     """Sends that ended as `SENT`."""
     messages_sent: _builtins.int
-    """Messages of them, as the channel bills them."""
+    """Messages that left, as the channel bills them, also those of sends of which the rest failed, waits or was cancelled; without
+    those of `UNKNOWN` sends.
+    """
     sends_skipped: _builtins.int
     """Sends that ended as `SKIPPED`."""
     sends_failed: _builtins.int
