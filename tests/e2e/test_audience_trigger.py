@@ -35,7 +35,7 @@ INSIDE: Final = 300
 OUTSIDE: Final = 40
 RATE: Final = 60
 WAIT_S: Final = 200.0
-"""A step whose process was killed is taken again when its claim is over, 5 or 30 s later."""
+"""A step whose process was killed is taken again when its claim is over, 5 or 10 s later."""
 CRASHES: Final = "journey.after_found:0.3:1,journey.before_hand:0.15:2,journey.after_hand:0.15:3"
 
 

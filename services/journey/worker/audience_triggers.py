@@ -52,8 +52,8 @@ POLL_S: Final = 5.0
 """How often it is looked for what another process has left, real seconds."""
 CLAIM_S: Final = 5.0
 """How long a step stays with a process that does not end it, real seconds."""
-FINDING_S: Final = 30.0
-"""The same of a step that finds customers, from the last that it kept on; a stream of customers is shorter."""
+FINDING_S: Final = 10.0
+"""The same of a step that finds customers, from the last that it kept on: it reads for `FIND_S` at most."""
 CLAIMED_S: Final = 0.05
 """The least that is waited where nothing could be claimed: another process claims it just now. Real seconds."""
 RETRY_S: Final = 2.0
