@@ -1,11 +1,12 @@
 """One account's sends in a process: waiting, on the wire, and how fast they may leave. No I/O."""
 
 import heapq
-from collections import deque
 from typing import Final
+from uuid import UUID
 
 from libs.common.token_bucket import TokenBucket
 from services.channel_gateway.domain.model import Account, Job
+from services.channel_gateway.worker.fair_queue import FairQueue
 
 BUCKET_DEPTH_S: Final = 0.05
 """An idle account saves up so many seconds' worth of its rate."""
@@ -19,7 +20,7 @@ class Lane:
         self.account = account
         self.in_flight = 0
         self._bucket = _bucket_of(account, now_s)
-        self._waiting: deque[Job] = deque()
+        self._waiting = FairQueue()
         self._later: list[tuple[float, int, Job]] = []
         self._serial = 0
         self._held_until_s = 0.0
@@ -35,8 +36,12 @@ class Lane:
         self.account = account
 
     def add(self, job: Job) -> None:
-        """Puts a send at the end of the line."""
-        self._waiting.append(job)
+        """Puts a send at the end of its journey's line."""
+        self._waiting.add(job)
+
+    def waiting_of(self, journey_id: UUID) -> int:
+        """Sends of a journey that wait, without those for a retry."""
+        return self._waiting.count_of(journey_id)
 
     def add_later(self, job: Job, due_s: float) -> None:
         """Keeps a send until the monotonic time `due_s`."""
@@ -67,13 +72,13 @@ class Lane:
     def collect(self, now_s: float, most: int) -> list[Job]:
         """Takes up to `most` sends that may leave now; each counts as in flight from here on."""
         while self._later and self._later[0][0] <= now_s:
-            self._waiting.append(heapq.heappop(self._later)[2])
+            self._waiting.add(heapq.heappop(self._later)[2])
         taken: list[Job] = []
         if now_s < self._held_until_s:
             return taken
         free = min(most, self.account.concurrency_max - self.in_flight)
         while self._waiting and len(taken) < free and self._bucket.take(now_s):
-            taken.append(self._waiting.popleft())
+            taken.append(self._waiting.take())
         self.in_flight += len(taken)
         return taken
 

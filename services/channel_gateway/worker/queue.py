@@ -44,6 +44,8 @@ class SendQueue:
         self._checked_out: dict[SendKey, Job] = {}
         self._reserving: list[Collection[SendKey]] = []
         """Batches whose reservation is under way."""
+        self._turn = 0
+        """Which lane is looked at first."""
         self._work = asyncio.Event()
         self.closing = False
         """Set when nothing new is to start: from then on all new sends wait."""
@@ -117,7 +119,7 @@ class SendQueue:
     def keeps_out(self, job: Job, account: Account) -> bool:
         """Whether a further send of the account stays in the table: there is no room for it in memory."""
         lane = self._lane_of(account, time.monotonic())
-        return self._spill.keeps_out((job.team_id, job.account_id), lane)
+        return self._spill.keeps_out((job.team_id, job.account_id), lane, job.journey_id)
 
     def add_later(self, job: Job, delay_s: float) -> None:
         """Puts a send that is checked out in line, `delay_s` real seconds from now. Its account must be known."""
@@ -151,8 +153,14 @@ class SendQueue:
         """Takes up to `most` sends that may leave now; each counts as in flight in its lane from here on."""
         now_s = time.monotonic()
         ready: list[Ready] = []
-        for lane in self._lanes.values():
+        lanes = list(self._lanes.values())
+        first = self._turn % len(lanes) if lanes else 0
+        for place, lane in enumerate(lanes[first:] + lanes[:first]):
             ready += ((lane, job) for job in lane.collect(now_s, most - len(ready)))
+            if len(ready) == most:
+                # Whoever was not looked at is first the next time.
+                self._turn = first + place + 1
+                break
         return ready
 
     def landed(self, lane: Lane) -> None:
@@ -194,7 +202,7 @@ class SendQueue:
             self._checked_out.pop(
                 (job.team_id, job.effect_key), None
             )  # it was recalled, and waits here as it was
-            if not self._spill.keeps_out((job.team_id, job.account_id), lane):
+            if not self._spill.keeps_out((job.team_id, job.account_id), lane, job.journey_id):
                 self.check_out(job)
                 lane.add(job)
         if jobs:
