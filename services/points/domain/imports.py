@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import csv
-import io
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from enum import IntEnum, StrEnum
 from typing import Final
 from uuid import UUID, uuid5
 
 import msgspec
 
+from libs.common import tables
 from libs.common.errors import FieldViolation, InvalidArgument
 from libs.common.text import fold
 from services.points.domain.model import (
@@ -35,6 +35,15 @@ csv.field_size_limit(FILE_BYTES_MAX)  # a cell that is too long is its line's fa
 POINTS_COLUMN: Final = "Point Balance"
 HINT_COLUMNS: Final = {"member_id": "Member ID", "email": "Email", "phone": "Phone"}
 """Field of `Hints` → heading of its column."""
+_HEADINGS: Final = {
+    "points": (POINTS_COLUMN, "點數餘額", "點數"),
+    "member_id": (HINT_COLUMNS["member_id"], "會員編號", "會員 ID"),
+    "email": (HINT_COLUMNS["email"], "E-mail", "電子郵件", "電子信箱"),
+    "phone": (HINT_COLUMNS["phone"], "電話", "手機", "手機號碼", "電話號碼"),
+}
+"""Field → what people call its column; the first is how answers name it."""
+_SHORT_NUMBER: Final = re.compile(r"[+-]?[0-9]{1,6}", re.ASCII)
+"""No phone: in a line that lacks its last cells, points that have slipped into another column."""
 
 _UNREADABLE: Final = re.compile(r"[\0\ud800-\udfff]")
 """What no table holds: U+0000, and what bytes that are no UTF-8 are read as."""
@@ -75,16 +84,18 @@ class Fault(StrEnum):
     AMBIGUOUS = "AMBIGUOUS"
     NOT_ON_WHATSAPP = "NOT_ON_WHATSAPP"
     NOT_POSTED = "NOT_POSTED"
+    MANGLED_NUMBER = "MANGLED_NUMBER"
 
 
 EXPLAINED: Final = {
-    Fault.MALFORMED: "the line has not as many cells as the heading, or one that is too long or cannot be read",
+    Fault.MALFORMED: "the line has too many cells, lacks its points, or has a cell that is too long or cannot be read",
     Fault.NOT_A_NUMBER: f"{POINTS_COLUMN} must be a whole number such as 50 or -50, in plain digits",
     Fault.OUT_OF_RANGE: "more points than one change, or one customer, may have",
     Fault.NO_CUSTOMER: "the line names no customer: no member id, e-mail address or phone",
     Fault.NOT_FOUND: "no customer has this member id, e-mail address or phone",
     Fault.AMBIGUOUS: "several customers share what the line names them by",
     Fault.NOT_ON_WHATSAPP: "the customer is no WhatsApp contact",
+    Fault.MANGLED_NUMBER: "a spreadsheet has cut a number, as in 8.86912E+11: make the column text and enter it again",
     Fault.NOT_POSTED: "the ledger could not write it, by a fault of ours; the service's log has why",
 }
 
@@ -266,35 +277,32 @@ def read_file(content: bytes) -> list[Line]:
     """The lines of a file; one that cannot be read has a fault. Raises InvalidArgument when the file is none with the
     right headings, or none of its lines can be read.
     """
-    text = content.decode("utf-8-sig", errors="surrogateescape")
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    text = tables.text_of(content)
     try:
-        lines = _lines(reader)
+        lines = _lines(tables.lines_of(text))
     except csv.Error as error:
-        raise _refused(f"is no CSV: line {reader.line_num}: {error}") from error
-    if lines and all(line.fault for line in lines):
-        _check_readable(content)
+        raise _refused(f"is no CSV: {error}") from error
+    if lines and all(line.fault == Fault.MALFORMED for line in lines):
+        _check_readable(text)
     return lines
 
 
-def _check_readable(content: bytes) -> None:
+def _check_readable(text: str) -> None:
     """Raises InvalidArgument for a file that is no text as a whole."""
     try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise _refused(f"must be UTF-8; byte {error.start} is not") from error
+        text.encode()
+    except UnicodeEncodeError as error:
+        place = len(text[: error.start].encode("utf-8", errors="surrogateescape"))
+        raise _refused(f"must be UTF-8, UTF-16 or Big5; byte {place} is not") from error
     if "\0" in text:
         raise _refused("must not hold the character U+0000")
 
 
-def _lines(reader: Iterator[list[str]]) -> list[Line]:
+def _lines(table: Iterable[tables.Line]) -> list[Line]:
     heading: dict[str, int] | None = None
     lines: list[Line] = []
-    width, begins = 0, 1
-    for cells in reader:
-        number, begins = begins, reader.line_num + 1  # type: ignore[attr-defined]  # a csv.reader
-        if not any(cell.strip() for cell in cells):
-            continue
+    width = 0
+    for number, cells in table:
         if heading is None:
             heading, width = _heading(cells), len(cells)
             continue
@@ -308,12 +316,15 @@ def _lines(reader: Iterator[list[str]]) -> list[Line]:
 
 def _heading(cells: Sequence[str]) -> dict[str, int]:
     """Field → column. Letter case and the form of letters do not matter (X-06)."""
-    folded = [fold(cell.strip()) for cell in cells]
-    wanted = {"points": POINTS_COLUMN, **HINT_COLUMNS}
-    found = {field: folded.index(fold(name)) for field, name in wanted.items() if fold(name) in folded}
-    for name in wanted.values():
-        if folded.count(fold(name)) > 1:
-            raise _refused(f"has the column {name} more than once")
+    named = {fold(name): field for field, names in _HEADINGS.items() for name in names}
+    found: dict[str, int] = {}
+    for column, cell in enumerate(cells):
+        field = named.get(fold(tables.cell_text(cell)))
+        if field is None:
+            continue
+        if field in found:
+            raise _refused(f"has the column {_HEADINGS[field][0]} more than once")
+        found[field] = column
     if "points" not in found:
         raise _refused(f"has no column {POINTS_COLUMN}")
     if len(found) == 1:
@@ -322,15 +333,29 @@ def _heading(cells: Sequence[str]) -> dict[str, int]:
 
 
 def _line(number: int, cells: Sequence[str], heading: dict[str, int], width: int) -> Line:
-    if len(cells) != width:
+    whole = _whole_line(cells, heading["points"], width)
+    if whole is None:
         return Line(number, Hints(), "", fault=Fault.MALFORMED.value)
-    texts = {field: cells[column].strip() for field, column in heading.items()}
+    texts = {field: tables.cell_text(whole[column]) for field, column in heading.items()}
     if any(map(_UNREADABLE.search, texts.values())):
         return Line(number, Hints(), "", fault=Fault.MALFORMED.value)
     points_text = texts.pop("points")
     if len(points_text) > POINTS_LENGTH_MAX or any(len(text) > CELL_LENGTH_MAX for text in texts.values()):
         return Line(number, Hints(), points_text[:POINTS_LENGTH_MAX], fault=Fault.MALFORMED.value)
-    return Line(number, Hints(**texts), points_text)
+    sound = {field: "" if tables.is_mangled(text) else text for field, text in texts.items()}
+    if any(texts.values()) and not any(sound.values()):
+        return Line(number, Hints(**texts), points_text, fault=Fault.MANGLED_NUMBER.value)
+    return Line(number, Hints(**sound), points_text)
+
+
+def _whole_line(cells: Sequence[str], points: int, width: int) -> Sequence[str] | None:
+    """As many cells as the heading: spreadsheets leave blank ones at the end away, or add some. None where another one
+    is too many, or where points may have slipped into another column."""
+    if len(cells) > width:
+        return None if any(cell.strip() for cell in cells[width:]) else cells[:width]
+    if len(cells) <= points and _SHORT_NUMBER.fullmatch(cells[-1].strip()):
+        return None
+    return [*cells, *[""] * (width - len(cells))]
 
 
 def _refused(description: str) -> InvalidArgument:

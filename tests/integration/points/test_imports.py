@@ -218,6 +218,30 @@ async def test_good_rows_are_applied_and_each_other_says_why_not(
     assert report[2]["reason"] == "500 points asked, 0 there"
 
 
+@pytest.mark.rule("P-10d")
+async def test_a_file_that_a_spreadsheet_of_the_country_saved_is_applied(
+    neighboured: Neighboured, people: People
+) -> None:
+    points = neighboured
+    file = (
+        "會員編號;電子信箱;手機;姓名;點數餘額\r\n"
+        'M-1;;="8.86912E+11";陳怡君;50\r\n'
+        ";bob@example.com;;王\r\n"
+        ";;'+85291234567;林;7;\r\n"
+        ";;8.52912E+10;林;9\r\n"
+    ).encode("cp950")
+    made = await opened(points, file)
+    await upload(points, made.points_import_id, file)
+    await execute(points, made.points_import_id)
+    assert outcomes(await rows_of(points, made.points_import_id)) == [
+        (2, "APPLIED", "", 50, 50, 0),
+        (3, "UNCHANGED", "", 0, 0, 0),
+        (4, "APPLIED", "", 7, 7, 0),
+        (5, "INVALID", "MANGLED_NUMBER", 0, 0, 0),
+    ]
+    assert (await points.balance(people.ann), await points.balance(people.cat)) == ((50, 50), (7, 7))
+
+
 @pytest.mark.rule("P-10a", "P-04c")
 async def test_the_cumulative_is_lowered_only_when_asked_and_cut_at_nothing(
     neighboured: Neighboured, people: People

@@ -51,7 +51,7 @@ def test_the_heading_is_found_in_any_letter_case_behind_a_byte_order_mark(mark: 
 
 
 def test_lines_are_numbered_as_in_the_file() -> None:
-    file = 'Member ID,Note,Point Balance\nM1,"two\nlines",1\n\n,,\nM2,,2\nM3,3\nM4,,4,\n'
+    file = 'Member ID,Note,Point Balance\nM1,"two\nlines",1\n\n,,\nM2,,2\nM3,3\nM4,,4,\nM5,,5,x\nM6\n'
     found = [
         (line.row_number, line.hints.member_id, line.points_text, line.fault)
         for line in read_file(file.encode())
@@ -60,7 +60,9 @@ def test_lines_are_numbered_as_in_the_file() -> None:
         (2, "M1", "1", ""),
         (6, "M2", "2", ""),
         (7, "", "", "MALFORMED"),
-        (8, "", "", "MALFORMED"),
+        (8, "M4", "4", ""),
+        (9, "", "", "MALFORMED"),
+        (10, "M6", "", ""),
     ]
 
 
@@ -70,11 +72,11 @@ def test_lines_are_numbered_as_in_the_file() -> None:
     [
         b"a\0b",
         b"\xed\xa0\x80",  # a lone surrogate, as some programs write half of an emoji
-        "王".encode("big5"),
+        b"\xff",
         b"x" * 1_000_000,
         b'"' + b"x\n" * 200_000 + b'"',
     ],
-    ids=["U+0000", "a lone surrogate", "another encoding", "a huge cell", "a huge cell of many lines"],
+    ids=["U+0000", "a lone surrogate", "no text", "a huge cell", "a huge cell of many lines"],
 )
 @pytest.mark.parametrize("column", ["member", "points"])
 def test_a_cell_that_cannot_be_read_is_the_fault_of_its_line(cell: bytes, column: str) -> None:
@@ -100,7 +102,7 @@ def test_a_cell_that_nobody_asks_for_may_hold_anything() -> None:
         (b"Member ID,Points\n", "has no column Point Balance"),
         (b"Name,Point Balance\n", "has none of the columns Member ID, Email, Phone"),
         (b"Email,Point Balance,point balance\n", "has the column Point Balance more than once"),
-        ("Email,Point Balance\n王,1\n".encode("big5"), "must be UTF-8; byte 20 is not"),
+        (b"Email,Point Balance\n\xff,1\n", "must be UTF-8, UTF-16 or Big5; byte 20 is not"),
         (b"Email,Point Balance\n\x00,1\n", "must not hold the character U+0000"),
         (b'Email,Point Balance\n"a"b,1\n', "is no CSV: line 2: ',' expected after '\"'"),
     ],
@@ -116,3 +118,37 @@ def test_a_file_that_is_none_is_refused_whole(file: bytes, fault: str) -> None:
 def test_the_sample_is_a_good_file() -> None:
     lines = read_file("\n".join(",".join(cells) for cells in sample()).encode())
     assert [(line.fault, parse_points(line.points_text)) for line in lines] == [("", 50), ("", -20), ("", 0)]
+
+
+@pytest.mark.rule("P-10d")
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "cp950", "utf-16"])
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+@pytest.mark.parametrize("ending", ["\n", "\r\n"])
+def test_a_file_is_read_as_spreadsheets_of_the_country_write_it(
+    encoding: str, separator: str, ending: str
+) -> None:
+    table = [
+        ["會員編號", "電子郵件", "手機", "姓名", "點數餘額"],
+        ["會員一", "", "", "陳怡君", "50"],
+        ["", "", '="0912345678"', "", "-20"],
+        ["", "", "'+886912345678", "林", "'-5"],
+        ["M-2", "", "8.86912E+11", "", "5"],
+        ["", "", "8.86912E+11", "", "5"],
+        ["M-3", "", "", "王"],
+    ]
+    file = "".join(separator.join(cells) + ending for cells in table).encode(encoding)
+    found = [(line.hints, line.points_text, line.fault) for line in read_file(file)]
+    assert found == [
+        (Hints(member_id="會員一"), "50", ""),
+        (Hints(phone="0912345678"), "-20", ""),
+        (Hints(phone="+886912345678"), "-5", ""),
+        (Hints(member_id="M-2"), "5", ""),
+        (Hints(phone="8.86912E+11"), "5", "MANGLED_NUMBER"),
+        (Hints(member_id="M-3"), "", ""),
+    ]
+
+
+def test_a_column_is_named_once_in_whatever_language() -> None:
+    with pytest.raises(InvalidArgument) as caught:
+        read_file("手機,Phone,點數\n0912345678,,5\n".encode())
+    assert [each.description for each in caught.value.violations] == ["has the column Phone more than once"]

@@ -107,7 +107,9 @@ class _ImportRowFaultEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Import
     IMPORT_ROW_FAULT_UNSPECIFIED: _ImportRowFault.ValueType  # 0
     """Nothing is wrong with the row."""
     IMPORT_ROW_FAULT_MALFORMED: _ImportRowFault.ValueType  # 1
-    """The line has not as many cells as the heading, or one that is too long or cannot be read (U+0000, not UTF-8)."""
+    """The line has more cells than the heading, lacks its points, or has a cell that is too long or cannot be read (U+0000,
+    or bytes that are no text).
+    """
     IMPORT_ROW_FAULT_NOT_A_NUMBER: _ImportRowFault.ValueType  # 2
     """The points are no whole number in plain digits."""
     IMPORT_ROW_FAULT_OUT_OF_RANGE: _ImportRowFault.ValueType  # 3
@@ -122,6 +124,8 @@ class _ImportRowFaultEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Import
     """The customer is no WhatsApp contact."""
     IMPORT_ROW_FAULT_NOT_POSTED: _ImportRowFault.ValueType  # 8
     """The ledger could not write the row, by a fault of ours; the others went on."""
+    IMPORT_ROW_FAULT_MANGLED_NUMBER: _ImportRowFault.ValueType  # 9
+    """All that the line names its customer by are numbers that a spreadsheet has cut, such as 8.86912E+11."""
 
 class ImportRowFault(_ImportRowFault, metaclass=_ImportRowFaultEnumTypeWrapper):
     """Why a row is INVALID."""
@@ -129,7 +133,9 @@ class ImportRowFault(_ImportRowFault, metaclass=_ImportRowFaultEnumTypeWrapper):
 IMPORT_ROW_FAULT_UNSPECIFIED: ImportRowFault.ValueType  # 0
 """Nothing is wrong with the row."""
 IMPORT_ROW_FAULT_MALFORMED: ImportRowFault.ValueType  # 1
-"""The line has not as many cells as the heading, or one that is too long or cannot be read (U+0000, not UTF-8)."""
+"""The line has more cells than the heading, lacks its points, or has a cell that is too long or cannot be read (U+0000,
+or bytes that are no text).
+"""
 IMPORT_ROW_FAULT_NOT_A_NUMBER: ImportRowFault.ValueType  # 2
 """The points are no whole number in plain digits."""
 IMPORT_ROW_FAULT_OUT_OF_RANGE: ImportRowFault.ValueType  # 3
@@ -144,6 +150,8 @@ IMPORT_ROW_FAULT_NOT_ON_WHATSAPP: ImportRowFault.ValueType  # 7
 """The customer is no WhatsApp contact."""
 IMPORT_ROW_FAULT_NOT_POSTED: ImportRowFault.ValueType  # 8
 """The ledger could not write the row, by a fault of ours; the others went on."""
+IMPORT_ROW_FAULT_MANGLED_NUMBER: ImportRowFault.ValueType  # 9
+"""All that the line names its customer by are numbers that a spreadsheet has cut, such as 8.86912E+11."""
 Global___ImportRowFault: _TypeAlias = ImportRowFault  # noqa: Y015
 
 @_typing.final

@@ -100,10 +100,13 @@ class PointsServiceStub:
     CreateImport: _grpc.UnaryUnaryMultiCallable[_points_service_pb2.CreateImportRequest, _points_service_pb2.CreateImportResponse]
     """Opens an import. Errors: ALREADY_EXISTS `IMPORT_FILE_REPEATED`, `REQUEST_ID_REUSED`."""
     UploadImportFile: _grpc.StreamUnaryMultiCallable[_points_service_pb2.UploadImportFileRequest, _points_service_pb2.UploadImportFileResponse]
-    """Gives an open import its whole file, in pieces; instead of any rows that it has. The file is CSV in UTF-8, with or
-    without a byte order mark, at most 16 MiB and 100,000 lines: a heading with `Point Balance` and any of `Member ID`,
-    `Email`, `Phone` (letter case ignored, others are passed over), then a line a customer. Points are whole numbers in
-    plain digits, `+50` and `-50` too; 0 and blank change nothing; `1,000`, `10.5` and full-width digits are wrong.
+    """Gives an open import its whole file, in pieces; instead of any rows that it has. The file is CSV, at most 16 MiB and
+    100,000 lines, in UTF-8 with or without a byte order mark, in UTF-16 with one, or in Big5; cells are separated by
+    commas, semicolons or tabs. A heading with `Point Balance` (點數餘額, 點數) and any of `Member ID` (會員編號, 會員 ID),
+    `Email` (E-mail, 電子郵件, 電子信箱), `Phone` (電話, 手機, 手機號碼, 電話號碼), letter case ignored, others passed over; then
+    a line a customer, whose blank cells at the end may be missing. Points are whole numbers in plain digits, `+50` and
+    `-50` too; 0 and blank change nothing; `1,000`, `10.5` and full-width digits are wrong. `="0912…"` and an apostrophe
+    before a sign are read as what they keep; a number that a spreadsheet has cut (`8.86912E+11`) names nobody.
     A wrong line is kept with its reason; a wrong heading, encoding or hash refuses the file.
     Errors: NOT_FOUND; FAILED_PRECONDITION `IMPORT_STATE`; ALREADY_EXISTS `REQUEST_ID_REUSED`; UNAVAILABLE while customers
     cannot be looked up.
@@ -208,10 +211,13 @@ class PointsServiceAsyncStub(PointsServiceStub):
     CreateImport: _aio.UnaryUnaryMultiCallable[_points_service_pb2.CreateImportRequest, _points_service_pb2.CreateImportResponse]  # type: ignore[assignment]
     """Opens an import. Errors: ALREADY_EXISTS `IMPORT_FILE_REPEATED`, `REQUEST_ID_REUSED`."""
     UploadImportFile: _aio.StreamUnaryMultiCallable[_points_service_pb2.UploadImportFileRequest, _points_service_pb2.UploadImportFileResponse]  # type: ignore[assignment]
-    """Gives an open import its whole file, in pieces; instead of any rows that it has. The file is CSV in UTF-8, with or
-    without a byte order mark, at most 16 MiB and 100,000 lines: a heading with `Point Balance` and any of `Member ID`,
-    `Email`, `Phone` (letter case ignored, others are passed over), then a line a customer. Points are whole numbers in
-    plain digits, `+50` and `-50` too; 0 and blank change nothing; `1,000`, `10.5` and full-width digits are wrong.
+    """Gives an open import its whole file, in pieces; instead of any rows that it has. The file is CSV, at most 16 MiB and
+    100,000 lines, in UTF-8 with or without a byte order mark, in UTF-16 with one, or in Big5; cells are separated by
+    commas, semicolons or tabs. A heading with `Point Balance` (點數餘額, 點數) and any of `Member ID` (會員編號, 會員 ID),
+    `Email` (E-mail, 電子郵件, 電子信箱), `Phone` (電話, 手機, 手機號碼, 電話號碼), letter case ignored, others passed over; then
+    a line a customer, whose blank cells at the end may be missing. Points are whole numbers in plain digits, `+50` and
+    `-50` too; 0 and blank change nothing; `1,000`, `10.5` and full-width digits are wrong. `="0912…"` and an apostrophe
+    before a sign are read as what they keep; a number that a spreadsheet has cut (`8.86912E+11`) names nobody.
     A wrong line is kept with its reason; a wrong heading, encoding or hash refuses the file.
     Errors: NOT_FOUND; FAILED_PRECONDITION `IMPORT_STATE`; ALREADY_EXISTS `REQUEST_ID_REUSED`; UNAVAILABLE while customers
     cannot be looked up.
@@ -457,10 +463,13 @@ class PointsServiceServicer(metaclass=_abc_1.ABCMeta):
         request_iterator: _MaybeAsyncIterator[_points_service_pb2.UploadImportFileRequest],
         context: _ServicerContext,
     ) -> _typing.Union[_points_service_pb2.UploadImportFileResponse, _abc.Awaitable[_points_service_pb2.UploadImportFileResponse]]:
-        """Gives an open import its whole file, in pieces; instead of any rows that it has. The file is CSV in UTF-8, with or
-        without a byte order mark, at most 16 MiB and 100,000 lines: a heading with `Point Balance` and any of `Member ID`,
-        `Email`, `Phone` (letter case ignored, others are passed over), then a line a customer. Points are whole numbers in
-        plain digits, `+50` and `-50` too; 0 and blank change nothing; `1,000`, `10.5` and full-width digits are wrong.
+        """Gives an open import its whole file, in pieces; instead of any rows that it has. The file is CSV, at most 16 MiB and
+        100,000 lines, in UTF-8 with or without a byte order mark, in UTF-16 with one, or in Big5; cells are separated by
+        commas, semicolons or tabs. A heading with `Point Balance` (點數餘額, 點數) and any of `Member ID` (會員編號, 會員 ID),
+        `Email` (E-mail, 電子郵件, 電子信箱), `Phone` (電話, 手機, 手機號碼, 電話號碼), letter case ignored, others passed over; then
+        a line a customer, whose blank cells at the end may be missing. Points are whole numbers in plain digits, `+50` and
+        `-50` too; 0 and blank change nothing; `1,000`, `10.5` and full-width digits are wrong. `="0912…"` and an apostrophe
+        before a sign are read as what they keep; a number that a spreadsheet has cut (`8.86912E+11`) names nobody.
         A wrong line is kept with its reason; a wrong heading, encoding or hash refuses the file.
         Errors: NOT_FOUND; FAILED_PRECONDITION `IMPORT_STATE`; ALREADY_EXISTS `REQUEST_ID_REUSED`; UNAVAILABLE while customers
         cannot be looked up.
