@@ -47,7 +47,7 @@ _SHORT_NUMBER: Final = re.compile(r"[+-]?[0-9]{1,6}", re.ASCII)
 
 _UNREADABLE: Final = re.compile(r"[\0\ud800-\udfff]")
 """What no table holds: U+0000, and what bytes that are no UTF-8 are read as."""
-_WHOLE: Final = re.compile(r"[+-]?[0-9]{1,18}", re.ASCII)
+_WHOLE: Final = re.compile(r"[+-]?[0-9]{1,100}", re.ASCII)
 
 
 class ImportState(IntEnum):

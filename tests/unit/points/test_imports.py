@@ -34,7 +34,8 @@ from services.points.domain.imports import Fault, Hints, Line, parse_points, rea
         ("+", Fault.NOT_A_NUMBER),
         ("0x10", Fault.NOT_A_NUMBER),
         ("1_000", Fault.NOT_A_NUMBER),
-        ("9" * 100, Fault.NOT_A_NUMBER),
+        ("9" * 20, Fault.OUT_OF_RANGE),
+        ("-" + "9" * 99, Fault.OUT_OF_RANGE),
     ],
 )
 def test_a_cell_asks_for_whole_points_in_plain_digits(text: str, points: object) -> None:
