@@ -11,6 +11,7 @@ from services.stats.domain.model import QUARTER_S
 
 _HOUR = timedelta(hours=1)
 _DAY = timedelta(days=1)
+_QUARTER = timedelta(seconds=QUARTER_S)
 
 
 def step_starts(start: datetime, end: datetime, unit: str, zone: str) -> Iterator[datetime]:
@@ -26,10 +27,29 @@ def step_starts(start: datetime, end: datetime, unit: str, zone: str) -> Iterato
 
 
 def _hours(start: datetime, local: ZoneInfo) -> Iterator[datetime]:
+    """Where the zone's clocks show a full hour, and where they are put to some other time of an hour: some are put by
+    half an hour, and that day has a step of half an hour.
+    """
     # Zones lie whole quarters apart, so an hour of a zone begins 0, 15, 30 or 45 minutes past one of UTC.
-    minutes = start.astimezone(local).minute
-    first = start.replace(second=0, microsecond=0) - timedelta(minutes=minutes)
-    return (first + n * _HOUR for n in count())
+    at = datetime.fromtimestamp(start.timestamp() // QUARTER_S * QUARTER_S, UTC)
+    while _hour_of(at - _QUARTER, local) == _hour_of(at, local):
+        at -= _QUARTER
+    while True:
+        yield at
+        at = _next_hour(at, local)
+
+
+def _next_hour(at: datetime, local: ZoneInfo) -> datetime:
+    shown, later = at.astimezone(local), (at + _HOUR).astimezone(local)
+    if shown.minute == 0 and shown.utcoffset() == later.utcoffset():
+        return at + _HOUR
+    return next(each for n in count(1) if _hour_of(each := at + n * _QUARTER, local) != _hour_of(at, local))
+
+
+def _hour_of(at: datetime, local: ZoneInfo) -> tuple[date, int, timedelta | None]:
+    """An hour as clocks show it, each of the two where they are put back."""
+    shown = at.astimezone(local)
+    return shown.date(), shown.hour, shown.utcoffset()
 
 
 def _days(start: datetime, local: ZoneInfo) -> Iterator[datetime]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Final
+from itertools import groupby
+from typing import Final, NamedTuple
 from uuid import UUID
 
 from libs.common.db.pool import Pool, snapshot
@@ -19,6 +20,19 @@ _SEND_METRICS: Final = (
     Metric.SENDS_SKIPPED,
     Metric.SENDS_UNKNOWN,
 )
+
+_SENDS: Final = {"metrics": list(_SEND_METRICS), "no_channel": NO_CHANNEL, "no_journey": NO_JOURNEY}
+
+
+class NodesAsked(NamedTuple):
+    """Whose figures a series of nodes has, and over which span."""
+
+    team_id: UUID
+    journey_id: UUID
+    node_id: str | None
+    """Only this one; None: all."""
+    start_time: datetime
+    end_time: datetime
 
 
 class CounterStore:
@@ -63,6 +77,66 @@ class CounterStore:
             )
             rows = await connection.fetch(*query)
         return [(row[0] - 1, Total(*row[1:])) for row in rows]
+
+    async def nodes_series(
+        self, asked: NodesAsked, steps: Sequence[datetime], after: tuple[int, str], row_max: int
+    ) -> list[tuple[int, str, list[Total]]]:
+        """The figures of a journey's nodes by step, up to `row_max` of (index of the step in `steps`, node, sums), in
+        this order, after that pair of index and node.
+        """
+        async with snapshot(self._pool, [asked.team_id]) as connection:
+            rows = await connection.fetch(
+                *BOOK.bind(
+                    "nodes_series",
+                    **asked._asdict(),
+                    step_starts=list(steps),
+                    entered=Metric.NODE_ENTERED,
+                    results=Metric.NODE_RESULT,
+                    after_step=after[0] + 1,
+                    after_node=after[1],
+                    row_max=row_max,
+                )
+            )
+        return [
+            (
+                step - 1,
+                node_id,
+                [
+                    Total(metric, asked.journey_id, node_id, NO_CHANNEL, "", value)
+                    for *_, metric, value in group
+                ],
+            )
+            for (step, node_id), group in groupby(rows, key=lambda row: (row[0], row[1]))
+        ]
+
+    async def team_series(
+        self, team_id: UUID, span: tuple[datetime, datetime], steps: Sequence[datetime]
+    ) -> tuple[list[tuple[int, Total]], list[tuple[int, Total]]]:
+        """Sums of the team as a whole, and of what it sent by channel, over a span by index of the step in `steps`,
+        as of one moment.
+        """
+        async with snapshot(self._pool, [team_id]) as connection:
+            asked = {
+                "team_id": team_id,
+                "start_time": span[0],
+                "end_time": span[1],
+                "step_starts": list(steps),
+            }
+            totals = await connection.fetch(*BOOK.bind("series", journey_id=NO_JOURNEY, **asked))
+            sends = await connection.fetch(*BOOK.bind("sends_series", **_SENDS, **asked))
+        return [(row[0] - 1, Total(*row[1:])) for row in totals], [
+            (row[0] - 1, Total(*row[1:])) for row in sends
+        ]
+
+    async def team_range(
+        self, team_id: UUID, start: datetime | None, end: datetime | None
+    ) -> tuple[list[Total], list[Total]]:
+        """As `team`, over a range of full quarters of an hour, either end of which may be absent; sends by channel."""
+        async with snapshot(self._pool, [team_id]) as connection:
+            asked = {"team_id": team_id, "start_time": start, "end_time": end}
+            totals = await connection.fetch(*BOOK.bind("sums", journey_ids=[NO_JOURNEY], **asked))
+            sends = await connection.fetch(*BOOK.bind("sends_series", step_starts=[], **_SENDS, **asked))
+        return [Total(*row) for row in totals], [Total(*row[1:]) for row in sends]
 
     async def team(self, team_id: UUID) -> tuple[list[Total], list[Total]]:
         """Totals of the team as a whole, and what it sent by journey, node and channel, as of one moment."""

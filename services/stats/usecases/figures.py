@@ -13,7 +13,7 @@ from services.stats.domain.lift import Lift
 from services.stats.domain.model import Total
 from services.stats.domain.overview import Overview, Rates
 from services.stats.domain.series import step_starts
-from services.stats.store.counters import CounterStore
+from services.stats.store.counters import CounterStore, NodesAsked
 
 
 async def attribution_windows(
@@ -69,6 +69,24 @@ class Series:
     ) -> tuple[list[datetime], list[tuple[int, Total]]]:
         """Starts of the steps of a span ("hour" or "day" of the team's zone, UTC for a team that is not known), and
         sums by index of the step. Raises Unavailable."""
-        zone = (await self._settings.of_all([team_id]))[team_id].zone
-        starts = list(step_starts(*span, unit, zone))
+        starts = await self._starts(team_id, span, unit)
         return starts, await self._counters.series(team_id, journey_id, span, starts)
+
+    async def of_team(
+        self, team_id: UUID, span: tuple[datetime, datetime], unit: str
+    ) -> tuple[list[datetime], list[tuple[int, Total]], list[tuple[int, Total]]]:
+        """As `of_journey`, of a team as a whole, and of what it sent by channel. Raises Unavailable."""
+        starts = await self._starts(team_id, span, unit)
+        return starts, *await self._counters.team_series(team_id, span, starts)
+
+    async def of_nodes(
+        self, asked: NodesAsked, unit: str, after: tuple[int, str], row_max: int
+    ) -> tuple[list[datetime], list[tuple[int, str, list[Total]]]]:
+        """Starts of the steps, and sums by index of the step and node, see `CounterStore.nodes_series`. Raises
+        Unavailable."""
+        starts = await self._starts(asked.team_id, (asked.start_time, asked.end_time), unit)
+        return starts, await self._counters.nodes_series(asked, starts, after, row_max)
+
+    async def _starts(self, team_id: UUID, span: tuple[datetime, datetime], unit: str) -> list[datetime]:
+        zone = (await self._settings.of_all([team_id]))[team_id].zone
+        return list(step_starts(*span, unit, zone))

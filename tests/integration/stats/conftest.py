@@ -57,9 +57,9 @@ class Stats:
         response = await self.stub.ListNodeFigures(request, timeout=TIMEOUT_S)
         return {node.node_id: node.entered_count for node in response.nodes}
 
-    async def team(self, team_id: str = str(TEAM)) -> figures_pb2.TeamOverview:
+    async def team(self, team_id: str = str(TEAM), **asked: Any) -> figures_pb2.TeamOverview:
         """The team's figures."""
-        request = stats_service_pb2.GetTeamOverviewRequest(team_id=team_id)
+        request = stats_service_pb2.GetTeamOverviewRequest(team_id=team_id, **asked)
         response = await self.stub.GetTeamOverview(request, timeout=TIMEOUT_S)
         assert isinstance(response, stats_service_pb2.GetTeamOverviewResponse)
         return response.overview

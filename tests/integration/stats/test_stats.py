@@ -288,7 +288,7 @@ async def test_too_many_steps(stats: Stats) -> None:
         team_id=str(TEAM),
         journey_id=str(JOURNEY),
         start_time=timestamp(NOON),
-        end_time=timestamp(NOON + timedelta(hours=1_001)),
+        end_time=timestamp(NOON + timedelta(hours=8_785)),
         step=figures_pb2.STEP_HOUR,
     )
     with pytest.raises(grpc.aio.AioRpcError) as refused_call:

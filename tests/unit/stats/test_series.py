@@ -42,6 +42,28 @@ def test_a_day_without_midnight_begins_when_the_clock_jumps() -> None:
 
 
 @pytest.mark.parametrize(
+    ("day", "hours"),
+    [
+        # Clocks go back from 2:00 to 1:30: the second half of that hour is there twice.
+        ("2026-04-05", ["00:00", "01:00", "01:30", "02:00", "03:00"]),
+        # Clocks go on from 2:00 to 2:30.
+        ("2026-10-04", ["00:00", "01:00", "02:30", "03:00", "04:00"]),
+    ],
+)
+def test_hours_begin_on_full_hours_after_a_shift_by_half_of_one(day: str, hours: list[str]) -> None:
+    zone = ZoneInfo("Australia/Lord_Howe")
+    midnight = datetime.fromisoformat(day).replace(tzinfo=zone).astimezone(UTC)
+    starts = list(step_starts(midnight, midnight + timedelta(hours=24), "hour", "Australia/Lord_Howe"))
+    assert [f"{each.astimezone(zone):%H:%M}" for each in starts[:5]] == hours
+
+
+def test_an_hour_that_is_there_twice_is_two_steps() -> None:
+    midnight = at("2026-11-01T04:00")
+    starts = list(step_starts(midnight, midnight + timedelta(hours=25), "hour", "America/New_York"))
+    assert starts == [midnight + timedelta(hours=n) for n in range(25)]
+
+
+@pytest.mark.parametrize(
     "zone", ["UTC", "Asia/Kathmandu", "America/St_Johns", "Australia/Lord_Howe", "Pacific/Apia"]
 )
 @pytest.mark.parametrize("unit", ["hour", "day"])

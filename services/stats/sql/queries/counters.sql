@@ -23,6 +23,36 @@ SELECT width_bucket(quarter, :step_starts::timestamptz[]) AS step, metric, journ
  GROUP BY step, metric, journey_id, node_id, channel, currency
  ORDER BY step;
 
+-- name: nodes_series
+-- The figures of a journey's nodes by step, of `row_max` pairs of step and node after the given one. `node_id`: of this one only;
+-- null: of all. Metrics of nodes have no channel.
+SELECT step, node_id, metric, value
+  FROM (SELECT step, node_id, metric, value, dense_rank() OVER (ORDER BY step, node_id) AS place
+          FROM (SELECT width_bucket(quarter, :step_starts::timestamptz[]) AS step, node_id, metric, sum(value)::bigint AS value
+                  FROM counter
+                 WHERE team_id = :team_id AND journey_id = :journey_id
+                   AND quarter >= :start_time::timestamptz AND quarter < :end_time
+                   AND (metric = :entered OR metric > :results) AND (node_id = :node_id OR :node_id::text IS NULL)
+                 GROUP BY step, node_id, metric) AS summed
+         WHERE (step, node_id) > (:after_step::integer, :after_node::text)) AS placed
+ WHERE place <= :row_max ORDER BY step, node_id, metric;
+
+-- name: sends_series
+-- What a team sent by step, by channel. Journey by journey, since a journey's counters lie in order of time; sends of none are the
+-- nil journey's.
+SELECT width_bucket(c.quarter, :step_starts::timestamptz[]) AS step, c.metric, :no_journey::uuid AS journey_id, '' AS node_id, c.channel,
+       c.currency, sum(c.value)::bigint AS value
+  FROM (SELECT DISTINCT journey_id FROM total
+         WHERE team_id = :team_id AND metric = ANY (:metrics::smallint[]) AND channel <> :no_channel) AS j
+  JOIN LATERAL (
+    SELECT quarter, metric, channel, currency, value FROM counter
+     WHERE team_id = :team_id AND journey_id = j.journey_id
+       AND quarter >= COALESCE(:start_time::timestamptz, '-infinity') AND quarter < COALESCE(:end_time::timestamptz, 'infinity')
+       AND metric = ANY (:metrics::smallint[]) AND channel <> :no_channel
+  ) AS c ON true
+ GROUP BY step, c.metric, c.channel, c.currency
+ ORDER BY step;
+
 -- name: totals_of_sends
 -- What a team sent, by journey, node and channel.
 SELECT metric, journey_id, node_id, channel, currency, value

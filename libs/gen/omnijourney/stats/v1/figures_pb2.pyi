@@ -499,7 +499,7 @@ class TeamOverview(_message.Message):
     anonymous_count: _builtins.int
     """Orders and refunds that nobody is known for; stored, and without any effect."""
     customer_count: _builtins.int
-    """Distinct customers with an order or a refund."""
+    """Distinct customers with an order or a refund; of a range, those of whom it has the first one that was counted."""
     @_builtins.property
     def sends(self) -> _containers.RepeatedCompositeFieldContainer[Global___ChannelSends]:
         """Messages that left, by channel; only channels with any."""
@@ -583,9 +583,9 @@ class PointsFigures(_message.Message):
     other: _builtins.int
     """All other changes of the balance."""
     balance: _builtins.int
-    """Balances of all customers."""
+    """Balances of all customers; of a range, their change in it."""
     cumulative: _builtins.int
-    """Cumulative points of all customers."""
+    """Cumulative points of all customers; of a range, their change in it."""
     refund_shortfall: _builtins.int
     """Points that refunds asked back and that were not there any more."""
     def __init__(

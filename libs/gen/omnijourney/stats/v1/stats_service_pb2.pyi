@@ -343,11 +343,11 @@ class GetTeamOverviewRequest(_message.Message):
     """Owner. Required."""
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
-        """Only what happened from here on; absent: from the beginning."""
+        """Only what happened from here on, a full quarter of an hour; absent: from the beginning."""
 
     @_builtins.property
     def end_time(self) -> _timestamp_pb2.Timestamp:
-        """Only what happened before this; absent: until now."""
+        """Only what happened before this, a full quarter of an hour; absent: until now."""
 
     def __init__(
         self,
@@ -659,11 +659,11 @@ class GetTeamSeriesRequest(_message.Message):
     """Length of the steps. Required."""
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
-        """From here on. Required."""
+        """From where on things are counted, a full quarter of an hour; the first step is the one that it lies in. Required."""
 
     @_builtins.property
     def end_time(self) -> _timestamp_pb2.Timestamp:
-        """Before this. Required."""
+        """Until where things are counted, a full quarter of an hour. Required."""
 
     def __init__(
         self,
@@ -728,16 +728,16 @@ class ListNodeSeriesRequest(_message.Message):
     step: _figures_pb2.Step.ValueType
     """Length of the steps. Required."""
     page_size: _builtins.int
-    """At most this many points, 1 to 500; default 50."""
+    """At most this many points, 1 to 10,000, more than a year of hours of one node; default 50."""
     page_token: _builtins.str
     """`next_page_token` of the page before, with the same other arguments; empty: the first page."""
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
-        """From here on. Required."""
+        """From where on things are counted, a full quarter of an hour; the first step is the one that it lies in. Required."""
 
     @_builtins.property
     def end_time(self) -> _timestamp_pb2.Timestamp:
-        """Before this. Required."""
+        """Until where things are counted, a full quarter of an hour. Required."""
 
     def __init__(
         self,
@@ -771,7 +771,7 @@ class ListNodeSeriesResponse(_message.Message):
     """Token of the next page; empty at the end."""
     @_builtins.property
     def points(self) -> _containers.RepeatedCompositeFieldContainer[_attribution_pb2.NodePoint]:
-        """One for each node and step with anything in it, oldest first."""
+        """One for each node and step with anything in it, oldest first, then in order of the nodes' ids."""
 
     def __init__(
         self,

@@ -132,7 +132,7 @@ class StatsServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetJourneySeries(self, request, context):
-        """A journey by hour or day. Errors: INVALID_ARGUMENT `INVALID_FIELDS` for more than 1,000 steps.
+        """A journey by hour or day. Errors: INVALID_ARGUMENT `INVALID_FIELDS` for more than 8,784 steps, a year of hours.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -146,14 +146,15 @@ class StatsServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListMessageFigures(self, request, context):
-        """Figures of message nodes by channel, and by hour or day where asked. Errors: INVALID_ARGUMENT `INVALID_FIELDS`.
+        """Figures of message nodes by channel, and by hour or day where asked. Errors: INVALID_ARGUMENT `INVALID_FIELDS`, for more than
+        1,000 steps too.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetTeamOverview(self, request, context):
-        """Figures of a team, over all time.
+        """Figures of a team, over all time or a range. Errors: INVALID_ARGUMENT `INVALID_FIELDS`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -40,13 +40,15 @@ class StatsServiceStub:
     BatchGetJourneyOverviews: _grpc.UnaryUnaryMultiCallable[_stats_service_pb2.BatchGetJourneyOverviewsRequest, _stats_service_pb2.BatchGetJourneyOverviewsResponse]
     """The same for up to 500 journeys, in order."""
     GetJourneySeries: _grpc.UnaryUnaryMultiCallable[_stats_service_pb2.GetJourneySeriesRequest, _stats_service_pb2.GetJourneySeriesResponse]
-    """A journey by hour or day. Errors: INVALID_ARGUMENT `INVALID_FIELDS` for more than 1,000 steps."""
+    """A journey by hour or day. Errors: INVALID_ARGUMENT `INVALID_FIELDS` for more than 8,784 steps, a year of hours."""
     ListNodeFigures: _grpc.UnaryUnaryMultiCallable[_stats_service_pb2.ListNodeFiguresRequest, _stats_service_pb2.ListNodeFiguresResponse]
     """Figures of all nodes of a journey that were entered, in order of their ids."""
     ListMessageFigures: _grpc.UnaryUnaryMultiCallable[_stats_service_pb2.ListMessageFiguresRequest, _stats_service_pb2.ListMessageFiguresResponse]
-    """Figures of message nodes by channel, and by hour or day where asked. Errors: INVALID_ARGUMENT `INVALID_FIELDS`."""
+    """Figures of message nodes by channel, and by hour or day where asked. Errors: INVALID_ARGUMENT `INVALID_FIELDS`, for more than
+    1,000 steps too.
+    """
     GetTeamOverview: _grpc.UnaryUnaryMultiCallable[_stats_service_pb2.GetTeamOverviewRequest, _stats_service_pb2.GetTeamOverviewResponse]
-    """Figures of a team, over all time."""
+    """Figures of a team, over all time or a range. Errors: INVALID_ARGUMENT `INVALID_FIELDS`."""
     ListProjectionStates: _grpc.UnaryUnaryMultiCallable[_stats_service_pb2.ListProjectionStatesRequest, _stats_service_pb2.ListProjectionStatesResponse]
     """Operators: how far each history is counted."""
     ListRowsSetAside: _grpc.UnaryUnaryMultiCallable[_stats_service_pb2.ListRowsSetAsideRequest, _stats_service_pb2.ListRowsSetAsideResponse]
@@ -88,13 +90,15 @@ class StatsServiceAsyncStub(StatsServiceStub):
     BatchGetJourneyOverviews: _aio.UnaryUnaryMultiCallable[_stats_service_pb2.BatchGetJourneyOverviewsRequest, _stats_service_pb2.BatchGetJourneyOverviewsResponse]  # type: ignore[assignment]
     """The same for up to 500 journeys, in order."""
     GetJourneySeries: _aio.UnaryUnaryMultiCallable[_stats_service_pb2.GetJourneySeriesRequest, _stats_service_pb2.GetJourneySeriesResponse]  # type: ignore[assignment]
-    """A journey by hour or day. Errors: INVALID_ARGUMENT `INVALID_FIELDS` for more than 1,000 steps."""
+    """A journey by hour or day. Errors: INVALID_ARGUMENT `INVALID_FIELDS` for more than 8,784 steps, a year of hours."""
     ListNodeFigures: _aio.UnaryUnaryMultiCallable[_stats_service_pb2.ListNodeFiguresRequest, _stats_service_pb2.ListNodeFiguresResponse]  # type: ignore[assignment]
     """Figures of all nodes of a journey that were entered, in order of their ids."""
     ListMessageFigures: _aio.UnaryUnaryMultiCallable[_stats_service_pb2.ListMessageFiguresRequest, _stats_service_pb2.ListMessageFiguresResponse]  # type: ignore[assignment]
-    """Figures of message nodes by channel, and by hour or day where asked. Errors: INVALID_ARGUMENT `INVALID_FIELDS`."""
+    """Figures of message nodes by channel, and by hour or day where asked. Errors: INVALID_ARGUMENT `INVALID_FIELDS`, for more than
+    1,000 steps too.
+    """
     GetTeamOverview: _aio.UnaryUnaryMultiCallable[_stats_service_pb2.GetTeamOverviewRequest, _stats_service_pb2.GetTeamOverviewResponse]  # type: ignore[assignment]
-    """Figures of a team, over all time."""
+    """Figures of a team, over all time or a range. Errors: INVALID_ARGUMENT `INVALID_FIELDS`."""
     ListProjectionStates: _aio.UnaryUnaryMultiCallable[_stats_service_pb2.ListProjectionStatesRequest, _stats_service_pb2.ListProjectionStatesResponse]  # type: ignore[assignment]
     """Operators: how far each history is counted."""
     ListRowsSetAside: _aio.UnaryUnaryMultiCallable[_stats_service_pb2.ListRowsSetAsideRequest, _stats_service_pb2.ListRowsSetAsideResponse]  # type: ignore[assignment]
@@ -151,7 +155,7 @@ class StatsServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _stats_service_pb2.GetJourneySeriesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_stats_service_pb2.GetJourneySeriesResponse, _abc.Awaitable[_stats_service_pb2.GetJourneySeriesResponse]]:
-        """A journey by hour or day. Errors: INVALID_ARGUMENT `INVALID_FIELDS` for more than 1,000 steps."""
+        """A journey by hour or day. Errors: INVALID_ARGUMENT `INVALID_FIELDS` for more than 8,784 steps, a year of hours."""
 
     @_abc_1.abstractmethod
     def ListNodeFigures(
@@ -167,7 +171,9 @@ class StatsServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _stats_service_pb2.ListMessageFiguresRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_stats_service_pb2.ListMessageFiguresResponse, _abc.Awaitable[_stats_service_pb2.ListMessageFiguresResponse]]:
-        """Figures of message nodes by channel, and by hour or day where asked. Errors: INVALID_ARGUMENT `INVALID_FIELDS`."""
+        """Figures of message nodes by channel, and by hour or day where asked. Errors: INVALID_ARGUMENT `INVALID_FIELDS`, for more than
+        1,000 steps too.
+        """
 
     @_abc_1.abstractmethod
     def GetTeamOverview(
@@ -175,7 +181,7 @@ class StatsServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _stats_service_pb2.GetTeamOverviewRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_stats_service_pb2.GetTeamOverviewResponse, _abc.Awaitable[_stats_service_pb2.GetTeamOverviewResponse]]:
-        """Figures of a team, over all time."""
+        """Figures of a team, over all time or a range. Errors: INVALID_ARGUMENT `INVALID_FIELDS`."""
 
     @_abc_1.abstractmethod
     def ListProjectionStates(

@@ -1,0 +1,141 @@
+"""Series of teams and nodes, and figures of a team over a range."""
+
+from datetime import timedelta
+from itertools import islice
+from typing import Any
+
+import grpc
+import pytest
+
+from libs.common.rpc.values import timestamp
+from libs.testing.history_rows import JOURNEY, NOON, TEAM, WHATSAPP, entry, order, run_segment, sent
+from libs.testing.mails import customers
+from omnijourney.journey.v1 import enrolment_pb2
+from omnijourney.points.v1 import entry_pb2
+from omnijourney.stats.v1 import figures_pb2
+from omnijourney.stats.v1 import stats_service_pb2 as pb
+from tests.integration.stats.conftest import TIMEOUT_S, Stats
+
+PEOPLE = list(islice(customers(), 5))
+HOUR = timedelta(hours=1)
+REQUESTED = enrolment_pb2.STEP_RESULT_SEND_REQUESTED
+
+
+async def _two_hours(stats: Stats) -> None:
+    """In the hours of Kolkata from 11:30 and 12:30 UTC: an order, 5 points and a message each; nodes a and b."""
+    for hour, who in enumerate(PEOPLE[:2]):
+        at = NOON + hour * HOUR
+        stats.feeds["segment"].record(order(who, at=at))
+        stats.feeds["points"].record(entry(who, entry_pb2.ENTRY_SOURCE_WEB_ORDER, 5, cumulative=5, at=at))
+        stats.feeds["channel_gateway"].record(sent(who, messages=1 + hour, at=at))
+        stats.feeds["journey"].record(
+            run_segment(who, ("b", REQUESTED, True), ("a", REQUESTED, True), enrolled=True, at=at)
+        )
+    await stats.settle()
+
+
+def _span(hours: int, step: Any = figures_pb2.STEP_HOUR) -> dict[str, Any]:
+    return {
+        "team_id": str(TEAM),
+        "start_time": timestamp(NOON - 2 * HOUR),
+        "end_time": timestamp(NOON + hours * HOUR),
+        "step": step,
+    }
+
+
+@pytest.mark.rule("T-06a")
+async def test_a_team_by_hours_of_its_zone_sums_to_the_team(stats: Stats) -> None:
+    await _two_hours(stats)
+    answer = await stats.stub.GetTeamSeries(pb.GetTeamSeriesRequest(**_span(3)), timeout=TIMEOUT_S)
+    assert [
+        (
+            f"{point.start_time.ToDatetime():%H:%M}",
+            point.figures.order_count,
+            point.figures.customer_count,
+            point.figures.points.earned,
+            [(each.channel, each.sent_count) for each in point.figures.sends],
+            [money.amount_micros for money in point.figures.sends[0].cost.amounts],
+        )
+        for point in answer.points
+    ] == [
+        ("11:30", 1, 1, 5, [(WHATSAPP, 1)], [500_000]),
+        ("12:30", 1, 1, 5, [(WHATSAPP, 2)], [500_000]),
+    ]
+    (day,) = (
+        await stats.stub.GetTeamSeries(
+            pb.GetTeamSeriesRequest(**_span(3, figures_pb2.STEP_DAY)), timeout=TIMEOUT_S
+        )
+    ).points
+    assert day.figures == await stats.team()
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "orders", "messages"), [(0, 2, 2, 3), (1, None, 1, 2), (None, 1, 1, 1)]
+)
+async def test_a_team_over_a_range(
+    stats: Stats, first: int | None, last: int | None, orders: int, messages: int
+) -> None:
+    await _two_hours(stats)
+    asked: dict[str, Any] = {
+        name: timestamp(NOON + hour * HOUR)
+        for name, hour in (("start_time", first), ("end_time", last))
+        if hour is not None
+    }
+    team = await stats.team(**asked)
+    assert (team.order_count, team.points.balance) == (orders, 5 * orders)
+    assert [each.sent_count for each in team.sends] == [messages]
+
+
+@pytest.mark.rule("T-06a")
+async def test_nodes_by_hour_in_pages(stats: Stats) -> None:
+    await _two_hours(stats)
+    asked = {**_span(3), "journey_id": str(JOURNEY), "page_size": 3}
+    found, token, pages = [], "", 0
+    while token or not pages:
+        request = pb.ListNodeSeriesRequest(**asked, page_token=token)
+        answer = await stats.stub.ListNodeSeries(request, timeout=TIMEOUT_S)
+        found += [
+            (
+                f"{p.start_time.ToDatetime():%H:%M}",
+                p.figures.node_id,
+                p.figures.entered_count,
+                len(p.figures.results),
+            )
+            for p in answer.points
+        ]
+        token, pages = answer.next_page_token, pages + 1
+    assert pages == 2
+    assert found == [("11:30", "a", 1, 1), ("11:30", "b", 1, 1), ("12:30", "a", 1, 1), ("12:30", "b", 1, 1)]
+    only = pb.ListNodeSeriesRequest(**asked, node_id="b")
+    points = (await stats.stub.ListNodeSeries(only, timeout=TIMEOUT_S)).points
+    assert [point.figures.node_id for point in points] == ["b", "b"]
+
+
+@pytest.mark.rule("T-06a")
+async def test_a_leap_year_of_hours_in_one_call(stats: Stats) -> None:
+    await _two_hours(stats)
+    asked = _span(8_782)
+    journey = pb.GetJourneySeriesRequest(journey_id=str(JOURNEY), **asked)
+    points = (await stats.stub.GetJourneySeries(journey, timeout=TIMEOUT_S)).points
+    # The first and the last step lie in the range by half, as the hours of the zone go.
+    assert len(points) == 8_785
+    assert sum(point.figures.triggered_count for point in points) == 2
+    assert not points[0].figures.completion_rate.HasField("value")
+    team = await stats.stub.GetTeamSeries(pb.GetTeamSeriesRequest(**asked), timeout=TIMEOUT_S)
+    nodes = await stats.stub.ListNodeSeries(
+        pb.ListNodeSeriesRequest(journey_id=str(JOURNEY), **asked), timeout=TIMEOUT_S
+    )
+    assert (len(team.points), len(nodes.points)) == (2, 4)
+
+
+@pytest.mark.parametrize("rpc", ["GetTeamSeries", "ListNodeSeries"])
+async def test_more_than_a_year_of_hours(stats: Stats, rpc: str) -> None:
+    asked = _span(8_783)
+    request: Any = (
+        pb.GetTeamSeriesRequest(**asked)
+        if rpc == "GetTeamSeries"
+        else pb.ListNodeSeriesRequest(journey_id=str(JOURNEY), **asked)
+    )
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await getattr(stats.stub, rpc)(request, timeout=TIMEOUT_S)
+    assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
