@@ -124,7 +124,7 @@ PLANTED: dict[str, Callable[[], Any]] = {
         "services.points.domain.decide.no_longer_earned",
         lambda before, refund, formula: earned(refund, formula),
     ),
-    "events are not heard": lambda: mock.patch("services.journey.domain.turn.heard", return_value=None),
+    "events are not heard": lambda: mock.patch("services.journey.domain.acting.heard", return_value=None),
     "what an enrolment remembers is lost": lambda: mock.patch(
         "services.journey.domain.waits.Waits._remember", return_value=None
     ),

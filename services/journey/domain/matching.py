@@ -72,6 +72,12 @@ class TeamJourneys(dict[UUID, Journey]):
         return self._started_by.get(event, ())
 
 
+def journeys_by_id(journeys: Iterable[Journey]) -> TeamJourneys:
+    """Journeys in the order in which one event starts them: by priority, then by id; a rerun starts them alike."""
+    ordered = sorted(journeys, key=lambda journey: (-journey.definition.priority, journey.journey_id))
+    return TeamJourneys((journey.journey_id, journey) for journey in ordered)
+
+
 _EVENTS: Final[Mapping[type, type]] = {
     CheckoutTrigger: m.Checkout,
     ContactTrigger: m.ContactAdded,

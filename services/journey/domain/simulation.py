@@ -21,6 +21,7 @@ from libs.common.frequency import CountedSend, FrequencyRule, room_at
 from libs.common.mailbox.mail import Mail
 from libs.common.text import fold
 from services.journey.domain import effects as fx
+from services.journey.domain.acting import take_turn
 from services.journey.domain.engine import FREQUENCY_CAP_REACHED
 from services.journey.domain.matching import TeamJourneys, matches
 from services.journey.domain.model import (
@@ -36,7 +37,7 @@ from services.journey.domain.model import (
 from services.journey.domain.plan import Month, TeamPlan, month_of
 from services.journey.domain.simulated_customer import PastCustomer, Standing
 from services.journey.domain.simulated_limits import Consequence, Imposed, Meter
-from services.journey.domain.turn import Actor, RefusalReason, RunSegment, TurnInput, TurnResult, take_turn
+from services.journey.domain.turn import Actor, RefusalReason, RunSegment, TurnInput, TurnResult
 from services.journey.domain.waits import can_be_waited_for
 
 QUOTA_ZONE: Final = "Etc/GMT-9"

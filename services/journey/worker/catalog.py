@@ -10,9 +10,8 @@ import msgspec
 
 from services.journey.clients.plans import NoPlans, TeamPlans
 from services.journey.clients.zones import TeamZones
-from services.journey.domain.matching import TeamJourneys
+from services.journey.domain.matching import TeamJourneys, journeys_by_id
 from services.journey.domain.model import Journey
-from services.journey.domain.turn import journeys_by_id
 from services.journey.store.turns_protocol import TurnStorage
 
 KEPT_MAX: Final = 10_000

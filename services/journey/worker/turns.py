@@ -21,19 +21,12 @@ from services.journey.clients.calls import ServiceUnavailable
 from services.journey.clients.effects import Effects
 from services.journey.clients.mail import MailReader
 from services.journey.domain import effects as fx
+from services.journey.domain.acting import take_turn
 from services.journey.domain.inbox import read_inbox, usable_view
 from services.journey.domain.lifecycle import JourneyChanged
 from services.journey.domain.matching import TeamJourneys
 from services.journey.domain.model import ActorKey
-from services.journey.domain.turn import (
-    Actor,
-    EarlierRun,
-    EarlierRunError,
-    Turn,
-    TurnInput,
-    TurnResult,
-    take_turn,
-)
+from services.journey.domain.turn import Actor, EarlierRun, EarlierRunError, Turn, TurnInput, TurnResult
 from services.journey.store.packed import PackedActor
 from services.journey.store.turns_protocol import ActorChanged, ActorState, LoadedTurns, TurnStorage
 from services.journey.worker.catalog import ByTeam, JourneyCatalog

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from libs.common.mailbox import mail as m
 from services.journey.domain import effects as fx
 from services.journey.domain import model as d
+from services.journey.domain.acting import take_turn
 from services.journey.domain.explain import (
     DroppedMail,
     EntryResult,
@@ -21,9 +22,10 @@ from services.journey.domain.explain import (
     StatusChange,
     explain,
 )
+from services.journey.domain.matching import journeys_by_id
 from services.journey.domain.plan import TeamPlan
 from services.journey.domain.status import status_at
-from services.journey.domain.turn import Actor, TurnInput, journeys_by_id, take_turn
+from services.journey.domain.turn import Actor, TurnInput
 from services.journey.domain.views import StoredEnrolment
 from tests.unit.journey.builders import CUSTOMER, NOW, TEAM, checkout, delay, journey, run
 

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from libs.common.mailbox import mail as m
 from services.journey.domain import effects as fx
 from services.journey.domain import model as d
+from services.journey.domain.acting import take_turn
 from services.journey.domain.matching import TeamJourneys
-from services.journey.domain.turn import Actor, TurnInput, TurnResult, take_turn
+from services.journey.domain.turn import Actor, TurnInput, TurnResult
 from services.journey.store.packed import LiveRow, pack_state, read_state
 from tests.unit.journey.builders import CUSTOMER, NOW, TEAM, agreeable, checkout, journey, mail
 

@@ -11,8 +11,9 @@ import msgspec
 from libs.common.mailbox import mail as m
 from services.journey.domain import effects as fx
 from services.journey.domain import model as d
+from services.journey.domain.acting import take_turn
 from services.journey.domain.matching import TeamJourneys
-from services.journey.domain.turn import Actor, EarlierRun, TurnInput, TurnResult, take_turn
+from services.journey.domain.turn import Actor, EarlierRun, TurnInput, TurnResult
 
 TEAM = UUID(int=1)
 CUSTOMER = UUID(int=2)

@@ -20,7 +20,7 @@ from services.journey.convert.journeys import definition_from, definition_messag
 from services.journey.domain import effects as fx
 from services.journey.domain import model as d
 from services.journey.domain.engine import FREQUENCY_CAP_REACHED
-from services.journey.domain.turn import journeys_by_id
+from services.journey.domain.matching import journeys_by_id
 from services.journey.domain.validate import faults_of
 from tests.unit.journey.builders import MODULE, NOW, agreeable, checkout, delay, journey, message, run
 from tests.unit.journey.test_simulation import HOUR, customer, simulate, tree

@@ -7,8 +7,8 @@ from typing import Final, get_args
 import pytest
 
 from libs.common.mailbox import mail as m
+from services.journey.domain import acting
 from services.journey.domain import model as d
-from services.journey.domain import turn as turns
 from services.journey.domain.matching import TeamJourneys
 from services.journey.domain.turn import Actor, TurnResult
 from tests.unit.journey.builders import ACCOUNT, CUSTOMER, NOW, TEAM, journey, mail, minutes, run, with_status
@@ -38,7 +38,7 @@ def test_a_turn_that_only_counts_comes_to_what_any_turn_would(
     bodies: tuple[m.Body, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     counted = run_with(bodies)
-    monkeypatch.setattr(turns, "_only_counts", lambda _: False)
+    monkeypatch.setattr(acting, "_only_counts", lambda _: False)
     assert counted == run_with(bodies)
     assert counted.actor.taken[m.MailSource.SEGMENT] == 7 + len(bodies)
     assert counted.actor.entries == {TAG_WAITED_FOR.journey_id: 2}

@@ -11,8 +11,9 @@ import pytest
 from libs.common.mailbox import mail as m
 from services.journey.domain import effects as fx
 from services.journey.domain import model as d
+from services.journey.domain.matching import journeys_by_id
 from services.journey.domain.parked import ending_turn
-from services.journey.domain.turn import Actor, EarlierRun, TurnResult, journeys_by_id
+from services.journey.domain.turn import Actor, EarlierRun, TurnResult
 from tests.unit.journey.builders import (
     CUSTOMER,
     NOW,

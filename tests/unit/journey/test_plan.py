@@ -15,9 +15,10 @@ from libs.common.mailbox import mail as m
 from services.journey.clients.plans import PAUSE_S, SegmentPlans
 from services.journey.domain import effects as fx
 from services.journey.domain import model as d
+from services.journey.domain.acting import take_turn
 from services.journey.domain.matching import TeamJourneys
 from services.journey.domain.plan import TeamPlan, month_of
-from services.journey.domain.turn import Actor, RefusalReason, TurnInput, TurnResult, take_turn
+from services.journey.domain.turn import Actor, RefusalReason, TurnInput, TurnResult
 from tests.unit.journey.builders import CUSTOMER, NOW, TEAM, agreeable, checkout, delay, journey, mail
 
 PLAN = TeamPlan("Asia/Taipei", 5)

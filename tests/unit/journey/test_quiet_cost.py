@@ -11,7 +11,9 @@ from typing import Any, Final
 import pytest
 
 from services.journey.domain import model as d
-from services.journey.domain.turn import Actor, TurnInput, journeys_by_id, take_turn
+from services.journey.domain.acting import take_turn
+from services.journey.domain.matching import journeys_by_id
+from services.journey.domain.turn import Actor, TurnInput
 from tests.unit.journey.builders import CUSTOMER, NOW, TEAM, agreeable, checkout, journey, message
 
 NIGHT: Final = (d.QuietWindow(23 * 60, 24 * 60), d.QuietWindow(0, 8 * 60))
