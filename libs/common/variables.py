@@ -13,6 +13,7 @@ VARIABLES: Final = frozenset(
         "CHANNEL_GATEWAY_TARGET",
         "CLIENT_RATE_MAX",
         "CLOCK_CONTROL",
+        "CONTENT_RETENTION_DAYS",
         "CRASH_POINTS",
         "CREDENTIALS_DIR",
         "CREDENTIALS_FILE",

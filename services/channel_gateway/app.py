@@ -86,6 +86,7 @@ from services.channel_gateway.usecases.accounts import Accounts
 from services.channel_gateway.usecases.balance_alerts import BalanceAlerts
 from services.channel_gateway.usecases.consents import Consents
 from services.channel_gateway.usecases.content import Content
+from services.channel_gateway.usecases.content_tests import ContentTests
 from services.channel_gateway.usecases.frequency import FrequencyCaps
 from services.channel_gateway.usecases.links import Clicks, LinkMaker
 from services.channel_gateway.usecases.lost_sends import LostSends
@@ -101,7 +102,7 @@ from services.channel_gateway.usecases.template_sync import TemplateSync
 from services.channel_gateway.worker.accounting import Accounting
 from services.channel_gateway.worker.contact_events import ContactFollower, ContactProjection
 from services.channel_gateway.worker.coupon_presses import CouponPresses
-from services.channel_gateway.worker.forgetting import Forgetting
+from services.channel_gateway.worker.forgetting import Forgetting, ForgettingStore
 from services.channel_gateway.worker.heard_accounts import HeardAccounts
 from services.channel_gateway.worker.hearing import Hearing
 from services.channel_gateway.worker.inbox import InboxWorker
@@ -194,11 +195,12 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
             ),
             following=presses,
         )
-        keys, heard, pixel_keys, replaying = (
+        keys, heard, pixel_keys, replaying, figures = (
             ShopKeys(inbox, rt.clock),
             HeardAccounts(inbox),
             PixelKeys(PixelStore(rt.pool)),
             Replaying(ReplayStore(rt.pool), rt.clock, worker.wake),
+            FigureStore(rt.pool),
         )
         storing = Storing(inbox, InboxBound(inbox, settings.webhook_events_max), worker.wake)
         out = await stack.enter_async_context(_webhooks_out(settings, rt, vault, segment_channel))
@@ -206,6 +208,7 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
         deps = Dependencies(
             clock=rt.clock,
             reservation=reservation,
+            content_tests=ContentTests(rt.pool, reservation, figures),
             lost_sends=LostSends(LostSendStore(rt.pool), relay.is_behind),
             references=References(CatalogueStore(rt.pool, vault), points, adapters, SinkAdapter.writer),
             accounts=Accounts(
@@ -232,7 +235,7 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
             content_notifier=of_content,
             draining=rt.draining,
             feed=feed,
-            figures=FigureStore(rt.pool),
+            figures=figures,
             account_store=account_store,
             content_store=ContentStore(rt.pool),
             money_store=MoneyStore(rt.pool),
@@ -251,10 +254,8 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
         await stack.enter_async_context(rt.running("mail relay", relay))
         rt.spawn("sender", sender.run)
         rt.spawn("recovery", Recovery(deliveries, account_store, presence, sender).run)
-        _spawn_inbox(
-            rt, worker, (presses, replaying, Forgetting(inbox, rt.clock, settings.webhook_retention_days))
-        )
-        _spawn_upkeep(rt, resealing)
+        _spawn_inbox(rt, worker, presses, replaying)
+        _spawn_upkeep(rt, resealing, _forgetting(rt, settings, inbox, figures))
         async with (
             rt.serving(GatewayLag(deliveries, relay, progress), ReplayOperations(deps)) as serving,
             listening(
@@ -264,21 +265,29 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
             yield GatewayApp(serving.port, serving.metrics_port, serving.failed, port)
 
 
-def _spawn_inbox(
-    rt: Runtime, worker: InboxWorker, beside: tuple[CouponPresses, Replaying, Forgetting]
-) -> None:
-    """What works webhooks, what follows from them, what has them worked again, and what removes them."""
-    presses, replaying, forgetting = beside
+def _spawn_inbox(rt: Runtime, worker: InboxWorker, presses: CouponPresses, replaying: Replaying) -> None:
+    """What works webhooks, what follows from them, and what has them worked again."""
     rt.spawn("inbox replays", replaying.run)
     rt.spawn("inbox", worker.run)
     rt.spawn("presses of coupons", presses.run)
-    rt.spawn("old webhooks", forgetting.run)
 
 
-def _spawn_upkeep(rt: Runtime, resealing: Resealing) -> None:
-    """What is done to secrets and balances beside all else."""
+def _spawn_upkeep(rt: Runtime, resealing: Resealing, forgetting: Mapping[str, Forgetting]) -> None:
+    """What is done to secrets, balances and old rows beside all else."""
     rt.spawn("resealing", resealing.run)
     rt.spawn("accounting", Accounting(ChargeStore(rt.pool), rt.clock).run)
+    for what, each in forgetting.items():
+        rt.spawn(f"old {what}", each.run)
+
+
+def _forgetting(
+    rt: Runtime, settings: Settings, webhooks: ForgettingStore, contents: ForgettingStore
+) -> dict[str, Forgetting]:
+    kept = {
+        "webhooks": (webhooks, settings.webhook_retention_days),
+        "contents": (contents, settings.content_retention_days),
+    }
+    return {what: Forgetting(store, rt.clock, days, what) for what, (store, days) in kept.items()}
 
 
 class EdgeKeys(NamedTuple):
@@ -423,7 +432,7 @@ def _adapters(settings: Settings, transport: Transport) -> Mapping[ConnectionKin
 def _serve(rt: Runtime, deps: Dependencies) -> None:
     rt.server.add(
         channel_gateway_service_pb2_grpc.add_ChannelGatewayServiceServicer_to_server,
-        ChannelGatewayServicer(deps),  # type: ignore[abstract]  # what is missing answers UNIMPLEMENTED
+        ChannelGatewayServicer(deps),
         channel_gateway_service_pb2.DESCRIPTOR.services_by_name["ChannelGatewayService"],
     )
     internal.serve(rt.server, deps)

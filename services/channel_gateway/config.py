@@ -105,6 +105,9 @@ class Settings(MailSourceSettings):
     webhook_retention_days: int = Field(default=90, ge=7, le=36_500)
     """Days of domain time for which webhooks that came in are kept, bodies, refusals and ids together. What is sent
     again later than that is taken for new, and segment finds that it is not."""
+    content_retention_days: int = Field(default=90, ge=1, le=36_500)
+    """Days of domain time for which what was sent can be read, from the acceptance of the send on: request bodies, with
+    what they tell people."""
     webhook_private_networks: Annotated[str, AfterValidator(checked_networks)] = ""
     """Networks such as `10.0.0.0/8`, separated by commas, whose addresses teams' webhooks may go to although they are
     private. Empty: none."""

@@ -12,6 +12,7 @@ from libs.common.rpc.errors import reason_named
 from libs.common.rpc.fields import FieldCheck
 from libs.common.rpc.validation import plain_faults
 from libs.common.rpc.values import timestamp
+from omnijourney.channel_gateway.v1 import channel_gateway_service_pb2 as pb
 from omnijourney.channel_gateway.v1 import delivery_pb2, quota_pb2
 from omnijourney.common.v1 import error_reason_pb2, money_pb2
 from omnijourney.internal.v1 import send_pb2, sends_service_pb2
@@ -29,6 +30,7 @@ from services.channel_gateway.domain.model import (
     SendAnswer,
     SendState,
     TemplateContent,
+    is_test,
 )
 from services.channel_gateway.domain.receipts import shown
 
@@ -113,31 +115,40 @@ def _recipient_of(check: FieldCheck, message: send_pb2.Recipient) -> Recipient:
 def _content_of(check: FieldCheck, message: send_pb2.Send) -> ModuleContent | TemplateContent:
     kind = message.WhichOneof("content")
     if kind == "template":
-        return _template_of(check, message.template)
+        return template_content_of(
+            check, "template.", "template_id", message.template.template_id, message.template
+        )
     if kind is None:
         check.fault("content", "is required: a bot module or a template")
     return ModuleContent(check.uuid("bot_module_id", message.bot_module_id))
 
 
-def _template_of(check: FieldCheck, message: send_pb2.TemplateContent) -> TemplateContent:
+def template_content_of(
+    check: FieldCheck,
+    path: str,
+    id_field: str,
+    template_id: str,
+    message: send_pb2.TemplateContent | pb.SendTestMessageRequest,
+) -> TemplateContent:
+    """A template and what fills it; its fields are below `path`."""
     parameters = tuple(message.parameters)
-    check.count("template.parameters", parameters, most=PARAMETERS_MAX)
+    check.count(f"{path}parameters", parameters, most=PARAMETERS_MAX)
     if any(len(text) > PARAMETER_LENGTH_MAX for text in parameters):
         for index, text in enumerate(parameters):
-            field = f"template.parameters[{index}]"
+            field = f"{path}parameters[{index}]"
             check.text(field, text, length_max=PARAMETER_LENGTH_MAX, length_min=0)
     header = message.header_parameter
     return TemplateContent(
-        check.uuid("template.template_id", message.template_id),
+        check.uuid(f"{path}{id_field}", template_id),
         parameters,
-        check.text("template.header_parameter", header, length_max=PARAMETER_LENGTH_MAX, length_min=0),
-        _buttons_of(check, message.button_parameters),
+        check.text(f"{path}header_parameter", header, length_max=PARAMETER_LENGTH_MAX, length_min=0),
+        _buttons_of(check, path, message.button_parameters),
     )
 
 
-def _buttons_of(check: FieldCheck, sent: Mapping[int, str]) -> tuple[tuple[int, str], ...]:
+def _buttons_of(check: FieldCheck, path: str, sent: Mapping[int, str]) -> tuple[tuple[int, str], ...]:
     for index, text in sent.items():
-        field = f"template.button_parameters[{index}]"
+        field = f"{path}button_parameters[{index}]"
         check.whole(field, index, least=0, most=BUTTONS_MAX - 1)
         check.text(field, text, length_max=PARAMETER_LENGTH_MAX)
     return tuple(sorted(sent.items()))
@@ -217,13 +228,14 @@ def stored_reasons(number: int) -> tuple[Sequence[str] | None, bool]:
 def delivery_of(row: Row) -> delivery_pb2.Delivery:
     """A delivery for people."""
     reason = reason_of(row["reason"])
+    test = is_test(row["journey_id"], row["node_id"])
     return delivery_pb2.Delivery(
         effect_key=str(row["effect_key"]),
         team_id=str(row["team_id"]),
         customer_id=str(row["customer_id"]),
-        journey_id=str(row["journey_id"]),
-        node_id=row["node_id"],
-        enrolment_id=str(row["enrolment_id"]),
+        journey_id="" if test else str(row["journey_id"]),
+        node_id="" if test else row["node_id"],
+        enrolment_id="" if test else str(row["enrolment_id"]),
         channel=row["channel"],
         account_id=_id(row["account_id"]),
         state=shown_state(row["state"]),
@@ -237,6 +249,7 @@ def delivery_of(row: Row) -> delivery_pb2.Delivery:
         create_time=timestamp(row["created_at"]),
         settle_time=timestamp(row["settled_at"]) if row["settled_at"] else None,
         receipt=shown(row["receipt"]),  # type: ignore[arg-type]  # the numbers are those of the contract
+        test=test,
         channel_code=row["reason"] if reason == error_reason_pb2.ERROR_REASON_CHANNEL_REFUSED else "",
     )
 

@@ -124,6 +124,15 @@ class ConnectionKind(StrEnum):
     SINK = "sink"
 
 
+KIND_OF: Final = {
+    Channel.LINE: ConnectionKind.LINE,
+    Channel.WHATSAPP: ConnectionKind.WHATSAPP,
+    Channel.MESSENGER: ConnectionKind.MESSENGER,
+    Channel.INSTAGRAM: ConnectionKind.INSTAGRAM,
+}
+"""The connection that each channel needs for real sends."""
+
+
 class Connection(msgspec.Struct, frozen=True):
     """What an adapter needs to reach an account, secrets included. Stored as JSON."""
 
@@ -327,6 +336,17 @@ class Recipient(NamedTuple):
 
     external_id: str
     name: str
+
+
+NO_JOURNEY: Final = UUID(int=0)
+"""Of sends that no journey asked for, in the place of its id, and of the enrolment's."""
+TEST_NODE: Final = "test"
+"""In the place of the node, of those of them that a person sent as a test."""
+
+
+def is_test(journey_id: UUID, node_id: str) -> bool:
+    """Whether a send is a test: it counts nowhere but in quota and balance."""
+    return journey_id == NO_JOURNEY and node_id == TEST_NODE
 
 
 class Send(msgspec.Struct, frozen=True):

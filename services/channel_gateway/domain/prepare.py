@@ -237,7 +237,7 @@ def prepare(
         return SendAnswer(SendState.SKIPPED, Reason.OUTSIDE_WINDOW)
     try:
         writer = writers[account.connection.kind]
-        parts = _write(send, identity.external_id, catalogue, customer, writer, links=links)
+        parts = write(send, identity.external_id, catalogue, customer, writer, links=links)
     except ContentRefusedError as refused:
         return SendAnswer(SendState.FAILED, refused.reason)
     if not parts:
@@ -306,15 +306,16 @@ def _outside_window(
     return last is not None and now - last >= SERVICE_WINDOW
 
 
-def _write(
+def write(
     send: Send,
     recipient: str,
     catalogue: Catalogue,
     customer: Customer,
     writer: Writer,
     *,
-    links: LinkWriter | None,
+    links: LinkWriter | None = None,
 ) -> list[bytes]:
+    """The request bodies of a send, whose content the catalogue has. Raises ContentRefusedError."""
     open_here = send.channel in customer.points_channels
     values = Values(customer.profile, customer.balance, points_open=open_here)
     content = send.content

@@ -22,6 +22,7 @@ from services.channel_gateway.domain.model import (
     SendAnswer,
     SendState,
     TextContent,
+    is_test,
 )
 from services.channel_gateway.domain.prepare import Catalogue, Prepared
 
@@ -158,9 +159,8 @@ def _decide_one(
 
 def _frequency_cap(send: Send, prepared: Prepared, limits: Limits, now: datetime) -> SendAnswer | None:
     rules = limits.frequency.get(send.team_id)
-    if not rules or isinstance(
-        send.content, TextContent
-    ):  # who asked for something is not kept waiting for it
+    # Who asked for something is not kept waiting for it, nor who tests what others will get.
+    if not rules or isinstance(send.content, TextContent) or is_test(send.journey_id, send.node_id):
         return None
     counted = limits.counted.get((send.team_id, send.customer_id), ())
     opens = room_at(rules, counted, send.channel, prepared.messages, now)
@@ -202,7 +202,7 @@ def _unpaid(send: Send, prepared: Prepared, price: Price, limits: Limits) -> Sen
 
 def _take(send: Send, prepared: Prepared, price: Price, limits: Limits) -> None:
     messages = prepared.messages
-    if send.team_id in limits.frequency:
+    if send.team_id in limits.frequency and not is_test(send.journey_id, send.node_id):
         under_way = CountedSend(send.channel, messages, None)
         limits.counted.setdefault((send.team_id, send.customer_id), []).append(under_way)
     if send.cap is not None:

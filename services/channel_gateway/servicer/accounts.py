@@ -19,6 +19,7 @@ from services.channel_gateway.convert.deliveries import channel_of
 from services.channel_gateway.domain.errors import ChannelUnsupported
 from services.channel_gateway.domain.model import (
     CONCURRENCY_DEFAULT,
+    KIND_OF,
     RATE_DEFAULTS,
     Account,
     AccountState,
@@ -26,7 +27,7 @@ from services.channel_gateway.domain.model import (
     Connection,
     ConnectionKind,
 )
-from services.channel_gateway.servicer.base import KIND_OF, Part
+from services.channel_gateway.servicer.base import Part
 from services.channel_gateway.usecases.call import Call
 
 _FIELDS: Final = ("display_name", "state", "connection", "rate_per_second", "concurrency_max")

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 
 from libs.common.clock import Clock
 from libs.common.feeds.notifier import CommitNotifier
@@ -15,7 +15,7 @@ from libs.common.rpc.servicing import Edge
 from omnijourney.channel_gateway.v1 import channel_gateway_service_pb2_grpc as pb_grpc
 from services.channel_gateway.clients.channels.base import Adapter
 from services.channel_gateway.domain.link_tokens import TokenSeal
-from services.channel_gateway.domain.model import Channel, ConnectionKind
+from services.channel_gateway.domain.model import ConnectionKind
 from services.channel_gateway.domain.webhooks_out import Network
 from services.channel_gateway.store.accounts import AccountStore
 from services.channel_gateway.store.charges import ChargeStore
@@ -33,6 +33,7 @@ from services.channel_gateway.usecases.accounts import Accounts
 from services.channel_gateway.usecases.balance_alerts import BalanceAlerts
 from services.channel_gateway.usecases.consents import Consents
 from services.channel_gateway.usecases.content import Content
+from services.channel_gateway.usecases.content_tests import ContentTests
 from services.channel_gateway.usecases.frequency import FrequencyCaps
 from services.channel_gateway.usecases.lost_sends import LostSends
 from services.channel_gateway.usecases.money import Money
@@ -46,14 +47,6 @@ from services.channel_gateway.usecases.subscriptions import Subscriptions
 from services.channel_gateway.usecases.template_sync import TemplateSync
 from services.channel_gateway.worker.sender import Sender
 
-KIND_OF: Final = {
-    Channel.LINE: ConnectionKind.LINE,
-    Channel.WHATSAPP: ConnectionKind.WHATSAPP,
-    Channel.MESSENGER: ConnectionKind.MESSENGER,
-    Channel.INSTAGRAM: ConnectionKind.INSTAGRAM,
-}
-"""The connection that each channel needs for real sends."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dependencies:
@@ -66,6 +59,7 @@ class Dependencies:
     accounts: Accounts
     consents: Consents
     content: Content
+    content_tests: ContentTests
     template_sync: TemplateSync
     money: Money
     frequency_caps: FrequencyCaps

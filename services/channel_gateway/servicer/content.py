@@ -15,18 +15,12 @@ from libs.common.rpc.fields import FieldCheck
 from libs.common.rpc.servicing import changed_fields, ids_of, team_of
 from omnijourney.channel_gateway.v1 import channel_gateway_service_pb2 as pb
 from services.channel_gateway.convert import content as convert
-from services.channel_gateway.convert.deliveries import channel_of
-from services.channel_gateway.domain.errors import ChannelUnsupported
 from services.channel_gateway.domain.model import (
     BotModule,
-    ModuleContent,
-    Profile,
     Template,
     TemplateState,
 )
-from services.channel_gateway.domain.prepare import ContentRefusedError, send_to_nobody
-from services.channel_gateway.domain.render import Values, flatten
-from services.channel_gateway.servicer.base import KIND_OF, Part
+from services.channel_gateway.servicer.base import Part
 from services.channel_gateway.usecases.call import Call
 
 _TEMPLATE_FIELDS: Final = ("state", "category", "parameter_names", "parameter_count")
@@ -115,30 +109,6 @@ class ContentRpcs(Part):
             convert.module_message,
         )
         return await self._deps.content.delete_module(call, module_id)
-
-    async def PreviewBotModule(
-        self, request: pb.PreviewBotModuleRequest, context: Any
-    ) -> pb.PreviewBotModuleResponse:
-        """Shows a module with the defaults of its variables."""
-        check = FieldCheck()
-        team_id = check.uuid("team_id", request.team_id)
-        module_id = check.uuid("bot_module_id", request.bot_module_id)
-        channel = channel_of(check, "channel", request.channel)
-        if request.customer_id:
-            check.fault("customer_id", "is not looked at by this release: leave it empty")
-        check.done()
-        module = await self._deps.content_store.module(team_id, module_id)
-        adapter = self._deps.adapters.get(KIND_OF[channel])
-        if adapter is None:
-            raise ChannelUnsupported(channel)
-        send = send_to_nobody(team_id, channel, ModuleContent(module_id))
-        try:
-            parts = adapter.writer.write_cards(send, "", flatten(module.cards, Values(Profile(), None)))
-        except ContentRefusedError as refused:
-            check.fault("bot_module_id", str(refused))
-            check.done()
-            raise
-        return pb.PreviewBotModuleResponse(requests=[part.decode() for part in parts], messages=len(parts))
 
     # ---- templates ----
 

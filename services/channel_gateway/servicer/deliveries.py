@@ -21,6 +21,7 @@ from services.channel_gateway.servicer.accounts import AccountRpcs
 from services.channel_gateway.servicer.base import time_range
 from services.channel_gateway.servicer.charges import ChargeRpcs
 from services.channel_gateway.servicer.content import ContentRpcs
+from services.channel_gateway.servicer.content_tests import ContentTestRpcs
 from services.channel_gateway.servicer.frequency import FrequencyRpcs
 from services.channel_gateway.servicer.links import LinkRpcs
 from services.channel_gateway.servicer.money import MoneyRpcs
@@ -36,6 +37,7 @@ class ChannelGatewayServicer(
     AccountRpcs,
     ChargeRpcs,
     ContentRpcs,
+    ContentTestRpcs,
     FrequencyRpcs,
     LinkRpcs,
     MoneyRpcs,
@@ -52,6 +54,13 @@ class ChannelGatewayServicer(
         """Reads one send."""
         row = await self._deps.figures.delivery(*ids_of(request.team_id, "effect_key", request.effect_key))
         return pb.GetDeliveryResponse(delivery=convert.delivery_of(row))
+
+    async def GetDeliveryContent(
+        self, request: pb.GetDeliveryContentRequest, context: Any
+    ) -> pb.GetDeliveryContentResponse:
+        """Reads what was sent."""
+        parts = await self._deps.figures.content(*ids_of(request.team_id, "effect_key", request.effect_key))
+        return pb.GetDeliveryContentResponse(messages=[part.decode(errors="replace") for part in parts])
 
     async def ListDeliveries(
         self, request: pb.ListDeliveriesRequest, context: Any

@@ -264,6 +264,15 @@ CREATE TABLE contact_row_set_aside (
     CONSTRAINT contact_row_set_aside_pkey PRIMARY KEY (partition, "position")
 );
 
+-- Until when the contents of deliveries were removed, by the time of their acceptance: what is older has none. One row.
+CREATE TABLE content_pruning (
+    only_row     boolean NOT NULL DEFAULT true,
+    pruned_until timestamp with time zone NOT NULL,
+    CONSTRAINT content_pruning_pkey PRIMARY KEY (only_row),
+    CONSTRAINT content_pruning_only_row_check CHECK (only_row),
+    CONSTRAINT content_pruning_time_readable CHECK (((pruned_until >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (pruned_until < '9999-12-31 00:00:00+00'::timestamp with time zone)))
+);
+
 -- Presses of coupons' buttons that wait for their answers; those that have one are gone.
 CREATE TABLE coupon_press (
     team_id     uuid NOT NULL,

@@ -13,6 +13,7 @@ from libs.common.feeds.records import epoch_us, shard_of
 from libs.common.ids import epoch_ms, new_ids, partition_of
 from services.channel_gateway.domain.clicks import Opening
 from services.channel_gateway.domain.facts import FactKind
+from services.channel_gateway.domain.model import is_test
 from services.channel_gateway.store.book import QUERIES, columns
 from services.channel_gateway.store.facts import Written
 from services.channel_gateway.store.records import RECORD_TAG, RecordRow, ranges_of_records
@@ -112,7 +113,11 @@ async def _write(
         for (number, row), click_id in zip(live.items(), click_ids, strict=True)
     ]
     await connection.execute(*QUERIES.bind("note_clicks", rows=rows, now=now))
-    clicked = [(teams[number], row) for number, row in live.items() if not openings[number].agent]
+    clicked = [
+        (teams[number], row)
+        for number, row in live.items()
+        if not openings[number].agent and not is_test(row["journey_id"], row["node_id"])
+    ]
     if not clicked:
         return Written([], {})
     records = _records(clicked, now)

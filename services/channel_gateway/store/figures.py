@@ -8,9 +8,10 @@ from typing import Any, Final
 from uuid import UUID
 
 from libs.common.db.pool import Pool, replanned, transaction
-from libs.common.errors import NotFound
+from libs.common.errors import FailedPrecondition, NotFound
 from services.channel_gateway.domain.views import DeliveryFilter
 from services.channel_gateway.store.book import QUERIES
+from services.channel_gateway.store.rows import parts_of
 
 Row = Mapping[str, Any]
 _NIL: Final = UUID(int=0)
@@ -32,6 +33,26 @@ class FigureStore:
         if row is None:
             raise NotFound.of("delivery", effect_key)
         return row
+
+    async def content(self, team_id: UUID, effect_key: UUID) -> list[bytes]:
+        """The request bodies of a send. Raises NotFound, FailedPrecondition `CONTENT_NOT_KEPT`."""
+        async with transaction(self._pool, [team_id]) as connection:
+            row = await connection.fetchrow(
+                *QUERIES.bind("get_delivery_content", team_id=team_id, effect_key=effect_key)
+            )
+        if row is None:
+            raise NotFound.of("delivery", effect_key)
+        if row["parts"] is None:
+            raise FailedPrecondition("CONTENT_NOT_KEPT", "what was sent is not kept any more, or nothing was")
+        return parts_of(row)
+
+    async def forget(self, accepted_before: datetime, row_max: int) -> int:
+        """Removes contents of settled sends of all teams that were accepted before a time, up to `row_max`; how
+        many."""
+        forgotten: int = await self._pool.fetchval(
+            *QUERIES.bind("forget_contents", accepted_before=accepted_before, row_max=row_max)
+        )
+        return forgotten
 
     async def deliveries(
         self, team_id: UUID, wanted: DeliveryFilter, after: tuple[datetime, UUID] | None, limit: int

@@ -16,7 +16,7 @@ import msgspec
 from libs.common.db.pool import Connection, Pool, transaction
 from libs.common.frequency import PERIOD_MAX, CountedSend, FrequencyRule
 from libs.common.ids import CustomerKey
-from services.channel_gateway.domain.model import Send, SendAnswer
+from services.channel_gateway.domain.model import Send, SendAnswer, is_test
 from services.channel_gateway.domain.prepare import Prepared
 from services.channel_gateway.domain.reserve import Limits, Reserved
 from services.channel_gateway.domain.views import FrequencyCap
@@ -122,7 +122,9 @@ async def note_uses(
     accepted = [
         (send.team_id, send.customer_id, send.effect_key)
         for send, decision in zip(sends, decisions, strict=True)
-        if isinstance(decision, Reserved) and send.team_id in limits.frequency
+        if isinstance(decision, Reserved)
+        and send.team_id in limits.frequency
+        and not is_test(send.journey_id, send.node_id)
     ]
     if not accepted:
         return

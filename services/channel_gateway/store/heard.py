@@ -14,7 +14,7 @@ from libs.common.ids import partition_of
 from services.channel_gateway.domain.facts import FactKind
 from services.channel_gateway.domain.heard import Preference
 from services.channel_gateway.domain.hearsay import AccountPerson, ChannelPerson
-from services.channel_gateway.domain.model import Channel, SendState
+from services.channel_gateway.domain.model import Channel, SendState, is_test
 from services.channel_gateway.domain.page_receipts import SentToPerson
 from services.channel_gateway.domain.receipts import ReceiptKind, after, new_steps
 from services.channel_gateway.store.book import QUERIES, columns
@@ -110,7 +110,10 @@ async def _write(
     failed = [row["effect_key"] for row, steps in new if steps[-1] is ReceiptKind.FAILED and _is_prepaid(row)]
     if failed:
         await note_refunds_due(connection, team_id, failed, now)
-    records = _records(team_id, new, now)
+    shown = [(row, steps) for row, steps in new if not is_test(row["journey_id"], row["node_id"])]
+    records = _records(team_id, shown, now)
+    if not records:
+        return Written([], {})
     positions = await connection.fetchval(*QUERIES.bind("append_records", records=records))
     return Written([], ranges_of_records(zip((row[0] for row in records), positions, strict=True)))
 

@@ -10,7 +10,7 @@ from uuid import UUID
 from libs.common.feeds.records import SHARDS
 from libs.common.ids import partition_of
 from libs.common.mailbox.mail import Mail, MailSource, SendOutcome
-from services.channel_gateway.domain.model import PLACE_KEPT, DeliveryOutcome, Job
+from services.channel_gateway.domain.model import PLACE_KEPT, DeliveryOutcome, Job, is_test
 from services.channel_gateway.store.facts import Written
 from services.channel_gateway.store.records import RecordBatch, SettledSends
 
@@ -75,6 +75,8 @@ class Outcomes:
         keys, message_ids = self._outcomes.setdefault(alike, ([], []))
         keys += [each.effect_key for each in jobs]
         message_ids += ["\n".join(each.message_ids) for each in jobs]
+        if is_test(job.journey_id, job.node_id):
+            return  # nobody is told of it
         what = SettledSends(
             *(job.journey_id, job.node_id, job.channel, job.account_id, outcome.state, outcome.reason),
             *(reported, reported * price.micros, price.currency, job.depth),

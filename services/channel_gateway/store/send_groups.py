@@ -14,7 +14,14 @@ from uuid import UUID
 from libs.common.feeds.records import shard_of
 from libs.common.ids import partition_of
 from services.channel_gateway.domain.facts import GoneKind
-from services.channel_gateway.domain.model import Price, Send, SendAnswer, SendState, TemplateContent
+from services.channel_gateway.domain.model import (
+    Price,
+    Send,
+    SendAnswer,
+    SendState,
+    TemplateContent,
+    is_test,
+)
 from services.channel_gateway.domain.prepare import Catalogue
 from services.channel_gateway.domain.reserve import HeldPlaces, ReservationTotals, Reserved, add_up
 from services.channel_gateway.store.records import RecordBatch, SettledSends
@@ -117,6 +124,8 @@ class SendBatch:
         )
         row = (send.effect_key, send.customer_id, send.enrolment_id, "", None)
         self.groups.setdefault(group, []).append(row)
+        if is_test(send.journey_id, send.node_id):
+            return
         what = SettledSends(
             *(
                 send.journey_id,

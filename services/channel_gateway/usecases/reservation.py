@@ -14,7 +14,7 @@ import structlog
 
 from libs.common import crash
 from libs.common.clock import Clock
-from libs.common.errors import Aborted
+from libs.common.errors import Aborted, NotFound
 from libs.common.feeds.publisher import CommitPublisher
 from libs.common.ids import CustomerKey
 from services.channel_gateway import metrics
@@ -26,10 +26,12 @@ from services.channel_gateway.clients.services import (
 )
 from services.channel_gateway.domain.errors import (
     CatalogueChangedError,
+    ChannelUnsupported,
     KeyTakenError,
     ReservationConflictError,
 )
 from services.channel_gateway.domain.model import (
+    KIND_OF,
     Account,
     Balance,
     BegunSend,
@@ -40,6 +42,7 @@ from services.channel_gateway.domain.model import (
     SendAnswer,
     SendState,
     TemplateContent,
+    TextContent,
 )
 from services.channel_gateway.domain.prepare import (
     Catalogue,
@@ -50,6 +53,7 @@ from services.channel_gateway.domain.prepare import (
     has_window,
     known_profiles,
     prepare,
+    write,
 )
 from services.channel_gateway.domain.reserve import Reserved, reserve_optimistically
 from services.channel_gateway.store.send_groups import SendBatch
@@ -113,6 +117,23 @@ class Reservation:
         catalogue = await self._store.catalogue.of_team(send.team_id, [content])
         customers = await self._customers([send], catalogue)
         return fill_template(send, content, catalogue, customers[send.team_id, send.customer_id])
+
+    async def written(self, send: Send) -> list[bytes]:
+        """The bodies that a send to a known customer would have now, without their short links.
+
+        Raises NotFound for a customer that the team has not, ChannelUnsupported, ContentRefusedError, Unavailable.
+        """
+        key = (send.team_id, send.customer_id)
+        if key not in await self._profiles.profiles([key]):
+            raise NotFound.of("customer", send.customer_id)
+        contents = [] if isinstance(send.content, TextContent) else [send.content]
+        catalogue = await self._store.catalogue.of_team(send.team_id, contents)
+        account = catalogue.account_of(send) if send.account_id is not None else None
+        kind = KIND_OF[send.channel] if account is None else account.connection.kind
+        if kind not in self._writers:
+            raise ChannelUnsupported(send.channel)
+        customer = (await self._customers([send], catalogue))[key]
+        return write(send, "", catalogue, customer, self._writers[kind])
 
     async def _apart(self, unique: Mapping[SendKey, Send], catalogue: Catalogue) -> dict[SendKey, SendAnswer]:
         """What customers of a team with a frequency cap got is known under its lock only; others go on as usual."""

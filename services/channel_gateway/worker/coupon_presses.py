@@ -26,7 +26,15 @@ from services.channel_gateway.clients.services import Recorded
 from services.channel_gateway.convert.coupon_presses import presses_of
 from services.channel_gateway.convert.events import ConvertedWebhook
 from services.channel_gateway.domain.coupon_presses import CouponPress, Waiting
-from services.channel_gateway.domain.model import Channel, Recipient, Send, SendAnswer, SendState, TextContent
+from services.channel_gateway.domain.model import (
+    NO_JOURNEY,
+    Channel,
+    Recipient,
+    Send,
+    SendAnswer,
+    SendState,
+    TextContent,
+)
 from services.channel_gateway.worker.presence import Presence
 
 TEAMS_MAX: Final = 100
@@ -37,8 +45,6 @@ TRIES_MAX: Final = 100
 """At the waits below about eight hours; then it is set aside with its reason."""
 _WAITS: Final = Backoff(1.0, 300.0, spread=0.2)
 _PASSING: Final = (Unavailable, ResourceExhausted, Aborted, *PASSING)
-_NONE: Final = UUID(int=0)
-"""An answer is of no journey and no enrolment."""
 
 _log = structlog.get_logger(__name__)
 
@@ -158,8 +164,8 @@ def _answering(team_id: UUID, press: CouponPress, text: str) -> Send:
         effect_key=press.press_id,
         team_id=team_id,
         customer_id=press.customer_id,
-        enrolment_id=_NONE,
-        journey_id=_NONE,
+        enrolment_id=NO_JOURNEY,
+        journey_id=NO_JOURNEY,
         node_id="",
         channel=Channel(press.channel),
         account_id=press.account_id,

@@ -22,7 +22,7 @@ async def test_old_webhooks_go_with_what_was_refused_of_them_once_they_are_worke
     await gateway.settled()
     kept_days = 90
     async with await open_pool(gateway.database.dsn_of("channel_gateway"), name="test") as pool:
-        forgetting = Forgetting(InboxStore(pool, VAULT), gateway.clock, kept_days)
+        forgetting = Forgetting(InboxStore(pool, VAULT), gateway.clock, kept_days, "webhooks")
         assert await forgetting.step(10) == 0
         gateway.clock.advance(timedelta(days=kept_days))
         assert await forgetting.step(10) == 0

@@ -18,6 +18,7 @@ async def test_times_that_nobody_can_read_are_refused(connection: "asyncpg.Conne
     assert [row["table"] for row in rows] == [
         "channel_gateway.consent",
         "channel_gateway.consent_change",
+        "channel_gateway.content_pruning",
         "channel_gateway.delivery",
         "channel_gateway.history",
         "channel_gateway.inbound",

@@ -1,7 +1,7 @@
 -- version: 4
 -- Settles sends that are unsettled and `own`; how many. Rows are found one by one in the order of their keys, which is the order in
--- which all lock them. What was put off after some of it had left keeps its request bodies: it
--- goes on with them. Whom a channel names as somebody who wants no messages is kept as such.
+-- which all lock them. Request bodies stay as what was sent, and as what is
+-- still to be sent of what was put off half way. Whom a channel names as somebody who wants no messages is kept as such.
 CREATE OR REPLACE FUNCTION settle_rows(own uuid, domain_now timestamptz, outcomes outcome_row[]) RETURNS bigint
 LANGUAGE plpgsql
 SET search_path FROM CURRENT SET enable_hashjoin = off SET enable_mergejoin = off SET enable_seqscan = off
@@ -14,7 +14,6 @@ BEGIN
     END IF;
     UPDATE delivery AS d
        SET state = w.state, reason = w.reason, messages = w.messages, parts_sent = w.parts_sent,
-           parts = CASE WHEN w.parts_sent > 0 AND w.state IN (send_state('DEFERRED'), send_state('CANCELLED')) THEN d.parts END,
            message_ids = string_to_array(w.message_ids, E'\n'), settled_at = domain_now, next_attempt_at = NULL
       FROM (
         SELECT o.team_id, s.effect_key, o.state, o.reason, o.messages, o.parts_sent, s.message_ids

@@ -3143,6 +3143,26 @@ class SendTestMessageRequest(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class ButtonParametersEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.int
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.int = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     TEAM_ID_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     CUSTOMER_ID_FIELD_NUMBER: _builtins.int
@@ -3150,6 +3170,8 @@ class SendTestMessageRequest(_message.Message):
     BOT_MODULE_ID_FIELD_NUMBER: _builtins.int
     MESSAGE_TEMPLATE_ID_FIELD_NUMBER: _builtins.int
     PARAMETERS_FIELD_NUMBER: _builtins.int
+    HEADER_PARAMETER_FIELD_NUMBER: _builtins.int
+    BUTTON_PARAMETERS_FIELD_NUMBER: _builtins.int
     team_id: _builtins.str
     """Team, a UUID. Required."""
     request_id: _builtins.str
@@ -3159,12 +3181,18 @@ class SendTestMessageRequest(_message.Message):
     channel_account_id: _builtins.str
     """Account that sends, a UUID. Required."""
     bot_module_id: _builtins.str
-    """A bot module; this or a template is required."""
+    """A bot module, a UUID; either this or a template is required."""
     message_template_id: _builtins.str
-    """A template; this or a bot module is required."""
+    """A template of the account, a UUID; either this or a bot module is required."""
+    header_parameter: _builtins.str
+    """Text of the template's header variable, when it has one; variables allowed."""
     @_builtins.property
     def parameters(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Parameters of the template's body, in order; variables allowed."""
+
+    @_builtins.property
+    def button_parameters(self) -> _containers.ScalarMap[_builtins.int, _builtins.str]:
+        """Texts of the template's URL buttons' variables by button index, 0 to 9; variables allowed."""
 
     def __init__(
         self,
@@ -3176,10 +3204,12 @@ class SendTestMessageRequest(_message.Message):
         bot_module_id: _builtins.str = ...,
         message_template_id: _builtins.str = ...,
         parameters: _abc.Iterable[_builtins.str] | None = ...,
+        header_parameter: _builtins.str = ...,
+        button_parameters: _abc.Mapping[_builtins.int, _builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bot_module_id", b"bot_module_id", "channel_account_id", b"channel_account_id", "customer_id", b"customer_id", "message_template_id", b"message_template_id", "parameters", b"parameters", "request_id", b"request_id", "team_id", b"team_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bot_module_id", b"bot_module_id", "button_parameters", b"button_parameters", "channel_account_id", b"channel_account_id", "customer_id", b"customer_id", "header_parameter", b"header_parameter", "message_template_id", b"message_template_id", "parameters", b"parameters", "request_id", b"request_id", "team_id", b"team_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -3194,7 +3224,7 @@ class SendTestMessageResponse(_message.Message):
     DELIVERY_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def delivery(self) -> _delivery_pb2.Delivery:
-        """What became of it so far."""
+        """What became of it so far: accepted, or refused with the reason."""
 
     def __init__(
         self,
@@ -3274,20 +3304,20 @@ class GetDeliveryContentRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     TEAM_ID_FIELD_NUMBER: _builtins.int
-    DELIVERY_ID_FIELD_NUMBER: _builtins.int
+    EFFECT_KEY_FIELD_NUMBER: _builtins.int
     team_id: _builtins.str
     """Team, a UUID. Required."""
-    delivery_id: _builtins.str
-    """The delivery. Required."""
+    effect_key: _builtins.str
+    """Key of the effect, as `Delivery.effect_key`, a UUID. Required."""
     def __init__(
         self,
         *,
         team_id: _builtins.str = ...,
-        delivery_id: _builtins.str = ...,
+        effect_key: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["delivery_id", b"delivery_id", "team_id", b"team_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["effect_key", b"effect_key", "team_id", b"team_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -3302,7 +3332,9 @@ class GetDeliveryContentResponse(_message.Message):
     MESSAGES_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def messages(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """One for each message, JSON as the channel got it."""
+        """One for each message that the channel bills, in order: the request's body as JSON, as the channel gets it. Those that have left come first;
+        `Delivery.messages` and `Delivery.state` tell how many left.
+        """
 
     def __init__(
         self,

@@ -798,8 +798,10 @@ class ChannelGatewayServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def SendTestMessage(self, request, context):
-        """Sends content to one person as a journey would, marked as a test: it counts against quota and balance, and in no
-        figures. Errors: NOT_FOUND, INVALID_ARGUMENT when it does not fit the channel.
+        """Sends content to one person as a journey would, marked as a test: it is held to everything that holds a journey's message up but for
+        caps of journeys and the frequency cap, it takes quota and balance, and it is in no figures and no customer's journey. The answer comes when
+        it is accepted or refused; `GetDelivery` tells what becomes of it. Errors: NOT_FOUND, INVALID_ARGUMENT when it does not fit the
+        channel with the customer's values, ALREADY_EXISTS for a reused request id, FAILED_PRECONDITION `CHANNEL_UNSUPPORTED`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -813,8 +815,8 @@ class ChannelGatewayServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetDeliveryContent(self, request, context):
-        """Reads what was sent, as the channel got it, for as long as it is kept. Errors: NOT_FOUND, FAILED_PRECONDITION
-        `CONTENT_NOT_KEPT`.
+        """Reads what was sent, as the channel got it, or as it will, while it waits. It is kept for `OMNIJOURNEY_CONTENT_RETENTION_DAYS` days after
+        the send was accepted. Errors: NOT_FOUND, FAILED_PRECONDITION `CONTENT_NOT_KEPT`, also for sends that were refused, which had none.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -181,14 +181,16 @@ class ChannelGatewayServiceStub:
     DeleteDeadLetters: _grpc.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.DeleteDeadLettersRequest, _channel_gateway_service_pb2.DeleteDeadLettersResponse]
     """Drops given-up webhooks. Errors: NOT_FOUND."""
     SendTestMessage: _grpc.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.SendTestMessageRequest, _channel_gateway_service_pb2.SendTestMessageResponse]
-    """Sends content to one person as a journey would, marked as a test: it counts against quota and balance, and in no
-    figures. Errors: NOT_FOUND, INVALID_ARGUMENT when it does not fit the channel.
+    """Sends content to one person as a journey would, marked as a test: it is held to everything that holds a journey's message up but for
+    caps of journeys and the frequency cap, it takes quota and balance, and it is in no figures and no customer's journey. The answer comes when
+    it is accepted or refused; `GetDelivery` tells what becomes of it. Errors: NOT_FOUND, INVALID_ARGUMENT when it does not fit the
+    channel with the customer's values, ALREADY_EXISTS for a reused request id, FAILED_PRECONDITION `CHANNEL_UNSUPPORTED`.
     """
     PreviewMessageTemplate: _grpc.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.PreviewMessageTemplateRequest, _channel_gateway_service_pb2.PreviewMessageTemplateResponse]
     """Shows a template filled in for one customer. Errors: NOT_FOUND, INVALID_ARGUMENT for missing parameters."""
     GetDeliveryContent: _grpc.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.GetDeliveryContentRequest, _channel_gateway_service_pb2.GetDeliveryContentResponse]
-    """Reads what was sent, as the channel got it, for as long as it is kept. Errors: NOT_FOUND, FAILED_PRECONDITION
-    `CONTENT_NOT_KEPT`.
+    """Reads what was sent, as the channel got it, or as it will, while it waits. It is kept for `OMNIJOURNEY_CONTENT_RETENTION_DAYS` days after
+    the send was accepted. Errors: NOT_FOUND, FAILED_PRECONDITION `CONTENT_NOT_KEPT`, also for sends that were refused, which had none.
     """
     ListMessageCharges: _grpc.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.ListMessageChargesRequest, _channel_gateway_service_pb2.ListMessageChargesResponse]
     """Lists what messages cost the team and what was given back, newest first."""
@@ -378,14 +380,16 @@ class ChannelGatewayServiceAsyncStub(ChannelGatewayServiceStub):
     DeleteDeadLetters: _aio.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.DeleteDeadLettersRequest, _channel_gateway_service_pb2.DeleteDeadLettersResponse]  # type: ignore[assignment]
     """Drops given-up webhooks. Errors: NOT_FOUND."""
     SendTestMessage: _aio.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.SendTestMessageRequest, _channel_gateway_service_pb2.SendTestMessageResponse]  # type: ignore[assignment]
-    """Sends content to one person as a journey would, marked as a test: it counts against quota and balance, and in no
-    figures. Errors: NOT_FOUND, INVALID_ARGUMENT when it does not fit the channel.
+    """Sends content to one person as a journey would, marked as a test: it is held to everything that holds a journey's message up but for
+    caps of journeys and the frequency cap, it takes quota and balance, and it is in no figures and no customer's journey. The answer comes when
+    it is accepted or refused; `GetDelivery` tells what becomes of it. Errors: NOT_FOUND, INVALID_ARGUMENT when it does not fit the
+    channel with the customer's values, ALREADY_EXISTS for a reused request id, FAILED_PRECONDITION `CHANNEL_UNSUPPORTED`.
     """
     PreviewMessageTemplate: _aio.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.PreviewMessageTemplateRequest, _channel_gateway_service_pb2.PreviewMessageTemplateResponse]  # type: ignore[assignment]
     """Shows a template filled in for one customer. Errors: NOT_FOUND, INVALID_ARGUMENT for missing parameters."""
     GetDeliveryContent: _aio.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.GetDeliveryContentRequest, _channel_gateway_service_pb2.GetDeliveryContentResponse]  # type: ignore[assignment]
-    """Reads what was sent, as the channel got it, for as long as it is kept. Errors: NOT_FOUND, FAILED_PRECONDITION
-    `CONTENT_NOT_KEPT`.
+    """Reads what was sent, as the channel got it, or as it will, while it waits. It is kept for `OMNIJOURNEY_CONTENT_RETENTION_DAYS` days after
+    the send was accepted. Errors: NOT_FOUND, FAILED_PRECONDITION `CONTENT_NOT_KEPT`, also for sends that were refused, which had none.
     """
     ListMessageCharges: _aio.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.ListMessageChargesRequest, _channel_gateway_service_pb2.ListMessageChargesResponse]  # type: ignore[assignment]
     """Lists what messages cost the team and what was given back, newest first."""
@@ -908,8 +912,10 @@ class ChannelGatewayServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _channel_gateway_service_pb2.SendTestMessageRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_channel_gateway_service_pb2.SendTestMessageResponse, _abc.Awaitable[_channel_gateway_service_pb2.SendTestMessageResponse]]:
-        """Sends content to one person as a journey would, marked as a test: it counts against quota and balance, and in no
-        figures. Errors: NOT_FOUND, INVALID_ARGUMENT when it does not fit the channel.
+        """Sends content to one person as a journey would, marked as a test: it is held to everything that holds a journey's message up but for
+        caps of journeys and the frequency cap, it takes quota and balance, and it is in no figures and no customer's journey. The answer comes when
+        it is accepted or refused; `GetDelivery` tells what becomes of it. Errors: NOT_FOUND, INVALID_ARGUMENT when it does not fit the
+        channel with the customer's values, ALREADY_EXISTS for a reused request id, FAILED_PRECONDITION `CHANNEL_UNSUPPORTED`.
         """
 
     @_abc_1.abstractmethod
@@ -926,8 +932,8 @@ class ChannelGatewayServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _channel_gateway_service_pb2.GetDeliveryContentRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_channel_gateway_service_pb2.GetDeliveryContentResponse, _abc.Awaitable[_channel_gateway_service_pb2.GetDeliveryContentResponse]]:
-        """Reads what was sent, as the channel got it, for as long as it is kept. Errors: NOT_FOUND, FAILED_PRECONDITION
-        `CONTENT_NOT_KEPT`.
+        """Reads what was sent, as the channel got it, or as it will, while it waits. It is kept for `OMNIJOURNEY_CONTENT_RETENTION_DAYS` days after
+        the send was accepted. Errors: NOT_FOUND, FAILED_PRECONDITION `CONTENT_NOT_KEPT`, also for sends that were refused, which had none.
         """
 
     @_abc_1.abstractmethod

@@ -127,6 +127,7 @@ class Delivery(_message.Message):
     SETTLE_TIME_FIELD_NUMBER: _builtins.int
     RECEIPT_FIELD_NUMBER: _builtins.int
     CHANNEL_CODE_FIELD_NUMBER: _builtins.int
+    TEST_FIELD_NUMBER: _builtins.int
     effect_key: _builtins.str
     """Key of the effect, a UUID."""
     team_id: _builtins.str
@@ -157,6 +158,8 @@ class Delivery(_message.Message):
     """The highest step that receipts tell of; failed only where no message of the send came. `UNSPECIFIED`: none yet."""
     channel_code: _builtins.str
     """The channel's own code, for people, where `reason` is `CHANNEL_REFUSED`; else empty."""
+    test: _builtins.bool
+    """Whether a person sent it by `SendTestMessage`: it has no journey, node and enrolment, and is in no figures."""
     @_builtins.property
     def price(self) -> _money_pb2.Money:
         """Their price in all."""
@@ -194,10 +197,11 @@ class Delivery(_message.Message):
         settle_time: _timestamp_pb2.Timestamp | None = ...,
         receipt: Global___ReceiptKind.ValueType = ...,
         channel_code: _builtins.str = ...,
+        test: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "price", b"price", "settle_time", b"settle_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "attempts", b"attempts", "channel", b"channel", "channel_code", b"channel_code", "channel_message_ids", b"channel_message_ids", "create_time", b"create_time", "customer_id", b"customer_id", "effect_key", b"effect_key", "enrolment_id", b"enrolment_id", "journey_id", b"journey_id", "messages", b"messages", "node_id", b"node_id", "price", b"price", "reason", b"reason", "receipt", b"receipt", "settle_time", b"settle_time", "state", b"state", "team_id", b"team_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "attempts", b"attempts", "channel", b"channel", "channel_code", b"channel_code", "channel_message_ids", b"channel_message_ids", "create_time", b"create_time", "customer_id", b"customer_id", "effect_key", b"effect_key", "enrolment_id", b"enrolment_id", "journey_id", b"journey_id", "messages", b"messages", "node_id", b"node_id", "price", b"price", "reason", b"reason", "receipt", b"receipt", "settle_time", b"settle_time", "state", b"state", "team_id", b"team_id", "test", b"test"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
