@@ -20,7 +20,7 @@ from services.journey.domain.own_zone import in_own_zone
 from services.journey.domain.quiet import is_drawn_otherwise
 from services.journey.domain.status import goes_on
 from services.journey.domain.turn import Actor, Turn, TurnInput, TurnResult, UnreadableMailError
-from services.journey.domain.waits import End, Go, heard, is_ready
+from services.journey.domain.waits import End, Go, heard, is_ready, waits_for_room
 
 
 def take_turn(given: TurnInput) -> Turn:
@@ -83,7 +83,8 @@ class _ActorTurn(Entering):
                 yield from self._run(journey, enrolment, Halt())
             elif (
                 enrolment.wait is WaitReason.QUIET
-                and journey.recall_epoch  # else none was drawn otherwise: not who waits for room under a cap, too
+                and journey.recall_epoch  # else none was drawn otherwise
+                and not waits_for_room(enrolment)  # which no window gives
                 and (yield from self._rests_otherwise(journey, enrolment))
             ):
                 yield from self._run(journey, enrolment, Wake())

@@ -13,6 +13,7 @@ import msgspec
 
 from services.journey.domain import effects as fx
 from services.journey.domain import quiet, splits
+from services.journey.domain.memory import Memory
 from services.journey.domain.model import (
     Attribute,
     CappedAction,
@@ -150,6 +151,7 @@ class _Walk(Waits):
     def wake(self) -> None:
         """A delay ended: go on. Quiet time ended: the message goes now, or waits for the next window's end."""
         node = self._node()
+        self._look_for_room()
         if self.wait is WaitReason.DELAY:
             self._step(StepResult.DELAY_ENDED)
             self._go_to(node.next if node else None)
@@ -160,6 +162,12 @@ class _Walk(Waits):
             self.do_message(node.action)
         elif self.wait is WaitReason.EVENT:
             self.time_out()
+
+    def _look_for_room(self) -> None:
+        """Forgets that the message waited for room: the gateway is asked again."""
+        if self.memory is not None and self.memory.capped:
+            memory = msgspec.structs.replace(self.memory, capped=False)
+            self.memory = None if memory == Memory(self.enrolment.created_at) else memory
 
     def halt(self) -> None:
         """Halts where the customer stands, unless a message is with the gateway: its outcome is awaited first."""
@@ -325,6 +333,7 @@ class _Walk(Waits):
             return
         if answer.reason == FREQUENCY_CAP_REACHED:
             self._wait_out_quiet(max(answer.at or self.now, self.now + _LOOK_AGAIN), answer.reason)
+            self.memory = msgspec.structs.replace(self._known(), capped=True)
             return
         windows, zone = self.journey.definition.quiet_set, self.journey.zone
         asked_again = self.now if self.wait is WaitReason.SEND else None

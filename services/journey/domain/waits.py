@@ -115,6 +115,11 @@ def is_ready(enrolment: Enrolment) -> bool:
     return enrolment.memory is not None and enrolment.memory.ready is not None
 
 
+def waits_for_room(enrolment: Enrolment) -> bool:
+    """Whether the message waits for room under a frequency cap; who rests for quiet time alone does not."""
+    return enrolment.memory is not None and enrolment.memory.capped
+
+
 class Waits(Walk, ABC):
     """The part of a walk that waits for events.
 

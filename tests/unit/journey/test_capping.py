@@ -22,7 +22,7 @@ from services.journey.domain import model as d
 from services.journey.domain.engine import FREQUENCY_CAP_REACHED
 from services.journey.domain.matching import journeys_by_id
 from services.journey.domain.validate import faults_of
-from tests.unit.journey.builders import MODULE, NOW, agreeable, checkout, delay, journey, message, run
+from tests.unit.journey.builders import MODULE, NOW, agreeable, checkout, delay, journey, mail, message, run
 from tests.unit.journey.test_simulation import HOUR, customer, simulate, tree
 
 ROOM = NOW + timedelta(hours=5)
@@ -62,6 +62,35 @@ def test_the_wait_is_told_with_its_reason() -> None:
     turn = run([journey(WAITING)], [checkout(1)], answer=capped)
     (step,) = turn.run_segments[0].steps
     assert (step.result, step.detail) == (d.StepResult.DEFERRED, FREQUENCY_CAP_REACHED)
+
+
+@pytest.mark.parametrize("listens", [False, True])
+def test_who_waits_for_room_asks_at_its_time_alone_whatever_mail_comes_after_windows_were_drawn_anew(
+    listens: bool,
+) -> None:
+    goal = d.TagTrigger(("never",)) if listens else None
+    given = msgspec.structs.replace(journey(WAITING, goal=goal), stop_epoch=1, recall_epoch=1)
+    asked: list[fx.Effect] = []
+    (waiting,) = run([given], [checkout(1)], answer=capped, asked=asked).enrolments
+    for number in range(2, 12):
+        news = mail(number, m.TagRemoved("new"))
+        for changed in run([given], [news], [waiting], answer=capped, asked=asked).enrolments:
+            waiting = changed
+    assert (len(sends(asked)), waiting.wake_at) == (1, ROOM)
+    (waiting,) = run([given], (), [waiting], now=ROOM, answer=agreeable, asked=asked).enrolments
+    if listens:
+        (waiting,) = run([given], (), [waiting], now=ROOM, asked=asked).enrolments
+    assert (len(sends(asked)), waiting.wait) == (2, d.WaitReason.SEND)
+
+
+def test_who_waited_for_room_and_rests_for_quiet_time_then_looks_when_windows_are_drawn_anew() -> None:
+    given = journey(WAITING, quiet=(d.QuietWindow(16 * 60, 19 * 60),))
+    (waiting,) = run([given], [checkout(1)], answer=capped).enrolments
+    (resting,) = run([given], (), [waiting], now=ROOM).enrolments
+    assert (resting.wait, resting.memory) == (d.WaitReason.QUIET, None)
+    drawn = msgspec.structs.replace(journey(WAITING), stop_epoch=1, recall_epoch=1)
+    (sending,) = run([drawn], (), [resting], now=ROOM + timedelta(minutes=1)).enrolments
+    assert sending.wait is d.WaitReason.SEND
 
 
 def test_room_that_opens_in_quiet_time_is_taken_when_that_ends() -> None:
