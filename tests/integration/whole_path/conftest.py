@@ -36,7 +36,11 @@ async def theatre(
         running(settings) as emulators,
         aiohttp.ClientSession() as http,
         serving_site(
-            servers, databases, line_url=emulators.urls["line"], whatsapp_url=emulators.urls["whatsapp"]
+            servers,
+            databases,
+            line_url=emulators.urls["line"],
+            whatsapp_url=emulators.urls["whatsapp"],
+            webhook_private_networks="127.0.0.0/8",
         ) as site,
     ):
         yield Stage(site, emulators, http)
