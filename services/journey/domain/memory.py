@@ -14,8 +14,8 @@ class Memory(msgspec.Struct, frozen=True, array_like=True):
     of what that was about, where a wait asks for it. `met` are the waits that count what came before they began, and
     whose event has come. `converted`: the goal was reached while a message was with the gateway. `ready` names the node
     that the next turn does first, now that it is committed what took the customer there. `ended`: a person ended it
-    while a message was with the gateway, in whatever journey. `capped`: the message waits for room under a frequency cap,
-    not for quiet time, in whatever journey.
+    while a message was with the gateway, in whatever journey. `capped`: the message waits for room under a frequency
+    cap, not for quiet time, in whatever journey.
     """
 
     since: datetime
