@@ -267,3 +267,12 @@ def attribute_keys(expression: Expression) -> set[str]:
 def names_points(expression: Expression) -> bool:
     """Whether an audience names points."""
     return any(isinstance(item, HasPoints) for item in predicates(expression))
+
+
+def names(expression: Expression, *, attribute_key: str = "", tag: str = "") -> bool:
+    """Whether an audience names the attribute or the tag (folded); empty: not asked for."""
+    return any(
+        (isinstance(item, HasAttribute) and item.key == attribute_key)
+        or (isinstance(item, HasTags) and tag in item.tags)
+        for item in predicates(expression)
+    )

@@ -71,7 +71,7 @@ class AudienceRpcs(Base):
         audience_id = check.uuid("saved_audience_id", request.saved_audience_id)
         check.done()
         saved = await self._deps.audiences.get(team_id, audience_id)
-        return pb.GetSavedAudienceResponse(saved_audience=_saved_message(saved))
+        return pb.GetSavedAudienceResponse(saved_audience=saved_message(saved))
 
     async def UpdateSavedAudience(
         self, request: pb.UpdateSavedAudienceRequest, context: Any
@@ -103,7 +103,7 @@ class AudienceRpcs(Base):
         team_id = check.uuid("team_id", request.team_id)
         audience_id = check.uuid("saved_audience_id", request.saved_audience_id)
         check.done()
-        once = Once(team_id, request, pb.DeleteSavedAudienceResponse, _delete_reply, _saved_message)
+        once = Once(team_id, request, pb.DeleteSavedAudienceResponse, _delete_reply, saved_message)
         return await self._deps.audiences.delete(once, team_id, audience_id)
 
     async def ListSavedAudiences(
@@ -118,7 +118,7 @@ class AudienceRpcs(Base):
         found = await self._deps.audiences.page(team_id, after, size + 1)
         page = page_of(found, size, lambda each: each.audience_id, "saved audiences", team_id)
         return pb.ListSavedAudiencesResponse(
-            saved_audiences=map(_saved_message, page.rows), next_page_token=page.next_token
+            saved_audiences=map(saved_message, page.rows), next_page_token=page.next_token
         )
 
     async def EvaluateCustomers(
@@ -231,11 +231,11 @@ def _answers(
 
 
 def _create_reply(saved: SavedAudience) -> pb.CreateSavedAudienceResponse:
-    return pb.CreateSavedAudienceResponse(saved_audience=_saved_message(saved))
+    return pb.CreateSavedAudienceResponse(saved_audience=saved_message(saved))
 
 
 def _update_reply(saved: SavedAudience) -> pb.UpdateSavedAudienceResponse:
-    return pb.UpdateSavedAudienceResponse(saved_audience=_saved_message(saved))
+    return pb.UpdateSavedAudienceResponse(saved_audience=saved_message(saved))
 
 
 def _delete_reply(_nothing: None) -> pb.DeleteSavedAudienceResponse:
@@ -248,7 +248,7 @@ def _fault_message(fault: Fault) -> audience_pb2.AudienceFault:
     )
 
 
-def _saved_message(saved: SavedAudience) -> audience_pb2.SavedAudience:
+def saved_message(saved: SavedAudience) -> audience_pb2.SavedAudience:
     return audience_pb2.SavedAudience(
         saved_audience_id=str(saved.audience_id),
         name=saved.name,

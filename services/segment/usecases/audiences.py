@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 from typing import NamedTuple
 from uuid import UUID
 
+from libs.common.audience.describing import describe
 from libs.common.audience.expressions import Expression
 from libs.common.audience.faults import Fault, attribute_faults, module_faults
 from libs.common.audience.reading import Reading, read_audience
@@ -129,8 +130,15 @@ class Audiences:
         async with transaction(self._pool, [team_id]) as connection:
             return await audiences.load_audience(connection, team_id, audience_id)
 
+    async def described(self, team_id: UUID, audience: audience_pb2.Audience, language: str) -> str:
+        """An audience as one line; attributes may be archived or gone. Raises InvalidArgument `AUDIENCE_INVALID`."""
+        async with transaction(self._pool, [team_id]) as connection:
+            team = await teams.load_team(connection, team_id)
+        _refuse(read_audience(audience).faults)
+        return describe(audience, language, team.settings.time_zone)
+
     async def page(self, team_id: UUID, after: UUID | None, row_max: int) -> list[SavedAudience]:
-        """Saved audiences in the order of their ids."""
+        """Saved audiences in the order of their ids; none for a team that is not there."""
         async with transaction(self._pool, [team_id]) as connection:
             return await audiences.list_audiences(connection, team_id, after, row_max)
 
@@ -152,10 +160,14 @@ async def _faults(connection: Connection, team_id: UUID, readings: Sequence[Read
 async def _require_sound(connection: Connection, team_id: UUID, audience: audience_pb2.Audience) -> Reading:
     reading = read_audience(audience)
     (faults,) = await _faults(connection, team_id, [reading])
+    _refuse(faults)
+    return reading
+
+
+def _refuse(faults: Sequence[Fault]) -> None:
     if faults:
         violations = [FieldViolation(f"audience.{fault.path}".rstrip("."), fault.message) for fault in faults]
         raise InvalidArgument("AUDIENCE_INVALID", "the audience has faults", violations=violations)
-    return reading
 
 
 def _stored(audience: audience_pb2.Audience) -> bytes:

@@ -27,6 +27,7 @@ from omnijourney.common.v1 import (
     money_pb2,
 )
 from omnijourney.internal.v1 import change_pb2, customers_service_pb2, history_service_pb2, mail_service_pb2
+from omnijourney.points.v1 import points_service_pb2_grpc
 from omnijourney.segment.v1 import (
     attribute_pb2,
     customer_pb2,
@@ -36,6 +37,8 @@ from omnijourney.segment.v1 import (
     team_pb2,
 )
 from omnijourney.segment.v1 import history_pb2 as facts_pb2
+from services.points.app import app as points_app
+from services.points.config import Settings as PointsSettings
 from services.segment.app import app
 from services.segment.config import Settings
 
@@ -242,3 +245,21 @@ async def serving_segment(servers: Servers, database: Database, **changes: Any) 
         )
         await segment.create_team(segment.team_id)
         yield segment
+
+
+@pytest.fixture
+async def with_points(servers: Servers, database: Database) -> AsyncIterator[tuple[Segment, Any]]:
+    """Segment that asks a running points service."""
+    clock = SteppedClock(START)
+    async with points_app(servers.settings(PointsSettings, database), clock=clock) as points:
+        settings = servers.settings(Settings, database, points_target=f"127.0.0.1:{points.port}")
+        async with (
+            app(settings, clock=clock) as serving,
+            servers.channel(serving.port) as channel,
+            servers.channel(points.port) as to_points,
+        ):
+            segment = Segment(
+                segment_service_pb2_grpc.SegmentServiceStub(channel), None, Internal(channel), clock, ""
+            )
+            await segment.create_team(segment.team_id, modules=[2])
+            yield segment, points_service_pb2_grpc.PointsServiceStub(to_points)

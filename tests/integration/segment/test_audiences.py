@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 
 import grpc
 import pytest
 
-from libs.client.internal import Internal
-from libs.common.clock import SteppedClock
 from libs.common.ids import new_id
 from libs.common.rpc.errors import remote_error
-from libs.testing.fixtures import Database, Servers
 from omnijourney.common.v1 import error_reason_pb2
-from omnijourney.points.v1 import points_service_pb2, points_service_pb2_grpc
-from omnijourney.segment.v1 import customer_pb2, segment_service_pb2_grpc
+from omnijourney.points.v1 import points_service_pb2
+from omnijourney.segment.v1 import customer_pb2
 from omnijourney.segment.v1 import segment_service_pb2 as pb
-from services.points.app import app as points_app
-from services.points.config import Settings as PointsSettings
-from services.segment.app import app
-from services.segment.config import Settings
-from tests.integration.segment.conftest import START, TIMEOUT_S, Segment, identity
+from tests.integration.segment.conftest import TIMEOUT_S, Segment, identity
 
 YES, NO, IMPOSSIBLE = pb.VERDICT_YES, pb.VERDICT_NO, pb.VERDICT_IMPOSSIBLE
 
@@ -119,7 +111,8 @@ async def test_every_fault_is_told_when_an_audience_is_saved(segment: Segment) -
     assert checks[2].faults[0].path == "attribute.number.upper"
 
 
-async def test_saved_audiences_are_kept_counted_listed_and_streamed(segment: Segment) -> None:
+@pytest.mark.rule("S-03a")
+async def test_saved_audiences_are_kept_judged_counted_listed_and_streamed(segment: Segment) -> None:
     vips = sorted([await segment.create(name="Mei", tags=["vip"]) for _ in range(7)])
     for _ in range(5):
         await segment.create()
@@ -134,6 +127,9 @@ async def test_saved_audiences_are_kept_counted_listed_and_streamed(segment: Seg
         await segment.call("CountAudience", saved_audience_id=saved.saved_audience_id)
     ).customer_count == 7
     assert (await segment.call("CountAudience", audience={"negation": audience})).customer_count == 5
+    assert await verdicts(segment, audience, vips[0]) == [YES]
+    plain = await segment.create()
+    assert await verdicts(segment, audience, *vips, plain) == [YES] * 7 + [NO]
     found: list[str] = []
     token = ""
     while True:
@@ -154,6 +150,14 @@ async def test_saved_audiences_are_kept_counted_listed_and_streamed(segment: Seg
         for customer in part.customer_ids
     ]
     assert streamed == vips
+    request.after_customer_id = vips[2]
+    resumed = [
+        customer
+        async for part in segment.stub.StreamAudienceCustomers(request, timeout=TIMEOUT_S)
+        for customer in part.customer_ids
+    ]
+    assert resumed == vips[3:]
+    request.after_customer_id = ""
     request.parts.extend([customer_pb2.CUSTOMER_PART_BASICS, customer_pb2.CUSTOMER_PART_TAGS])
     with_parts = [part async for part in segment.stub.StreamAudienceCustomers(request, timeout=TIMEOUT_S)]
     assert [each.customer_id for part in with_parts for each in part.customers] == vips
@@ -173,24 +177,6 @@ async def test_saved_audiences_are_kept_counted_listed_and_streamed(segment: Seg
         with pytest.raises(grpc.aio.AioRpcError) as error:
             await segment.call(name, saved_audience_id=saved.saved_audience_id)
         assert error.value.code() == grpc.StatusCode.NOT_FOUND
-
-
-@pytest.fixture
-async def with_points(servers: Servers, database: Database) -> AsyncIterator[tuple[Segment, Any]]:
-    """Segment that asks a running points service."""
-    clock = SteppedClock(START)
-    async with points_app(servers.settings(PointsSettings, database), clock=clock) as points:
-        settings = servers.settings(Settings, database, points_target=f"127.0.0.1:{points.port}")
-        async with (
-            app(settings, clock=clock) as serving,
-            servers.channel(serving.port) as channel,
-            servers.channel(points.port) as to_points,
-        ):
-            segment = Segment(
-                segment_service_pb2_grpc.SegmentServiceStub(channel), None, Internal(channel), clock, ""
-            )
-            await segment.create_team(segment.team_id, modules=[2])
-            yield segment, points_service_pb2_grpc.PointsServiceStub(to_points)
 
 
 async def test_points_are_asked_for_when_an_audience_names_them(with_points: tuple[Segment, Any]) -> None:

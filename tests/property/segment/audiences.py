@@ -42,16 +42,64 @@ from libs.common.text import fold
 NOW: Final = datetime(2026, 3, 29, 12, tzinfo=UTC)
 """A day on which clocks change in much of Europe."""
 ZONES: Final = ("UTC", "Asia/Taipei", "Europe/London", "America/New_York", "Pacific/Kiritimati")
-TEXTS: Final = ("a", "ab", "b%", "_b", "Ａb", "ß", "ss", "\\", "É", "e\u0301", "中文")
+TEXTS: Final = (
+    *(
+        "a",
+        "ab",
+        "b%",
+        "_b",
+        "Ａb",
+        "ß",
+        "ss",
+        "\\",
+        "É",
+        "e\u0301",
+        "中文",
+        "İ",
+        "i\u0307",
+        "ı",
+        "ﬁ",
+        "Σς",
+        "\u03d3",
+    ),
+    *("👩\u200d👧", "👩", "ｶﾞ", "ガ", "e", " a", "'", '"', "1", "１"),
+)
+NUMBERS: Final = (
+    "-1",
+    "0",
+    "0.1",
+    "1",
+    "10",
+    "9",
+    "9" * 30,
+    "-" + "9" * 30,
+    "0." + "0" * 28 + "1",
+    "1" + "0" * 29,
+)
+"""Of as many digits as a number may have, too."""
+DAYS: Final = ("0001-01-02", "9999-12-30")
+"""The first and the last that are believed."""
 ACCOUNTS: Final = ("018f0000-0000-7000-8000-000000000001", "018f0000-0000-7000-8000-000000000002")
 TYPES: Final = {"t": 1, "n": 2, "d": 3, "b": 4}
 """Attributes by the numbers of their types."""
 
 texts: Final = st.sampled_from(TEXTS)
 folded: Final = texts.map(fold)
-numbers: Final = st.sampled_from([Decimal(each) for each in ("-1", "0", "0.1", "0.10", "1", "10", "9")])
-days: Final = st.integers(-3, 3).map(lambda days: date(2026, 3, 29) + timedelta(days=days))
-instants: Final = st.integers(-100, 100).map(lambda hours: NOW + timedelta(hours=hours))
+numbers: Final = st.sampled_from([Decimal(each) for each in NUMBERS])
+days: Final = st.integers(-3, 3).map(lambda days: date(2026, 3, 29) + timedelta(days=days)) | st.sampled_from(
+    [date.fromisoformat(day) for day in DAYS]
+)
+EDGES: Final = [
+    datetime(1, 1, 2, tzinfo=UTC),
+    datetime(9999, 12, 30, 23, 59, 59, 999_999, tzinfo=UTC),
+    NOW - timedelta(days=1),
+    NOW - timedelta(days=1, microseconds=1),
+    NOW + timedelta(microseconds=1),
+]
+"""The first and the last instant that is believed, and what just is or just is not within a day."""
+instants: Final = st.integers(-100, 100).map(lambda hours: NOW + timedelta(hours=hours)) | st.sampled_from(
+    EDGES
+)
 _compares: Final = st.sampled_from([each for each in CompareOperator if each != CompareOperator.BETWEEN])
 _text_tests: Final = st.builds(
     TextTest, st.sampled_from(TextOperator), st.lists(folded, min_size=1, max_size=3).map(tuple)
@@ -74,7 +122,7 @@ _attributes: Final = st.one_of(
 )
 _bounds: Final = instants | days
 _time_tests: Final = st.one_of(
-    st.builds(WithinLast, st.integers(1, 4)),
+    st.builds(WithinLast, st.integers(1, 4) | st.just(3_650)),
     st.builds(Before, _bounds),
     st.builds(Between, _bounds, _bounds),
     st.just(Never()),
@@ -99,7 +147,6 @@ def _trees(leaves: st.SearchStrategy[Expression]) -> st.SearchStrategy[Expressio
     return st.recursive(leaves, grow, max_leaves=12)
 
 
-expressions_in_sql: Final = _trees(_without_points)
 expressions: Final = _trees(_without_points | _points)
 predicates: Final = _without_points | _points
 subjects: Final = st.builds(

@@ -4199,11 +4199,11 @@ class ListReferringAudiencesRequest(_message.Message):
     team_id: _builtins.str
     """Team, a UUID. Required."""
     attribute_key: _builtins.str
-    """Key of an attribute."""
+    """Key of an attribute, at most 64 characters. Exactly one of this and the next two is given."""
     tag: _builtins.str
-    """A tag."""
+    """A tag, at most 100 characters; letter case and width do not matter."""
     saved_audience_id: _builtins.str
-    """A saved audience."""
+    """UUID of a saved audience. None names another yet, so none is listed."""
     page_size: _builtins.int
     """Items in a page, 1 to 500. 0: 50."""
     page_token: _builtins.str
@@ -4294,7 +4294,7 @@ class DescribeAudienceResponse(_message.Message):
 
     TEXT_FIELD_NUMBER: _builtins.int
     text: _builtins.str
-    """The line."""
+    """The line: instants in the team's zone; at most 20 values of each predicate, each of at most 80 characters."""
     def __init__(
         self,
         *,

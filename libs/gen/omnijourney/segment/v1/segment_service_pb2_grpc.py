@@ -867,21 +867,24 @@ class SegmentServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListCustomerAudiences(self, request, context):
-        """Lists the saved audiences that a customer is in now. Errors: NOT_FOUND.
+        """Lists the saved audiences that a customer is in now. A page may hold fewer than asked for, or none, before the last. An
+        audience that cannot be judged, such as one that names an archived attribute, holds nobody. Errors: NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListReferringAudiences(self, request, context):
-        """Lists the saved audiences that name a thing.
+        """Lists the saved audiences that name a thing. A page may hold fewer than asked for, or none, before the last. Errors:
+        NOT_FOUND (team), INVALID_ARGUMENT unless exactly one thing is given.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DescribeAudience(self, request, context):
-        """Writes an audience as one line that people can read. Errors: INVALID_ARGUMENT `AUDIENCE_INVALID`.
+        """Writes an audience as one line that people can read; attributes may be archived or gone. Errors: NOT_FOUND (team),
+        INVALID_ARGUMENT `AUDIENCE_INVALID` for faults of form.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

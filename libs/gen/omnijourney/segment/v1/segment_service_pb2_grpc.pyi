@@ -211,11 +211,17 @@ class SegmentServiceStub:
     StartCustomerChange: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.StartCustomerChangeRequest, _segment_service_pb2.StartCustomerChangeResponse]
     """Starts to change tags and attributes of everyone in an audience. Errors: INVALID_ARGUMENT `AUDIENCE_INVALID`."""
     ListCustomerAudiences: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.ListCustomerAudiencesRequest, _segment_service_pb2.ListCustomerAudiencesResponse]
-    """Lists the saved audiences that a customer is in now. Errors: NOT_FOUND."""
+    """Lists the saved audiences that a customer is in now. A page may hold fewer than asked for, or none, before the last. An
+    audience that cannot be judged, such as one that names an archived attribute, holds nobody. Errors: NOT_FOUND.
+    """
     ListReferringAudiences: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.ListReferringAudiencesRequest, _segment_service_pb2.ListReferringAudiencesResponse]
-    """Lists the saved audiences that name a thing."""
+    """Lists the saved audiences that name a thing. A page may hold fewer than asked for, or none, before the last. Errors:
+    NOT_FOUND (team), INVALID_ARGUMENT unless exactly one thing is given.
+    """
     DescribeAudience: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.DescribeAudienceRequest, _segment_service_pb2.DescribeAudienceResponse]
-    """Writes an audience as one line that people can read. Errors: INVALID_ARGUMENT `AUDIENCE_INVALID`."""
+    """Writes an audience as one line that people can read; attributes may be archived or gone. Errors: NOT_FOUND (team),
+    INVALID_ARGUMENT `AUDIENCE_INVALID` for faults of form.
+    """
     ListIdentityConflicts: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.ListIdentityConflictsRequest, _segment_service_pb2.ListIdentityConflictsResponse]
     """Lists pairs of customers whom events named together, newest first: candidates for merging."""
     ResolveIdentityConflict: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.ResolveIdentityConflictRequest, _segment_service_pb2.ResolveIdentityConflictResponse]
@@ -408,11 +414,17 @@ class SegmentServiceAsyncStub(SegmentServiceStub):
     StartCustomerChange: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.StartCustomerChangeRequest, _segment_service_pb2.StartCustomerChangeResponse]  # type: ignore[assignment]
     """Starts to change tags and attributes of everyone in an audience. Errors: INVALID_ARGUMENT `AUDIENCE_INVALID`."""
     ListCustomerAudiences: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.ListCustomerAudiencesRequest, _segment_service_pb2.ListCustomerAudiencesResponse]  # type: ignore[assignment]
-    """Lists the saved audiences that a customer is in now. Errors: NOT_FOUND."""
+    """Lists the saved audiences that a customer is in now. A page may hold fewer than asked for, or none, before the last. An
+    audience that cannot be judged, such as one that names an archived attribute, holds nobody. Errors: NOT_FOUND.
+    """
     ListReferringAudiences: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.ListReferringAudiencesRequest, _segment_service_pb2.ListReferringAudiencesResponse]  # type: ignore[assignment]
-    """Lists the saved audiences that name a thing."""
+    """Lists the saved audiences that name a thing. A page may hold fewer than asked for, or none, before the last. Errors:
+    NOT_FOUND (team), INVALID_ARGUMENT unless exactly one thing is given.
+    """
     DescribeAudience: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.DescribeAudienceRequest, _segment_service_pb2.DescribeAudienceResponse]  # type: ignore[assignment]
-    """Writes an audience as one line that people can read. Errors: INVALID_ARGUMENT `AUDIENCE_INVALID`."""
+    """Writes an audience as one line that people can read; attributes may be archived or gone. Errors: NOT_FOUND (team),
+    INVALID_ARGUMENT `AUDIENCE_INVALID` for faults of form.
+    """
     ListIdentityConflicts: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.ListIdentityConflictsRequest, _segment_service_pb2.ListIdentityConflictsResponse]  # type: ignore[assignment]
     """Lists pairs of customers whom events named together, newest first: candidates for merging."""
     ResolveIdentityConflict: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.ResolveIdentityConflictRequest, _segment_service_pb2.ResolveIdentityConflictResponse]  # type: ignore[assignment]
@@ -986,7 +998,9 @@ class SegmentServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _segment_service_pb2.ListCustomerAudiencesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_segment_service_pb2.ListCustomerAudiencesResponse, _abc.Awaitable[_segment_service_pb2.ListCustomerAudiencesResponse]]:
-        """Lists the saved audiences that a customer is in now. Errors: NOT_FOUND."""
+        """Lists the saved audiences that a customer is in now. A page may hold fewer than asked for, or none, before the last. An
+        audience that cannot be judged, such as one that names an archived attribute, holds nobody. Errors: NOT_FOUND.
+        """
 
     @_abc_1.abstractmethod
     def ListReferringAudiences(
@@ -994,7 +1008,9 @@ class SegmentServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _segment_service_pb2.ListReferringAudiencesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_segment_service_pb2.ListReferringAudiencesResponse, _abc.Awaitable[_segment_service_pb2.ListReferringAudiencesResponse]]:
-        """Lists the saved audiences that name a thing."""
+        """Lists the saved audiences that name a thing. A page may hold fewer than asked for, or none, before the last. Errors:
+        NOT_FOUND (team), INVALID_ARGUMENT unless exactly one thing is given.
+        """
 
     @_abc_1.abstractmethod
     def DescribeAudience(
@@ -1002,7 +1018,9 @@ class SegmentServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _segment_service_pb2.DescribeAudienceRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_segment_service_pb2.DescribeAudienceResponse, _abc.Awaitable[_segment_service_pb2.DescribeAudienceResponse]]:
-        """Writes an audience as one line that people can read. Errors: INVALID_ARGUMENT `AUDIENCE_INVALID`."""
+        """Writes an audience as one line that people can read; attributes may be archived or gone. Errors: NOT_FOUND (team),
+        INVALID_ARGUMENT `AUDIENCE_INVALID` for faults of form.
+        """
 
     @_abc_1.abstractmethod
     def ListIdentityConflicts(
