@@ -27,6 +27,14 @@ _CALLING_CODE_DIGITS_MAX: Final = 3
 _DASHES: Final = dict.fromkeys(map(ord, "\u2010\u2011\u2012\u2013\u2014\u2015\u2212\u30fc\ufe63\uff0d"), "-")
 # Numbers that are copied from an address book or a spreadsheet come with marks that nobody sees, or with an apostrophe.
 _WRITTEN: Final = re.compile(r"\+?[0-9 ().\-/]*[0-9][0-9 ().\-/]*", re.ASCII)
+_NO_DIGITS: Final = re.compile(r"[^0-9]+", re.ASCII)
+_SPELLED_TWICE: Final = ("+521", "+54", "+55")
+_OLD_SPELLINGS: Final = ("+521", "+55")
+"""Those that the library takes for no numbers."""
+_MEXICO: Final = re.compile(r"\+521([2-9][0-9]{9})", re.ASCII)
+_BRAZIL: Final = re.compile(r"\+55([1-9][1-9])([6-9][0-9]{7})", re.ASCII)
+_ARGENTINA: Final = re.compile(r"\+54[1-8][0-9]{11}", re.ASCII)
+"""Twelve digits: an area code, 15, and the number."""
 _FORMAT: Final = phonenumbers.PhoneNumberFormat.E164
 
 
@@ -35,8 +43,21 @@ def read_phone(text: str, country: str) -> str | None:
     """The number in E.164, or None where it cannot be told what was meant.
 
     `country`: ISO 3166-1 alpha-2, whose local form is read; empty where none is known, then only international forms
-    (`+886…`, `00886…`) are. A text in E.164 stays as it is, whatever numbers its country gives out today.
+    (`+886…`, `00886…`) are. A text in E.164 stays as it is, whatever numbers its country gives out today; but for the
+    second spellings that mobile numbers of Argentina, Brazil and Mexico have.
     """
+    number = _read(text, country)
+    return number if number is None or not number.startswith(_SPELLED_TWICE) else _one_spelling(number)
+
+
+@lru_cache(_KEPT_MAX)
+def phone_of_whatsapp(external_id: str) -> str | None:
+    """The phone number of who is known on WhatsApp by a number (P-03b); None for an id that is no number."""
+    text = f"+{external_id}"
+    return read_phone(text, "") if is_e164(text) else None
+
+
+def _read(text: str, country: str) -> str | None:
     if is_e164(text):
         return text
     if len(text) > TEXT_LENGTH_MAX:
@@ -59,6 +80,18 @@ def is_e164(text: str) -> bool:
     return False
 
 
+def _one_spelling(number: str) -> str:
+    """As its country writes it today: WhatsApp keeps Mexico's 1 and leaves Brazil's ninth digit out for those who came
+    before the change, and Argentina's mobile numbers are said with 15 within the country, with 9 from outside."""
+    if found := _MEXICO.fullmatch(number):
+        return f"+52{found[1]}"
+    if found := _BRAZIL.fullmatch(number):
+        return f"+55{found[1]}9{found[2]}"
+    if _ARGENTINA.fullmatch(number):
+        return _international(number, possible=False) or number
+    return number
+
+
 def country_of_zone(zone: str) -> str:
     """The country that an IANA time zone is of; empty for zones of none (UTC) and of several."""
     return _countries_of_zones().get(zone, "")
@@ -71,7 +104,8 @@ def _written(text: str) -> str | None:
 
 
 def _international(written: str, *, possible: bool) -> str | None:
-    number = _parsed(written, None)
+    digits = f"+{_NO_DIGITS.sub('', written)}"
+    number = _parsed(_one_spelling(digits) if digits.startswith(_OLD_SPELLINGS) else written, None)
     if number is None:
         return None
     good = phonenumbers.is_possible_number(number) if possible else phonenumbers.is_valid_number(number)
@@ -87,7 +121,9 @@ def _from_abroad(written: str) -> str | None:
     """With 00 for the plus, or with nothing, as WhatsApp and spreadsheets write international numbers."""
     if written.startswith("00"):
         return _international(f"+{written[2:].strip()}", possible=True)
-    return None if written.lstrip("( ").startswith("0") else _international(f"+{written}", possible=False)
+    if written.lstrip("( ").startswith("0"):
+        return None
+    return _international(f"+{written}", possible=False)
 
 
 def _parsed(written: str, country: str | None) -> phonenumbers.PhoneNumber | None:

@@ -12,7 +12,7 @@ from libs.common.audience.expressions import ChannelNumber
 from libs.common.errors import DomainError
 from libs.common.hints import CONTROL, EMAIL_LENGTH_MAX, ID_LENGTH_MAX, is_email
 from libs.common.money import AMOUNT_MICROS_MAX, is_currency
-from libs.common.phones import read_phone
+from libs.common.phones import is_e164, read_phone
 from libs.common.rpc.fields import FieldCheck
 from libs.common.text import trimmed
 from omnijourney.common.v1 import error_reason_pb2, money_pb2
@@ -85,7 +85,8 @@ class Check(FieldCheck):
         except ValueError:
             account_id = self.uuid(f"{field}.account_id", message.account_id)
         if int(channel) == ChannelNumber.WHATSAPP and not external_id.isdigit():
-            external_id = (read_phone(external_id, "") or external_id).removeprefix("+")
+            number = external_id if is_e164(external_id) else read_phone(external_id, "")
+            external_id = (number or external_id).removeprefix("+")
         if not external_id.isalnum() or len(external_id) > ID_LENGTH_MAX:
             self.line(f"{field}.external_id", external_id)
         return IdentityKey(channel, account_id, external_id)

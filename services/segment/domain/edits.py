@@ -131,7 +131,7 @@ class Editor:
             customer_id=profile.customer_id,
             member_id=profile.member_id,
             name=profile.name,
-            phone=profile.phone,
+            phone=profile.phone or next(filter(None, (key.phone for key in profile.identities)), None),
             email=profile.email,
         )
         if profile.member_id is not None:
@@ -195,7 +195,9 @@ class Editor:
         binding = Binding(customer.customer_id, blocked=False, seen_at=self._pending.now)
         self._identities[customer.team_id, key] = binding
         self._bound.append(BoundIdentity(customer.team_id, customer.customer_id, key, *binding[1:]))
-        self._pending.change(customer)
+        present = self._pending.change(customer)
+        if present.phone is None and key.phone is not None:
+            customer = self._pending.change(present, phone=key.phone)
         self._pending.emit(customer, self._pending.now, ContactJoined(key))
         return True
 

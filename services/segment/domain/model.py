@@ -12,8 +12,8 @@ from uuid import UUID
 
 import msgspec
 
-from libs.common.audience.expressions import AttributeType
-from libs.common.phones import country_of_zone
+from libs.common.audience.expressions import AttributeType, ChannelNumber
+from libs.common.phones import country_of_zone, phone_of_whatsapp
 
 
 class Module(IntEnum):
@@ -75,6 +75,11 @@ class IdentityKey(NamedTuple):
     channel: int
     account_id: UUID
     external_id: str
+
+    @property
+    def phone(self) -> str | None:
+        """The phone number that it is, on WhatsApp; in E.164."""
+        return phone_of_whatsapp(self.external_id) if self.channel == ChannelNumber.WHATSAPP else None
 
 
 class Binding(NamedTuple):
@@ -166,7 +171,7 @@ class Listed(msgspec.Struct, frozen=True):
 
 
 class Selector(msgspec.Struct, frozen=True, array_like=True):
-    """Ways to find a customer, strongest first."""
+    """Ways to find a customer; `candidates` says which is stronger."""
 
     customer_id: UUID | None = None
     member_id: str | None = None
@@ -274,6 +279,17 @@ class Event(msgspec.Struct, frozen=True, array_like=True):
     occurred_at: datetime
     body: EventBody
     customer_name: str = ""
+
+    @property
+    def hints(self) -> Selector:
+        """The selector, with the phone number that an identity on WhatsApp is where no other is told."""
+        selector = self.selector
+        if selector.phone is not None:
+            return selector
+        for identity in (getattr(self.body, "identity", None), selector.identity):
+            if identity is not None and (phone := identity.phone) is not None:
+                return msgspec.structs.replace(selector, phone=phone)
+        return selector
 
 
 class Uncounted(IntEnum):

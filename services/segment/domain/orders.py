@@ -73,12 +73,14 @@ def _fill_gaps(recorder: Recorder, event: Event, present: Order, body: OrderComp
     assert present.customer_id is not None
     customer = recorder.pending.customer(event.team_id, present.customer_id)
     assert customer is not None, "the customer of a named order was loaded"
+    trusted = is_trusted(recorder, event, body.signed) and not body.test
     filled = _completed_by(present.body, body)
     if filled != present.body:
         order = msgspec.structs.replace(present, body=filled)
         recorder.orders[event.team_id, body.shop_id, body.order_id] = order
         recorder.pending.emit(customer, event.occurred_at, _order_input(OrderStage.AMENDED, order, customer))
-    if is_trusted(recorder, event, body.signed):
+    if trusted:
+        customer = recorder.complete(customer, event)
         recorder.learn_token(customer, event.selector.browser_token)
     return EventResult(EventStatus.DUPLICATE, customer_id=present.customer_id)
 

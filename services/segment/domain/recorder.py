@@ -158,7 +158,7 @@ class Recorder:
     # ---- who it was
 
     def find(self, event: Event) -> Customer | None:
-        """The customer that the selector finds, strongest hint first.
+        """The customer that the selector finds, strongest hint first (S-05e).
 
         A weaker hint is passed over when the customer it finds has another member id than the report tells: people who
         share a phone are still different members.
@@ -177,6 +177,15 @@ class Recorder:
         if customer is None:
             customer = self._create(event)
         return self._enrich(customer, event), created
+
+    def complete(self, customer: Customer, event: Event) -> Customer:
+        """A customer who is known for the subject of a report, with what the report tells and was missing; unless its
+        hints are somebody else's (S-01e)."""
+        found = self.find(event)
+        others = found is not None and found.customer_id != customer.customer_id
+        if others or _is_another_member(customer, event.selector):
+            return customer
+        return self._enrich(customer, event)
 
     def _create(self, event: Event) -> Customer:
         team, selector = event.team_id, event.selector
@@ -280,7 +289,7 @@ class Recorder:
         customer = self.pending.customer(event.team_id, binding.customer_id)
         assert customer is not None, "a binding leads to a customer that was loaded"
         self.seen(customer, key, event.occurred_at)
-        return customer, False
+        return self._enrich(customer, _known_by(event, key)), False
 
     def interacted(self, customer: Customer, at: datetime) -> None:
         """Moves "customer last interacted" on."""
@@ -302,14 +311,14 @@ def candidates(index: Index, team: UUID, selector: Selector) -> Iterator[tuple[U
     """The customers that the hints lead to, strongest first; and whether the hint cannot be of another member."""
     if selector.customer_id is not None:
         yield selector.customer_id, True
+    if selector.identity is not None and (bound := index.identities.get((team, selector.identity))):
+        yield bound.customer_id, True
     if selector.member_id is not None and (found := index.members.get((team, fold(selector.member_id)))):
         yield found, True
     if selector.phone is not None and (found := index.phones.get((team, selector.phone))):
         yield found, False
     if selector.email is not None and (found := index.emails.get((team, fold(selector.email)))):
         yield found, False
-    if selector.identity is not None and (bound := index.identities.get((team, selector.identity))):
-        yield bound.customer_id, False
     if selector.browser_token is not None and (found := index.tokens.get((team, selector.browser_token))):
         yield found, False
 

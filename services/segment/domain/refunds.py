@@ -46,6 +46,7 @@ def order_refunded(recorder: Recorder, event: Event) -> EventResult:
     report = _report_of(event)
     present = recorder.refund(report.refund_id)
     if present is not None and present.uncounted == Uncounted.COUNTS:
+        _learn(recorder, event, present, signed=report.body.signed)
         return EventResult(EventStatus.DUPLICATE, customer_id=present.customer_id)
     order = recorder.order(report.order_id) if report.order_id is not None else None
     if fault := _fault(recorder, report, present, order):
@@ -154,12 +155,24 @@ def _customer_of_refund(
 ) -> tuple[Customer | None, bool]:
     """The customer of the order, for the points were earned there; else whom the report names."""
     if order is not None and order.customer_id is not None:
-        return recorder.pending.customer(event.team_id, order.customer_id), False
+        customer = recorder.pending.customer(event.team_id, order.customer_id)
+        if customer is not None and may_create:
+            customer = recorder.complete(customer, event)
+        return customer, False
     if event.selector.is_empty():
         return None, False
     if may_create:
         return recorder.find_or_create(event)
     return recorder.find(event), False
+
+
+def _learn(recorder: Recorder, event: Event, present: Refund, *, signed: bool) -> None:
+    """What a later report of a refund that counts says of its customer."""
+    if present.customer_id is None or not is_trusted(recorder, event, signed):
+        return
+    customer = recorder.pending.customer(event.team_id, present.customer_id)
+    if customer is not None:
+        recorder.complete(customer, event)
 
 
 def _counted(recorder: Recorder, order_id: OrderId) -> list[OrderRefunded]:

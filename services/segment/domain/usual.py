@@ -80,7 +80,7 @@ def usual_context(events: Sequence[Event], found: Mapping[Hint, Found]) -> Event
         customer, subject = _customer_of(event, found), _subject(event)
         if customer is None or subject is None:
             return None
-        team, selector = event.team_id, event.selector
+        team, selector = event.team_id, event.hints
         context.unsigned_counts[team] = False
         context.customers[team, customer.customer_id] = customer
         _index(context, hint_of(event), customer)
@@ -116,7 +116,7 @@ def _customer_of(event: Event, found: Mapping[Hint, Found]) -> Customer | None:
 
     Of one who is named by id nobody knows whether they have a phone: orders take it that they have.
     """
-    selector = event.selector
+    selector = event.hints
     customer_id, has_phone = selector.customer_id, isinstance(event.body, OrderCompleted)
     if customer_id is None:
         hint = hint_of(event)

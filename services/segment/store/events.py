@@ -56,7 +56,7 @@ class _Named:
             self._read(event)
 
     def _read(self, event: Event) -> None:
-        team, selector, body = event.team_id, event.selector, event.body
+        team, selector, body = event.team_id, event.hints, event.body
         self.teams.add(team)
         self.keys.add((team, event.event_key))
         unsure = selector.customer_id is None
@@ -239,7 +239,7 @@ def _identities_of(event: Event) -> list[IdentityKey]:
 
 def _named(context: EventContext, event: Event) -> list[UUID]:
     """Every customer that an event may turn out to be about."""
-    found = [customer for customer, _ in candidates(context, event.team_id, event.selector)]
+    found = [customer for customer, _ in candidates(context, event.team_id, event.hints)]
     found += [
         context.identities[event.team_id, key].customer_id
         for key in _identities_of(event)

@@ -10,7 +10,7 @@ import pytest
 
 from omnijourney.common.v1 import channel_pb2, error_reason_pb2
 from omnijourney.segment.v1 import customer_pb2, event_pb2, team_pb2
-from tests.integration.segment.conftest import Segment
+from tests.integration.segment.conftest import Segment, identity
 
 ACCEPTED, REFUSED = event_pb2.EVENT_STATUS_ACCEPTED, event_pb2.EVENT_STATUS_REFUSED
 PHONE = "+886912345678"
@@ -150,3 +150,67 @@ async def test_an_order_below_zero_of_a_known_customer_is_taken(segment: Segment
         fact for fact in (await segment.call("ListFacts")).facts if fact.HasField("checkout_completed")
     ]
     assert order.checkout_completed.amount.amount_micros == -100_000_000
+
+
+@pytest.mark.rule("S-01e")
+async def test_a_known_customer_gains_what_they_lack_and_keeps_what_they_have(segment: Segment) -> None:
+    joined = segment.event("e1", contact_added={"identity": identity("U1", channel=1)})
+    (first,) = await segment.record(joined)
+    said = segment.event(
+        "e2",
+        message_received={"identity": identity("U1", channel=1), "text": "hello"},
+        who={"phone": "0912-345-678", "email": "mei@example.com"},
+        customer_name="Mei",
+    )
+    (second,) = await segment.record(said)
+    assert second.customer_id == first.customer_id
+    known = await segment.customer(first.customer_id)
+    assert (known.name, known.phone, known.email) == ("Mei", PHONE, "mei@example.com")
+    other = {"phone": "0987-654-321", "email": "other@example.com", "member_id": "42"}
+    again = segment.event(
+        "e3",
+        message_received={"identity": identity("U1", channel=1)},
+        who=other,
+        customer_name="Somebody else",
+    )
+    await segment.record(again)
+    known = await segment.customer(first.customer_id)
+    assert (known.name, known.phone, known.email, known.member_id) == ("Mei", PHONE, "mei@example.com", "42")
+
+
+@pytest.mark.rule("S-01e")
+async def test_later_reports_of_an_order_or_refund_that_counts_tell_more_of_its_customer(
+    segment: Segment,
+) -> None:
+    (first,) = await segment.record(segment.order("e1", "o1", who={"member_id": "42"}))
+    more = {"member_id": "42", "phone": PHONE}
+    (again,) = await segment.record(segment.order("e2", "o1", who=more, customer_name="Mei"))
+    assert (again.status, again.customer_id) == (event_pb2.EVENT_STATUS_DUPLICATE, first.customer_id)
+    back = segment.refund("e3", "r1", 10, refund={"order_id": "o1"}, who={"email": "mei@example.com"})
+    await segment.record(back)
+    known = await segment.customer(first.customer_id)
+    assert (known.name, known.phone, known.email) == ("Mei", PHONE, "mei@example.com")
+    stranger = segment.order("e4", "o1", who={"member_id": "43", "email": "x@example.com"})
+    await segment.record(stranger)
+    unsigned = segment.order("e5", "o2", who={"member_id": "50"}, order={"signed": False})
+    await segment.record(unsigned)
+    assert (await segment.customer(first.customer_id)).email == "mei@example.com"
+
+
+@pytest.mark.rule("S-01d")
+async def test_five_hundred_tags_are_the_most_on_every_way_in(segment: Segment) -> None:
+    customer_id = await segment.create(member_id="1", tags=[f"t{number}" for number in range(500)])
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await segment.call("ChangeCustomerTags", customer_id=customer_id, add=["one more"])
+    assert refused.value.code() is grpc.StatusCode.FAILED_PRECONDITION
+    customer = customer_pb2.Customer(member_id="1", tags=["one more"])
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await segment.call("UpsertCustomer", customer=customer)
+    assert refused.value.code() is grpc.StatusCode.FAILED_PRECONDITION
+    change = segment.change(customer_id, tags={"add": ["one more"]})
+    (result,) = await segment.apply(change)
+    assert error_reason_pb2.ErrorReason.Name(result.reason) == "ERROR_REASON_CUSTOMER_LIMIT_REACHED"
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await segment.create(member_id="2", tags=[f"t{number}" for number in range(501)])
+    assert refused.value.code() in {grpc.StatusCode.FAILED_PRECONDITION, grpc.StatusCode.INVALID_ARGUMENT}
+    assert len((await segment.customer(customer_id)).tags) == 500

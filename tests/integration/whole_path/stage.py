@@ -227,8 +227,10 @@ class Stage:
         (result,) = (await self.call("RecordEvents", events=[event])).results
         assert result.status == event_pb2.EVENT_STATUS_ACCEPTED, result
 
-    async def order_by_webhook(self, member_id: str, **order: Any) -> None:
-        """An order of now, as a shop of the team tells it by HTTP."""
+    async def order_by_webhook(
+        self, member_id: str, *, customer: Mapping[str, str] | None = None, **order: Any
+    ) -> None:
+        """An order of now, as a shop of the team tells it by HTTP; of `customer` rather than of a member."""
         if not self.secret:
             shop = webhook_pb2.Shop(shop_id="web", display_name="Shop")
             await self.call("CreateShop", shop=shop)
@@ -238,7 +240,7 @@ class Stage:
             "event": "order.completed",
             "event_id": event_id,
             "occurred_at": now.isoformat(),
-            "customer": {"member_id": member_id},
+            "customer": customer or {"member_id": member_id},
             "order": {"id": event_id, "currency": "TWD", "total": "500", **order},
         }
         body = json.dumps(event)

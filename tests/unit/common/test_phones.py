@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from libs.common.phones import COUNTRIES, E164, country_of_zone, is_e164, read_phone
+from libs.common.phones import COUNTRIES, E164, country_of_zone, is_e164, phone_of_whatsapp, read_phone
 from libs.common.text import trimmed
 
 
@@ -36,11 +36,38 @@ from libs.common.text import trimmed
         ("", "+886 912 345 678", "+886912345678"),
         ("", "00886912345678", "+886912345678"),
         ("IT", "+390612345678", "+390612345678"),
+        ("MX", "55 1234 5678", "+525512345678"),
+        ("TW", "+521 55 1234 5678", "+525512345678"),
+        ("TW", "5215512345678", "+525512345678"),
+        ("BR", "(11) 98765-4321", "+5511987654321"),
+        ("TW", "+551187654321", "+5511987654321"),
+        ("TW", "551187654321", "+5511987654321"),
+        ("TW", "+551132654321", "+551132654321"),
+        ("AR", "011 15-2345-6789", "+5491123456789"),
+        ("TW", "+54 11 15 2345-6789", "+5491123456789"),
+        ("TW", "+54111523456789", "+5491123456789"),
+        ("TW", "+541143211234", "+541143211234"),
     ],
 )
 def test_a_number_is_read_as_people_of_the_country_write_it(country: str, written: str, kept: str) -> None:
     assert read_phone(written, country) == kept
     assert read_phone(kept, country) == kept
+
+
+@pytest.mark.rule("P-03b")
+@pytest.mark.parametrize(
+    ("external_id", "phone"),
+    [
+        ("886912345678", "+886912345678"),
+        ("5215512345678", "+525512345678"),
+        ("551187654321", "+5511987654321"),
+        ("5491123456789", "+5491123456789"),
+        ("12", None),
+        ("TW.1234567890123456789", None),
+    ],
+)
+def test_who_is_known_on_whatsapp_by_a_number_has_it_as_phone(external_id: str, phone: str | None) -> None:
+    assert phone_of_whatsapp(external_id) == phone
 
 
 @pytest.mark.parametrize(
