@@ -57,7 +57,7 @@ from services.journey.store.journeys import JourneyStore
 from services.journey.store.leases import LeaseStore
 from services.journey.store.mail import JourneyMailStore
 from services.journey.store.orphans import OrphanStore
-from services.journey.store.places import PlacedEffects, PlaceStore
+from services.journey.store.places import CountedPlans, PlacedEffects, PlaceStore
 from services.journey.store.references import FollowedSource, ReferenceStore
 from services.journey.store.simulations import SimulationStore
 from services.journey.store.turns import TurnStore
@@ -114,7 +114,11 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
             MailSource.JOURNEY: mail,
         }
         progress, notifier, team_settings = Progress(), CommitNotifier(), TeamSettingsClient(to_segment)
-        catalog = JourneyCatalog(turns, SegmentZones(team_settings), SegmentPlans(team_settings))
+        catalog = JourneyCatalog(
+            turns,
+            SegmentZones(team_settings),
+            CountedPlans(SegmentPlans(team_settings), PlaceStore(rt.pool)),
+        )
         effects = PlacedEffects(
             GrpcEffects(
                 SegmentServiceStub(to_segment),

@@ -541,6 +541,7 @@ CREATE TABLE plan_month (
     team_id uuid NOT NULL,
     month   date NOT NULL,
     used    bigint NOT NULL,
+    lapsed  boolean NOT NULL DEFAULT false,
     CONSTRAINT plan_month_pkey PRIMARY KEY (team_id, month),
     CONSTRAINT plan_month_used_check CHECK ((used >= 0))
 ) WITH (fillfactor=50);

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -26,7 +27,7 @@ from services.journey.clients.plans import NoPlans, TeamPlans
 from services.journey.domain import model as d
 from services.journey.store.enrolments import EnrolmentStore
 from services.journey.store.journeys import JourneyStore
-from services.journey.store.places import PlacedEffects, PlaceStore
+from services.journey.store.places import CountedPlans, PlacedEffects, PlaceStore
 from services.journey.store.turns import TurnStore
 from services.journey.usecases.schedule import ScheduledChanges
 from services.journey.worker.actors import Worker
@@ -112,11 +113,12 @@ class Site:
         """Puts mail into the mailboxes."""
         await self.post.deliver(mails)
 
-    def runner(self) -> TurnRunner:
-        """Runs batches of turns."""
+    def runner(self, real_time: Callable[[], float] = time.monotonic) -> TurnRunner:
+        """Runs batches of turns; `real_time` is that of plans."""
+        plans = CountedPlans(self.plans, PlaceStore(self.pool), real_time=real_time)
         return TurnRunner(
             store=self.turns,
-            catalog=JourneyCatalog(self.turns, UtcZones(), self.plans),
+            catalog=JourneyCatalog(self.turns, UtcZones(), plans),
             effects=PlacedEffects(self.effects, PlaceStore(self.pool)),
             readers=dict(self.archives),
             clock=self.clock,

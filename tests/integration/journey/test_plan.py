@@ -22,8 +22,10 @@ from services.journey.domain import model as d
 from services.journey.domain.plan import Month, TeamPlan, month_of
 from services.journey.domain.turn import RefusalReason
 from services.journey.store.places import PlacedEffects, PlaceStore
+from services.journey.worker.turns import Waiting
 from tests.integration.journey.conftest import START, Site
 from tests.integration.journey.house import House, delay, message, until
+from tests.integration.journey.test_worker import epochs, key_of
 
 JOURNEY = UUID(int=100)
 """That the site saves."""
@@ -123,6 +125,74 @@ class FixedPlans:
 async def _inside(site: Site) -> int:
     async with transaction(site.pool, [TEAM]) as connection:
         return int(await connection.fetchval("SELECT count(*) FROM actor WHERE live_journey_id IS NOT NULL"))
+
+
+async def _entered(site: Site, number: int) -> None:
+    """So many are inside."""
+
+    async def are_inside() -> bool:
+        return await _inside(site) == number
+
+    await site.until(are_inside)
+
+
+async def _used(site: Site) -> list[int]:
+    async with transaction(site.pool, [TEAM]) as connection:
+        rows = await connection.fetch("SELECT used FROM plan_month ORDER BY month")
+    return [row["used"] for row in rows]
+
+
+class KnownPlans:
+    """What one process knows of the team's plan."""
+
+    def __init__(self) -> None:
+        self.most: int | None = 3
+
+    async def plans(self, teams: Any) -> dict[UUID, TeamPlan]:
+        """See `TeamPlans`."""
+        return {} if self.most is None else dict.fromkeys(teams, TeamPlan("Asia/Taipei", self.most))
+
+
+@pytest.mark.rule("J-07j")
+async def test_what_enters_while_a_limit_is_lifted_counts_when_it_is_set_again_also_by_who_learns_it_late(
+    site: Site,
+) -> None:
+    """Two runners, as two processes have them; the second learns of each change after the first has worked by it."""
+    plans, now_s = [KnownPlans(), KnownPlans()], 0.0
+    await site.save_journey(d.Node("wait", d.Delay(3600)))
+    runners = []
+    for each in plans:
+        site.plans = each
+        runners.append(site.runner(lambda: now_s))
+    fence = await epochs(site)
+
+    async def enter(by: int, count: int = 1) -> int:
+        """How many of so many customers enter."""
+        before = await _inside(site)
+        for _ in range(count):
+            customer = new_id()
+            outcome = await runners[by].run({key_of(customer): Waiting([site.order(customer)])}, fence)
+            assert not outcome.failed
+        return await _inside(site) - before
+
+    assert await enter(0) == 1
+    plans[0].most = plans[1].most = None
+    assert await enter(0, 3) + await enter(1, 2) == 5
+    plans[0].most = 8
+    assert await enter(0) == 1
+    assert await _used(site) == [7]
+    assert await enter(1) == 1, "it has not heard of the limit"
+    plans[1].most = 8
+    assert await enter(1) == 0
+    assert await _used(site) == [8]
+    now_s = 60.0
+    site.clock.set(datetime(2026, 3, 31, 15, 59, tzinfo=UTC))
+    await site.save_journey(d.Node("wait", d.Delay(3600)), number=101)
+    assert await enter(0) == 0
+    site.clock.set(datetime(2026, 3, 31, 16, 1, tzinfo=UTC))
+    await site.save_journey(d.Node("wait", d.Delay(3600)), number=102)
+    assert await enter(0) == 1, "in Taipei it is April"
+    assert await _used(site) == [8, 1]
 
 
 async def _refused(site: Site) -> list[tuple[UUID, int]]:

@@ -1,3 +1,4 @@
+-- version: 2
 -- Gives enrolments their places in the months of their teams' plans; returns those that have one, now or before. Each month is locked while
 -- it is given from, in their order, and by nobody for longer than this takes. Where a month has no room, or has grown by thousands,
 -- places whose turns are over are settled first.
@@ -13,7 +14,8 @@ BEGIN
         SELECT p.team_id, p.month, min(p.month_start) AS start, min(p.most) AS most
           FROM unnest(places) AS p GROUP BY p.team_id, p.month ORDER BY p.team_id, p.month
     LOOP
-        SELECT m.used INTO had FROM plan_month AS m WHERE m.team_id = of.team_id AND m.month = of.month FOR UPDATE;
+        SELECT m.used INTO had FROM plan_month AS m
+         WHERE m.team_id = of.team_id AND m.month = of.month AND NOT m.lapsed FOR UPDATE;
         IF had IS NULL THEN
             had := open_plan_month(of.team_id, of.month, of.start);
         END IF;
