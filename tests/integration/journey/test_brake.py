@@ -18,18 +18,18 @@ from services.journey.domain import model as d
 from services.journey.usecases.schedule import ScheduledChanges
 from services.journey.worker import brakes
 from tests.integration.journey.conftest import Site
-from tests.integration.journey.test_parked import retry
-from tests.integration.journey.test_service import (
+from tests.integration.journey.desk import (
     START,
     Desk,
-    _schedule,
     desk_on,
     refusal,
+    schedule_of,
     serving_desk,
 )
+from tests.integration.journey.test_parked import retry
 
 STOPPING, STOPPED = journey_pb2.JOURNEY_STATUS_STOPPING, journey_pb2.JOURNEY_STATUS_STOPPED
-ENDS = _schedule(START, START + timedelta(hours=1), journey_pb2.EXPIRY_ACTION_STOP)
+ENDS = schedule_of(START, START + timedelta(hours=1), journey_pb2.EXPIRY_ACTION_STOP)
 
 
 async def until(desk: Desk, asked: int) -> None:
@@ -100,7 +100,7 @@ async def test_a_stop_that_hangs_holds_back_no_other_start_end_or_stop(
         hangs, ends = [await desk.publish(await desk.create(schedule=ENDS)) for _ in range(2)]
         starts = await desk.publish(
             await desk.create(
-                schedule=_schedule(
+                schedule=schedule_of(
                     START + timedelta(hours=1),
                     START + timedelta(hours=2),
                     journey_pb2.EXPIRY_ACTION_CLOSE_TRIGGER,

@@ -10,7 +10,7 @@ import pytest
 from libs.common import paging
 from libs.testing.fixtures import Databases, Servers
 from omnijourney.journey.v1 import journey_pb2, node_pb2
-from tests.integration.journey.test_service import Desk, serving_desk
+from tests.integration.journey.desk import Desk, serving_desk
 
 
 async def _pages(desk: Desk, name: str, **fields: Any) -> list[Any]:

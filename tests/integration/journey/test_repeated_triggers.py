@@ -8,7 +8,7 @@ from libs.testing.fixtures import Databases, Servers
 from libs.testing.mails import TEAM
 from omnijourney.common.v1 import error_reason_pb2
 from omnijourney.journey.v1 import journey_service_pb2, trigger_pb2
-from tests.integration.journey.test_service import Desk, _mail_of, serving_desk
+from tests.integration.journey.desk import Desk, mail_of, serving_desk
 
 CUSTOMER = str(uuid5(TEAM, "customer"))
 
@@ -25,7 +25,7 @@ async def test_a_trigger_that_was_accepted_is_accepted_again_after_the_journey_i
             "ERROR_REASON_STATUS_FORBIDS_ACTION",
             "",
         ]
-        assert len((await desk.internal.mail.ListMail(_mail_of(CUSTOMER), timeout=10)).mails) == 1
+        assert len((await desk.internal.mail.ListMail(mail_of(CUSTOMER), timeout=10)).mails) == 1
 
 
 async def _triggered(desk: Desk, journey_id: str, *names: str) -> list[str]:

@@ -23,8 +23,8 @@ from services.journey.usecases.write import Call
 from services.journey.worker.brakes import Brakes
 from services.journey.worker.schedule import Scheduler
 from tests.integration.journey.conftest import Site
+from tests.integration.journey.desk import START, Desk, refusal, schedule_of, serving_desk
 from tests.integration.journey.neighbours import NothingAsked
-from tests.integration.journey.test_service import START, Desk, _schedule, refusal, serving_desk
 
 HOUR = timedelta(hours=1)
 S = d.JourneyStatus
@@ -45,7 +45,7 @@ async def desk(
 
 
 async def planned(desk: Desk, action: int) -> journey_pb2.Journey:
-    return await desk.publish(await desk.create(schedule=_schedule(START + HOUR, START + 2 * HOUR, action)))
+    return await desk.publish(await desk.create(schedule=schedule_of(START + HOUR, START + 2 * HOUR, action)))
 
 
 @pytest.mark.rule("J-01d")

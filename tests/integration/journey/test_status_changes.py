@@ -11,8 +11,8 @@ import pytest
 
 from libs.testing.fixtures import Databases, Servers
 from omnijourney.journey.v1 import journey_pb2
+from tests.integration.journey.desk import START, WAIT_S, Desk, refusal, schedule_of, serving_desk
 from tests.integration.journey.house import House, delay, message
-from tests.integration.journey.test_service import START, WAIT_S, Desk, _schedule, refusal, serving_desk
 
 DRAFT, SCHEDULED = journey_pb2.JOURNEY_STATUS_DRAFT, journey_pb2.JOURNEY_STATUS_SCHEDULED
 ACTIVE, CLOSED = journey_pb2.JOURNEY_STATUS_ACTIVE, journey_pb2.JOURNEY_STATUS_TRIGGER_CLOSED
@@ -40,7 +40,7 @@ async def test_changes_by_people_and_by_the_schedule_are_told_with_who_and_when(
 ) -> None:
     async with serving_desk(servers, databases) as desk:
         journey = await desk.publish(
-            await desk.create(schedule=_schedule(START + HOUR, START + 2 * HOUR, CLOSES))
+            await desk.create(schedule=schedule_of(START + HOUR, START + 2 * HOUR, CLOSES))
         )
         for status in (ACTIVE, CLOSED):
             desk.clock.advance(HOUR)

@@ -13,7 +13,7 @@ from libs.common.clock import SteppedClock
 from libs.testing.fixtures import Databases, Servers
 from libs.testing.mails import TEAM
 from omnijourney.journey.v1 import journey_service_pb2, trigger_pb2
-from tests.integration.journey.test_service import START, _mail_of, desk_on, refusal
+from tests.integration.journey.desk import START, desk_on, mail_of, refusal
 
 _ENTRIES = (
     "SELECT after FROM platform.audit_entry WHERE method LIKE '%/TriggerJourneys' ORDER BY audit_entry_id"
@@ -43,7 +43,7 @@ async def test_triggers_are_written_down_as_they_are_recorded(
             "ALTER TABLE platform.audit_entry ADD CONSTRAINT full_up CHECK (method = '') NOT VALID"
         )
         assert (await refusal(desk.call("TriggerJourneys", items=[second]))).code.name == "INTERNAL"
-        assert len((await desk.internal.mail.ListMail(_mail_of(customer), timeout=10)).mails) == 1
+        assert len((await desk.internal.mail.ListMail(mail_of(customer), timeout=10)).mails) == 1
         await owner.execute("ALTER TABLE platform.audit_entry DROP CONSTRAINT full_up")
         await desk.call("TriggerJourneys", items=[second])
         assert len(await owner.fetch(_ENTRIES)) == 2
