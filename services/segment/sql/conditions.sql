@@ -38,7 +38,8 @@ EXISTS (SELECT 1 FROM identity AS i
            AND i.account_id = :account::uuid)
 
 -- name: text_equals
-COALESCE(/* value */ = ANY (:values::text[]), false)
+-- Plain comparisons beside IS NOT NULL: never null, and an index can be used.
+(/* value */ IS NOT NULL AND /* value */ = ANY (:values::text[]))
 
 -- name: text_not_equals
 COALESCE(/* value */ <> ALL (:values::text[]), false)

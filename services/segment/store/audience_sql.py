@@ -30,6 +30,7 @@ from libs.common.audience.expressions import (
     Negation,
     Never,
     NumberTest,
+    TagOperator,
     TextTest,
     TimeField,
     names_points,
@@ -38,6 +39,9 @@ from libs.common.db.pool import Connection, replanned
 from libs.common.db.queries import QueryBook, numbered
 
 _BOOK: Final = QueryBook.load("services.segment", "sql/conditions.sql")
+_JOINED_TAGS_MAX: Final = 4
+"""Tags of which a customer must have each, and that are looked up one by one: as joins, so that the rarest leads. Each
+costs time to plan; more of them are counted per customer."""
 _FIRST: Final = UUID(int=0)
 _BASICS: Final = {
     BasicField.MEMBER_ID: "c.member_id_folded",
@@ -124,6 +128,8 @@ class _Compiler:
 
     def _predicate(self, expression: HasTags | HasAttribute | HasBasic | HasTime | IsBound) -> str:
         match expression:
+            case HasTags(TagOperator.ALL_OF, tags) if len(tags) <= _JOINED_TAGS_MAX:
+                return " AND ".join(self._piece("tags_any_of", tags=[tag]) for tag in sorted(tags))
             case HasTags(operator, tags):
                 return self._piece(f"tags_{operator.name.lower()}", tags=sorted(tags))
             case HasAttribute():

@@ -173,6 +173,7 @@ def every_predicate() -> list[Expression]:
     some = ("a", fold("Ａb"), "%")
     found: list[Expression] = [HasTags(operator, frozenset(some)) for operator in TagOperator]
     found += [HasTags(operator, frozenset(some[:1])) for operator in TagOperator]
+    found += [HasTags(operator, frozenset(map(fold, TEXTS[:6]))) for operator in TagOperator]
     tests: list[IsSet | TextTest] = [IsSet(), *(TextTest(operator, some) for operator in TextOperator)]
     found += [HasBasic(field, test) for field in BasicField for test in tests]
     found += [HasAttribute("t", test) for test in tests]
