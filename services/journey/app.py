@@ -60,6 +60,7 @@ from services.journey.store.orphans import OrphanStore
 from services.journey.store.places import CountedPlans, PlacedEffects, PlaceStore
 from services.journey.store.references import FollowedSource, ReferenceStore
 from services.journey.store.simulations import SimulationStore
+from services.journey.store.standing import StandingStore
 from services.journey.store.turns import TurnStore
 from services.journey.usecases.applying import Applying
 from services.journey.usecases.audience_triggers import AudienceTriggers
@@ -216,6 +217,7 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
             draining_of_workers=WorkerDraining(rt.pool, leases),
             journeys=journeys,
             enrolments=enrolments,
+            standing=StandingStore(rt.pool),
             leases=leases,
             orphans=orphan_store,
             history=HistoryStore(rt.pool),
@@ -227,7 +229,7 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
         )
         rt.server.add(
             journey_service_pb2_grpc.add_JourneyServiceServicer_to_server,
-            JourneyServicer(dependencies),  # type: ignore[abstract]  # what is missing answers UNIMPLEMENTED
+            JourneyServicer(dependencies),
             journey_service_pb2.DESCRIPTOR.services_by_name["JourneyService"],
         )
         internal.serve(rt.server, dependencies)

@@ -14,6 +14,7 @@ from libs.embedded import attach
 from omnijourney.stats.v1 import stats_service_pb2, stats_service_pb2_grpc
 from services.stats.clients.histories import Peers, histories
 from services.stats.clients.records import GrpcRecords
+from services.stats.clients.waits import Waits
 from services.stats.config import Settings
 from services.stats.servicer import Dependencies, StatsServicer
 from services.stats.store.counters import CounterStore
@@ -47,6 +48,7 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
             series=Series(counters, settings_of),
             lifts=Lifts(counters, settings_of),
             worth=Worth(settings_of),
+            waits=Waits(peers.journey),
             orders=OrderStore(rt.pool),
             projections=Projections(rt.pool, readers, projections, counters, GrpcRecords(peers)),
         )

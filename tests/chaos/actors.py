@@ -17,8 +17,8 @@ _ENROLMENTS: Final = (
     " FROM journey.enrolment WHERE team_id = $1"
 )
 _ACTORS: Final = (
-    "SELECT customer_id, wake_at, sending_since, live_enrolment_id, live_journey_id, live_since, live_wait, state,"
-    " verdicts FROM journey.actor WHERE team_id = $1"
+    "SELECT customer_id, wake_at, sending_since, live_enrolment_id, live_journey_id, live_since, live_wait, live_node,"
+    " live_wake_at, state, verdicts FROM journey.actor WHERE team_id = $1"
 )
 
 
@@ -119,7 +119,8 @@ def _faults(actor: Actor, rows: dict[UUID, "asyncpg.Record"]) -> Iterator[str]:
         yield f"{customer}: awaits a send since {row['sending_since']}, its enrolments since {sending}"
     named = [live for live in actor.live if live.named]
     if len(named) != (row["live_enrolment_id"] is not None) or any(
-        live.rest != row["live_wait"] for live in named
+        (live.rest, live.node_id, live.wake_at) != (row["live_wait"], row["live_node"], row["live_wake_at"])
+        for live in named
     ):
         yield f"{customer}: its columns name {row['live_enrolment_id']}, its state {named}"
     for live in actor.live:

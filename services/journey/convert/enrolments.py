@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from libs.common.rpc.values import timestamp
-from omnijourney.journey.v1 import enrolment_pb2
-from services.journey.domain.views import KeptStep, StoredEnrolment
+from omnijourney.journey.v1 import enrolment_pb2, explain_pb2
+from services.journey.domain.views import KeptStep, StoredEnrolment, WaitRow
 
 
 def enrolment_message(stored: StoredEnrolment) -> enrolment_pb2.Enrolment:
@@ -22,6 +22,16 @@ def enrolment_message(stored: StoredEnrolment) -> enrolment_pb2.Enrolment:
         update_time=timestamp(stored.updated_at),
         causation_depth=enrolment.depth,
         trigger_event_id=str(enrolment.trigger_event_id),
+    )
+
+
+def wait_message(row: WaitRow) -> explain_pb2.WaitCount:
+    """How many wait at a node, as the contract shows it."""
+    return explain_pb2.WaitCount(
+        node_id=row.node_id or "",
+        wait_reason=enrolment_pb2.WaitReason.ValueType(row.wait),
+        enrolment_count=row.number,
+        next_wake_time=timestamp(row.wake_at) if row.wake_at else None,
     )
 
 

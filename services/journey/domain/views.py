@@ -20,6 +20,7 @@ from services.journey.domain.model import (
     Step,
     SystemTriggerKind,
     TagTrigger,
+    WaitReason,
 )
 
 TRIGGER_TYPES: Mapping[type, str] = {
@@ -67,11 +68,28 @@ class ListedJourney(NamedTuple):
 
 
 class EnrolmentFilter(NamedTuple):
-    """Which enrolments are listed: of a journey, of a customer, or of both; no states mean all."""
+    """Which enrolments are listed: of a journey, of a customer, or of both; no states mean all. With a node or a
+    reason only live ones, parked ones among them: those that stand there, and those that wait for it."""
 
     journey_id: UUID | None
     customer_id: UUID | None
     states: Sequence[EnrolmentState] = ()
+    node_id: str = ""
+    wait: WaitReason = WaitReason.NONE
+
+    @property
+    def by_place(self) -> bool:
+        """Whether it depends on where customers stand."""
+        return bool(self.node_id or self.wait)
+
+
+class WaitRow(NamedTuple):
+    """How many wait at a node for one reason, and when the first of them goes on by itself, if one does."""
+
+    node_id: str | None
+    wait: WaitReason
+    number: int
+    wake_at: datetime | None
 
 
 class StoredEnrolment(NamedTuple):

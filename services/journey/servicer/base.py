@@ -17,6 +17,7 @@ from services.journey.store.journeys import JourneyStore
 from services.journey.store.leases import LeaseStore
 from services.journey.store.mail import JourneyMailStore
 from services.journey.store.orphans import OrphanStore
+from services.journey.store.standing import StandingStore
 from services.journey.usecases.applying import Applying
 from services.journey.usecases.audience_triggers import AudienceTriggers
 from services.journey.usecases.ending import EndedEnrolments
@@ -48,6 +49,7 @@ class Dependencies:
     draining_of_workers: WorkerDraining
     journeys: JourneyStore
     enrolments: EnrolmentStore
+    standing: StandingStore
     leases: LeaseStore
     orphans: OrphanStore
     history: HistoryStore

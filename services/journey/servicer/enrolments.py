@@ -40,13 +40,17 @@ class EnrolmentRpcs(BaseRpcs):
         if journey_id is None and customer_id is None:
             check.fault("journey_id", "is required, or customer_id")
         check.done()
-        states = tuple(d.EnrolmentState(state) for state in request.states if state)
-        size = page_size(request.page_size)
-        arguments = ("enrolments", team_id, journey_id, customer_id, states)
-        after = page_key(request.page_token, tuple[datetime, UUID], *arguments)
-        rows = await self._deps.enrolments.page(
-            team_id, EnrolmentFilter(journey_id, customer_id, states), after, size + 1
+        wanted = EnrolmentFilter(
+            journey_id,
+            customer_id,
+            tuple(d.EnrolmentState(state) for state in request.states if state),
+            request.node_id,
+            d.WaitReason(request.wait_reason),
         )
+        size = page_size(request.page_size)
+        arguments = ("enrolments", team_id, *wanted)
+        after = page_key(request.page_token, tuple[datetime, UUID], *arguments)
+        rows = await self._deps.enrolments.page(team_id, wanted, after, size + 1)
         page = page_of(
             rows, size, lambda row: (row.enrolment.created_at, row.enrolment.enrolment_id), *arguments
         )
@@ -67,6 +71,13 @@ class EnrolmentRpcs(BaseRpcs):
             parked_count=counts.get(state.PARKED, 0),
             converted_count=counts.get(state.CONVERTED, 0),
         )
+
+    async def CountWaits(self, request: pb.CountWaitsRequest, context: Any) -> pb.CountWaitsResponse:
+        """Counts live enrolments by node and by what they wait for."""
+        team_id, journey_id = ids_of(request.team_id, "journey_id", request.journey_id)
+        await self._deps.journeys.get_deleted_too(team_id, journey_id)
+        waits = await self._deps.standing.waits(team_id, journey_id)
+        return pb.CountWaitsResponse(waits=map(convert.wait_message, waits))
 
     async def EndEnrolment(self, request: pb.EndEnrolmentRequest, context: Any) -> pb.EndEnrolmentResponse:
         """Ends one enrolment where it stands."""

@@ -99,7 +99,9 @@ CREATE TYPE packed_actor_row AS (
     live_wait smallint,
     state bytea,
     verdicts bytea,
-    version integer
+    version integer,
+    live_node text,
+    live_wake_at timestamp with time zone
 );
 
 CREATE TYPE place_row AS (
@@ -168,7 +170,10 @@ CREATE TABLE actor (
     state             bytea,
     verdicts          bytea,
     version           integer NOT NULL DEFAULT 0,
+    live_node         text,
+    live_wake_at      timestamp with time zone,
     CONSTRAINT actor_pkey PRIMARY KEY (partition, team_id, customer_id),
+    CONSTRAINT actor_live_wake_readable CHECK (((live_wake_at >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (live_wake_at < '9999-12-31 00:00:00+00'::timestamp with time zone))) NOT VALID,
     CONSTRAINT actor_partition_check CHECK (((partition >= 0) AND (partition <= 63))),
     CONSTRAINT actor_times_readable CHECK (((wake_at >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (wake_at < '9999-12-31 00:00:00+00'::timestamp with time zone) AND (sending_since >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (sending_since < '9999-12-31 00:00:00+00'::timestamp with time zone))) NOT VALID
 ) WITH (autovacuum_vacuum_scale_factor=0.02, fillfactor=70, autovacuum_analyze_scale_factor=0.5);
@@ -176,8 +181,9 @@ SELECT platform.sample_lightly('actor');
 CREATE INDEX actor_due ON journey.actor USING btree (partition, wake_at) WHERE (wake_at IS NOT NULL);
 CREATE INDEX actor_live ON journey.actor USING btree (live_enrolment_id) WHERE (live_enrolment_id IS NOT NULL);
 -- Without the id, which would be told apart for each: those of one moment share an entry.
-CREATE INDEX actor_live_by_journey ON journey.actor USING btree (team_id, live_journey_id, live_since DESC) WHERE (live_journey_id IS NOT NULL);
+CREATE INDEX actor_live_by_journey ON journey.actor USING btree (team_id, live_journey_id, live_since DESC, live_node, live_wait, live_wake_at) WHERE (live_journey_id IS NOT NULL);
 CREATE INDEX actor_sending ON journey.actor USING btree (partition, sending_since) WHERE (sending_since IS NOT NULL);
+CREATE INDEX actor_unplaced ON journey.actor USING btree (team_id, live_journey_id) WHERE ((live_journey_id IS NOT NULL) AND (live_node IS NULL));
 ALTER TABLE actor ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own_teams ON actor USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
 
@@ -284,9 +290,7 @@ CREATE INDEX enrolment_by_id ON journey.enrolment USING btree (enrolment_id);
 -- Without the id, which would be told apart for each: those of one moment share an entry.
 CREATE INDEX enrolment_by_journey ON journey.enrolment USING btree (team_id, journey_id, created_at DESC);
 -- Those inside that have a row (state LIVE): a stop does not go through everybody who has ended.
-CREATE INDEX enrolment_live ON journey.enrolment USING btree (team_id, journey_id) WHERE (state = 1);
--- Of those who have rows: further live enrolments of customers who have several.
-CREATE INDEX enrolment_resting ON journey.enrolment USING btree (team_id, journey_id, created_at DESC) WHERE ((state = 1) AND (rest = 3));
+CREATE INDEX enrolment_live ON journey.enrolment USING btree (team_id, journey_id, created_at DESC, node_id COLLATE "C", rest, wake_at) WHERE (state = 1);
 ALTER TABLE enrolment ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own_teams ON enrolment USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
 

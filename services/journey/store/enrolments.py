@@ -19,6 +19,7 @@ from services.journey.store import codec
 from services.journey.store.book import BOOK
 from services.journey.store.packed import Named, read_state
 from services.journey.store.records import steps_of
+from services.journey.store.standing import place_actors
 
 
 class EnrolmentStore:
@@ -42,6 +43,8 @@ class EnrolmentStore:
         self, team_id: UUID, wanted: EnrolmentFilter, after: tuple[datetime, UUID] | None, limit: int
     ) -> list[StoredEnrolment]:
         """A page of enrolments of a journey, of a customer, or of both; newest first."""
+        if wanted.by_place:
+            await place_actors(self._pool, team_id, wanted.journey_id)
         async with transaction(self._pool, [team_id]) as connection:
             rows = await connection.fetch(*_page_query(team_id, wanted, after, limit))
         return [stored_enrolment(row) for row in rows]
@@ -83,8 +86,11 @@ def _page_query(
         "after_enrolment_id": enrolment_id,
         "limit": limit,
     }
-    if wanted.customer_id is None:
+    if wanted.customer_id is None and not wanted.by_place:
         return BOOK.bind("list_enrolments_of_journey", **arguments)
+    arguments |= {"node_id": wanted.node_id or None, "wait": wanted.wait or None}
+    if wanted.customer_id is None:
+        return BOOK.bind("list_standing_in_journey", **arguments)
     partition = partition_of(team_id, wanted.customer_id)
     return BOOK.bind(
         "list_enrolments_of_customer", partition=partition, customer_id=wanted.customer_id, **arguments

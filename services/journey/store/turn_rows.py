@@ -115,13 +115,14 @@ def _packed(turn: TurnResult, live: list[LiveRow], before: StoredActor) -> Packe
 
 
 def _actor_row(key: ActorKey, turn: TurnResult, live: list[LiveRow], packed: PackedActor) -> Row:
-    sending_since = live_wait = None
+    sending_since = live_wait = live_node = live_wake = None
     for row in live:
-        wait = row.enrolment.wait
+        enrolment = row.enrolment
+        wait = enrolment.wait
         if wait is WaitReason.SEND and (sending_since is None or row.updated_at < sending_since):
             sending_since = row.updated_at
         if not row.listed:
-            live_wait = wait
+            live_wait, live_node, live_wake = wait, enrolment.node_id, enrolment.wake_at
     return (
         *key,
         *packed.taken,
@@ -132,6 +133,8 @@ def _actor_row(key: ActorKey, turn: TurnResult, live: list[LiveRow], packed: Pac
         packed.state,
         packed.verdicts,
         packed.version,
+        live_node,
+        live_wake,
     )
 
 

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from libs.common.rpc.values import timestamp
 from omnijourney.common.v1 import channel_pb2, money_pb2
-from omnijourney.journey.v1 import enrolment_pb2
+from omnijourney.journey.v1 import enrolment_pb2, explain_pb2
 from omnijourney.stats.v1 import attribution_pb2
 from omnijourney.stats.v1 import figures_pb2 as pb
 from services.stats.domain.check import Compared
@@ -84,8 +84,13 @@ def amounts(micros: Mapping[str, int]) -> pb.Amounts:
     )
 
 
-def node_messages(totals: Iterable[Total]) -> list[pb.NodeFigures]:
-    """Figures of nodes in order of their ids."""
+def node_messages(
+    totals: Iterable[Total], waits: Iterable[explain_pb2.WaitCount] = ()
+) -> list[pb.NodeFigures]:
+    """Figures of nodes in order of their ids; `waits` is who waits now."""
+    waiting: defaultdict[str, list[explain_pb2.WaitCount]] = defaultdict(list)
+    for wait in waits:
+        waiting[wait.node_id].append(wait)
     entered: defaultdict[str, int] = defaultdict(int)
     results: defaultdict[str, dict[int, int]] = defaultdict(dict)
     ways: defaultdict[str, dict[int, int]] = defaultdict(dict)
@@ -104,11 +109,12 @@ def node_messages(totals: Iterable[Total]) -> list[pb.NodeFigures]:
                 pb.NodeResult(result=enrolment_pb2.StepResult.ValueType(result), count=value)
                 for result, value in sorted(results[node_id].items())
             ],
+            waits=waiting[node_id],
             ways=[
                 enrolment_pb2.WayCount(way=way, count=value) for way, value in sorted(ways[node_id].items())
             ],
         )
-        for node_id in sorted(entered.keys() | results.keys())
+        for node_id in sorted(entered.keys() | results.keys() | waiting.keys())
     ]
 
 

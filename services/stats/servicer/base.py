@@ -10,6 +10,7 @@ from uuid import UUID
 
 from libs.common.rpc.fields import FieldCheck
 from omnijourney.stats.v1 import figures_pb2
+from services.stats.clients.waits import Waits
 from services.stats.convert import figures as convert
 from services.stats.domain.overview import Overview
 from services.stats.domain.series import on_quarter
@@ -32,6 +33,7 @@ class Dependencies:
     series: Series
     lifts: Lifts
     worth: Worth
+    waits: Waits
     orders: OrderStore
     projections: Projections
 

@@ -56,7 +56,8 @@ class FigureRpcs(Edge[Dependencies]):
         """Figures of a journey's nodes."""
         team_id, journey_id, start, end = journey_asked(request)
         totals = await self._deps.counters.totals(team_id, [journey_id], start, end)
-        return pb.ListNodeFiguresResponse(nodes=convert.node_messages(totals))
+        waits = await self._deps.waits.of_journey(team_id, journey_id)
+        return pb.ListNodeFiguresResponse(nodes=convert.node_messages(totals, waits))
 
     async def ListMessageFigures(
         self, request: pb.ListMessageFiguresRequest, context: Any

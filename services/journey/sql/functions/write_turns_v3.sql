@@ -10,14 +10,16 @@ DECLARE
     written bigint;
 BEGIN
     INSERT INTO actor AS a (partition, team_id, customer_id, taken_segment, taken_gateway, taken_journey, wake_at, sending_since,
-                       live_enrolment_id, live_journey_id, live_since, live_wait, state, verdicts, version)
+                       live_enrolment_id, live_journey_id, live_since, live_wait, state, verdicts, version, live_node,
+                       live_wake_at)
     SELECT * FROM unnest(actors)
     ON CONFLICT (partition, team_id, customer_id) DO UPDATE
        SET taken_segment = excluded.taken_segment, taken_gateway = excluded.taken_gateway,
            taken_journey = excluded.taken_journey, wake_at = excluded.wake_at, sending_since = excluded.sending_since,
            live_enrolment_id = excluded.live_enrolment_id, live_journey_id = excluded.live_journey_id,
            live_since = excluded.live_since, live_wait = excluded.live_wait, state = excluded.state,
-           verdicts = excluded.verdicts, version = excluded.version, entries = NULL
+           verdicts = excluded.verdicts, version = excluded.version, live_node = excluded.live_node,
+           live_wake_at = excluded.live_wake_at, entries = NULL
      WHERE a.version = excluded.version - 1;
     GET DIAGNOSTICS written = ROW_COUNT;
     IF written < cardinality(actors) THEN

@@ -988,9 +988,9 @@ class ListEnrolmentsRequest(_message.Message):
     page_token: _builtins.str
     """`next_page_token` of the page before, with the same other arguments; empty: the first page."""
     node_id: _builtins.str
-    """Only those who stand at this node; empty: all."""
+    """Only those who stand at this node now, parked ones among them; empty: all."""
     wait_reason: _enrolment_pb2.WaitReason.ValueType
-    """Only those who wait for this; UNSPECIFIED: all."""
+    """Only those who wait for this now, parked ones among them; UNSPECIFIED: all."""
     @_builtins.property
     def states(self) -> _containers.RepeatedScalarFieldContainer[_enrolment_pb2.EnrolmentState.ValueType]:
         """Only in these states; empty: all."""

@@ -522,7 +522,8 @@ class JourneyServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CountWaits(self, request, context):
-        """Counts the live enrolments of a journey by node and by what they wait for, exactly, now. Errors: NOT_FOUND.
+        """Counts the live enrolments of a journey by node and by what they wait for, exactly, now; not those of parked customers, as
+        `CountEnrolments` does. Errors: NOT_FOUND, ABORTED `WRITE_CONFLICT`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

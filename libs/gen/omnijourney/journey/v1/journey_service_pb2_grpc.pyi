@@ -161,7 +161,9 @@ class JourneyServiceStub:
     ABORTED `WRITE_CONFLICT`, UNAVAILABLE while actor, gateway or channel do not answer: ask again with the same request id, which goes on.
     """
     CountWaits: _grpc.UnaryUnaryMultiCallable[_journey_service_pb2.CountWaitsRequest, _journey_service_pb2.CountWaitsResponse]
-    """Counts the live enrolments of a journey by node and by what they wait for, exactly, now. Errors: NOT_FOUND."""
+    """Counts the live enrolments of a journey by node and by what they wait for, exactly, now; not those of parked customers, as
+    `CountEnrolments` does. Errors: NOT_FOUND, ABORTED `WRITE_CONFLICT`.
+    """
     ExplainCustomer: _grpc.UnaryUnaryMultiCallable[_journey_service_pb2.ExplainCustomerRequest, _journey_service_pb2.ExplainCustomerResponse]
     """Tells why a customer entered a journey, or why not, event by event, newest first. Trigger, targets and limits of a journey that was
     published never change, so an event of any age is judged by what it met. Errors: NOT_FOUND for a journey or a customer that is
@@ -308,7 +310,9 @@ class JourneyServiceAsyncStub(JourneyServiceStub):
     ABORTED `WRITE_CONFLICT`, UNAVAILABLE while actor, gateway or channel do not answer: ask again with the same request id, which goes on.
     """
     CountWaits: _aio.UnaryUnaryMultiCallable[_journey_service_pb2.CountWaitsRequest, _journey_service_pb2.CountWaitsResponse]  # type: ignore[assignment]
-    """Counts the live enrolments of a journey by node and by what they wait for, exactly, now. Errors: NOT_FOUND."""
+    """Counts the live enrolments of a journey by node and by what they wait for, exactly, now; not those of parked customers, as
+    `CountEnrolments` does. Errors: NOT_FOUND, ABORTED `WRITE_CONFLICT`.
+    """
     ExplainCustomer: _aio.UnaryUnaryMultiCallable[_journey_service_pb2.ExplainCustomerRequest, _journey_service_pb2.ExplainCustomerResponse]  # type: ignore[assignment]
     """Tells why a customer entered a journey, or why not, event by event, newest first. Trigger, targets and limits of a journey that was
     published never change, so an event of any age is judged by what it met. Errors: NOT_FOUND for a journey or a customer that is
@@ -668,7 +672,9 @@ class JourneyServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _journey_service_pb2.CountWaitsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_journey_service_pb2.CountWaitsResponse, _abc.Awaitable[_journey_service_pb2.CountWaitsResponse]]:
-        """Counts the live enrolments of a journey by node and by what they wait for, exactly, now. Errors: NOT_FOUND."""
+        """Counts the live enrolments of a journey by node and by what they wait for, exactly, now; not those of parked customers, as
+        `CountEnrolments` does. Errors: NOT_FOUND, ABORTED `WRITE_CONFLICT`.
+        """
 
     @_abc_1.abstractmethod
     def ExplainCustomer(

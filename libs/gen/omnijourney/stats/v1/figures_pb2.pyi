@@ -309,7 +309,7 @@ class NodeFigures(_message.Message):
 
     @_builtins.property
     def waits(self) -> _containers.RepeatedCompositeFieldContainer[_explain_pb2.WaitCount]:
-        """How many wait there now, and for what."""
+        """How many wait there now, and for what, whatever range is asked for; seen within 2 s."""
 
     @_builtins.property
     def ways(self) -> _containers.RepeatedCompositeFieldContainer[_enrolment_pb2.WayCount]:

@@ -139,7 +139,8 @@ class StatsServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListNodeFigures(self, request, context):
-        """Figures of all nodes of a journey that were entered, in order of their ids.
+        """Figures of all nodes of a journey that were entered, or where somebody waits, in order of their ids.
+        Errors: UNAVAILABLE while journey, which knows who waits, does not answer.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -42,7 +42,9 @@ class StatsServiceStub:
     GetJourneySeries: _grpc.UnaryUnaryMultiCallable[_stats_service_pb2.GetJourneySeriesRequest, _stats_service_pb2.GetJourneySeriesResponse]
     """A journey by hour or day. Errors: INVALID_ARGUMENT `INVALID_FIELDS` for more than 8,784 steps, a year of hours."""
     ListNodeFigures: _grpc.UnaryUnaryMultiCallable[_stats_service_pb2.ListNodeFiguresRequest, _stats_service_pb2.ListNodeFiguresResponse]
-    """Figures of all nodes of a journey that were entered, in order of their ids."""
+    """Figures of all nodes of a journey that were entered, or where somebody waits, in order of their ids.
+    Errors: UNAVAILABLE while journey, which knows who waits, does not answer.
+    """
     ListMessageFigures: _grpc.UnaryUnaryMultiCallable[_stats_service_pb2.ListMessageFiguresRequest, _stats_service_pb2.ListMessageFiguresResponse]
     """Figures of message nodes by channel, and by hour or day where asked. Errors: INVALID_ARGUMENT `INVALID_FIELDS`, for more than
     1,000 steps too.
@@ -92,7 +94,9 @@ class StatsServiceAsyncStub(StatsServiceStub):
     GetJourneySeries: _aio.UnaryUnaryMultiCallable[_stats_service_pb2.GetJourneySeriesRequest, _stats_service_pb2.GetJourneySeriesResponse]  # type: ignore[assignment]
     """A journey by hour or day. Errors: INVALID_ARGUMENT `INVALID_FIELDS` for more than 8,784 steps, a year of hours."""
     ListNodeFigures: _aio.UnaryUnaryMultiCallable[_stats_service_pb2.ListNodeFiguresRequest, _stats_service_pb2.ListNodeFiguresResponse]  # type: ignore[assignment]
-    """Figures of all nodes of a journey that were entered, in order of their ids."""
+    """Figures of all nodes of a journey that were entered, or where somebody waits, in order of their ids.
+    Errors: UNAVAILABLE while journey, which knows who waits, does not answer.
+    """
     ListMessageFigures: _aio.UnaryUnaryMultiCallable[_stats_service_pb2.ListMessageFiguresRequest, _stats_service_pb2.ListMessageFiguresResponse]  # type: ignore[assignment]
     """Figures of message nodes by channel, and by hour or day where asked. Errors: INVALID_ARGUMENT `INVALID_FIELDS`, for more than
     1,000 steps too.
@@ -163,7 +167,9 @@ class StatsServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _stats_service_pb2.ListNodeFiguresRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_stats_service_pb2.ListNodeFiguresResponse, _abc.Awaitable[_stats_service_pb2.ListNodeFiguresResponse]]:
-        """Figures of all nodes of a journey that were entered, in order of their ids."""
+        """Figures of all nodes of a journey that were entered, or where somebody waits, in order of their ids.
+        Errors: UNAVAILABLE while journey, which knows who waits, does not answer.
+        """
 
     @_abc_1.abstractmethod
     def ListMessageFigures(

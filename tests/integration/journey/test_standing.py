@@ -1,0 +1,135 @@
+"""How many rest where and why, and who they are: live, and the same whatever happened on the way."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import datetime, timedelta
+from itertools import islice
+from uuid import UUID
+
+import pytest
+from msgspec.structs import replace
+
+from libs.common.db.pool import transaction
+from libs.common.mailbox.mail import Outcome
+from libs.testing.mails import TEAM, customers
+from services.journey.domain import model as d
+from services.journey.domain.views import EnrolmentFilter, WaitRow
+from services.journey.store.standing import StandingStore
+from services.journey.worker.turns import Waiting
+from tests.chaos.actors import Turns
+from tests.integration.journey.conftest import START, Site
+from tests.integration.journey.test_worker import State, epochs, key_of
+
+HOUR = timedelta(hours=1)
+WAIT = d.WaitReason
+FIRST = d.Node("pause", d.Delay(3600), "hello")
+HELLO = d.Node("hello", d.Message(d.Channel.LINE, UUID(int=9)), "later")
+LATER = d.Node("later", d.Delay(7200))
+
+
+async def counted(site: Site, journey: d.Journey) -> list[WaitRow]:
+    """What the columns say, which has to be what each enrolment says by itself."""
+    found = await StandingStore(site.pool).waits(TEAM, journey.journey_id)
+    rows = await everybody(site, journey)
+    alone = Counter((row.node_id, row.wait) for row in rows if row.state is State.LIVE)
+    assert {(row.node_id, row.wait): row.number for row in found} == alone
+    for row in found:
+        wakes = [e.wake_at for e in rows if (e.node_id, e.wait) == (row.node_id, row.wait) and e.wake_at]
+        assert row.wake_at == min(wakes, default=None)
+    assert found == sorted(found, key=lambda row: (row.node_id or "", row.wait))
+    return found
+
+
+async def everybody(site: Site, journey: d.Journey, **narrowed: object) -> list[d.Enrolment]:
+    """All pages of two, checked to be newest first and without repetition."""
+    wanted = EnrolmentFilter(journey.journey_id, None, **narrowed)  # type: ignore[arg-type]
+    found: list[d.Enrolment] = []
+    after: tuple[datetime, UUID] | None = None
+    while page := [row.enrolment for row in await site.enrolments.page(TEAM, wanted, after, 2)]:
+        found += page
+        after = (page[-1].created_at, page[-1].enrolment_id)
+    keys = [(each.created_at, each.enrolment_id) for each in found]
+    assert keys == sorted(set(keys), reverse=True)
+    return found
+
+
+def ids(rows: list[d.Enrolment]) -> set[UUID]:
+    return {row.customer_id for row in rows}
+
+
+@pytest.mark.rule("T-04")
+async def test_who_rests_where_and_why_is_told_at_every_moment(site: Site) -> None:
+    crowd = list(islice(customers(), 5))
+    journey = await site.save_journey(FIRST, HELLO, LATER, enrolments_per_customer_max=None)
+    fence = await epochs(site)
+    assert await counted(site, journey) == []
+    await site.runner().run({key_of(each): Waiting((site.order(each),)) for each in crowd[:3]}, fence)
+    assert await counted(site, journey) == [WaitRow("pause", WAIT.DELAY, 3, START + HOUR)]
+
+    site.step(minutes=30)
+    both = [crowd[0], crowd[3]]  # one has two enrolments now: the second has a row of its own
+    await site.runner().run({key_of(each): Waiting((site.order(each),)) for each in both}, fence)
+    assert await counted(site, journey) == [WaitRow("pause", WAIT.DELAY, 5, START + HOUR)]
+
+    site.step(minutes=30)
+    await site.runner().run({key_of(each): Waiting(()) for each in crowd[:3]}, fence)
+    assert await counted(site, journey) == [
+        WaitRow("hello", WAIT.SEND, 3, None),
+        WaitRow("pause", WAIT.DELAY, 2, START + HOUR * 1.5),
+    ]
+    await site.runner().run({key_of(crowd[0]): Waiting((site.outcome(0),))}, fence)
+    assert [row.number for row in await counted(site, journey)] == [2, 1, 2]
+    assert ids(await everybody(site, journey, node_id="hello")) == set(crowd[1:3])
+    assert ids(await everybody(site, journey, node_id="pause")) == {crowd[0], crowd[3]}
+    assert ids(await everybody(site, journey, node_id="pause", wait=WAIT.SEND)) == set()
+    assert ids(await everybody(site, journey, wait=WAIT.DELAY)) == {crowd[0], crowd[3]}
+    assert len(await everybody(site, journey, wait=WAIT.DELAY)) == 3
+    assert await everybody(site, journey, node_id="later", states=(State.COMPLETED,)) == []
+    of_one = EnrolmentFilter(None, crowd[0], (), "later")
+    assert len(await site.enrolments.page(TEAM, of_one, None, 10)) == 1
+    of_one = of_one._replace(node_id="", wait=WAIT.SEND)
+    assert await site.enrolments.page(TEAM, of_one, None, 10) == []
+
+    site.step(hours=2)
+    for number in (1, 2):
+        mail = site.outcome(number, Outcome.SENT)
+        await site.runner().run({key_of(mail.customer_id): Waiting((mail,))}, fence)
+    site.step(hours=3)
+    await site.runner().run({key_of(each): Waiting(()) for each in crowd}, fence)
+    for number in (3, 4):
+        mail = site.outcome(number, Outcome.SENT)
+        await site.runner().run({key_of(mail.customer_id): Waiting((mail,))}, fence)
+    site.step(hours=3)
+    await site.runner().run({key_of(each): Waiting(()) for each in crowd}, fence)
+    assert await counted(site, journey) == []
+    assert await everybody(site, journey, node_id="later") == [], "they have ended there"
+    assert await site.states(journey) == {State.COMPLETED: 5}
+
+
+async def test_those_set_aside_are_listed_and_not_counted(site: Site) -> None:
+    ann, bob = islice(customers(), 2)
+    journey = await site.save_journey(FIRST, HELLO, LATER)
+    fence = await epochs(site)
+    await site.runner().run({key_of(each): Waiting((site.order(each),)) for each in (ann, bob)}, fence)
+    await site.turns.park(key_of(ann), "fault", 3, fence)
+    assert await counted(site, journey) == [WaitRow("pause", WAIT.DELAY, 1, START + HOUR)]
+    assert ids(await everybody(site, journey, node_id="pause")) == {ann, bob}
+    assert ids(await everybody(site, journey, node_id="pause", states=(State.PARKED,))) == {ann}
+
+
+async def test_rows_that_do_not_say_where_they_stand_are_read_once(site: Site) -> None:
+    crowd = list(islice(customers(), 3))
+    journey = await site.save_journey(FIRST, HELLO, LATER)
+    fence = await epochs(site)
+    await site.runner().run({key_of(each): Waiting((site.order(each),)) for each in crowd}, fence)
+    async with transaction(site.pool, [TEAM]) as connection:
+        await connection.execute("UPDATE actor SET live_node = NULL, live_wake_at = NULL")
+    assert ids(await everybody(site, journey, node_id="pause")) == set(crowd)
+    async with transaction(site.pool, [TEAM]) as connection:
+        await connection.execute("UPDATE actor SET live_node = NULL, live_wake_at = NULL")
+    assert await counted(site, journey) == [WaitRow("pause", WAIT.DELAY, 3, START + HOUR)]
+    async with transaction(site.pool, [TEAM]) as connection:
+        assert list((await Turns.read(connection, TEAM)).faults()) == []
+    of_nobody = replace(journey, journey_id=UUID(int=5))
+    assert await counted(site, of_nobody) == []
