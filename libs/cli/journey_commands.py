@@ -9,6 +9,7 @@ import typer
 
 from libs.cli import audience_triggers, journeys
 from libs.cli.journey_enrolments import end as end_enrolments
+from libs.cli.journey_enrolments import waits as count_waits
 from libs.cli.journey_explanations import explain as explain_entries
 from libs.cli.journey_simulations import simulate as simulate_events
 from libs.cli.options import DataDir, configured
@@ -114,6 +115,17 @@ def explain(
     """Tell why a customer entered a journey, or why not, event by event."""
     command = explain_entries(team, name, customer, event, newest=newest, as_json=as_json)
     _run(data_dir, command)
+
+
+@journey.command()
+def waits(
+    name: Annotated[str, typer.Argument(help="Name or id of the journey.")],
+    *,
+    team: Team,
+    data_dir: DataDir = None,
+) -> None:
+    """Show how many wait at each node now, for what, and when the first of them goes on."""
+    _run(data_dir, count_waits(team, name))
 
 
 @journey.command()

@@ -1,4 +1,4 @@
-"""`omnijourney journey end`: enrolments that people end."""
+"""`omnijourney journey waits|end`: where customers wait, and enrolments that people end."""
 
 from __future__ import annotations
 
@@ -8,10 +8,31 @@ from libs.cli.journeys import TIMEOUT_S, Command, NoSuch, id_of
 from libs.client import Client
 from libs.client.paging import items
 from libs.common.ids import new_id
+from libs.common.rpc.values import datetime_of
 from omnijourney.journey.v1 import enrolment_pb2
 from omnijourney.journey.v1 import journey_service_pb2 as pb
 
 _INSIDE = (enrolment_pb2.ENROLMENT_STATE_LIVE, enrolment_pb2.ENROLMENT_STATE_PARKED)
+
+
+def waits(team_id: str, name: str) -> Command:
+    """Shows how many wait at each node for what, and when the first of them goes on by itself (UTC)."""
+
+    async def command(client: Client) -> int:
+        journey_id = await id_of(client, team_id, name)
+        request = pb.CountWaitsRequest(team_id=team_id, journey_id=journey_id)
+        answer = await client.journey.CountWaits(request, timeout=TIMEOUT_S)
+        for each in answer.waits:
+            reason = enrolment_pb2.WaitReason.Name(each.wait_reason).removeprefix("WAIT_REASON_")
+            ends = f"  first until {datetime_of(each.next_wake_time):%Y-%m-%d %H:%M}"
+            say(
+                f"{each.node_id}  {reason}  {each.enrolment_count}{ends if each.HasField('next_wake_time') else ''}"
+            )
+        if not answer.waits:
+            say("nobody waits")
+        return 0
+
+    return command
 
 
 def end(team_id: str, name: str, customer_id: str, note: str) -> Command:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 import msgspec
@@ -20,6 +20,9 @@ from services.journey.store.book import BOOK
 from services.journey.store.packed import Named, read_state
 from services.journey.store.records import steps_of
 from services.journey.store.standing import place_actors
+
+_LAST_NODE: Final = "~"
+"""Behind every id of a node."""
 
 
 class EnrolmentStore:
@@ -88,13 +91,23 @@ def _page_query(
     }
     if wanted.customer_id is None and not wanted.by_place:
         return BOOK.bind("list_enrolments_of_journey", **arguments)
-    arguments |= {"node_id": wanted.node_id or None, "wait": wanted.wait or None}
     if wanted.customer_id is None:
-        return BOOK.bind("list_standing_in_journey", **arguments)
+        return BOOK.bind("list_standing_in_journey", **arguments, **_ranges(wanted))
+    arguments |= {"node_id": wanted.node_id or None, "wait": wanted.wait or None}
     partition = partition_of(team_id, wanted.customer_id)
     return BOOK.bind(
         "list_enrolments_of_customer", partition=partition, customer_id=wanted.customer_id, **arguments
     )
+
+
+def _ranges(wanted: EnrolmentFilter) -> dict[str, str | int]:
+    """One node and one reason, or all that there are."""
+    return {
+        "first_node": wanted.node_id,
+        "last_node": wanted.node_id or _LAST_NODE,
+        "first_wait": wanted.wait,
+        "last_wait": wanted.wait or max(WaitReason),
+    }
 
 
 def stored_enrolment(row: Mapping[str, Any]) -> StoredEnrolment:

@@ -5,20 +5,27 @@ from __future__ import annotations
 from collections import Counter
 from datetime import datetime, timedelta
 from itertools import islice
+from pathlib import Path
 from uuid import UUID
 
+import grpc
 import pytest
 from msgspec.structs import replace
 
 from libs.common.db.pool import transaction
+from libs.common.ids import new_id
 from libs.common.mailbox.mail import Outcome
+from libs.testing.fixtures import Servers
 from libs.testing.mails import TEAM, customers
+from omnijourney.journey.v1 import enrolment_pb2
 from services.journey.domain import model as d
 from services.journey.domain.views import EnrolmentFilter, WaitRow
 from services.journey.store.standing import StandingStore
 from services.journey.worker.turns import Waiting
 from tests.chaos.actors import Turns
+from tests.integration.journey.command_line import command
 from tests.integration.journey.conftest import START, Site
+from tests.integration.journey.house import House, delay, message, until
 from tests.integration.journey.test_worker import State, epochs, key_of
 
 HOUR = timedelta(hours=1)
@@ -133,3 +140,35 @@ async def test_rows_that_do_not_say_where_they_stand_are_read_once(site: Site) -
         assert list((await Turns.read(connection, TEAM)).faults()) == []
     of_nobody = replace(journey, journey_id=UUID(int=5))
     assert await counted(site, of_nobody) == []
+
+
+@pytest.mark.rule("T-04")
+async def test_by_grpc_and_from_the_command_line(house: House, servers: Servers, tmp_path: Path) -> None:
+    journey_id = await house.publish(delay(), message("hello", bot_module_id=await house.module()))
+    customers_ = set(await house.trigger(journey_id, 2))
+
+    async def both_wait() -> bool:
+        counted = (await house.call("journey", "CountWaits", journey_id=journey_id)).waits
+        return [(each.node_id, each.enrolment_count) for each in counted] == [("wait", 2)]
+
+    await until(both_wait)
+    done = await command(house, servers, tmp_path, "waits", journey_id)
+    assert (done.code, done.err, done.out.split()[:3]) == (0, "", ["wait", "DELAY", "2"])
+    reason = enrolment_pb2.WAIT_REASON_DELAY
+    asked = {"journey_id": journey_id, "node_id": "wait", "wait_reason": reason, "page_size": 1}
+    first = await house.call("journey", "ListEnrolments", **asked)
+    second = await house.call("journey", "ListEnrolments", **asked, page_token=first.next_page_token)
+    assert not second.next_page_token
+    assert {each.customer_id for each in (*first.enrolments, *second.enrolments)} == customers_
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await house.call(
+            "journey", "ListEnrolments", **{**asked, "node_id": "x", "page_token": first.next_page_token}
+        )
+    assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT, "a token is bound to what is asked"
+    for field, value in (("node_id", "No Node"), ("wait_reason", 99)):
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await house.call("journey", "ListEnrolments", **{**asked, field: value})
+        assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await house.call("journey", "CountWaits", journey_id=journey_id, team_id=str(new_id()))
+    assert refused.value.code() is grpc.StatusCode.NOT_FOUND

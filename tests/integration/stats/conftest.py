@@ -14,6 +14,7 @@ from libs.testing.fixtures import Database, Databases, Servers
 from libs.testing.history_rows import JOURNEY, NOON, TEAM
 from omnijourney.common.v1 import installation_service_pb2, installation_service_pb2_grpc
 from omnijourney.internal.v1 import customers_service_pb2
+from omnijourney.journey.v1 import journey_service_pb2
 from omnijourney.segment.v1 import team_pb2
 from omnijourney.stats.v1 import figures_pb2, stats_service_pb2, stats_service_pb2_grpc
 from services.stats.app import app
@@ -83,6 +84,7 @@ async def feeds() -> AsyncIterator[dict[str, FeedServer]]:
         found["segment"].answers["BatchGetTeamSettings"] = customers_service_pb2.BatchGetTeamSettingsResponse(
             settings=[settings]
         )
+        found["journey"].answers["CountWaits"] = journey_service_pb2.CountWaitsResponse()
         yield found
 
 

@@ -100,6 +100,29 @@ async def test_a_node_that_was_entered_is_seen_within_two_seconds(stats: Stats) 
             await asyncio.sleep(0.01)
 
 
+@pytest.mark.rule("T-04")
+async def test_who_rests_at_a_node_is_what_journey_counts_at_that_moment(stats: Stats) -> None:
+    asked: list[journey.CountWaitsRequest] = []
+    counted = journey.CountWaitsResponse()
+
+    def count(request: journey.CountWaitsRequest) -> journey.CountWaitsResponse:
+        asked.append(request)
+        return counted
+
+    stats.feeds["journey"].answers["CountWaits"] = count
+    request = pb.ListNodeFiguresRequest(team_id=str(TEAM), journey_id=str(JOURNEY))
+    assert not (await stats.stub.ListNodeFigures(request, timeout=TIMEOUT_S)).nodes
+    counted.waits.add(node_id="wait", wait_reason=enrolment_pb2.WAIT_REASON_DELAY, enrolment_count=3)
+    counted.waits.add(node_id="wait", wait_reason=enrolment_pb2.WAIT_REASON_QUIET, enrolment_count=1)
+    [node] = (await stats.stub.ListNodeFigures(request, timeout=TIMEOUT_S)).nodes
+    assert (node.node_id, list(node.waits)) == ("wait", list(counted.waits))
+    assert {(each.team_id, each.journey_id) for each in asked} == {(str(TEAM), str(JOURNEY))}
+    del stats.feeds["journey"].answers["CountWaits"]
+    with pytest.raises(grpc.aio.AioRpcError) as refused_call:
+        await stats.stub.ListNodeFigures(request, timeout=TIMEOUT_S)
+    assert refused_call.value.code() is grpc.StatusCode.UNAVAILABLE, "nobody is told that nobody waits"
+
+
 async def test_a_send_whose_link_is_opened_again_later_counts_once(stats: Stats) -> None:
     feed = stats.feeds["channel_gateway"]
     feed.record(sent(PEOPLE[0]), click(PEOPLE[0], UUID(int=1)))

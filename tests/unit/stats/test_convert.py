@@ -6,7 +6,7 @@ from uuid import UUID
 import pytest
 
 from libs.testing.history_rows import JOURNEY, LINE, WHATSAPP
-from omnijourney.journey.v1 import enrolment_pb2
+from omnijourney.journey.v1 import enrolment_pb2, explain_pb2
 from omnijourney.stats.v1 import figures_pb2 as pb
 from services.stats.convert import figures as convert
 from services.stats.domain.model import NO_JOURNEY, Metric, Total
@@ -118,6 +118,15 @@ def test_nodes_in_order_of_their_ids() -> None:
     )
     assert [(node.node_id, node.entered_count) for node in nodes] == [("a", 1), ("b", 2)]
     assert [(result.result, result.count) for result in nodes[1].results] == [(12, 2)]
+
+
+def test_who_waits_stands_with_their_node_whether_it_was_entered_or_not() -> None:
+    waits = [explain_pb2.WaitCount(node_id=name, wait_reason=1, enrolment_count=5) for name in ("a", "b")]
+    nodes = convert.node_messages([total(Metric.NODE_ENTERED, 2, node_id="b")], waits)
+    assert [(node.node_id, node.entered_count, list(node.waits)) for node in nodes] == [
+        ("a", 0, waits[:1]),
+        ("b", 2, waits[1:]),
+    ]
 
 
 def test_a_team() -> None:

@@ -34,13 +34,14 @@ UNION ALL
 ORDER BY created_at DESC, enrolment_id DESC LIMIT :limit;
 
 -- name: list_standing_in_journey
--- The same of those who stand at a node, or wait for one reason, or both: found in the indexes of who is inside.
+-- The same of those who stand at a node, or wait for one reason, or both, found in the indexes of who is inside: by ranges, which they
+-- compare, of one or of all.
 (SELECT e.team_id, e.customer_id, e.enrolment_id, e.journey_id, e.created_at, e.trigger_event_id, e.depth, e.updated_at,
         shown_state(e.state, e.partition, e.team_id, e.customer_id) AS state, e.node_id, e.visit, e.rest, e.wake_at, e.commit_keys,
         NULL::bytea AS packed
    FROM enrolment AS e
   WHERE e.team_id = :team_id AND e.journey_id = :journey_id AND e.state = enrolment_state('LIVE')
-    AND (:node_id::text IS NULL OR e.node_id COLLATE "C" = :node_id) AND (:wait::smallint IS NULL OR e.rest = :wait)
+    AND e.node_id COLLATE "C" BETWEEN :first_node AND :last_node AND e.rest BETWEEN :first_wait AND :last_wait
     AND (:states::smallint[] IS NULL OR shown_state(e.state, e.partition, e.team_id, e.customer_id) = ANY (:states))
     AND (:after_created_at::timestamptz IS NULL OR (e.created_at, e.enrolment_id) < (:after_created_at, :after_enrolment_id::uuid))
   ORDER BY e.created_at DESC, e.enrolment_id DESC LIMIT :limit)
@@ -49,7 +50,7 @@ UNION ALL
         shown_state(enrolment_state('LIVE'), a.partition, a.team_id, a.customer_id), NULL, NULL, NULL, NULL, NULL, a.state
    FROM actor AS a
   WHERE a.team_id = :team_id AND a.live_journey_id = :journey_id
-    AND (:node_id::text IS NULL OR a.live_node = :node_id) AND (:wait::smallint IS NULL OR a.live_wait = :wait)
+    AND a.live_node BETWEEN :first_node AND :last_node AND a.live_wait BETWEEN :first_wait AND :last_wait
     AND (:states::smallint[] IS NULL
          OR shown_state(enrolment_state('LIVE'), a.partition, a.team_id, a.customer_id) = ANY (:states))
     AND (:after_created_at::timestamptz IS NULL
