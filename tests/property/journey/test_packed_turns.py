@@ -52,7 +52,7 @@ def test_rows_say_what_was_decided(turns: list[dict[int, d.WaitReason | None]], 
             else:
                 live[number] = enrolment
         commit = commit_rows({KEY: _turn(changed, live, now)}, {KEY: stored}, now)
-        *_, enrolment_id, journey_id, since, wait, state, _, _ = commit.actors[0]
+        *_, enrolment_id, journey_id, since, wait, state, _, _, node_id, wake_at = commit.actors[0]
         named = None if since is None else packed.Named(enrolment_id, journey_id, since)
         found, _ = packed.read_state(KEY.team_id, KEY.customer_id, state, named)
         assert sorted((row.enrolment for row in found), key=_number) == sorted(live.values(), key=_number)
@@ -63,6 +63,12 @@ def test_rows_say_what_was_decided(turns: list[dict[int, d.WaitReason | None]], 
         assert [row.enrolment.enrolment_id for row in found if not row.listed] == (
             [enrolment_id] if named else []
         )
+        stands = [
+            (row.enrolment.wait, row.enrolment.node_id, row.enrolment.wake_at)
+            for row in found
+            if not row.listed
+        ]
+        assert ([(wait, node_id, wake_at)] if named else []) == stands
         for row in found:
             if row.listed:
                 assert rows[row.enrolment.enrolment_id][8:13] == _row_of(row.enrolment)[8:13]
