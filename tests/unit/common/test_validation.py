@@ -17,9 +17,10 @@ from libs.common.rpc.validation import (
 )
 from omnijourney.common.v1 import channel_pb2, installation_service_pb2
 from omnijourney.internal.v1 import customers_service_pb2, ledger_service_pb2, sends_service_pb2
-from omnijourney.journey.v1 import enrolment_pb2, journey_pb2, journey_service_pb2
+from omnijourney.journey.v1 import journey_pb2, journey_service_pb2
 from omnijourney.points.v1 import points_service_pb2
 from omnijourney.segment.v1 import audience_pb2, customer_pb2, segment_service_pb2
+from omnijourney.stats.v1 import stats_service_pb2
 
 TRIGGER = "omnijourney.journey.v1.JourneyService/TriggerJourneys"
 TEAM = "018f0000-0000-7000-8000-000000000001"
@@ -177,14 +178,15 @@ def test_items_of_batches_that_answer_item_by_item_are_judged_by_hand() -> None:
 
 
 def test_a_field_that_nothing_acts_on_yet_is_refused_wherever_it_is() -> None:
-    request = journey_service_pb2.ListEnrolmentsRequest(team_id="not looked at before", node_id="a")
-    request.wait_reason = enrolment_pb2.WAIT_REASON_DELAY
-    check = check_of("omnijourney.journey.v1.JourneyService/ListEnrolments")
+    request = stats_service_pb2.GetTeamOverviewRequest(team_id="not looked at before")
+    request.start_time.GetCurrentTime()
+    request.end_time.GetCurrentTime()
+    check = check_of("omnijourney.stats.v1.StatsService/GetTeamOverview")
     assert check is not None
     with pytest.raises(NotImplementedYet) as caught:
         check(request)
     assert caught.value.reason == "NOT_IMPLEMENTED"
-    assert [violation.field for violation in caught.value.violations] == ["node_id", "wait_reason"]
+    assert [violation.field for violation in caught.value.violations] == ["start_time", "end_time"]
     within = journey_service_pb2.TriggerJourneysRequest()
     within.items.add(journey_id="a")
     within.items.add(data={"code": "A7"})
