@@ -121,7 +121,10 @@ def test_nodes_in_order_of_their_ids() -> None:
 
 
 def test_who_waits_stands_with_their_node_whether_it_was_entered_or_not() -> None:
-    waits = [explain_pb2.WaitCount(node_id=name, wait_reason=1, enrolment_count=5) for name in ("a", "b")]
+    waits = [
+        explain_pb2.WaitCount(node_id=name, wait_reason=enrolment_pb2.WAIT_REASON_DELAY, enrolment_count=5)
+        for name in ("a", "b")
+    ]
     nodes = convert.node_messages([total(Metric.NODE_ENTERED, 2, node_id="b")], waits)
     assert [(node.node_id, node.entered_count, list(node.waits)) for node in nodes] == [
         ("a", 0, waits[:1]),
