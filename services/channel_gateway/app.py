@@ -75,6 +75,7 @@ from services.channel_gateway.store.links import LinkStore
 from services.channel_gateway.store.lost_sends import LostSendStore
 from services.channel_gateway.store.money import MoneyStore
 from services.channel_gateway.store.pixels import PixelStore
+from services.channel_gateway.store.rates import RateStore
 from services.channel_gateway.store.replays import ReplayStore
 from services.channel_gateway.store.resealing import ResealStore
 from services.channel_gateway.store.sends import SendStore
@@ -158,6 +159,8 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
             SenderDependencies(
                 sender_id=sender_id,
                 store=deliveries,
+                rates=RateStore(rt.pool),
+                accounts=account_store,
                 adapters=adapters,
                 trouble=trouble,
                 clock=rt.clock,

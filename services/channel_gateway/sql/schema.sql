@@ -175,6 +175,21 @@ CREATE TRIGGER known AFTER INSERT OR UPDATE OF deleted ON channel_gateway.accoun
 ALTER TABLE account ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own_teams ON account USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
 
+CREATE TABLE account_share (
+    team_id    uuid NOT NULL,
+    account_id uuid NOT NULL,
+    sender     uuid NOT NULL,
+    share      double precision NOT NULL,
+    weight     smallint NOT NULL,
+    until_time timestamp with time zone NOT NULL,
+    CONSTRAINT account_share_pkey PRIMARY KEY (team_id, account_id, sender),
+    CONSTRAINT account_share_share_check CHECK ((share >= (0)::double precision)),
+    CONSTRAINT account_share_until_time_check CHECK (((until_time >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (until_time < '9999-12-31 00:00:00+00'::timestamp with time zone))),
+    CONSTRAINT account_share_weight_check CHECK ((weight > 0))
+);
+ALTER TABLE account_share ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own_teams ON account_share USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
+
 -- Below which balance a team is warned; null: never. `fired`: it was warned, and the balance has not been above since.
 CREATE TABLE balance_alert (
     team_id          uuid NOT NULL,

@@ -179,6 +179,7 @@ class Reservation:
         sends = list(unique.values())
         jobs = jobs_of(sends, decisions)
         accounts = [d.prepared.account for d in decisions if isinstance(d, Reserved)]
+        await self._sender.ready(_different(accounts))
         with self._sender.reserving(unique.keys()):
             claim = self._sender.claim(jobs, accounts)
             batch = SendBatch(sends, decisions, claim.states, now)

@@ -1,25 +1,31 @@
 """One account's sends in a process: waiting, on the wire, and how fast they may leave. No I/O."""
 
 import heapq
+import math
 from typing import Final
 from uuid import UUID
 
 from libs.common.token_bucket import TokenBucket
-from services.channel_gateway.domain.model import Account, Job
+from services.channel_gateway.domain.model import Account, AccountState, Job
 from services.channel_gateway.worker.fair_queue import FairQueue
 
 BUCKET_DEPTH_S: Final = 0.05
 """An idle account saves up so many seconds' worth of its rate."""
+USED_S: Final = 5.0
+"""An account is in use for so long after its last send."""
 
 
 class Lane:
     """The sends of one account. Knows what may leave now and when to look again."""
 
     def __init__(self, account: Account, now_s: float) -> None:
-        """Empty, with a full bucket."""
+        """Empty, with a full bucket. It goes by the account's rate until it is given a share of it."""
         self.account = account
         self.in_flight = 0
-        self._bucket = _bucket_of(account, now_s)
+        self._bucket: TokenBucket | None = _bucket_of(account.rate_per_second, now_s)
+        self._share = float(account.rate_per_second)
+        self._share_until_s = math.inf
+        self._used_s = now_s
         self._waiting = FairQueue()
         self._later: list[tuple[float, int, Job]] = []
         self._serial = 0
@@ -31,9 +37,55 @@ class Lane:
 
     def update(self, account: Account, now_s: float) -> None:
         """Takes over what the account is now."""
-        if account.rate_per_second != self.account.rate_per_second:
-            self._bucket = _bucket_of(account, now_s)
-        self.account = account
+        before, self.account = self.account.rate_per_second, account
+        if account.rate_per_second == before:
+            return
+        # Of another rate this process has the part that it had, until it is given its share.
+        self._share *= account.rate_per_second / before
+        self._bucket = _bucket_of(self._share, now_s) if self._share else None
+
+    # ---- this process's share of the rate ----
+
+    def lose_share(self) -> None:
+        """Nothing leaves before there is a share."""
+        self._share, self._share_until_s, self._bucket = 0.0, -math.inf, None
+
+    def has_share(self, now_s: float) -> bool:
+        """Whether it is known what may leave, be it nothing."""
+        return now_s < self._share_until_s
+
+    def share_at(self, now_s: float) -> float:
+        """Sends a second that it goes by."""
+        return self._share if self.has_share(now_s) else 0.0
+
+    def take_share(self, share: float, until_s: float, now_s: float) -> None:
+        """Goes by a share of the rate, in sends a second, until the monotonic time `until_s`."""
+        before = self.share_at(now_s)
+        self._share, self._share_until_s = share, until_s
+        if share == before and self._bucket is not None:
+            return
+        kept = self._bucket.tokens if self._bucket is not None and before else 0.0
+        self._bucket = _bucket_of(share, now_s) if share else None
+        # Whoever has an account for itself begins with what an idle one saves up; the others with what they had.
+        if self._bucket is not None and not (before == 0.0 and share == self.account.rate_per_second):
+            self._bucket.take(now_s, max(0.0, _depth_of(share) - kept))
+
+    def use(self, now_s: float) -> None:
+        """Notes that it is in use."""
+        self._used_s = now_s
+
+    def in_use(self, now_s: float) -> bool:
+        """Whether sends of it are here, or were a moment ago."""
+        return bool(self.in_flight or len(self)) or now_s < self._used_s + USED_S
+
+    @property
+    def _is_shut(self) -> bool:
+        return self.account.state is not AccountState.ACTIVE
+
+    def _may_leave(self, now_s: float) -> bool:
+        return self._bucket is not None and self.has_share(now_s) and self._bucket.take(now_s)
+
+    # ---- sends ----
 
     def add(self, job: Job) -> None:
         """Puts a send at the end of its journey's line."""
@@ -59,7 +111,7 @@ class Lane:
         """
         ahead = self._waiting or (self._later and self._later[0][0] <= now_s)
         full = not at_once and self.in_flight >= self.account.concurrency_max
-        if ahead or full or now_s < self._held_until_s or not self._bucket.take(now_s):
+        if ahead or full or now_s < self._held_until_s or not self._may_leave(now_s):
             return False
         self.in_flight += 1
         return True
@@ -67,31 +119,48 @@ class Lane:
     def give_up(self) -> None:
         """Makes room again for a claim whose send was not stored."""
         self.in_flight -= 1
-        self._bucket.put_back()
+        if self._bucket is not None:
+            self._bucket.put_back()
 
     def collect(self, now_s: float, most: int) -> list[Job]:
         """Takes up to `most` sends that may leave now; each counts as in flight from here on."""
         while self._later and self._later[0][0] <= now_s:
             self._waiting.add(heapq.heappop(self._later)[2])
         taken: list[Job] = []
+        if self._is_shut:
+            # None of them leaves; that they fail waits for no rate.
+            while self._waiting and len(taken) < most:
+                taken.append(self._waiting.take())
+            self.in_flight += len(taken)
+            return taken
         if now_s < self._held_until_s:
             return taken
         free = min(most, self.account.concurrency_max - self.in_flight)
-        while self._waiting and len(taken) < free and self._bucket.take(now_s):
+        while self._waiting and len(taken) < free and self._may_leave(now_s):
             taken.append(self._waiting.take())
         self.in_flight += len(taken)
         return taken
 
     def next_s(self, now_s: float) -> float | None:
         """Seconds until something may leave by itself; None: nothing before an answer or a new send."""
+        if self._is_shut and self._waiting:
+            return 0.0
         due: list[float] = []
-        if self._waiting and self.in_flight < self.account.concurrency_max:
+        if (
+            self._waiting
+            and self._bucket is not None
+            and self.in_flight < self.account.concurrency_max
+            and self.has_share(now_s)
+        ):
             due.append(max(self._held_until_s - now_s, self._bucket.next_s()))
         if self._later:
             due.append(max(0.0, self._later[0][0] - now_s))
         return min(due) if due else None
 
 
-def _bucket_of(account: Account, now_s: float) -> TokenBucket:
-    rate = account.rate_per_second
-    return TokenBucket(rate, max(1.0, rate * BUCKET_DEPTH_S), now_s)
+def _bucket_of(rate: float, now_s: float) -> TokenBucket:
+    return TokenBucket(rate, _depth_of(rate), now_s)
+
+
+def _depth_of(rate: float) -> float:
+    return max(1.0, rate * BUCKET_DEPTH_S)

@@ -36,9 +36,11 @@ class Claim(NamedTuple):
 class SendQueue:
     """Lanes of accounts, and the sends that this process works on, in whatever stage ("checked out")."""
 
-    def __init__(self, *, lane_max: int, at_once: Callable[[Account], bool]) -> None:
-        """`lane_max` sends of an account may wait in memory; `at_once`: attempts of the account take no time."""
+    def __init__(self, *, lane_max: int, at_once: Callable[[Account], bool], shared: bool = False) -> None:
+        """`lane_max` sends of an account may wait in memory; `at_once`: attempts of the account take no time;
+        `shared`: other processes send through the same accounts, and nothing leaves without a share of the rate."""
         self._at_once = at_once
+        self._shared = shared
         self._lanes: dict[AccountKey, Lane] = {}
         self._spill = Spill(lane_max)
         self._checked_out: dict[SendKey, Job] = {}
@@ -147,6 +149,21 @@ class SendQueue:
         """Those of this process's unsettled sends that it does not work on."""
         return set(keys).difference(self._checked_out, *self._reserving)
 
+    # ---- shares of rates ----
+
+    def used_lanes(self) -> list[Lane]:
+        """Lanes of accounts that this process uses at present."""
+        now_s = time.monotonic()
+        return [lane for lane in self._lanes.values() if lane.in_use(now_s)]
+
+    def without_share(self, accounts: Iterable[Account]) -> list[Lane]:
+        """Those accounts' lanes of which no share is known; all of them are in use from here on."""
+        now_s = time.monotonic()
+        lanes = {id(lane): lane for lane in (self._lane_of(account, now_s) for account in accounts)}
+        for lane in lanes.values():
+            lane.use(now_s)
+        return [lane for lane in lanes.values() if not lane.has_share(now_s)]
+
     # ---- what may leave ----
 
     def collect(self, most: int) -> list[Ready]:
@@ -212,6 +229,8 @@ class SendQueue:
         lane = self._lanes.get((account.team_id, account.account_id))
         if lane is None:
             lane = self._lanes[account.team_id, account.account_id] = Lane(account, now_s)
+            if self._shared:
+                lane.lose_share()
         return lane
 
     def _learn(self, accounts: Iterable[Account]) -> None:

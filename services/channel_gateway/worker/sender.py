@@ -36,6 +36,7 @@ from services.channel_gateway.worker.dispatch import Dispatcher
 from services.channel_gateway.worker.fence import Fence
 from services.channel_gateway.worker.outcomes import Recorder
 from services.channel_gateway.worker.queue import Claim, SendKey, SendQueue
+from services.channel_gateway.worker.rate_shares import Accounts, Rates, RateShares
 from services.channel_gateway.worker.spill import Refill
 from services.channel_gateway.worker.stints import Stints
 
@@ -47,6 +48,8 @@ class SenderDependencies:
     sender_id: UUID
     """Names this process."""
     store: DeliveryStore
+    rates: Rates
+    accounts: Accounts
     adapters: Mapping[ConnectionKind, Adapter]
     trouble: ChannelTrouble
     clock: Clock
@@ -64,7 +67,8 @@ class Sender:
         """Nothing to send yet."""
         self.sender_id = deps.sender_id
         self.stints = Stints()
-        self.queue = SendQueue(lane_max=deps.lane_max, at_once=self._is_at_once)
+        self.queue = SendQueue(lane_max=deps.lane_max, at_once=self._is_at_once, shared=True)
+        self._shares = RateShares(deps.sender_id, deps.rates, deps.accounts, self.queue)
         self._adapters = deps.adapters
         self._fence = Fence(deps.sender_id, deps.store, deps.clock, deps.publisher)
         self._recorder = Recorder(
@@ -95,6 +99,10 @@ class Sender:
     def reserving(self, keys: Collection[SendKey]) -> AbstractContextManager[None]:
         """See `SendQueue.reserving`."""
         return self.queue.reserving(keys)
+
+    async def ready(self, accounts: Collection[Account]) -> None:
+        """See `RateShares.ready`; before a claim, so that the first send of an idle account finds room."""
+        await self._shares.ready(accounts)
 
     def claim(self, jobs: Sequence[Job], accounts: Sequence[Account]) -> Claim:
         """See `SendQueue.claim`; `launch` follows when they are stored, `give_up` when they are not."""
@@ -167,6 +175,7 @@ class Sender:
             group.create_task(
                 self._recorder.run(self._postponed, self.queue.release), name="gateway recorder"
             )
+            group.create_task(self._shares.run(stopping), name="gateway shares of rates")
             await stopping.wait()
             self.queue.wake()
 

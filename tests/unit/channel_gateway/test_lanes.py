@@ -7,6 +7,7 @@ from uuid import UUID
 import msgspec
 import pytest
 
+from services.channel_gateway.domain.model import AccountState
 from services.channel_gateway.worker.lanes import Lane
 from tests.unit.channel_gateway.build import account, job
 
@@ -92,3 +93,31 @@ def test_claims_keep_the_rate_and_holds_whatever_may_be_in_flight() -> None:
     lane.hold(5.0)
     assert not lane.claim(4.0, at_once=True)
     assert lane.in_flight == 5
+
+
+@pytest.mark.rule("C-02d")
+def test_what_waits_for_an_account_that_was_disabled_waits_for_no_rate() -> None:
+    lane = Lane(account(rate_per_second=1), 0.0)
+    jobs(lane, 5)
+    assert numbers(lane, 0.0) == [0]
+    lane.update(account(rate_per_second=1, state=AccountState.DISABLED), 0.0)
+    assert lane.next_s(0.0) == 0.0
+    assert numbers(lane, 0.0, most=3) == [1, 2, 3]
+    assert numbers(lane, 0.0) == [4]
+    assert lane.next_s(0.0) is None
+
+
+@pytest.mark.rule("C-02d")
+def test_nothing_leaves_without_a_share_or_after_its_time() -> None:
+    lane = Lane(account(concurrency_max=256, rate_per_second=40), 0.0)
+    lane.lose_share()
+    jobs(lane, 100)
+    assert (numbers(lane, 0.0), lane.next_s(0.0)) == ([], None)
+    lane.take_share(0.0, 2.0, 0.0)
+    assert (numbers(lane, 1.0), lane.has_share(1.0), lane.share_at(1.0)) == ([], True, 0.0)
+    lane.take_share(10.0, 4.0, 1.0)
+    assert numbers(lane, 1.0) == [], "nothing is saved up of what others had"
+    assert numbers(lane, 1.1) == [0]
+    left = sum(len(numbers(lane, 1.1 + tick * 0.01)) for tick in range(1, 289))
+    assert 26 <= left <= 29
+    assert (numbers(lane, 4.0), lane.share_at(4.0)) == ([], 0.0)
