@@ -93,7 +93,7 @@ class RateShares:
             asks = [_ask(lane, began_s) for lane in lanes]
             shares = await self._rates.renew(self._sender_id, asks, timedelta(seconds=LENGTH_S))
             less: list[Lane] = []
-            changed: list[Lane] = []
+            changed: list[tuple[Lane, int]] = []
             for share in shares:
                 lane, ask = lanes[share.place - 1], asks[share.place - 1]
                 # From before the question was asked: the server's time is over later.
@@ -101,17 +101,18 @@ class RateShares:
                 if share.share < ask.held:
                     less.append(lane)
                 if share.version > lane.account.version:
-                    changed.append(lane)
+                    changed.append((lane, share.version))
             self._queue.wake()
             await self._learn(changed)
             lanes = less
 
-    async def _learn(self, lanes: Sequence[Lane]) -> None:
-        if not lanes:
+    async def _learn(self, changed: Sequence[tuple[Lane, int]]) -> None:
+        """Reads accounts that have another version, and notes those that are gone under it."""
+        if not changed:
             return
-        found = await self._accounts.accounts([_key(lane) for lane in lanes])
-        for lane in lanes:
-            gone = msgspec.structs.replace(lane.account, state=AccountState.DISABLED)
+        found = await self._accounts.accounts([_key(lane) for lane, _ in changed])
+        for lane, version in changed:
+            gone = msgspec.structs.replace(lane.account, state=AccountState.DISABLED, version=version)
             self._queue.update_account(found.get(_key(lane), gone))
 
 
