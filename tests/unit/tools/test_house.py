@@ -141,7 +141,7 @@ def test_each_container_sees_its_own_credentials_and_waits_until_they_are_made()
 def test_prometheus_scrapes_each_service() -> None:
     text = (ROOT / "deploy" / "prometheus" / "prometheus.yml").read_text(encoding="utf-8")
     (job,) = yaml.safe_load(text)["scrape_configs"]
-    scraped = {entry["labels"]["service"]: entry["targets"] for entry in job["static_configs"]}
+    scraped = {entry["labels"]["component"]: entry["targets"] for entry in job["static_configs"]}
     assert scraped == {name: [f"{container}:{port}"] for name, (_, port, container) in SERVICES.items()}
 
 
