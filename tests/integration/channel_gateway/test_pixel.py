@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from typing import Any
 
 import grpc
@@ -118,6 +119,7 @@ async def test_pages_of_other_origins_are_turned_away(gateway: Gateway, pixel: P
 async def test_keys_of_pixels_are_listed_newest_first(gateway: Gateway, pixel: Pixel) -> None:
     request_id = str(new_id())
     origins = ["http://localhost:3000", "null"]
+    gateway.clock.advance(timedelta(seconds=1))  # keys of one moment are in any order
     made = [
         await _call(gateway, "CreatePixelKey", request_id=request_id, shop_id="demo", origins=origins)
         for _ in range(2)
