@@ -162,7 +162,7 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
         journeys_stopped = _each(notifier.notify, scheduler.wake, worker.wake)
         references = _References(rt, journeys, to_segment, to_gateway, journeys_stopped)
         journeys_changed = _each(journeys_stopped, references.indexer.wake)
-        gate = Gate(GrpcReferences(CustomersServiceStub(to_segment), gateway), rt.clock)
+        gate = Gate(references.named, rt.clock)
         lifecycle = Lifecycle(
             journeys,
             gate,
@@ -322,7 +322,8 @@ class _References:
     ) -> None:
         store = ReferenceStore(rt.pool, journeys)
         modules = GatewayModules(ChannelGatewayServiceStub(to_gateway))
-        stopper = Stopper(store, rt.clock, stopped)
+        self.named = GrpcReferences(CustomersServiceStub(to_segment), SendsServiceStub(to_gateway))
+        stopper = Stopper(store, self.named, rt.clock, stopped)
         self.indexer = ReferenceIndexer(store, stopper, rt.clock)
         self.uses = Uses(store, self.indexer, modules)
         self._content = gone_follower(

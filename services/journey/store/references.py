@@ -34,14 +34,18 @@ class FollowedSource(IntEnum):
 
 
 class Stop(NamedTuple):
-    """Why a journey has to stop: what it names, itself or by a bot module, and is gone or is another now."""
+    """Why a journey has to stop: what it names, itself or by a bot module, and is gone or is another now.
+
+    What is gone for good or archived (`lasting`) may be there again by the time that the journey is stopped.
+    """
 
     reason: StatusReason
     thing: str
+    lasting: bool = False
 
 
-Stops = Mapping[tuple[UUID, UUID], Stop]
-"""Journeys (team, journey) that have to stop, and why."""
+Stops = Mapping[tuple[UUID, UUID], Sequence[Stop]]
+"""Journeys (team, journey) that have to stop, and why, each reason by itself."""
 
 
 class Naming(NamedTuple):
@@ -149,7 +153,7 @@ class ReferenceStore:
                 await _note(connection, change)
             return await _without(connection, [change for change in changes if not change.back], [])
 
-    async def stop(self, stops: Stops, now: datetime) -> int:
+    async def stop(self, stops: Mapping[tuple[UUID, UUID], Stop], now: datetime) -> int:
         """Stops journeys, those that are live; returns how many those are. Each alone: a journey is locked before the
         history's heads, by everybody."""
         stopped = 0
@@ -211,11 +215,12 @@ async def _without(
             journeys=[journey_id for _, journey_id in journeys],
         )
     )
-    return {
-        (row["team_id"], row["journey_id"]): Stop(STOPS[kind], row["thing"])
-        for row in rows
-        if (kind := ReferenceKind(row["kind"])) in STOPS
-    }
+    stops: dict[tuple[UUID, UUID], list[Stop]] = {}
+    for row in rows:
+        if (kind := ReferenceKind(row["kind"])) in STOPS:
+            why = Stop(STOPS[kind], row["thing"], row["lasting"])
+            stops.setdefault((row["team_id"], row["journey_id"]), []).append(why)
+    return stops
 
 
 async def _note(connection: Connection, change: Change) -> None:

@@ -13,7 +13,9 @@ from libs.common.clock import Clock
 from libs.common.feeds.follower import Follower, History, Page
 from libs.common.feeds.rows import HistoryRow
 from services.journey import metrics
+from services.journey.clients.gate import References
 from services.journey.clients.modules import Modules
+from services.journey.domain.model import StatusReason
 from services.journey.domain.references import STOPS, Change, ReferenceKind
 from services.journey.store.references import FollowedSource, ReferenceStore, Stop, Stops
 
@@ -28,19 +30,45 @@ _log = structlog.get_logger(__name__)
 class Stopper:
     """Stops journeys, and tells those who wait for changes."""
 
-    def __init__(self, store: ReferenceStore, clock: Clock, changed: Callable[[], None]) -> None:
-        """`changed` is called after journeys were stopped."""
+    def __init__(
+        self, store: ReferenceStore, references: References, clock: Clock, changed: Callable[[], None]
+    ) -> None:
+        """`references` says what is there now; `changed` is called after journeys were stopped."""
         self._store = store
+        self._references = references
         self._clock = clock
         self._changed = changed
 
     async def stop(self, stops: Stops) -> None:
-        """Stops those that are live. Raises the driver's errors."""
-        stopped = await self._store.stop(stops, self._clock.now()) if stops else 0
+        """Stops those that are live. Raises the driver's errors, and Unavailable where segment has to be asked."""
+        there = await self._there_again(stops)
+        standing = {
+            (team_id, journey_id): held[0]
+            for (team_id, journey_id), whys in stops.items()
+            if (held := [why for why in whys if not why.lasting or (team_id, why.thing) not in there])
+        }
+        stopped = await self._store.stop(standing, self._clock.now()) if standing else 0
         if stopped:
             metrics.STATUS_CHANGES.inc(stopped)
             _log.info("journeys stopped, since what they name is gone", journeys=stopped)
             self._changed()
+
+    async def _there_again(self, stops: Stops) -> set[tuple[UUID, str]]:
+        """Attributes (team, key) that were archived and are in use again.
+
+        The history that is read may be behind: a journey may have been published after they were restored.
+        """
+        archived: dict[UUID, set[str]] = {}
+        for (team_id, _), whys in stops.items():
+            for why in whys:
+                if why.lasting and why.reason is StatusReason.ATTRIBUTE_UNAVAILABLE:
+                    archived.setdefault(team_id, set()).add(why.thing)
+        return {
+            (team_id, key)
+            for team_id, keys in archived.items()
+            for key, known in (await self._references.traits(team_id, keys, ())).attributes.items()
+            if not known.archived
+        }
 
 
 class GoneProjection(Generic[Row]):
@@ -87,22 +115,23 @@ class GoneProjection(Generic[Row]):
         for change in _still_gone(changes):
             if change.kind is ReferenceKind.ATTRIBUTE:
                 by_team.setdefault(change.team_id, []).append(change)
-        stops: dict[tuple[UUID, UUID], Stop] = {}
+        stops: dict[tuple[UUID, UUID], list[Stop]] = {}
         for team_id, gone in by_team.items():
-            stops |= await self._of_team(team_id, gone)
+            for journey_id, why in await self._of_team(team_id, gone):
+                stops.setdefault((team_id, journey_id), []).append(why)
         return stops
 
-    async def _of_team(self, team_id: UUID, gone: Sequence[Change]) -> Stops:
+    async def _of_team(self, team_id: UUID, gone: Sequence[Change]) -> list[tuple[UUID, Stop]]:
         """The same of one team, whose modules are read once, however many attributes have gone."""
         naming = await self._store.naming(team_id, ReferenceKind.BOT_MODULE)
         modules = sorted({each.thing for each in naming})
         found = await self._modules.naming_attributes(team_id, modules, {change.thing for change in gone})
-        return {
-            (team_id, each.journey_id): Stop(STOPS[change.kind], change.thing)
+        return [
+            (each.journey_id, Stop(STOPS[change.kind], change.thing, change.lasting))
             for change in gone
             for each in naming
             if change.thing in found.get(each.thing, ()) and (change.lasting or change.at >= each.since)
-        }
+        ]
 
 
 def _still_gone(changes: Sequence[Change]) -> list[Change]:

@@ -9,6 +9,7 @@ from uuid import UUID
 import structlog
 
 from libs.common.clock import Clock
+from libs.common.errors import Unavailable
 from libs.common.tasks import any_set
 from services.journey import metrics
 from services.journey.store.references import ReferenceStore
@@ -63,6 +64,9 @@ class ReferenceIndexer:
             version, stops = await self._store.index(team_id, journey_id, self._clock.now())
             await self._stopper.stop(stops)
             await self._store.note_indexed(team_id, journey_id, version)
+        except Unavailable as error:
+            _log.warning("whether a journey has to stop waits for segment", error=repr(error))
+            return {journey_id}
         except OUTAGES:
             raise
         except Exception:  # noqa: BLE001 - whatever it is, it is this journey's: the others are noted

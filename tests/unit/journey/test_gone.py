@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence, Set
+from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from libs.common.audience.expressions import AttributeType
 from libs.common.clock import SteppedClock
 from libs.common.feeds.follower import Page
+from services.journey.domain.gate import KnownAttribute, Traits
 from services.journey.domain.model import StatusReason
 from services.journey.domain.references import Change, ReferenceKind
 from services.journey.store.references import FollowedSource, Naming, Stop, Stops
@@ -25,6 +27,8 @@ class Around:
     """The store and the gateway: two journeys of each team, each with a module that names two attributes."""
 
     stops: dict[tuple[UUID, UUID], Stop] = field(default_factory=dict)
+    there: Set[str] = frozenset()
+    """Attributes that are in use at segment by now."""
     asked: list[tuple[UUID, Sequence[str], Set[str]]] = field(default_factory=list)
 
     async def note(self, changes: Sequence[Change]) -> Stops:
@@ -41,7 +45,11 @@ class Around:
         named = {"first": {"size", "colour"}, "second": {"size"}}
         return {module: found for module in modules if (found := named[module] & set(keys))}
 
-    async def stop(self, stops: Stops, now: datetime) -> int:
+    async def traits(self, team_id: UUID, keys: Iterable[str], audiences: Sequence[bytes]) -> Traits:
+        known = {key: KnownAttribute(AttributeType.TEXT, key not in self.there) for key in keys}
+        return Traits(True, frozenset(), frozenset(), known, [])
+
+    async def stop(self, stops: Mapping[tuple[UUID, UUID], Stop], now: datetime) -> int:
         self.stops |= stops
         return len(stops)
 
@@ -52,7 +60,7 @@ class Around:
 async def told(around: Around, *changes: Change) -> None:
     """A page of the history of attributes that tells of these changes."""
     fake: Any = around
-    stopper = Stopper(fake, SteppedClock(START), lambda: None)
+    stopper = Stopper(fake, fake, SteppedClock(START), lambda: None)
     projection: GoneProjection[Any] = GoneProjection(
         FollowedSource.SEGMENT, lambda row: iter([row]), fake, fake, stopper
     )
@@ -72,7 +80,8 @@ async def test_a_teams_modules_are_read_once_however_many_attributes_have_gone()
         (TEAM, ["first", "second"]),
     ]
     reason = StatusReason.ATTRIBUTE_UNAVAILABLE
-    assert around.stops == {(TEAM, JOURNEY): Stop(reason, "size"), (TEAM, SECOND): Stop(reason, "size")}
+    assert around.stops[TEAM, SECOND] == Stop(reason, "size", lasting=True)
+    assert around.stops[TEAM, JOURNEY].thing in {"size", "colour"}
 
 
 async def test_another_type_stops_those_who_have_named_the_attribute_since_before() -> None:
@@ -85,3 +94,21 @@ async def test_what_is_back_stops_nobody() -> None:
     around = Around()
     await told(around, gone(TEAM, "size", lasting=True), gone(TEAM, "size", back=True))
     assert not around.stops
+
+
+async def test_what_is_back_where_the_history_has_not_told_it_yet_stops_nobody() -> None:
+    around = Around(there={"size"})
+    await told(around, gone(TEAM, "size", lasting=True))
+    assert not around.stops
+
+
+async def test_of_two_that_went_the_one_that_is_back_does_not_hide_the_other() -> None:
+    around = Around(there={"size"})
+    await told(around, gone(TEAM, "size", lasting=True), gone(TEAM, "colour", lasting=True))
+    assert around.stops == {(TEAM, JOURNEY): Stop(StatusReason.ATTRIBUTE_UNAVAILABLE, "colour", lasting=True)}
+
+
+async def test_what_is_back_as_another_type_stops_those_who_named_it_before() -> None:
+    around = Around(there={"size"})
+    await told(around, gone(TEAM, "size", lasting=True), gone(TEAM, "size"))
+    assert around.stops.keys() == {(TEAM, JOURNEY)}

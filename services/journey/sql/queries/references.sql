@@ -40,7 +40,7 @@ DELETE FROM gone_thing AS g
  WHERE g.team_id = back.team_id AND g.kind = back.kind AND g.thing = back.thing AND g.lasting;
 
 -- name: journeys_without
-SELECT team_id, journey_id, kind, thing FROM journeys_without(:teams, :kinds, :things, :journeys);
+SELECT team_id, journey_id, kind, thing, lasting FROM journeys_without_v2(:teams, :kinds, :things, :journeys);
 
 -- name: live_journeys_naming
 -- Journeys that are or may become live, and name things of a kind; since when they do so as what they are now.
