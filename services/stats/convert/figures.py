@@ -26,7 +26,6 @@ _RECEIPT: Final = pb.MEASUREMENT_RECEIPT
 _LINK: Final = pb.MEASUREMENT_TRACKED_LINK
 _MEASUREMENTS: Final[Mapping[int, Mapping[Metric, pb.Measurement.ValueType]]] = {
     channel_pb2.CHANNEL_LINE: {
-        Metric.DELIVERED: _STATISTICS,
         Metric.READ: _STATISTICS,
         Metric.CLICKED: _LINK,
     },
@@ -42,7 +41,6 @@ _MEASUREMENTS: Final[Mapping[int, Mapping[Metric, pb.Measurement.ValueType]]] = 
         Metric.CLICKED: _LINK,
     },
     channel_pb2.CHANNEL_INSTAGRAM: {
-        Metric.DELIVERED: _RECEIPT,
         Metric.READ: _RECEIPT,
         Metric.CLICKED: _LINK,
     },
@@ -143,7 +141,7 @@ def _message(place: _Place, figures: Mapping[int, int], revenue: Mapping[str, in
         channel=channel_pb2.Channel.ValueType(channel),
         start_time=timestamp(start) if start else None,
         sent=_count(figures, Metric.MESSAGES_SENT),
-        delivered=_measured(channel, figures, Metric.DELIVERED),
+        delivered=_delivered(channel, figures),
         read=_measured(channel, figures, Metric.READ),
         replied=_measured(channel, figures, Metric.REPLIED),
         clicked=_measured(channel, figures, Metric.CLICKED),
@@ -158,6 +156,13 @@ def _message(place: _Place, figures: Mapping[int, int], revenue: Mapping[str, in
 def _count(figures: Mapping[int, int], *metrics: Metric) -> pb.Count:
     value = sum(figures.get(metric, 0) for metric in metrics)
     return pb.Count(value=value, measurement=pb.MEASUREMENT_SEND_ANSWER)
+
+
+def _delivered(channel: int, figures: Mapping[int, int]) -> pb.Count:
+    """LINE tells no delivery: it takes messages of people who have not blocked the account, and brings them."""
+    if channel == channel_pb2.CHANNEL_LINE:
+        return _count(figures, Metric.MESSAGES_SENT)
+    return _measured(channel, figures, Metric.DELIVERED)
 
 
 def _measured(channel: int, figures: Mapping[int, int], metric: Metric) -> pb.Count:

@@ -46,20 +46,22 @@ ENTERED = ("hello", enrolment_pb2.STEP_RESULT_SEND_REQUESTED, True)
 DONE = enrolment_pb2.ENROLMENT_STATE_COMPLETED
 
 
+@pytest.mark.rule("T-01a")
 async def test_a_journey_from_its_histories(stats: Stats) -> None:
     runs, sends = stats.feeds["journey"], stats.feeds["channel_gateway"]
     for who in PEOPLE[:4]:
         runs.record(run_segment(who, ENTERED, enrolled=True))
         sends.record(sent(who))
     runs.record(*(run_segment(who, state=DONE) for who in PEOPLE[:3]), refused(PEOPLE[4]))
+    runs.record(run_segment(PEOPLE[0], ENTERED, enrolled=True))  # comes again, and counts again
     sends.record(sent(PEOPLE[4], state=delivery_pb2.SEND_STATE_SKIPPED, messages=0, price_micros=0))
     await stats.settle()
     overview = await stats.overview()
-    assert (overview.triggered_count, overview.completed_count, overview.refused_count) == (4, 3, 1)
+    assert (overview.triggered_count, overview.completed_count, overview.refused_count) == (5, 3, 1)
     assert (overview.messages_sent_count, overview.skipped_count) == (4, 1)
-    assert overview.completion_rate.value == 0.75
+    assert overview.completion_rate.value == 0.6
     assert [(m.currency_code, m.amount_micros) for m in overview.message_cost.amounts] == [("HKD", 2_000_000)]
-    assert await stats.nodes() == {"hello": 4}
+    assert await stats.nodes() == {"hello": 5}
 
 
 async def test_a_team_from_its_histories(stats: Stats) -> None:

@@ -6,6 +6,7 @@ from uuid import UUID
 import pytest
 
 from libs.testing.history_rows import JOURNEY, LINE, WHATSAPP
+from omnijourney.common.v1.channel_pb2 import CHANNEL_INSTAGRAM
 from omnijourney.journey.v1 import enrolment_pb2, explain_pb2
 from omnijourney.stats.v1 import figures_pb2 as pb
 from services.stats.convert import figures as convert
@@ -91,6 +92,7 @@ def test_what_a_channel_does_not_tell_or_we_do_not_measure() -> None:
     line, whatsapp = convert.message_figures(sent)
     assert (line.sent.value, line.sent.measurement) == (2, pb.MEASUREMENT_SEND_ANSWER)
     assert (line.failed.value, line.failed.HasField("value")) == (0, True)
+    assert (line.delivered.value, line.delivered.measurement) == (2, pb.MEASUREMENT_SEND_ANSWER)
     assert line.replied.absent_reason == pb.ABSENT_REASON_NOT_REPORTED_BY_CHANNEL
     assert whatsapp.replied.absent_reason == pb.ABSENT_REASON_NOT_MEASURED
     assert not whatsapp.delivered.HasField("value")
@@ -105,6 +107,16 @@ def test_a_figure_that_arrives_is_shown() -> None:
     (figures,) = convert.message_figures(totals)
     assert (figures.delivered.value, figures.delivered.measurement) == (1, pb.MEASUREMENT_RECEIPT)
     assert figures.failed.value == 1
+
+
+def test_what_instagram_does_not_tell_is_not_made_up_from_what_was_read() -> None:
+    read = [
+        (None, total(metric, 1, node_id="a", channel=CHANNEL_INSTAGRAM))
+        for metric in (Metric.DELIVERED, Metric.READ)
+    ]
+    (figures,) = convert.message_figures(read)
+    assert figures.delivered.absent_reason == pb.ABSENT_REASON_NOT_REPORTED_BY_CHANNEL
+    assert (figures.read.value, figures.read.measurement) == (1, pb.MEASUREMENT_RECEIPT)
 
 
 def test_nodes_in_order_of_their_ids() -> None:

@@ -391,7 +391,9 @@ class MessageFigures(_message.Message):
 
     @_builtins.property
     def delivered(self) -> Global___Count:
-        """Messages that reached a device."""
+        """Messages that reached a device. LINE does not tell: those that it took of people who are not known to have blocked the account.
+        Instagram does not tell either, and nothing is known: absent.
+        """
 
     @_builtins.property
     def read(self) -> Global___Count:
