@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import random
-import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -46,17 +45,14 @@ from services.channel_gateway.servicer import internal
 from services.channel_gateway.servicer.admission import InboxBound
 from services.channel_gateway.servicer.base import Dependencies
 from services.channel_gateway.servicer.deliveries import ChannelGatewayServicer
-from services.channel_gateway.servicer.http.bodies import ReadingRoom
-from services.channel_gateway.servicer.http.channel_hooks import ChannelHooks
-from services.channel_gateway.servicer.http.head import HeadCheck
-from services.channel_gateway.servicer.http.item_results import Countries, Telling
-from services.channel_gateway.servicer.http.links import LinkRedirects
-from services.channel_gateway.servicer.http.listener import Bounds, listening
-from services.channel_gateway.servicer.http.pixel import PixelEvents
-from services.channel_gateway.servicer.http.platform_hooks import PlatformHooks
-from services.channel_gateway.servicer.http.rates import Buckets, Rates
-from services.channel_gateway.servicer.http.router import Router
-from services.channel_gateway.servicer.http.shop_events import ShopEvents
+from services.channel_gateway.servicer.http.edge import (
+    EdgeKeys,
+    edge_bounds,
+    edge_router,
+    edge_tls,
+    link_redirects,
+)
+from services.channel_gateway.servicer.http.listener import listening
 from services.channel_gateway.servicer.http.storing import Storing
 from services.channel_gateway.servicer.replays import ReplayOperations
 from services.channel_gateway.store.accounts import AccountStore
@@ -207,7 +203,10 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
         )
         storing = Storing(inbox, InboxBound(inbox, settings.webhook_events_max), worker.wake)
         out = await stack.enter_async_context(_webhooks_out(settings, rt, vault, segment_channel))
-        router = _router(settings, rt.clock, storing, EdgeKeys(keys, pixel_keys, heard, segment), links)
+        router = edge_router(
+            *(settings, rt.clock, storing, EdgeKeys(keys, pixel_keys, heard, segment)),
+            link_redirects(settings, links.clicks, links.seal),
+        )
         deps = Dependencies(
             clock=rt.clock,
             reservation=reservation,
@@ -262,7 +261,7 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
         async with (
             rt.serving(GatewayLag(deliveries, relay, progress), ReplayOperations(deps)) as serving,
             listening(
-                router, settings.bind_host, settings.http_port, _bounds(settings), _tls(settings)
+                router, settings.bind_host, settings.http_port, edge_bounds(settings), edge_tls(settings)
             ) as port,
         ):
             yield GatewayApp(serving.port, serving.metrics_port, serving.failed, port)
@@ -291,15 +290,6 @@ def _forgetting(
         "contents": (contents, settings.content_retention_days),
     }
     return {what: Forgetting(store, rt.clock, days, what) for what, (store, days) in kept.items()}
-
-
-class EdgeKeys(NamedTuple):
-    """By whom webhooks are signed, and how they are read."""
-
-    shops: ShopKeys
-    pixels: PixelKeys
-    accounts: HeardAccounts
-    countries: Countries
 
 
 class LinkParts(NamedTuple):
@@ -342,47 +332,6 @@ async def _webhooks_out(
         subscriptions = Subscriptions(rt.pool, vault, follower, sender, rt.clock)
         async with rt.running("outgoing webhooks", sender), rt.running("contact events", follower):
             yield WebhookParts(store, private, subscriptions)
-
-
-def _router(settings: Settings, clock: Clock, storing: Storing, keys: EdgeKeys, links: LinkParts) -> Router:
-    """The HTTP edge."""
-    room = ReadingRoom(settings.http_bytes_max, int(settings.http_bytes_max * settings.http_client_share))
-    rates = Rates(settings.shop_requests_per_second)
-    telling = Telling(keys.countries, clock, settings.ahead_max)
-    shop_events = ShopEvents(
-        storing=storing,
-        head=HeadCheck(keys.shops, clock, settings.webhook_tolerance),
-        room=room,
-        rates=rates,
-        telling=telling,
-        clock=clock,
-    )
-    platform_hooks = PlatformHooks(
-        storing=storing, keys=keys.shops, room=room, rates=rates, telling=telling, clock=clock
-    )
-    pixel_events = PixelEvents(
-        storing=storing,
-        pixel_keys=keys.pixels,
-        shop_keys=keys.shops,
-        room=room,
-        rates=rates,
-        telling=telling,
-        clock=clock,
-    )
-    channel_hooks = ChannelHooks(storing=storing, accounts=keys.accounts, room=room, rates=rates, clock=clock)
-    per_second = settings.link_requests_per_second
-    redirects = LinkRedirects(links.clicks, links.seal, Buckets(per_second), Buckets(per_second))
-    return Router(shop_events, channel_hooks, platform_hooks, pixel_events, redirects)
-
-
-def _tls(settings: Settings) -> ssl.SSLContext | None:
-    return settings.http_tls.server_context() if settings.http_tls is not None else None
-
-
-def _bounds(settings: Settings) -> Bounds:
-    """Connections of the HTTP edge."""
-    of_one = int(settings.http_connections_max * settings.http_client_share)
-    return Bounds(settings.http_connections_max, max(1, of_one))
 
 
 def _measure(relay: MailRelay) -> None:

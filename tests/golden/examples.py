@@ -21,6 +21,7 @@ from libs.common.frequency import FrequencyRule
 from libs.common.ids import derived_id, partition_of
 from libs.common.mailbox import mail as m
 from libs.common.paging import page_key, page_token
+from services.channel_gateway.domain import content as gc
 from services.channel_gateway.domain import model as g
 from services.channel_gateway.store import frequency, rows
 from services.journey.domain import effects as fx
@@ -193,12 +194,14 @@ SETTINGS: Final = {
     "by default": s.TeamSettings("UTC", "USD"),
 }
 
-CARDS: Final[tuple[g.Card, ...]] = (
-    g.TextCard("Hi {{customer.name|friend}}"),
-    g.ImageCard("https://example.com/a.png", "https://example.com/b.png", "A"),
-    g.ButtonCard("Choose", (g.Button("Shop", g.ButtonAction.URL, "https://example.com"),), "T", "https://i"),
-    g.ConditionCard(g.PointFigure.BALANCE, g.PointComparison.BETWEEN, 1, 9, (g.TextCard("some"),), ()),
-    g.CouponCard("c-1", "A coupon", "Claim"),
+CARDS: Final[tuple[gc.Card, ...]] = (
+    gc.TextCard("Hi {{customer.name|friend}}"),
+    gc.ImageCard("https://example.com/a.png", "https://example.com/b.png", "A"),
+    gc.ButtonCard(
+        "Choose", (gc.Button("Shop", gc.ButtonAction.URL, "https://example.com"),), "T", "https://i"
+    ),
+    gc.ConditionCard(gc.PointFigure.BALANCE, gc.PointComparison.BETWEEN, 1, 9, (gc.TextCard("some"),), ()),
+    gc.CouponCard("c-1", "A coupon", "Claim"),
 )
 CONNECTIONS: Final = {
     kind.value: g.Connection(kind, "sender", "owner", "bot", "token", ("now", "before"))

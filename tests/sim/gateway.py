@@ -13,21 +13,19 @@ from libs.common.clock import SteppedClock
 from libs.common.mailbox.mail import SendOutcome
 from libs.testing.mails import TEAM
 from services.channel_gateway.clients.channels.sink import SinkWriter
+from services.channel_gateway.domain.content import BotModule, ModuleContent, TextCard
 from services.channel_gateway.domain.model import (
     Account,
     AccountState,
-    BotModule,
     Channel,
     Connection,
     ConnectionKind,
     Identity,
-    ModuleContent,
     Price,
     Profile,
     Reason,
     Send,
     SendState,
-    TextCard,
 )
 from services.channel_gateway.domain.model import SendAnswer as Decision
 from services.channel_gateway.domain.prepare import Catalogue, Customer, prepare

@@ -11,16 +11,13 @@ from uuid import UUID
 from libs.common.rpc.fields import FieldCheck
 from libs.common.rpc.values import timestamp
 from omnijourney.channel_gateway.v1 import account_pb2, content_pb2
-from services.channel_gateway.domain.model import (
-    Account,
+from services.channel_gateway.domain.content import (
     BotModule,
     Button,
     ButtonAction,
     ButtonCard,
     Card,
     ConditionCard,
-    Connection,
-    ConnectionKind,
     CouponCard,
     ImageCard,
     PointComparison,
@@ -28,6 +25,7 @@ from services.channel_gateway.domain.model import (
     Template,
     TextCard,
 )
+from services.channel_gateway.domain.model import Account, Connection, ConnectionKind
 from services.channel_gateway.domain.render import card_text_faults, coupon_cards
 
 NAME_MAX: Final = 100

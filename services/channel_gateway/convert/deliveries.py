@@ -16,20 +16,22 @@ from omnijourney.channel_gateway.v1 import channel_gateway_service_pb2 as pb
 from omnijourney.channel_gateway.v1 import delivery_pb2, quota_pb2
 from omnijourney.common.v1 import error_reason_pb2, money_pb2
 from omnijourney.internal.v1 import send_pb2, sends_service_pb2
-from services.channel_gateway.domain.model import (
+from services.channel_gateway.domain.content import (
     BUTTONS_MAX,
-    NODE_ID_MAX,
     PARAMETERS_MAX,
+    ModuleContent,
+    TemplateContent,
+)
+from services.channel_gateway.domain.model import (
+    NODE_ID_MAX,
     SENDS_MAX,
     AwaitedSend,
     Channel,
-    ModuleContent,
     Reason,
     Recipient,
     Send,
     SendAnswer,
     SendState,
-    TemplateContent,
     is_test,
 )
 from services.channel_gateway.domain.receipts import shown

@@ -9,7 +9,8 @@ from uuid import UUID
 from libs.common.rpc.errors import reason_named
 from libs.common.rpc.fields import FieldCheck
 from omnijourney.internal.v1 import reference_pb2, sends_service_pb2
-from services.channel_gateway.domain.model import Channel, ModuleContent, TemplateContent
+from services.channel_gateway.domain.content import ModuleContent, TemplateContent
+from services.channel_gateway.domain.model import Channel
 from services.channel_gateway.domain.references import (
     AccountFindings,
     AccountReference,

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from services.channel_gateway.domain.limits import LIMITS, Length, Limits
-from services.channel_gateway.domain.model import (
+from services.channel_gateway.domain.content import (
     Button,
     ButtonAction,
     ButtonCard,
-    Channel,
     FlatCard,
     ImageCard,
     TextCard,
 )
+from services.channel_gateway.domain.limits import LIMITS, Length, Limits
+from services.channel_gateway.domain.model import Channel
 from services.channel_gateway.domain.render import BUTTON_FIELDS
 
 

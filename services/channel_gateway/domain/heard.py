@@ -8,8 +8,8 @@ from typing import Final, NamedTuple
 from uuid import UUID
 
 from libs.common.times import in_range
+from services.channel_gateway.domain.content import TemplateState
 from services.channel_gateway.domain.json_faults import Fault
-from services.channel_gateway.domain.model import TemplateState
 from services.channel_gateway.domain.receipts import ReceiptKind
 
 ITEMS_MAX: Final = 5_000

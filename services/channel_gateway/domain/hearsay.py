@@ -9,6 +9,7 @@ from uuid import UUID
 import msgspec
 
 from libs.common.consent_words import ConsentWords
+from services.channel_gateway.domain.content import TemplateState
 from services.channel_gateway.domain.heard import (
     Heard,
     MessageReceipt,
@@ -18,7 +19,7 @@ from services.channel_gateway.domain.heard import (
     TemplateReport,
     Wrote,
 )
-from services.channel_gateway.domain.model import Channel, TemplateState
+from services.channel_gateway.domain.model import Channel
 from services.channel_gateway.domain.receipts import ReceiptKind
 
 AccountPerson = tuple[UUID, str]

@@ -16,7 +16,7 @@ from uuid import UUID
 
 import msgspec
 
-from services.channel_gateway.domain.model import (
+from services.channel_gateway.domain.content import (
     Button,
     ButtonAction,
     ButtonCard,

@@ -12,9 +12,10 @@ from typing import Final
 import msgspec
 
 from libs.common.hints import line_fault
+from services.channel_gateway.domain.content import TemplateState
 from services.channel_gateway.domain.heard import Heard, ItemFaultError, TemplateReport
 from services.channel_gateway.domain.hook_bodies import read_part
-from services.channel_gateway.domain.model import TemplateState
+from services.channel_gateway.domain.meta_parts import CHANGE
 
 _STATUS: Final = "message_template_status_update"
 _CATEGORY: Final = "template_category_update"
@@ -43,26 +44,20 @@ class _Update(msgspec.Struct, frozen=True):
     new_category: str = ""
 
 
-class _Change(msgspec.Struct, frozen=True):
-    field: str = ""
-    value: msgspec.Raw = msgspec.Raw(b"{}")
-
-
-_CHANGE: Final = msgspec.json.Decoder(_Change)
 _UPDATE: Final = msgspec.json.Decoder(_Update)
 
 
 def is_of_templates(change: msgspec.Raw) -> bool:
     """Whether a change tells of templates."""
     try:
-        return read_part(_CHANGE, change).field in TEMPLATE_FIELDS
+        return read_part(CHANGE, change).field in TEMPLATE_FIELDS
     except ItemFaultError:
         return False
 
 
 def read_template(change: msgspec.Raw, at: datetime) -> tuple[Heard, ...]:
     """What a change tells of a template; `at` is the time of its entry. Raises ItemFaultError."""
-    update = read_part(_UPDATE, read_part(_CHANGE, change).value)
+    update = read_part(_UPDATE, read_part(CHANGE, change).value)
     name, language = update.message_template_name, update.message_template_language
     if _is_no_name(name, _NAME_MAX) or _is_no_name(language, _LANGUAGE_MAX):
         raise ItemFaultError("it names no template")

@@ -9,32 +9,34 @@ import msgspec
 
 from libs.common.ids import CustomerKey
 from libs.common.text_variables import fill
+from services.channel_gateway.domain.content import (
+    HEADER_LENGTH_MAX,
+    BotModule,
+    Content,
+    FlatCard,
+    ModuleContent,
+    Template,
+    TemplateContent,
+    TemplateState,
+    TextCard,
+    TextContent,
+)
 from services.channel_gateway.domain.links import LinkWriter, tracked_cards, tracked_template
 from services.channel_gateway.domain.model import (
     DEFAULT_PRICES,
-    HEADER_LENGTH_MAX,
     Account,
     AccountState,
     Balance,
     BegunSend,
-    BotModule,
     Channel,
     ConnectionKind,
-    Content,
-    FlatCard,
     Identity,
-    ModuleContent,
     Price,
     Profile,
     Reason,
     Send,
     SendAnswer,
     SendState,
-    Template,
-    TemplateContent,
-    TemplateState,
-    TextCard,
-    TextContent,
 )
 from services.channel_gateway.domain.presses import bound_cards
 from services.channel_gateway.domain.render import (

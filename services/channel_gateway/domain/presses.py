@@ -14,7 +14,8 @@ from uuid import UUID
 
 import msgspec
 
-from services.channel_gateway.domain.model import Button, ButtonAction, ButtonCard, Channel, FlatCard
+from services.channel_gateway.domain.content import Button, ButtonAction, ButtonCard, FlatCard
+from services.channel_gateway.domain.model import Channel
 
 DATA_LENGTH_MAX: Final = {
     Channel.LINE: 300,

@@ -9,23 +9,19 @@ from uuid import UUID
 import msgspec
 
 from libs.common.text_variables import attribute_key, fill, names_in
-from services.channel_gateway.domain.model import (
-    AccountState,
+from services.channel_gateway.domain.content import (
     ButtonCard,
     Card,
-    Channel,
     ConditionCard,
-    ConnectionKind,
     CouponCard,
     ImageCard,
     ModuleContent,
-    Reason,
-    Send,
     Template,
     TemplateContent,
     TemplateState,
     TextCard,
 )
+from services.channel_gateway.domain.model import AccountState, Channel, ConnectionKind, Reason, Send
 from services.channel_gateway.domain.prepare import Catalogue, ContentRefusedError, Writer, send_to_nobody
 from services.channel_gateway.domain.render import (
     card_text_faults,

@@ -15,9 +15,7 @@ from libs.common.text_variables import (
     fill,
     names_in,
 )
-from services.channel_gateway.domain.coupon_presses import claim_data
-from services.channel_gateway.domain.model import (
-    Balance,
+from services.channel_gateway.domain.content import (
     Button,
     ButtonAction,
     ButtonCard,
@@ -28,10 +26,11 @@ from services.channel_gateway.domain.model import (
     ImageCard,
     PointComparison,
     PointFigure,
-    Profile,
     TemplateContent,
     TextCard,
 )
+from services.channel_gateway.domain.coupon_presses import claim_data
+from services.channel_gateway.domain.model import Balance, Profile
 
 BUTTON_FIELDS: Final = {
     ButtonAction.URL: "url",

@@ -13,6 +13,7 @@ import msgspec
 
 from libs.common.frequency import CountedSend, FrequencyRule, room_at
 from libs.common.ids import CustomerKey
+from services.channel_gateway.domain.content import TextContent
 from services.channel_gateway.domain.model import (
     CAP_REASONS,
     Channel,
@@ -21,7 +22,6 @@ from services.channel_gateway.domain.model import (
     Send,
     SendAnswer,
     SendState,
-    TextContent,
     is_test,
 )
 from services.channel_gateway.domain.prepare import Catalogue, Prepared

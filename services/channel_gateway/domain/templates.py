@@ -8,7 +8,7 @@ from uuid import UUID
 
 import msgspec
 
-from services.channel_gateway.domain.model import Template, TemplateState
+from services.channel_gateway.domain.content import Template, TemplateState
 
 
 class ListedTemplate(NamedTuple):

@@ -15,11 +15,7 @@ from libs.common.rpc.fields import FieldCheck
 from libs.common.rpc.servicing import changed_fields, ids_of, team_of
 from omnijourney.channel_gateway.v1 import channel_gateway_service_pb2 as pb
 from services.channel_gateway.convert import content as convert
-from services.channel_gateway.domain.model import (
-    BotModule,
-    Template,
-    TemplateState,
-)
+from services.channel_gateway.domain.content import BotModule, Template, TemplateState
 from services.channel_gateway.servicer.base import Part
 from services.channel_gateway.usecases.call import Call
 

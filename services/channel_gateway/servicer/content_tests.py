@@ -13,16 +13,9 @@ from libs.common.ids import derived_id
 from libs.common.rpc.fields import FieldCheck
 from omnijourney.channel_gateway.v1 import channel_gateway_service_pb2 as pb
 from services.channel_gateway.convert import deliveries as convert
+from services.channel_gateway.domain.content import ModuleContent, TemplateContent
 from services.channel_gateway.domain.errors import ChannelUnsupported
-from services.channel_gateway.domain.model import (
-    KIND_OF,
-    NO_JOURNEY,
-    TEST_NODE,
-    ModuleContent,
-    Profile,
-    Send,
-    TemplateContent,
-)
+from services.channel_gateway.domain.model import KIND_OF, NO_JOURNEY, TEST_NODE, Profile, Send
 from services.channel_gateway.domain.prepare import ContentRefusedError, send_to_nobody
 from services.channel_gateway.domain.render import Values, flatten
 from services.channel_gateway.servicer.base import Part

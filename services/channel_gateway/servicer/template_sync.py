@@ -13,7 +13,7 @@ from libs.common.rpc.servicing import ids_of
 from omnijourney.channel_gateway.v1 import channel_gateway_service_pb2 as pb
 from services.channel_gateway.clients.channels.whatsapp import WhatsappAdapter
 from services.channel_gateway.clients.channels.whatsapp_templates import filled
-from services.channel_gateway.domain.model import PARAMETERS_MAX, TemplateContent
+from services.channel_gateway.domain.content import PARAMETERS_MAX, TemplateContent
 from services.channel_gateway.domain.prepare import ContentRefusedError, send_to_nobody
 from services.channel_gateway.domain.templates import TemplateChanges
 from services.channel_gateway.servicer.base import Part

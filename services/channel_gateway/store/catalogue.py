@@ -11,16 +11,8 @@ from typing import Final, NamedTuple
 from uuid import UUID
 
 from libs.common.db.pool import Connection, Pool, transaction
-from services.channel_gateway.domain.model import (
-    Account,
-    AccountState,
-    BotModule,
-    ModuleContent,
-    Price,
-    Send,
-    Template,
-    TemplateContent,
-)
+from services.channel_gateway.domain.content import BotModule, ModuleContent, Template, TemplateContent
+from services.channel_gateway.domain.model import Account, AccountState, Price, Send
 from services.channel_gateway.domain.prepare import Catalogue
 from services.channel_gateway.store.book import QUERIES, columns
 from services.channel_gateway.store.rows import module_of, template_of

@@ -8,8 +8,8 @@ from uuid import UUID
 
 from libs.common.db.pool import Connection, Pool, replanned, transaction
 from libs.common.errors import NotFound
+from services.channel_gateway.domain.content import BotModule, Template
 from services.channel_gateway.domain.facts import GoneKind, gone
-from services.channel_gateway.domain.model import BotModule, Template
 from services.channel_gateway.store.book import QUERIES
 from services.channel_gateway.store.errors import taken_values
 from services.channel_gateway.store.facts import Written, write_facts

@@ -6,18 +6,8 @@ from typing import Any, Final
 import msgspec
 import structlog
 
-from services.channel_gateway.domain.model import (
-    Account,
-    AccountState,
-    BotModule,
-    Card,
-    Channel,
-    Connection,
-    Job,
-    Price,
-    Template,
-    TemplateState,
-)
+from services.channel_gateway.domain.content import BotModule, Card, Template, TemplateState
+from services.channel_gateway.domain.model import Account, AccountState, Channel, Connection, Job, Price
 
 _log = structlog.get_logger(__name__)
 

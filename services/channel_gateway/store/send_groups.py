@@ -13,15 +13,9 @@ from uuid import UUID
 
 from libs.common.feeds.records import shard_of
 from libs.common.ids import partition_of
+from services.channel_gateway.domain.content import TemplateContent
 from services.channel_gateway.domain.facts import GoneKind
-from services.channel_gateway.domain.model import (
-    Price,
-    Send,
-    SendAnswer,
-    SendState,
-    TemplateContent,
-    is_test,
-)
+from services.channel_gateway.domain.model import Price, Send, SendAnswer, SendState, is_test
 from services.channel_gateway.domain.prepare import Catalogue
 from services.channel_gateway.domain.reserve import HeldPlaces, ReservationTotals, Reserved, add_up
 from services.channel_gateway.store.records import RecordBatch, SettledSends

@@ -9,9 +9,10 @@ from uuid import UUID
 
 from libs.common.clock import Clock
 from libs.common.db.pool import Pool, transaction
+from services.channel_gateway.domain.content import TemplateState
 from services.channel_gateway.domain.facts import GoneKind, gone
 from services.channel_gateway.domain.hearsay import AccountTemplate
-from services.channel_gateway.domain.model import Account, AccountState, TemplateState
+from services.channel_gateway.domain.model import Account, AccountState
 from services.channel_gateway.domain.unreachable import RefusedPerson, refusal_webhook
 from services.channel_gateway.store.book import QUERIES, columns
 from services.channel_gateway.store.facts import Written, write_facts

@@ -12,7 +12,8 @@ from libs.common.errors import DomainError, FailedPrecondition, FieldViolation, 
 from libs.common.feeds.publisher import CommitPublisher
 from libs.common.rpc.servicing import check_etag
 from services.channel_gateway.clients.services import TeamCoupons
-from services.channel_gateway.domain.model import BotModule, Card, Channel, Template
+from services.channel_gateway.domain.content import BotModule, Card, Template
+from services.channel_gateway.domain.model import Channel
 from services.channel_gateway.domain.render import coupon_cards
 from services.channel_gateway.store import accounts as account_store
 from services.channel_gateway.store import content as store

@@ -24,6 +24,7 @@ from services.channel_gateway.clients.services import (
     PointBalances,
     PointsChannels,
 )
+from services.channel_gateway.domain.content import TemplateContent, TextContent
 from services.channel_gateway.domain.errors import (
     CatalogueChangedError,
     ChannelUnsupported,
@@ -41,8 +42,6 @@ from services.channel_gateway.domain.model import (
     Send,
     SendAnswer,
     SendState,
-    TemplateContent,
-    TextContent,
 )
 from services.channel_gateway.domain.prepare import (
     Catalogue,

@@ -10,8 +10,8 @@ from libs.common.clock import Clock
 from libs.common.db.pool import Connection, Pool
 from libs.common.feeds.publisher import CommitPublisher
 from libs.common.ids import epoch_ms, new_id
+from services.channel_gateway.domain.content import Template
 from services.channel_gateway.domain.facts import GoneKind, gone
-from services.channel_gateway.domain.model import Template
 from services.channel_gateway.domain.templates import ListedTemplate, TemplateChanges, compared
 from services.channel_gateway.store import accounts as account_store
 from services.channel_gateway.store import content as store

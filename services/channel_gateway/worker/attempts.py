@@ -19,6 +19,7 @@ from services.channel_gateway.clients.channels.base import (
     Verdict,
     plain,
 )
+from services.channel_gateway.domain.content import TemplateState
 from services.channel_gateway.domain.model import (
     Account,
     AccountState,
@@ -26,7 +27,6 @@ from services.channel_gateway.domain.model import (
     Job,
     Reason,
     SendState,
-    TemplateState,
 )
 from services.channel_gateway.domain.unreachable import RefusedPerson
 from services.channel_gateway.store.facts import Written

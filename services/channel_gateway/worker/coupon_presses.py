@@ -25,16 +25,9 @@ from services.channel_gateway.clients.coupons import ClaimRefusedError, CouponCl
 from services.channel_gateway.clients.services import Recorded
 from services.channel_gateway.convert.coupon_presses import presses_of
 from services.channel_gateway.convert.events import ConvertedWebhook
+from services.channel_gateway.domain.content import TextContent
 from services.channel_gateway.domain.coupon_presses import CouponPress, Waiting
-from services.channel_gateway.domain.model import (
-    NO_JOURNEY,
-    Channel,
-    Recipient,
-    Send,
-    SendAnswer,
-    SendState,
-    TextContent,
-)
+from services.channel_gateway.domain.model import NO_JOURNEY, Channel, Recipient, Send, SendAnswer, SendState
 from services.channel_gateway.worker.presence import Presence
 
 TEAMS_MAX: Final = 100

@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from libs.common.consent_words import DEFAULTS
+from services.channel_gateway.domain.content import TemplateState
 from services.channel_gateway.domain.heard import Heard, Preference, PreferenceSource, TemplateReport, Wrote
 from services.channel_gateway.domain.hearsay import heard_of
-from services.channel_gateway.domain.model import Channel, TemplateState
+from services.channel_gateway.domain.model import Channel
 
 _START: Final = datetime(2026, 3, 1, tzinfo=UTC)
 _ACCOUNT: Final = UUID(int=1)

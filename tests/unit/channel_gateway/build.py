@@ -8,21 +8,23 @@ from uuid import UUID
 
 import msgspec
 
+from services.channel_gateway.domain.content import (
+    BotModule,
+    Card,
+    ModuleContent,
+    Template,
+    TemplateState,
+    TextCard,
+)
 from services.channel_gateway.domain.model import (
     Account,
     AccountState,
-    BotModule,
-    Card,
     Channel,
     Connection,
     ConnectionKind,
     Job,
-    ModuleContent,
     Price,
     Send,
-    Template,
-    TemplateState,
-    TextCard,
 )
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)

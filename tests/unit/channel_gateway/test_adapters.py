@@ -15,17 +15,16 @@ from services.channel_gateway.clients.channels.line import LineWriter, aggregati
 from services.channel_gateway.clients.channels.transport import retry_after_s
 from services.channel_gateway.clients.channels.whatsapp import WhatsappWriter
 from services.channel_gateway.config import checked_url
-from services.channel_gateway.domain.model import (
+from services.channel_gateway.domain.content import (
     Button,
     ButtonAction,
     ButtonCard,
-    Channel,
     FlatCard,
     ImageCard,
-    Reason,
     TemplateContent,
     TextCard,
 )
+from services.channel_gateway.domain.model import Channel, Reason
 from services.channel_gateway.domain.prepare import ContentRefusedError
 from services.channel_gateway.worker.attempts import delay_of
 from tests.unit.channel_gateway.build import JOURNEY, TEMPLATE, send, template

@@ -15,8 +15,9 @@ from libs.common.errors import Unavailable
 from omnijourney.segment.v1 import customer_pb2, event_pb2
 from services.channel_gateway.clients.coupons import ClaimRefusedError
 from services.channel_gateway.convert.coupon_presses import presses_of
+from services.channel_gateway.domain.content import TextContent
 from services.channel_gateway.domain.coupon_presses import CouponPress, Waiting, claim_data, coupon_of
-from services.channel_gateway.domain.model import Reason, Send, SendAnswer, SendState, TextContent
+from services.channel_gateway.domain.model import Reason, Send, SendAnswer, SendState
 from services.channel_gateway.worker.coupon_presses import TRIES_MAX, CouponPresses
 from tests.unit.channel_gateway.build import ACCOUNT, CUSTOMER, TEAM
 

@@ -8,17 +8,17 @@ import msgspec
 import pytest
 
 from services.channel_gateway.clients.channels.sink import SinkAdapter
-from services.channel_gateway.domain.limits import LIMITS, Limits
-from services.channel_gateway.domain.model import (
+from services.channel_gateway.domain.content import (
     Button,
     ButtonAction,
     ButtonCard,
     Card,
-    Channel,
     ImageCard,
     ModuleContent,
     TextCard,
 )
+from services.channel_gateway.domain.limits import LIMITS, Limits
+from services.channel_gateway.domain.model import Channel
 from services.channel_gateway.domain.prepare import Catalogue
 from services.channel_gateway.domain.references import MessageReference, message_findings
 from tests.unit.channel_gateway.build import ACCOUNT, MODULE, TEAM, module

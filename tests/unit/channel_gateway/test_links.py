@@ -8,10 +8,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from libs.common.ids import derived_id, new_id
-from services.channel_gateway.domain.link_agents import program_of
-from services.channel_gateway.domain.link_tokens import LINK_ID_MAX, TokenSeal
-from services.channel_gateway.domain.links import is_target, shortened, tracked_cards, tracked_template
-from services.channel_gateway.domain.model import (
+from services.channel_gateway.domain.content import (
     Button,
     ButtonAction,
     ButtonCard,
@@ -20,6 +17,9 @@ from services.channel_gateway.domain.model import (
     TemplateContent,
     TextCard,
 )
+from services.channel_gateway.domain.link_agents import program_of
+from services.channel_gateway.domain.link_tokens import LINK_ID_MAX, TokenSeal
+from services.channel_gateway.domain.links import is_target, shortened, tracked_cards, tracked_template
 
 SEAL = TokenSeal(bytes(range(32)))
 

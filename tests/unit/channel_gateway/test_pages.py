@@ -13,18 +13,15 @@ from services.channel_gateway.clients.channels.base import WAIT_MAX_S, Verdict
 from services.channel_gateway.clients.channels.graph import app_secret_proof
 from services.channel_gateway.clients.channels.pages import PageAdapter, PageWriter
 from services.channel_gateway.clients.channels.transport import Reply, Transport
-from services.channel_gateway.domain.model import (
+from services.channel_gateway.domain.content import (
     Button,
     ButtonAction,
     ButtonCard,
-    Channel,
-    Connection,
-    ConnectionKind,
     FlatCard,
     ImageCard,
-    Reason,
     TextCard,
 )
+from services.channel_gateway.domain.model import Channel, Connection, ConnectionKind, Reason
 from services.channel_gateway.domain.prepare import ContentRefusedError
 from tests.unit.channel_gateway.build import account, job, send
 

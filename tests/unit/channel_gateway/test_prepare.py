@@ -11,20 +11,17 @@ import pytest
 
 from services.channel_gateway.clients.channels.line import LineWriter
 from services.channel_gateway.clients.channels.whatsapp import WhatsappWriter
+from services.channel_gateway.domain.content import ModuleContent, TemplateContent, TemplateState, TextCard
 from services.channel_gateway.domain.model import (
     Account,
     AccountState,
     Channel,
     ConnectionKind,
     Identity,
-    ModuleContent,
     Profile,
     Send,
     SendAnswer,
     SendState,
-    TemplateContent,
-    TemplateState,
-    TextCard,
 )
 from services.channel_gateway.domain.prepare import Catalogue, Customer, Prepared, Writer, prepare
 from tests.unit.channel_gateway.build import (

@@ -12,16 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.channel_gateway.convert.heard import stored_events
+from services.channel_gateway.domain.content import Button, ButtonAction, ButtonCard, FlatCard, TextCard
 from services.channel_gateway.domain.heard import MessageReceipt
 from services.channel_gateway.domain.inbox import InboxSource, StoredWebhook
-from services.channel_gateway.domain.model import (
-    Button,
-    ButtonAction,
-    ButtonCard,
-    Channel,
-    FlatCard,
-    TextCard,
-)
+from services.channel_gateway.domain.model import Channel
 from services.channel_gateway.domain.presses import DATA_LENGTH_MAX, Pressed, bound_cards, pressed
 from services.channel_gateway.domain.receipts import ReceiptKind, new_steps
 from tests.unit.channel_gateway.build import ACCOUNT, NOW, TEAM

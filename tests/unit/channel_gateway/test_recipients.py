@@ -6,19 +6,15 @@ from uuid import UUID
 
 import pytest
 
-from services.channel_gateway.domain.model import (
+from services.channel_gateway.domain.content import (
     BotModule,
-    Channel,
     ConditionCard,
-    Identity,
     PointComparison,
     PointFigure,
-    Profile,
-    Recipient,
-    Send,
     TemplateContent,
     TextCard,
 )
+from services.channel_gateway.domain.model import Channel, Identity, Profile, Recipient, Send
 from services.channel_gateway.domain.prepare import Catalogue, known_profiles
 from tests.unit.channel_gateway.build import ACCOUNT, CUSTOMER, MODULE, TEAM, TEMPLATE, module, send
 

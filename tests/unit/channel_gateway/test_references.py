@@ -8,17 +8,13 @@ import pytest
 
 from libs.common.ids import new_id
 from services.channel_gateway.clients.channels.sink import SinkAdapter
-from services.channel_gateway.domain.model import (
-    Account,
-    AccountState,
+from services.channel_gateway.domain.content import (
     BotModule,
     Button,
     ButtonAction,
     ButtonCard,
     Card,
-    Channel,
     ConditionCard,
-    ConnectionKind,
     CouponCard,
     ModuleContent,
     PointComparison,
@@ -26,6 +22,7 @@ from services.channel_gateway.domain.model import (
     TemplateContent,
     TextCard,
 )
+from services.channel_gateway.domain.model import Account, AccountState, Channel, ConnectionKind
 from services.channel_gateway.domain.prepare import Catalogue
 from services.channel_gateway.domain.references import (
     AccountReference,

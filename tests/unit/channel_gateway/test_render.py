@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from libs.common.text_variables import fill
-from services.channel_gateway.domain.model import (
-    Balance,
+from services.channel_gateway.domain.content import (
     Button,
     ButtonAction,
     ButtonCard,
@@ -15,10 +14,10 @@ from services.channel_gateway.domain.model import (
     ImageCard,
     PointComparison,
     PointFigure,
-    Profile,
     TemplateContent,
     TextCard,
 )
+from services.channel_gateway.domain.model import Balance, Profile
 from services.channel_gateway.domain.render import (
     Values,
     card_text_faults,

@@ -8,7 +8,8 @@ from typing import Final, NamedTuple, Protocol
 
 import msgspec
 
-from services.channel_gateway.domain.model import Account, Job, TemplateState
+from services.channel_gateway.domain.content import TemplateState
+from services.channel_gateway.domain.model import Account, Job
 from services.channel_gateway.domain.prepare import Writer
 
 

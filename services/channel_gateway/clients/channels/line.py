@@ -28,22 +28,18 @@ from services.channel_gateway.clients.channels.transport import (
     Transport,
     retry_after_s,
 )
-from services.channel_gateway.domain.fitting import misfits
-from services.channel_gateway.domain.model import (
-    Account,
+from services.channel_gateway.domain.content import (
     Button,
     ButtonAction,
     ButtonCard,
-    Channel,
     FlatCard,
     ImageCard,
-    Job,
-    Reason,
-    Send,
     Template,
     TemplateContent,
     TextCard,
 )
+from services.channel_gateway.domain.fitting import misfits
+from services.channel_gateway.domain.model import Account, Channel, Job, Reason, Send
 from services.channel_gateway.domain.prepare import ContentRefusedError
 
 OBJECTS_MAX: Final = 5

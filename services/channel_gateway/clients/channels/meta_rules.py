@@ -13,7 +13,8 @@ from services.channel_gateway.clients.channels.base import (
     Rule,
     Verdict,
 )
-from services.channel_gateway.domain.model import Reason, TemplateState
+from services.channel_gateway.domain.content import TemplateState
+from services.channel_gateway.domain.model import Reason
 
 _UNUSABLE: Final = Rule(Verdict.FAILED, Reason.ACCOUNT_UNUSABLE, account_unusable=True)
 _RATE: Final = Rule(Verdict.RETRY, backoff=SLOW_ACCOUNT)

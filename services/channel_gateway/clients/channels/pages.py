@@ -24,23 +24,19 @@ from services.channel_gateway.clients.channels.transport import (
     Transport,
     retry_after_s,
 )
-from services.channel_gateway.domain.fitting import is_answers, misfits, whole_text
-from services.channel_gateway.domain.limits import LIMITS
-from services.channel_gateway.domain.model import (
-    Account,
+from services.channel_gateway.domain.content import (
     Button,
     ButtonAction,
     ButtonCard,
-    Channel,
     FlatCard,
     ImageCard,
-    Job,
-    Reason,
-    Send,
     Template,
     TemplateContent,
     TextCard,
 )
+from services.channel_gateway.domain.fitting import is_answers, misfits, whole_text
+from services.channel_gateway.domain.limits import LIMITS
+from services.channel_gateway.domain.model import Account, Channel, Job, Reason, Send
 from services.channel_gateway.domain.prepare import ContentRefusedError
 
 HEADING_MAX: Final = 80

@@ -7,15 +7,8 @@ from services.channel_gateway.clients.channels.base import Attempt, Verdict
 from services.channel_gateway.clients.channels.line import LineWriter
 from services.channel_gateway.clients.channels.pages import PageWriter
 from services.channel_gateway.clients.channels.whatsapp import WhatsappWriter
-from services.channel_gateway.domain.model import (
-    Account,
-    Channel,
-    FlatCard,
-    Job,
-    Send,
-    Template,
-    TemplateContent,
-)
+from services.channel_gateway.domain.content import FlatCard, Template, TemplateContent
+from services.channel_gateway.domain.model import Account, Channel, Job, Send
 from services.channel_gateway.domain.prepare import Writer
 
 _WRITERS: Final[dict[Channel, Writer]] = {

@@ -25,23 +25,19 @@ from services.channel_gateway.clients.channels.transport import (
     retry_after_s,
 )
 from services.channel_gateway.clients.channels.whatsapp_templates import TemplateText, listed, texts_of
-from services.channel_gateway.domain.fitting import misfits, whole_text
-from services.channel_gateway.domain.model import (
-    Account,
+from services.channel_gateway.domain.content import (
     Button,
     ButtonAction,
     ButtonCard,
-    Channel,
     FlatCard,
     ImageCard,
-    Job,
-    Reason,
-    Send,
     Template,
     TemplateContent,
     TemplateState,
     TextCard,
 )
+from services.channel_gateway.domain.fitting import misfits, whole_text
+from services.channel_gateway.domain.model import Account, Channel, Job, Reason, Send
 from services.channel_gateway.domain.prepare import ContentRefusedError
 from services.channel_gateway.domain.templates import ListedTemplate
 

@@ -14,7 +14,7 @@ from yarl import URL
 from libs.common.errors import Unavailable
 from services.channel_gateway.clients.channels.base import plain
 from services.channel_gateway.clients.channels.transport import NoAnswerError, NotSentError, Transport
-from services.channel_gateway.domain.model import PARAMETERS_MAX, Template, TemplateState
+from services.channel_gateway.domain.content import PARAMETERS_MAX, Template, TemplateState
 from services.channel_gateway.domain.templates import ListedTemplate
 
 PAGE_SIZE: Final = 50

@@ -1,0 +1,135 @@
+"""What the webhooks of Messenger and Instagram tell, which have one form."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Final
+
+import msgspec
+
+from services.channel_gateway.domain.heard import (
+    Heard,
+    Item,
+    ItemFaultError,
+    PageReceipt,
+    Wrote,
+    checked_id,
+    time_of_ms,
+)
+from services.channel_gateway.domain.hook_bodies import read_items, read_part
+from services.channel_gateway.domain.meta_parts import CHANGE, SECONDS, Id
+from services.channel_gateway.domain.presses import NOT_PRESSED, Pressed, pressed
+from services.channel_gateway.domain.receipts import ReceiptKind
+
+_PERSON_ID: Final = re.compile(r"[0-9]{1,32}")
+_MOMENT: Final = re.compile(r"[0-9]{1,15}")
+"""In seconds, or, where it has more digits than they have, in milliseconds."""
+_TALK_FIELDS: Final = frozenset({"messages", "messaging_postbacks", "messaging_referral", "messaging_optins"})
+"""Of changes of Instagram: what `messaging` has elsewhere."""
+RECEIPT_MESSAGES_MAX: Final = 200
+"""Ids of messages that one receipt may name; more are passed over."""
+
+
+class _Person(msgspec.Struct, frozen=True):
+    id: str = ""
+
+
+class _Payload(msgspec.Struct, frozen=True):
+    payload: str = ""
+
+
+class _Sent(msgspec.Struct, frozen=True):
+    """Written by a person, or by the account itself (an echo)."""
+
+    mid: str = ""
+    text: str = ""
+    quick_reply: _Payload | None = None
+    is_echo: bool = False
+    is_self: bool = False
+    is_deleted: bool = False
+
+
+class _Postback(msgspec.Struct, frozen=True):
+    mid: str = ""
+    title: str = ""
+    payload: str = ""
+
+
+class _Reported(msgspec.Struct, frozen=True):
+    """That messages came, or were read: one (Instagram), some, or all until a time in milliseconds (Messenger)."""
+
+    mid: str = ""
+    mids: list[str] = []
+    watermark: int = 0
+
+
+class _Messaging(msgspec.Struct, frozen=True):
+    sender: _Person = _Person()
+    timestamp: Id = -1
+    """Milliseconds; in changes of Instagram seconds, as text."""
+    message: _Sent | None = None
+    postback: _Postback | None = None
+    delivery: _Reported | None = None
+    read: _Reported | None = None
+    referral: Any = None
+    optin: Any = None
+
+
+_MESSAGING: Final = msgspec.json.Decoder(_Messaging)
+
+
+def read_entry(own: str, talk: Sequence[msgspec.Raw], changes: Sequence[msgspec.Raw]) -> list[Item]:
+    """What an entry of the account `own` tells, event by event. Some Instagram accounts get as changes of `messages`
+    what others get as talk."""
+    items = read_items(talk, lambda part: _talk(part, own))
+    return items + read_items(changes, lambda part: _changed_talk(part, own))
+
+
+def _changed_talk(part: msgspec.Raw, own: str) -> tuple[Heard, ...]:
+    change = read_part(CHANGE, part)
+    return _talk(change.value, own) if change.field in _TALK_FIELDS else ()
+
+
+def _talk(part: msgspec.Raw, own: str) -> tuple[Heard, ...]:
+    event = read_part(_MESSAGING, part)
+    message, postback = event.message, event.postback
+    if message is not None:
+        if message.is_echo or message.is_self or message.is_deleted or event.sender.id == own:
+            return ()
+        press = pressed(message.quick_reply.payload) if message.quick_reply is not None else NOT_PRESSED
+        return (_wrote(event, message.mid, press, message.text),)
+    if postback is not None:
+        key = postback.mid or f"postback:{event.sender.id}:{event.timestamp}"
+        return (_wrote(event, key, pressed(postback.payload), postback.title),)
+    if event.delivery is not None:
+        return (_receipt(event, ReceiptKind.DELIVERED, event.delivery),)
+    if event.read is not None:
+        return (_receipt(event, ReceiptKind.READ, event.read),)
+    if event.referral is not None or event.optin is not None:
+        return (_wrote(event, f"opened:{event.sender.id}:{event.timestamp}"),)
+    return ()
+
+
+def _receipt(event: _Messaging, kind: ReceiptKind, reported: _Reported) -> PageReceipt:
+    if not _PERSON_ID.fullmatch(event.sender.id):
+        raise ItemFaultError("sender.id is no id of a person")
+    ids = (reported.mid, *reported.mids) if reported.mid else tuple(reported.mids)
+    until = time_of_ms(reported.watermark) if reported.watermark else None
+    return PageReceipt(event.sender.id, kind, ids[:RECEIPT_MESSAGES_MAX], until)
+
+
+def _wrote(event: _Messaging, key: str, press: Pressed = NOT_PRESSED, text: str = "") -> Wrote:
+    if not _PERSON_ID.fullmatch(event.sender.id):
+        raise ItemFaultError("sender.id is no id of a person")
+    at, key = _time_of(event.timestamp), checked_id(key, "mid")
+    return Wrote(event.sender.id, at, key, "", press.text or text, press.data, press.effect_key)
+
+
+def _time_of(timestamp: str | int) -> datetime:
+    """Raises ItemFaultError for a time that is none."""
+    text = str(timestamp)
+    if not _MOMENT.fullmatch(text):
+        raise ItemFaultError("its time is none")
+    return time_of_ms(int(text) * (1_000 if SECONDS.fullmatch(text) else 1))

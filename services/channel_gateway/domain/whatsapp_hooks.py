@@ -1,0 +1,191 @@
+"""What the webhooks of WhatsApp tell: messages, what became of ours, and what people want."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Iterable, Mapping
+from typing import Final
+from uuid import UUID
+
+import msgspec
+
+from services.channel_gateway.domain.heard import (
+    Heard,
+    Item,
+    ItemFaultError,
+    MessageReceipt,
+    Preference,
+    PreferenceSource,
+    Wrote,
+    checked_id,
+)
+from services.channel_gateway.domain.hook_bodies import read_items, read_part
+from services.channel_gateway.domain.meta_parts import CHANGE, Id, at_seconds
+from services.channel_gateway.domain.meta_templates import is_of_templates, read_template
+from services.channel_gateway.domain.receipts import ReceiptKind
+from services.channel_gateway.domain.whatsapp_messages import WhatsappMessage, said
+
+_WA_ID: Final = re.compile(r"[0-9]{5,20}")
+_FIELDS: Final = frozenset({"messages", "user_preferences"})
+_RECEIPTS: Final = {
+    "delivered": ReceiptKind.DELIVERED,
+    "read": ReceiptKind.READ,
+    "played": ReceiptKind.READ,
+    "failed": ReceiptKind.FAILED,
+}
+_CALLBACK: Final = re.compile(r"([0-9a-f]{32}):([0-9a-f]{32}):[0-9]{1,3}")
+_OPTED_OUT: Final = 131050
+"""Code: the person stopped the business's marketing messages."""
+_WANTED: Final = {"stop": False, "resume": True}
+
+
+class _Metadata(msgspec.Struct, frozen=True):
+    phone_number_id: Id = ""
+
+
+class _Place(msgspec.Struct, frozen=True):
+    metadata: _Metadata | None = None
+
+
+class _PlacedChange(msgspec.Struct, frozen=True):
+    value: _Place | None = None
+
+
+class _Profile(msgspec.Struct, frozen=True):
+    name: str = ""
+
+
+class _Contact(msgspec.Struct, frozen=True):
+    wa_id: str = ""
+    profile: _Profile | None = None
+
+
+class _Value(msgspec.Struct, frozen=True):
+    contacts: list[msgspec.Raw] = []
+    messages: list[msgspec.Raw] = []
+    statuses: list[msgspec.Raw] = []
+    user_preferences: list[msgspec.Raw] = []
+
+
+class _Error(msgspec.Struct, frozen=True):
+    code: int = 0
+
+
+class _Status(msgspec.Struct, frozen=True):
+    """What became of a message of ours."""
+
+    status: str
+    timestamp: Id = ""
+    """Seconds."""
+    recipient_id: str = ""
+    biz_opaque_callback_data: str = ""
+    """What we sent with it: team, key of the effect, number of the message, the ids in hexadecimal."""
+    errors: list[_Error] = []
+
+
+class _UserPreference(msgspec.Struct, frozen=True):
+    value: str
+    timestamp: Id
+    """Seconds."""
+    wa_id: str = ""
+    category: str = ""
+
+
+_PLACED: Final = msgspec.json.Decoder(_PlacedChange)
+_VALUE: Final = msgspec.json.Decoder(_Value)
+_CONTACT: Final = msgspec.json.Decoder(_Contact)
+_MESSAGE: Final = msgspec.json.Decoder(WhatsappMessage)
+_STATUS: Final = msgspec.json.Decoder(_Status)
+_USER_PREFERENCE: Final = msgspec.json.Decoder(_UserPreference)
+
+
+def number_of(change: msgspec.Raw) -> str:
+    """The phone number that a change is for, as Meta names it; empty where it is for none."""
+    try:
+        value = read_part(_PLACED, change).value
+    except ItemFaultError:
+        return ""
+    return str(value.metadata.phone_number_id) if value is not None and value.metadata is not None else ""
+
+
+def read_changes(changes: Iterable[msgspec.Raw], entry_time: Id) -> list[Item]:
+    """What changes of an entry tell, event by event; `entry_time` in seconds, of what has no time of its own."""
+    items: list[Item] = []
+    for raw in changes:
+        if is_of_templates(raw):
+            items += read_items([raw], lambda change: read_template(change, at_seconds(entry_time)))
+            continue
+        try:
+            value = _value(raw)
+        except ItemFaultError as fault:
+            items.append(Item(fault=str(fault)))
+            continue
+        items += read_items(value.messages, functools.partial(_message, names=_names(value.contacts)))
+        items += read_items(value.statuses, _status)
+        items += read_items(value.user_preferences, _preference)
+    return items
+
+
+def _value(raw: msgspec.Raw) -> _Value:
+    """What a change says of messages and of what people want; nothing where it is of another field."""
+    change = read_part(CHANGE, raw)
+    return read_part(_VALUE, change.value) if change.field in _FIELDS else _Value()
+
+
+def event_count(raw: msgspec.Raw) -> int:
+    """How many events a change has: what holds nothing is one."""
+    try:
+        value = _value(raw)
+    except ItemFaultError:
+        return 1
+    return max(1, len(value.messages) + len(value.statuses) + len(value.user_preferences))
+
+
+def _names(contacts: Iterable[msgspec.Raw]) -> dict[str, str]:
+    """Names of people, by their numbers."""
+    names: dict[str, str] = {}
+    for raw in contacts:
+        try:
+            contact = read_part(_CONTACT, raw)
+        except ItemFaultError:
+            continue  # the message counts without it
+        if contact.profile is not None:
+            names[contact.wa_id] = contact.profile.name
+    return names
+
+
+def _message(part: msgspec.Raw, names: Mapping[str, str]) -> tuple[Heard, ...]:
+    message = read_part(_MESSAGE, part)
+    if message.type == "system":
+        return ()
+    if not _WA_ID.fullmatch(message.sender):
+        raise ItemFaultError("from is no phone number")
+    text, press = said(message)
+    at, key, name = at_seconds(message.timestamp), checked_id(message.id, "id"), names.get(message.sender, "")
+    return (Wrote(message.sender, at, key, name, press.text or text, press.data, press.effect_key),)
+
+
+def _status(part: msgspec.Raw) -> tuple[Heard, ...]:
+    """Steps that we go by. Who opted out is known by the refusal, too."""
+    status = read_part(_STATUS, part)
+    kind = _RECEIPTS.get(status.status)
+    heard: list[Heard] = []
+    if kind is not None and (ours := _CALLBACK.fullmatch(status.biz_opaque_callback_data)):
+        heard.append(MessageReceipt(UUID(ours[2]), kind))
+    opted_out = kind is ReceiptKind.FAILED and any(error.code == _OPTED_OUT for error in status.errors)
+    if opted_out and _WA_ID.fullmatch(status.recipient_id):
+        heard.append(
+            Preference(status.recipient_id, at_seconds(status.timestamp), False, PreferenceSource.CHANNEL)
+        )
+    return tuple(heard)
+
+
+def _preference(part: msgspec.Raw) -> tuple[Heard, ...]:
+    preference = read_part(_USER_PREFERENCE, part)
+    wanted = _WANTED.get(preference.value)
+    if wanted is None or preference.category != "marketing_messages":
+        return ()
+    if not _WA_ID.fullmatch(preference.wa_id):
+        raise ItemFaultError("wa_id is no phone number")
+    return (Preference(preference.wa_id, at_seconds(preference.timestamp), wanted, PreferenceSource.CHANNEL),)
