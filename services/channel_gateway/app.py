@@ -76,6 +76,7 @@ from services.channel_gateway.store.replays import ReplayStore
 from services.channel_gateway.store.resealing import ResealStore
 from services.channel_gateway.store.sends import SendStore
 from services.channel_gateway.store.shops import ShopStore
+from services.channel_gateway.store.taken import TakenStore
 from services.channel_gateway.store.trouble import TroubleStore
 from services.channel_gateway.store.vault import Vault
 from services.channel_gateway.store.webhooks_out import WebhookStore
@@ -109,6 +110,7 @@ from services.channel_gateway.worker.presence import Presence
 from services.channel_gateway.worker.recovery import Recovery
 from services.channel_gateway.worker.replaying import Replaying
 from services.channel_gateway.worker.resealing import Resealing
+from services.channel_gateway.worker.resolving import Resolving
 from services.channel_gateway.worker.sender import Sender, SenderDependencies
 from services.channel_gateway.worker.shop_keys import ShopKeys
 from services.channel_gateway.worker.webhooks_out import WebhookSender
@@ -177,7 +179,10 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
             clock=rt.clock,
             links=links.maker,
         )
-        presses = CouponPresses(CouponPressStore(rt.pool), ClaimsClient(to_points), reservation, presence)
+        presses, resolving = (
+            CouponPresses(CouponPressStore(rt.pool), ClaimsClient(to_points), reservation, presence),
+            Resolving(TakenStore(rt.pool), rt.clock, publisher),
+        )
         worker = InboxWorker(
             inbox,
             segment,
@@ -189,6 +194,7 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
                 trouble,
                 rt.clock,
                 segment,
+                resolving=resolving,
                 publisher=publisher,
                 content_publisher=content_publisher,
             ),
@@ -256,7 +262,7 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
         await stack.enter_async_context(rt.running("mail relay", relay))
         rt.spawn("sender", sender.run)
         rt.spawn("recovery", Recovery(deliveries, account_store, presence, sender).run)
-        _spawn_inbox(rt, worker, presses, replaying)
+        _spawn_inbox(rt, worker, presses, replaying, resolving)
         _spawn_upkeep(rt, resealing, _forgetting(rt, settings, inbox, figures))
         async with (
             rt.serving(GatewayLag(deliveries, relay, progress), ReplayOperations(deps)) as serving,
@@ -267,11 +273,14 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
             yield GatewayApp(serving.port, serving.metrics_port, serving.failed, port)
 
 
-def _spawn_inbox(rt: Runtime, worker: InboxWorker, presses: CouponPresses, replaying: Replaying) -> None:
+def _spawn_inbox(
+    rt: Runtime, worker: InboxWorker, presses: CouponPresses, replaying: Replaying, resolving: Resolving
+) -> None:
     """What works webhooks, what follows from them, and what has them worked again."""
     rt.spawn("inbox replays", replaying.run)
     rt.spawn("inbox", worker.run)
     rt.spawn("presses of coupons", presses.run)
+    rt.spawn("unknown sends", resolving.run)
 
 
 def _spawn_upkeep(rt: Runtime, resealing: Resealing, forgetting: Mapping[str, Forgetting]) -> None:

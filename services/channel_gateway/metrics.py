@@ -73,6 +73,10 @@ UNOPENED: Final = metrics.counter(
 REFUNDS: Final = metrics.counter(
     "gateway_refunds_total", "Prepaid sends given back, since their channel told later that they had failed."
 )
+RESOLVED: Final = metrics.counter(
+    "gateway_resolved_sends_total",
+    "Sends that were unknown until their channel told itself that it has them.",
+)
 BALANCE_CROSSINGS: Final = metrics.counter(
     "gateway_balance_crossings_total",
     "Prepaid balances that went below what their team is warned at, or above it again.",

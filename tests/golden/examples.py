@@ -358,6 +358,14 @@ FORMS: Final[dict[str, Stored | Derived]] = {
                     ),
                 ],
             ),
+            "a send that was unknown": gr.Record(
+                epoch_us(AT),
+                [
+                    gr.ResolvedFact(
+                        *(C.bytes, "hello 歡迎", 2, D.bytes, 5, 1, epoch_us(AT) - 1, 2), A.bytes + B.bytes
+                    ),
+                ],
+            ),
             "a click": gr.Record(
                 epoch_us(AT),
                 [gr.ClickFact(C.bytes, "hello 歡迎", 1, D.bytes, A.bytes + B.bytes, B.bytes)],

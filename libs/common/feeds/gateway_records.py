@@ -95,7 +95,36 @@ class GoneFact(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=4):
     reason: str
 
 
-Fact = SettledFact | ReceiptFact | ClickFact | GoneFact
+class ResolvedFact(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=6):
+    """Sends of one node that were settled as `before` and are `outcome` now, since their channel told it later;
+    customers stand beside the body as of sends. A send is there once at most, after its `SettledFact`.
+
+    `messages` are those of each send that are known to have left now; what they cost was told when they were settled.
+    """
+
+    journey_id: bytes
+    node_id: str
+    channel: int
+    account_id: bytes
+    before: int
+    outcome: int
+    settled_us: int
+    """When they were settled, domain time: to which figures they belong."""
+    messages: int
+    sends: bytes
+
+    @property
+    def count(self) -> int:
+        """How many sends."""
+        return len(self.sends) // SEND_BYTES
+
+    @property
+    def settled_at(self) -> datetime:
+        """When they were settled. Raises OverflowError for a time that no datetime has."""
+        return time_of(self.settled_us)
+
+
+Fact = SettledFact | ReceiptFact | ClickFact | GoneFact | ResolvedFact
 
 
 class Record(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=1):

@@ -20,6 +20,7 @@ from services.channel_gateway.domain.heard import (
     Joined,
     Left,
     MessageReceipt,
+    MessageTaken,
     PageReceipt,
     Wrote,
 )
@@ -90,7 +91,7 @@ def _said_by(wrote: Wrote, channel: Channel) -> Iterator[Heard]:
 
 def _not_later(heard: Heard, latest: datetime, received_at: datetime) -> Heard:
     """The same; a time that lies too far ahead becomes the time of receipt."""
-    if isinstance(heard, MessageReceipt | PageReceipt) or heard.at <= latest:
+    if isinstance(heard, MessageReceipt | MessageTaken | PageReceipt) or heard.at <= latest:
         return heard
     return heard._replace(at=received_at)
 

@@ -16,6 +16,7 @@ class FactKind(IntEnum):
     RECEIPT = 2
     CLICK = 3
     CONTENT_GONE = 4
+    SEND_RESOLVED = 6
 
 
 class GoneKind(IntEnum):

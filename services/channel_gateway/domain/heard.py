@@ -65,6 +65,16 @@ class MessageReceipt(NamedTuple):
     kind: ReceiptKind
 
 
+class MessageTaken(NamedTuple):
+    """The channel says of a message of ours that it has it, whatever became of the answer to its request."""
+
+    effect_key: UUID
+    number: int
+    """Of the send's messages, from 0."""
+    message_id: str
+    """On the channel; empty where it is none that can be kept."""
+
+
 class PageReceipt(NamedTuple):
     """What became of messages to somebody, as a page or an Instagram account is told: by their ids on the channel, or
     of all that were sent until a time."""
@@ -97,7 +107,7 @@ class TemplateReport(NamedTuple):
 
 Acted = Joined | Left | Wrote
 """What a person did, of which segment is told."""
-Heard = Acted | MessageReceipt | PageReceipt | Preference | TemplateReport
+Heard = Acted | MessageReceipt | MessageTaken | PageReceipt | Preference | TemplateReport
 
 
 class Item(NamedTuple):
@@ -133,8 +143,17 @@ def time_of_ms(milliseconds: int) -> datetime:
     return at
 
 
+def kept_id(text: str) -> str:
+    """An id of a channel; empty where it is none, and nothing depends on it."""
+    return text if _is_id(text) else ""
+
+
 def checked_id(text: str, what: str) -> str:
     """An id of a channel: printable, without blanks. Raises ItemFaultError."""
-    if not 0 < len(text) <= ID_LENGTH_MAX or not text.isascii() or not text.isprintable() or " " in text:
+    if not _is_id(text):
         raise ItemFaultError(f"{what} is no id")
     return text
+
+
+def _is_id(text: str) -> bool:
+    return 0 < len(text) <= ID_LENGTH_MAX and text.isascii() and text.isprintable() and " " not in text

@@ -13,6 +13,7 @@ from services.channel_gateway.domain.content import TemplateState
 from services.channel_gateway.domain.heard import (
     Heard,
     MessageReceipt,
+    MessageTaken,
     PageReceipt,
     Preference,
     PreferenceSource,
@@ -26,6 +27,8 @@ AccountPerson = tuple[UUID, str]
 """Account, and the person's id on it."""
 AccountTemplate = tuple[UUID, str, str]
 """Account, and the template's name and language."""
+MessageKey = tuple[UUID, int]
+"""Key of the effect, and the number of the message in its send."""
 ChannelPerson = tuple[int, str]
 """Channel, and the person's id on it."""
 
@@ -40,8 +43,10 @@ class Hearsay(msgspec.Struct):
     template_categories: dict[AccountTemplate, tuple[datetime, str]] = {}
     receipts: dict[UUID, tuple[UUID, list[ReceiptKind]]] = {}
     """By the key of the effect: the account, and what was told, in the order in which it was told."""
+    taken: dict[MessageKey, tuple[UUID, str]] = {}
+    """The account, and the message's id on the channel."""
     page_receipts: dict[AccountPerson, list[PageReceipt]] = {}
-    """In the order in which they were report."""
+    """In the order in which they were told."""
 
 
 def heard_of(webhooks: Iterable[tuple[Channel, UUID, Sequence[Heard]]], words: ConsentWords) -> Hearsay:
@@ -59,6 +64,8 @@ def heard_of(webhooks: Iterable[tuple[Channel, UUID, Sequence[Heard]]], words: C
                 case MessageReceipt():
                     _, kinds = gathered.receipts.setdefault(each.effect_key, (account_id, []))
                     kinds.append(each.kind)
+                case MessageTaken():
+                    gathered.taken[each.effect_key, each.number] = (account_id, each.message_id)
                 case PageReceipt():
                     gathered.page_receipts.setdefault((account_id, each.external_id), []).append(each)
                 case _:

@@ -9,13 +9,16 @@ from typing import Any, Final
 
 import msgspec
 
+from services.channel_gateway.domain.callbacks import read_callback
 from services.channel_gateway.domain.heard import (
     Heard,
     Item,
     ItemFaultError,
+    MessageTaken,
     PageReceipt,
     Wrote,
     checked_id,
+    kept_id,
     time_of_ms,
 )
 from services.channel_gateway.domain.hook_bodies import read_items, read_part
@@ -45,6 +48,8 @@ class _Sent(msgspec.Struct, frozen=True):
 
     mid: str = ""
     text: str = ""
+    metadata: str = ""
+    """Of an echo: what we sent with the message."""
     quick_reply: _Payload | None = None
     is_echo: bool = False
     is_self: bool = False
@@ -96,6 +101,8 @@ def _talk(part: msgspec.Raw, own: str) -> tuple[Heard, ...]:
     event = read_part(_MESSAGING, part)
     message, postback = event.message, event.postback
     if message is not None:
+        if message.is_echo and (ours := read_callback(message.metadata)) is not None:
+            return (MessageTaken(ours.effect_key, ours.number, kept_id(message.mid)),)
         if message.is_echo or message.is_self or message.is_deleted or event.sender.id == own:
             return ()
         press = pressed(message.quick_reply.payload) if message.quick_reply is not None else NOT_PRESSED

@@ -6,19 +6,21 @@ import functools
 import re
 from collections.abc import Iterable, Mapping
 from typing import Final
-from uuid import UUID
 
 import msgspec
 
+from services.channel_gateway.domain.callbacks import read_callback
 from services.channel_gateway.domain.heard import (
     Heard,
     Item,
     ItemFaultError,
     MessageReceipt,
+    MessageTaken,
     Preference,
     PreferenceSource,
     Wrote,
     checked_id,
+    kept_id,
 )
 from services.channel_gateway.domain.hook_bodies import read_items, read_part
 from services.channel_gateway.domain.meta_parts import CHANGE, Id, at_seconds
@@ -34,7 +36,8 @@ _RECEIPTS: Final = {
     "played": ReceiptKind.READ,
     "failed": ReceiptKind.FAILED,
 }
-_CALLBACK: Final = re.compile(r"([0-9a-f]{32}):([0-9a-f]{32}):[0-9]{1,3}")
+_TAKEN: Final = frozenset({"sent", *_RECEIPTS})
+"""Whatever becomes of a message: WhatsApp has it."""
 _OPTED_OUT: Final = 131050
 """Code: the person stopped the business's marketing messages."""
 _WANTED: Final = {"stop": False, "resume": True}
@@ -76,11 +79,13 @@ class _Status(msgspec.Struct, frozen=True):
     """What became of a message of ours."""
 
     status: str
+    id: str = ""
+    """Of the message, on WhatsApp."""
     timestamp: Id = ""
     """Seconds."""
     recipient_id: str = ""
     biz_opaque_callback_data: str = ""
-    """What we sent with it: team, key of the effect, number of the message, the ids in hexadecimal."""
+    """What we sent with it."""
     errors: list[_Error] = []
 
 
@@ -171,8 +176,10 @@ def _status(part: msgspec.Raw) -> tuple[Heard, ...]:
     status = read_part(_STATUS, part)
     kind = _RECEIPTS.get(status.status)
     heard: list[Heard] = []
-    if kind is not None and (ours := _CALLBACK.fullmatch(status.biz_opaque_callback_data)):
-        heard.append(MessageReceipt(UUID(ours[2]), kind))
+    if status.status in _TAKEN and (ours := read_callback(status.biz_opaque_callback_data)) is not None:
+        heard.append(MessageTaken(ours.effect_key, ours.number, kept_id(status.id)))
+        if kind is not None:
+            heard.append(MessageReceipt(ours.effect_key, kind))
     opted_out = kind is ReceiptKind.FAILED and any(error.code == _OPTED_OUT for error in status.errors)
     if opted_out and _WA_ID.fullmatch(status.recipient_id):
         heard.append(

@@ -774,6 +774,21 @@ CREATE TABLE shop_key (
 ALTER TABLE shop_key ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own_teams ON shop_key USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
 
+-- Messages of which a channel says that it has them, whatever became of the answer to their requests, of sends that are not settled yet or
+-- unknown. What is told of a send is taken, with its row, when the send is settled.
+CREATE TABLE taken_message (
+    team_id     uuid NOT NULL,
+    effect_key  uuid NOT NULL,
+    number      smallint NOT NULL,
+    message_id  text NOT NULL,
+    reported_at timestamp with time zone NOT NULL,
+    CONSTRAINT taken_message_pkey PRIMARY KEY (team_id, effect_key, number),
+    CONSTRAINT taken_message_number_check CHECK ((number >= 0)),
+    CONSTRAINT taken_message_reported_at_check CHECK (((reported_at >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (reported_at < '9999-12-31 00:00:00+00'::timestamp with time zone)))
+);
+ALTER TABLE taken_message ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own_teams ON taken_message USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
+
 CREATE TABLE template (
     team_id          uuid NOT NULL,
     template_id      uuid NOT NULL,

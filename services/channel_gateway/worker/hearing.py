@@ -15,6 +15,7 @@ from services.channel_gateway.domain.hearsay import heard_of
 from services.channel_gateway.domain.page_receipts import receipts_of
 from services.channel_gateway.store.heard import HeardStore
 from services.channel_gateway.store.trouble import TroubleStore
+from services.channel_gateway.worker.resolving import Resolving
 
 
 class TeamWords(Protocol):
@@ -35,16 +36,19 @@ class Hearing:
         clock: Clock,
         settings: TeamWords,
         *,
+        resolving: Resolving,
         publisher: CommitPublisher,
         content_publisher: CommitPublisher,
     ) -> None:
-        """`publisher` publishes receipts, `content_publisher` templates that are gone."""
+        """`resolving` goes by what channels have of messages; `publisher` publishes receipts, `content_publisher`
+        templates that are gone."""
         self._store = store
         self._publisher = publisher
         self._clock = clock
         self._settings = settings
         self._templates = templates
         self._content_publisher = content_publisher
+        self._resolving = resolving
 
     async def note(self, team_id: UUID, webhooks: Sequence[ConvertedWebhook]) -> None:
         """Of a team's webhooks. Raises the driver's errors, and Unavailable while the team's words cannot be had: what
@@ -66,6 +70,9 @@ class Hearing:
                 team_id, hearsay.template_states, hearsay.template_categories
             )
             self._content_publisher.publish(*written)
+        if hearsay.taken:
+            # Before receipts: those of pages find sends that are sent.
+            await self._resolving.note(team_id, hearsay.taken)
         receipts = dict(hearsay.receipts)
         if hearsay.page_receipts:
             sends = await self._store.sends_to(team_id, hearsay.page_receipts)

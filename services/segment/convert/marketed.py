@@ -9,7 +9,7 @@ from uuid import UUID
 
 from asyncpg.pgproto.pgproto import UUID as DriverUUID  # noqa: N811 - two classes of one name
 
-from libs.common.feeds.gateway_records import GoneFact, SettledFact, customers_of, read_record
+from libs.common.feeds.gateway_records import GoneFact, ResolvedFact, SettledFact, customers_of, read_record
 from libs.common.feeds.rows import GatewayRow
 from libs.common.ids import CustomerKey
 from libs.common.mailbox.mail import Outcome
@@ -49,6 +49,9 @@ def _left(row: GatewayRow) -> Iterator[tuple[bytes, datetime]]:
                 continue
             if isinstance(fact, SettledFact) and fact.outcome == Outcome.SENT:
                 at = record.at
+                yield from ((customer, at) for customer in customers[place : place + fact.count])
+            elif isinstance(fact, ResolvedFact) and fact.outcome == Outcome.SENT:
+                at = fact.settled_at
                 yield from ((customer, at) for customer in customers[place : place + fact.count])
             place += fact.count
         if place != len(customers):

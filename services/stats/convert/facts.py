@@ -265,6 +265,10 @@ def _tally_sends(team: bytes, at_us: int, facts: Iterable[sends.Fact], shapes: _
             message = (team, fact.journey_id, fact.node_id, fact.channel, quarter)
             shape = (_send, message, fact.outcome, fact.messages, fact.micros, fact.currency)
             _add(shapes, shape, fact.count)
+        elif type(fact) is sends.ResolvedFact:
+            ended = fact.settled_us // _QUARTER_US
+            message = (team, fact.journey_id, fact.node_id, fact.channel, ended)
+            _add(shapes, (_resolved, message, fact.before, fact.outcome, fact.messages), fact.count)
         elif type(fact) is sends.ReceiptFact and fact.kind in _RECEIPTS:
             message = (team, fact.journey_id, fact.node_id, fact.channel, quarter)
             _add(shapes, (_receipt, message, fact.kind, 0, 0, ""), fact.count)
@@ -287,6 +291,11 @@ def _place(message: _Message) -> tuple[UUID, UUID, str, int, datetime]:
 def _send(message: _Message, state: int, messages: int, micros: int, currency: str) -> f.Fact:
     end = _SEND_ENDS.get(state, f.SendEnd.OTHER)
     return f.SendSettled(*_place(message), end, messages, micros, currency)
+
+
+def _resolved(message: _Message, before: int, state: int, messages: int) -> f.Fact:
+    before_end, end = _SEND_ENDS.get(before, f.SendEnd.OTHER), _SEND_ENDS.get(state, f.SendEnd.OTHER)
+    return f.SendResolved(*_place(message), before_end, end, messages)
 
 
 def _receipt(message: _Message, kind: int, _messages: int, micros: int, currency: str) -> f.Fact:

@@ -92,6 +92,20 @@ class SendSettled(msgspec.Struct, frozen=True):
     currency: str
 
 
+class SendResolved(msgspec.Struct, frozen=True):
+    """A send that ended as `before` ended as `end` after all; `messages` are those that are known to have left by
+    that. It counts where its end did."""
+
+    team_id: UUID
+    journey_id: UUID
+    node_id: str
+    channel: int
+    quarter: datetime
+    before: SendEnd
+    end: SendEnd
+    messages: int
+
+
 class ReceiptArrived(msgspec.Struct, frozen=True):
     """A channel reported more of a sent message; `refunded_micros` came back."""
 
@@ -188,6 +202,7 @@ Fact = (
     | SplitTaken
     | TriggerRefused
     | SendSettled
+    | SendResolved
     | ReceiptArrived
     | LinkClicked
     | PointsChanged

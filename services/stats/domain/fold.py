@@ -24,6 +24,7 @@ from services.stats.domain.facts import (
     RunEnd,
     RunSegment,
     SendEnd,
+    SendResolved,
     SendSettled,
     SplitTaken,
     TriggerRefused,
@@ -153,7 +154,7 @@ def _count_refused(refused: TriggerRefused, times: int, deltas: _Deltas, _: _Fir
 
 
 def _message_key(
-    fact: SendSettled | ReceiptArrived | LinkClicked, metric: Metric, currency: str = ""
+    fact: SendSettled | SendResolved | ReceiptArrived | LinkClicked, metric: Metric, currency: str = ""
 ) -> CounterKey:
     return CounterKey(
         fact.team_id, metric, fact.quarter, fact.journey_id, fact.node_id, fact.channel, currency
@@ -167,6 +168,14 @@ def _count_send(send: SendSettled, times: int, deltas: _Deltas, _: _Firsts) -> N
         deltas[_message_key(send, _SEND_ENDS[send.end])] += times
     if send.cost_micros:
         deltas[_message_key(send, Metric.MESSAGE_COST, send.currency)] += times * send.cost_micros
+
+
+def _count_resolved(send: SendResolved, times: int, deltas: _Deltas, _: _Firsts) -> None:
+    if send.before in _SEND_ENDS:
+        deltas[_message_key(send, _SEND_ENDS[send.before])] -= times
+    if send.end in _SEND_ENDS:
+        deltas[_message_key(send, _SEND_ENDS[send.end])] += times
+    deltas[_message_key(send, Metric.MESSAGES_SENT)] += times * send.messages
 
 
 def _count_receipt(receipt: ReceiptArrived, times: int, deltas: _Deltas, _: _Firsts) -> None:
@@ -216,6 +225,7 @@ _COUNTERS: Final[Mapping[type, Callable[[Any, int, _Deltas, _Firsts], None]]] = 
     RunSegment: _count_run_segment,
     TriggerRefused: _count_refused,
     SendSettled: _count_send,
+    SendResolved: _count_resolved,
     ReceiptArrived: _count_receipt,
     LinkClicked: _count_click,
     PointsChanged: _count_points,

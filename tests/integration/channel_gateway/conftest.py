@@ -17,7 +17,14 @@ import pytest
 
 from libs.client.internal import Internal
 from libs.common.clock import SteppedClock
-from libs.common.feeds.gateway_records import SEND_BYTES, ClickFact, GoneFact, ReceiptFact, read_record
+from libs.common.feeds.gateway_records import (
+    SEND_BYTES,
+    ClickFact,
+    GoneFact,
+    ReceiptFact,
+    ResolvedFact,
+    read_record,
+)
 from libs.common.feeds.reading import PackedHistory
 from libs.common.feeds.rows import GatewayRow
 from libs.common.ids import PARTITIONS, new_id, partition_of
@@ -451,6 +458,13 @@ def facts_of(row: GatewayRow) -> list[GatewayRow]:
                 told = GatewayRow(*place, 2, record.at, fact.sends[start : start + 16], fact.journey_id)
                 told.node, told.channel, told.outcome = fact.node_id, fact.channel, fact.kind
                 facts.append(told)
+            continue
+        if isinstance(fact, ResolvedFact):
+            for start in range(0, len(fact.sends), SEND_BYTES):
+                anew = GatewayRow(*place, 6, record.at, fact.sends[start : start + 16], fact.journey_id)
+                anew.node, anew.channel, anew.outcome = fact.node_id, fact.channel, fact.outcome
+                anew.messages = fact.messages
+                facts.append(anew)
             continue
         for start in range(0, len(fact.sends), SEND_BYTES):
             sent = GatewayRow(*place, 1, record.at, fact.sends[start : start + 16], fact.journey_id)

@@ -2,11 +2,13 @@
 
 import json
 from datetime import UTC, datetime
+from uuid import UUID
 
 import pytest
 
 from services.channel_gateway.domain import meta_hooks
-from services.channel_gateway.domain.heard import ITEMS_MAX, BodyFaultError, Wrote
+from services.channel_gateway.domain.callbacks import Callback, callback_text
+from services.channel_gateway.domain.heard import ITEMS_MAX, BodyFaultError, MessageTaken, Wrote
 from services.channel_gateway.domain.model import Channel
 
 AT = datetime(2018, 5, 28, 7, 30, 24, tzinfo=UTC)
@@ -59,3 +61,35 @@ def test_a_template_whose_name_is_none_is_refused_by_itself(part: str) -> None:
     _, items = meta_hooks.read_meta(json.dumps(body).encode())
     assert [bool(item.heard) for item in items] == [True, False, False]
     assert [bool(item.fault) for item in items] == [False, True, True]
+
+
+@pytest.mark.rule("C-04b")
+def test_whatever_whatsapp_tells_of_a_message_says_that_it_has_it() -> None:
+    team, key = UUID(int=1), UUID(int=2)
+    status = {"id": "wamid.1", "timestamp": "1527492624", "recipient_id": "886912000001"}
+    ours = {**status, "biz_opaque_callback_data": callback_text(Callback(team, key, 1))}
+    told = [{**ours, "status": each} for each in ("sent", "delivered", "read", "failed", "warning")]
+    value = {"statuses": [*told, {**status, "status": "sent"}, {**ours, "status": "sent", "id": "a b"}]}
+    body = {
+        "object": "whatsapp_business_account",
+        "entry": [{"id": "2", "changes": [{"field": "messages", "value": value}]}],
+    }
+    _, items = meta_hooks.read_meta(json.dumps(body).encode())
+    taken = [[each for each in item.heard if isinstance(each, MessageTaken)] for item in items]
+    has_it = MessageTaken(key, 1, "wamid.1")
+    assert taken == [[has_it]] * 4 + [[], [], [has_it._replace(message_id="")]]
+
+
+@pytest.mark.rule("C-04b")
+@pytest.mark.parametrize(("metadata", "count"), [("00" * 16 + ":" + "0" * 31 + "2:0", 1), ("j7", 0), ("", 0)])
+def test_an_echo_says_which_message_of_ours_it_is(metadata: str, count: int) -> None:
+    message = {"mid": "m_1", "is_echo": True, "metadata": metadata}
+    event = {
+        "sender": {"id": "77"},
+        "recipient": {"id": "501"},
+        "timestamp": 1527492624000,
+        "message": message,
+    }
+    body = {"object": "page", "entry": [{"id": "77", "messaging": [event]}]}
+    _, [item] = meta_hooks.read_meta(json.dumps(body).encode())
+    assert item.heard == (MessageTaken(UUID(int=2), 0, "m_1"),) * count

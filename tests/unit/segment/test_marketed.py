@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import struct
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
+from uuid import UUID
 
 from libs.common.clock import SystemClock
 from libs.common.errors import Unavailable
 from libs.common.feeds.follower import Page
+from libs.common.feeds.gateway_records import SEND_BYTES, Record, ResolvedFact, pack_record
+from libs.common.feeds.records import epoch_us
 from libs.common.feeds.rows import GatewayRow
 from libs.common.ids import CustomerKey
+from services.segment.convert.marketed import marketed_times
 from services.segment.worker.marketed import MarketedFollower, MarketedProjection
 
 
@@ -97,3 +102,15 @@ async def test_a_look_that_failed_serves_nobody() -> None:
     gateway.is_away = False
     await follower.catch_up()
     assert gateway.reads == 4
+
+
+def test_a_send_that_turned_out_to_be_sent_left_when_it_was_settled() -> None:
+    """Later messages count; what was unknown until now counts by the time at which it was settled."""
+    team, customer, other = (UUID(int=number) for number in range(1, 4))
+    settled_at = datetime(2026, 3, 2, 12, tzinfo=UTC)
+    fact = ResolvedFact(b"j" * 16, "hello", 2, b"", 5, 1, epoch_us(settled_at), 1, bytes(2 * SEND_BYTES))
+    row = GatewayRow(0, 1, team.bytes, 5)
+    row.body = pack_record(Record(epoch_us(settled_at) + 3_600_000_000, [fact]))
+    ids = b"".join(struct.pack(">i", 16) + each.bytes for each in (customer, other))
+    row.customers = struct.pack(">iiiii", 1, 0, 2950, 2, 1) + ids
+    assert marketed_times([row]) == dict.fromkeys(((team, customer), (team, other)), settled_at)

@@ -1,10 +1,12 @@
 """What each row of a history adds to the counters."""
 
 from collections import defaultdict
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any
 from uuid import UUID
+
+import pytest
 
 from libs.common.feeds import gateway_records as sends
 from libs.common.feeds import journey_records as records
@@ -201,6 +203,41 @@ def test_receipts_of_a_record_are_counted_once_a_send() -> None:
     body = sends.pack_record(sends.Record(epoch_us(NOON), facts))
     row = GatewayRow(7, 1, TEAM.bytes, 5, NOON, body=body)
     assert by_metric(counted(Source.GATEWAY, row)) == {Metric.DELIVERED: 3, Metric.READ: 2}
+
+
+@pytest.mark.rule("C-04b")
+def test_a_send_that_was_unknown_and_is_sent_leaves_the_one_figure_for_the_other_where_it_was_counted() -> (
+    None
+):
+    sent_now, unknown = delivery_pb2.SEND_STATE_SENT, delivery_pb2.SEND_STATE_UNKNOWN
+    keys = b"\0" * sends.SEND_BYTES * 3
+    settled = sends.SettledFact(
+        JOURNEY.bytes, "hello", WHATSAPP, ANN.bytes, unknown, "NO_ANSWER", 2, 1_000_000, "HKD", 0, keys
+    )
+    settled_us = epoch_us(NOON)
+    resolved = sends.ResolvedFact(
+        JOURNEY.bytes,
+        "hello",
+        WHATSAPP,
+        ANN.bytes,
+        unknown,
+        sent_now,
+        settled_us,
+        2,
+        keys[: 2 * sends.SEND_BYTES],
+    )
+    facts: list[tuple[datetime, sends.Fact]] = [(NOON, settled), (NOON + timedelta(hours=3), resolved)]
+    rows = [
+        GatewayRow(7, place, TEAM.bytes, 5, body=sends.pack_record(sends.Record(epoch_us(at), [fact])))
+        for place, (at, fact) in enumerate(facts)
+    ]
+    sums = counted(Source.GATEWAY, *rows)
+    assert by_metric(sums) == {
+        Metric.SENDS_UNKNOWN: 1,
+        Metric.MESSAGES_SENT: 4,
+        Metric.MESSAGE_COST: 3_000_000,
+    }
+    assert {key.quarter for key in sums} == {NOON}
 
 
 def test_a_send_is_clicked_once() -> None:

@@ -24,6 +24,7 @@ from services.channel_gateway.clients.channels.transport import (
     Transport,
     retry_after_s,
 )
+from services.channel_gateway.domain.callbacks import Callback, callback_text
 from services.channel_gateway.domain.content import (
     Button,
     ButtonAction,
@@ -72,7 +73,8 @@ class PageWriter:
             # Nobody asked for it, and it is taken within a day of the person's last message. The metadata comes back
             # in the echo of the message: finds the send where no answer came.
             body["messaging_type"] = "UPDATE"
-            message = {**message, "metadata": f"{send.team_id.hex}:{send.effect_key.hex}:{number}"}
+            metadata = callback_text(Callback(send.team_id, send.effect_key, number))
+            message = {**message, "metadata": metadata}
         return msgspec.json.encode({**body, "message": message})
 
     def _messages(self, card: FlatCard) -> list[dict[str, Any]]:

@@ -25,6 +25,7 @@ from services.channel_gateway.clients.channels.transport import (
     retry_after_s,
 )
 from services.channel_gateway.clients.channels.whatsapp_templates import TemplateText, listed, texts_of
+from services.channel_gateway.domain.callbacks import Callback, callback_text
 from services.channel_gateway.domain.content import (
     Button,
     ButtonAction,
@@ -77,7 +78,7 @@ def _body(send: Send, recipient: str, number: int, message: dict[str, Any]) -> b
             "recipient_type": "individual",
             "to": f"+{recipient.removeprefix('+')}",
             # Comes back in every status of the message: finds the send without knowing the channel's id.
-            "biz_opaque_callback_data": f"{send.team_id.hex}:{send.effect_key.hex}:{number}",
+            "biz_opaque_callback_data": callback_text(Callback(send.team_id, send.effect_key, number)),
             **message,
         }
     )

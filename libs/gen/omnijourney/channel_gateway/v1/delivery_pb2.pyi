@@ -40,7 +40,9 @@ class _SendStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_SendState.V
     SEND_STATE_DEFERRED: _SendState.ValueType  # 4
     """Its do-not-disturb window began before it could leave; ask again under the same key when it ends."""
     SEND_STATE_UNKNOWN: _SendState.ValueType  # 5
-    """It may have left: the process or the connection was lost between the send and its answer. Never repeated by itself."""
+    """It may have left: the process or the connection was lost between the send and its answer. Never repeated by itself.
+    `SENT` as soon as the channel itself tells of its last message: WhatsApp by a status, Messenger by the echo.
+    """
     SEND_STATE_EXHAUSTED: _SendState.ValueType  # 6
     """Nothing left to send with; the reason is that of the journey's stop, for example `LINE_CAP_REACHED`."""
     SEND_STATE_CANCELLED: _SendState.ValueType  # 7
@@ -62,7 +64,9 @@ SEND_STATE_FAILED: SendState.ValueType  # 3
 SEND_STATE_DEFERRED: SendState.ValueType  # 4
 """Its do-not-disturb window began before it could leave; ask again under the same key when it ends."""
 SEND_STATE_UNKNOWN: SendState.ValueType  # 5
-"""It may have left: the process or the connection was lost between the send and its answer. Never repeated by itself."""
+"""It may have left: the process or the connection was lost between the send and its answer. Never repeated by itself.
+`SENT` as soon as the channel itself tells of its last message: WhatsApp by a status, Messenger by the echo.
+"""
 SEND_STATE_EXHAUSTED: SendState.ValueType  # 6
 """Nothing left to send with; the reason is that of the journey's stop, for example `LINE_CAP_REACHED`."""
 SEND_STATE_CANCELLED: SendState.ValueType  # 7
