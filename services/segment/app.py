@@ -27,6 +27,7 @@ from services.segment.usecases.api_clients import ApiClients
 from services.segment.usecases.attributes import Attributes
 from services.segment.usecases.audiences import Audiences
 from services.segment.usecases.audit import AuditTrail
+from services.segment.usecases.conflicts import Conflicts
 from services.segment.usecases.consents import Consents
 from services.segment.usecases.customers import Customers
 from services.segment.usecases.edits import Edits
@@ -76,6 +77,7 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
                 teams=Teams(rt.pool, edits),
                 api_clients=ApiClients(rt.pool, edits, SystemClock()),
                 audit_trail=audit_trail,
+                conflicts=Conflicts(rt.pool, edits),
                 consents=Consents(rt.pool, edits, ConsentsClient(gateway)),
                 customers=customers,
                 accounts=Accounts(rt.pool),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 from uuid import UUID
 
 import msgspec
@@ -27,6 +27,7 @@ from services.segment.domain.results import EventResult, EventStatus, refused_ev
 
 OrderId = tuple[UUID, str, str]
 """Team, shop, order id (or refund id)."""
+_STRONG: Final = frozenset({"customer_id", "identity", "member_id"})
 
 
 class KeyUse(NamedTuple):
@@ -56,6 +57,29 @@ class EventContext(msgspec.Struct):
     refunds: dict[OrderId, Refund] = {}
 
 
+class Candidate(NamedTuple):
+    """Whom a hint leads to."""
+
+    customer_id: UUID
+    field: str
+    """The hint, by the name of its field."""
+
+    @property
+    def is_strong(self) -> bool:
+        """Whether the hint cannot be of another member."""
+        return self.field in _STRONG
+
+
+class Conflict(NamedTuple):
+    """Two customers whom one event named: the one it went to, and another."""
+
+    team_id: UUID
+    customer_id: UUID
+    other_customer_id: UUID
+    matched_field: str
+    other_matched_field: str
+
+
 class BoundIdentity(NamedTuple):
     """A new binding, from the time of recording on."""
 
@@ -82,6 +106,7 @@ class Recording(msgspec.Struct):
     orders: dict[OrderId, Order]
     refunds: dict[OrderId, Refund]
     keys: dict[tuple[UUID, str], KeyUse]
+    conflicts: list[Conflict]
     facts: list[Fact]
     identities: Mapping[tuple[UUID, IdentityKey], Binding]
     """All that the reports named, as they are when all of it is written."""
@@ -110,6 +135,7 @@ class Recorder:
         self._switched: dict[tuple[UUID, IdentityKey], Binding] = {}
         self._departed: dict[tuple[UUID, IdentityKey], datetime] = {}
         self._new_tokens: dict[tuple[UUID, str], UUID] = {}
+        self._conflicts: dict[tuple[UUID, frozenset[UUID]], Conflict] = {}
 
     def recording(self, results: list[EventResult]) -> Recording:
         """Everything that is to be written."""
@@ -124,6 +150,7 @@ class Recorder:
             orders=self.orders,
             refunds=self.refunds,
             keys=self.keys,
+            conflicts=sorted(self._conflicts.values()),
             facts=self.pending.facts,
             identities=self.identities,
         )
@@ -164,9 +191,9 @@ class Recorder:
         share a phone are still different members.
         """
         team, selector = event.team_id, event.selector
-        for customer_id, strong in candidates(self, team, selector):
-            customer = self.pending.customer(team, customer_id)
-            if customer is not None and (strong or not _is_another_member(customer, selector)):
+        for found in candidates(self, team, selector):
+            customer = self.pending.customer(team, found.customer_id)
+            if customer is not None and (found.is_strong or not _is_another_member(customer, selector)):
                 return customer
         return None
 
@@ -201,8 +228,9 @@ class Recorder:
         return customer
 
     def _enrich(self, customer: Customer, event: Event) -> Customer:
-        """Fills what the customer lacks; nothing that is there is overwritten."""
+        """Fills what the customer lacks; nothing that is there is overwritten. Notes whom else the event names."""
         team, selector = event.team_id, event.selector
+        self._note_conflicts(customer, selector)
         gaps: dict[str, Any] = {}
         if customer.member_id is None and self._is_free(team, selector.member_id):
             gaps["member_id"] = selector.member_id
@@ -219,6 +247,24 @@ class Recorder:
             self.bind(customer, selector.identity, event.occurred_at)
         self.learn_token(customer, selector.browser_token)
         return customer
+
+    def _note_conflicts(self, customer: Customer, selector: Selector) -> None:
+        """Notes other customers whom the hints lead to (S-05e). A browser that another member uses names nobody: many
+        people share one."""
+        team = customer.team_id
+        named = list(candidates(self, team, selector))
+        matched = next((each.field for each in named if each.customer_id == customer.customer_id), None)
+        if matched is None:
+            return
+        for each in named:
+            other = self.pending.customer(team, each.customer_id)
+            if other is None or other.customer_id == customer.customer_id:
+                continue
+            if each.field == "browser_token" and _are_two_members(customer, other):
+                continue
+            pair = (team, frozenset((customer.customer_id, other.customer_id)))
+            conflict = Conflict(team, customer.customer_id, other.customer_id, matched, each.field)
+            self._conflicts.setdefault(pair, conflict)
 
     def learn_token(self, customer: Customer, token: str | None) -> None:
         """From now on the browser leads to the customer, unless it leads to somebody already."""
@@ -307,33 +353,37 @@ class Index(Protocol):
     identities: dict[tuple[UUID, IdentityKey], Binding]
 
 
-def candidates(index: Index, team: UUID, selector: Selector) -> Iterator[tuple[UUID, bool]]:
-    """The customers that the hints lead to, strongest first; and whether the hint cannot be of another member."""
+def candidates(index: Index, team: UUID, selector: Selector) -> Iterator[Candidate]:
+    """The customers that the hints lead to, strongest first."""
     if selector.customer_id is not None:
-        yield selector.customer_id, True
+        yield Candidate(selector.customer_id, "customer_id")
     if selector.identity is not None and (bound := index.identities.get((team, selector.identity))):
-        yield bound.customer_id, True
+        yield Candidate(bound.customer_id, "identity")
     if selector.member_id is not None and (found := index.members.get((team, fold(selector.member_id)))):
-        yield found, True
+        yield Candidate(found, "member_id")
     if selector.phone is not None and (found := index.phones.get((team, selector.phone))):
-        yield found, False
+        yield Candidate(found, "phone")
     if selector.email is not None and (found := index.emails.get((team, fold(selector.email)))):
-        yield found, False
+        yield Candidate(found, "email")
     if selector.browser_token is not None and (found := index.tokens.get((team, selector.browser_token))):
-        yield found, False
+        yield Candidate(found, "browser_token")
 
 
 def _known_by(event: Event, key: IdentityKey) -> Event:
-    """The event without an identity in its selector that is another one than it is about."""
-    if event.selector.identity in {None, key}:
-        return event
-    return msgspec.structs.replace(event, selector=msgspec.structs.replace(event.selector, identity=None))
+    """The event with the identity in its selector that it is about, and no other."""
+    return msgspec.structs.replace(event, selector=msgspec.structs.replace(event.selector, identity=key))
 
 
 def _is_another_member(customer: Customer, selector: Selector) -> bool:
     if customer.member_id is None or selector.member_id is None:
         return False
     return fold(customer.member_id) != fold(selector.member_id)
+
+
+def _are_two_members(one: Customer, other: Customer) -> bool:
+    if one.member_id is None or other.member_id is None:
+        return False
+    return fold(one.member_id) != fold(other.member_id)
 
 
 def accepted(customer: Customer, *, created: bool) -> EventResult:

@@ -67,3 +67,15 @@ class KnownOrder(NamedTuple):
 
     order: Order
     refunds: list[Refund]
+
+
+class IdentityConflict(msgspec.Struct, frozen=True):
+    """Two customers whom one event named: the one it went to, and another."""
+
+    identity_conflict_id: UUID
+    customer_id: UUID
+    other_customer_id: UUID
+    matched_field: str
+    other_matched_field: str
+    resolved: bool
+    create_time: datetime

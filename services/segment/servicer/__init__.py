@@ -9,6 +9,7 @@ from services.segment.servicer.audience_uses import AudienceUseRpcs
 from services.segment.servicer.audiences import AudienceRpcs
 from services.segment.servicer.audit import AuditRpcs
 from services.segment.servicer.base import Dependencies
+from services.segment.servicer.conflicts import ConflictRpcs
 from services.segment.servicer.consents import ConsentRpcs
 from services.segment.servicer.customers import CustomerRpcs
 from services.segment.servicer.history import HistoryRpcs
@@ -21,6 +22,7 @@ class SegmentServicer(
     TeamRpcs,
     ApiClientRpcs,
     AuditRpcs,
+    ConflictRpcs,
     ConsentRpcs,
     CustomerRpcs,
     IdentityRpcs,

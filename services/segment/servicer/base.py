@@ -17,6 +17,7 @@ from services.segment.usecases.api_clients import ApiClients
 from services.segment.usecases.attributes import Attributes
 from services.segment.usecases.audiences import Audiences
 from services.segment.usecases.audit import AuditTrail
+from services.segment.usecases.conflicts import Conflicts
 from services.segment.usecases.consents import Consents
 from services.segment.usecases.customers import Customers
 from services.segment.usecases.evaluator import AudienceEvaluator
@@ -37,6 +38,7 @@ class Dependencies:
     teams: Teams
     api_clients: ApiClients
     audit_trail: AuditTrail
+    conflicts: Conflicts
     consents: Consents
     customers: Customers
     accounts: Accounts

@@ -202,6 +202,15 @@ CREATE TYPE named_customer AS (
     email_folded text
 );
 
+CREATE TYPE new_conflict AS (
+    team_id uuid,
+    identity_conflict_id uuid,
+    customer_id uuid,
+    other_customer_id uuid,
+    matched_field text,
+    other_matched_field text
+);
+
 CREATE TYPE new_customer AS (
     team_id uuid,
     customer_id uuid,
@@ -396,6 +405,38 @@ CREATE TYPE usual_event AS (
     by_member_id text,
     by_phone text,
     by_email text
+);
+
+-- As `usual_event`; `other_…` are hints beside the one that was followed: none may lead to somebody else whom no conflict is kept of.
+CREATE TYPE usual_event_v2 AS (
+    place integer,
+    team_id uuid,
+    customer_id uuid,
+    event_key text,
+    digest bytea,
+    customer_interact_time timestamp with time zone,
+    checkout_time timestamp with time zone,
+    has_name boolean,
+    has_member_id boolean,
+    has_phone boolean,
+    has_email boolean,
+    partition smallint,
+    event_id uuid,
+    occur_time timestamp with time zone,
+    body bytea,
+    channel smallint,
+    account_id uuid,
+    external_id text,
+    shop_id text,
+    order_id text,
+    order_key uuid,
+    order_body bytea,
+    by_member_id text,
+    by_phone text,
+    by_email text,
+    other_member_id text,
+    other_phone text,
+    other_email text
 );
 
 -- A text attribute to be set by an effect, for `set_usual`. The fact's body is `body_head`, the value before, `body_tail`.
@@ -613,6 +654,24 @@ ALTER TABLE identity ALTER team_id SET STATISTICS 10, ALTER channel SET STATISTI
 CREATE INDEX identity_customer ON segment.identity USING btree (team_id, customer_id, channel, account_id);
 ALTER TABLE identity ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own_teams ON identity USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
+
+-- Two customers whom one event named. A pair is kept once, whichever of the two an event went to.
+CREATE TABLE identity_conflict (
+    team_id              uuid NOT NULL,
+    identity_conflict_id uuid NOT NULL,
+    customer_id          uuid NOT NULL,
+    other_customer_id    uuid NOT NULL,
+    matched_field        text NOT NULL,
+    other_matched_field  text NOT NULL,
+    resolved             boolean NOT NULL DEFAULT false,
+    create_time          timestamp with time zone NOT NULL,
+    CONSTRAINT identity_conflict_pkey PRIMARY KEY (team_id, identity_conflict_id),
+    CONSTRAINT identity_conflict_check CHECK ((customer_id <> other_customer_id))
+);
+CREATE INDEX identity_conflict_newest ON segment.identity_conflict USING btree (team_id, create_time DESC, identity_conflict_id DESC);
+CREATE UNIQUE INDEX identity_conflict_pair ON segment.identity_conflict USING btree (team_id, LEAST(customer_id, other_customer_id), GREATEST(customer_id, other_customer_id));
+ALTER TABLE identity_conflict ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own_teams ON identity_conflict USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
 
 -- How far the relay has handed this service's mail to the mailboxes.
 CREATE TABLE mail_cursor (

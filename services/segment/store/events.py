@@ -24,6 +24,7 @@ from services.segment.domain.model import (
 )
 from services.segment.domain.recorder import EventContext, KeyUse, OrderId, Recording, candidates
 from services.segment.store.base import BOOK, Row, by_key
+from services.segment.store.conflicts import note_conflicts
 from services.segment.store.errors import CollisionError
 from services.segment.store.writes import Writes, save
 
@@ -172,6 +173,7 @@ async def save_recording(
     writes.new_refunds = _new(recording.refunds, context.refunds)
     writes.changed_refunds = _changed(recording.refunds, context.refunds)
     writes.remember_keys(recording.keys, recording.facts)
+    await note_conflicts(connection, recording.conflicts, now)
     return await save(connection, writes, recording.facts, now)
 
 
@@ -239,7 +241,7 @@ def _identities_of(event: Event) -> list[IdentityKey]:
 
 def _named(context: EventContext, event: Event) -> list[UUID]:
     """Every customer that an event may turn out to be about."""
-    found = [customer for customer, _ in candidates(context, event.team_id, event.hints)]
+    found = [each.customer_id for each in candidates(context, event.team_id, event.hints)]
     found += [
         context.identities[event.team_id, key].customer_id
         for key in _identities_of(event)

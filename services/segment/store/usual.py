@@ -18,7 +18,14 @@ from libs.common.audience.expressions import AttributeType
 from libs.common.db.pool import Pool, fetch_alone
 from libs.common.text import fold
 from services.segment.domain.changes import digest_of_change
-from services.segment.domain.facts import AttributeChanged, Fact, OrderReported, encode_body, fact_partition
+from services.segment.domain.facts import (
+    NOBODY,
+    AttributeChanged,
+    Fact,
+    OrderReported,
+    encode_body,
+    fact_partition,
+)
 from services.segment.domain.model import (
     AttributeChange,
     Change,
@@ -35,6 +42,7 @@ _ENCODE: Final = msgspec.msgpack.Encoder().encode
 _Customers = dict[tuple[UUID, UUID | None], Customer]
 _NO_IDENTITY: Final = (None, None, None)
 _NO_HINT: Final = (None, None, None)
+_NOTHING_FOUND: Final = Hint(NOBODY, None, None, None, "", "")
 _NO_ORDER: Final = (None, None, None, None)
 _TEXT: Final = int(AttributeType.TEXT)
 _PARTITION, _EVENT_ID = 8, 9
@@ -98,6 +106,17 @@ def _event_row(place: int, event: Event, fact: Fact, customers: _Customers) -> t
         *(body.identity if isinstance(body, ContactAdded) else _NO_IDENTITY),
         *(_order_columns(fact.body) if isinstance(fact.body, OrderReported) else _NO_ORDER),
         *((hint.member_id, hint.phone, hint.email) if hint else _NO_HINT),
+        *_other_hints(event, hint),
+    )
+
+
+def _other_hints(event: Event, hint: Hint | None) -> tuple[str | None, str | None, str | None]:
+    """What the event says beside the hint by which its customer was found, as it is searched by."""
+    named, found = event.hints, hint or _NOTHING_FOUND
+    return (
+        fold(named.member_id) if named.member_id is not None and found.member_id is None else None,
+        named.phone if found.phone is None else None,
+        fold(named.email) if named.email is not None and found.email is None else None,
     )
 
 

@@ -9,7 +9,7 @@ SELECT * FROM load_event_context_v2(
 -- name: record_usual
 -- A transaction of its own; `rows` in the order of teams and customers.
 SELECT places, numbers, positions, names, member_ids, phones, emails
-  FROM record_usual(:teams, :now, :rows, :with_identities, :with_orders)
+  FROM record_usual_v2(:teams, :now, :rows, :with_identities, :with_orders)
 
 -- name: find_usual
 -- A transaction of its own.

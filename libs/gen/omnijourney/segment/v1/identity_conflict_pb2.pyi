@@ -68,7 +68,7 @@ class IdentityConflict(_message.Message):
     other_customer_id: _builtins.str
     """The other one."""
     matched_field: _builtins.str
-    """What named the first: `identity`, `member_id`, `phone`, `email` or `browser_token`."""
+    """What named the first: `customer_id`, `identity`, `member_id`, `phone`, `email` or `browser_token`."""
     other_matched_field: _builtins.str
     """What named the other."""
     resolved: _builtins.bool

@@ -891,7 +891,8 @@ class SegmentServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListIdentityConflicts(self, request, context):
-        """Lists pairs of customers whom events named together, newest first: candidates for merging.
+        """Lists pairs of customers whom events named together, newest first: candidates for merging. A pair is listed once,
+        also when it is settled. Errors: NOT_FOUND for a team that is not there.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -223,7 +223,9 @@ class SegmentServiceStub:
     INVALID_ARGUMENT `AUDIENCE_INVALID` for faults of form.
     """
     ListIdentityConflicts: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.ListIdentityConflictsRequest, _segment_service_pb2.ListIdentityConflictsResponse]
-    """Lists pairs of customers whom events named together, newest first: candidates for merging."""
+    """Lists pairs of customers whom events named together, newest first: candidates for merging. A pair is listed once,
+    also when it is settled. Errors: NOT_FOUND for a team that is not there.
+    """
     ResolveIdentityConflict: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.ResolveIdentityConflictRequest, _segment_service_pb2.ResolveIdentityConflictResponse]
     """Settles a pair without merging: they are two people. Errors: NOT_FOUND."""
     PreviewContactImport: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.PreviewContactImportRequest, _segment_service_pb2.PreviewContactImportResponse]
@@ -426,7 +428,9 @@ class SegmentServiceAsyncStub(SegmentServiceStub):
     INVALID_ARGUMENT `AUDIENCE_INVALID` for faults of form.
     """
     ListIdentityConflicts: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.ListIdentityConflictsRequest, _segment_service_pb2.ListIdentityConflictsResponse]  # type: ignore[assignment]
-    """Lists pairs of customers whom events named together, newest first: candidates for merging."""
+    """Lists pairs of customers whom events named together, newest first: candidates for merging. A pair is listed once,
+    also when it is settled. Errors: NOT_FOUND for a team that is not there.
+    """
     ResolveIdentityConflict: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.ResolveIdentityConflictRequest, _segment_service_pb2.ResolveIdentityConflictResponse]  # type: ignore[assignment]
     """Settles a pair without merging: they are two people. Errors: NOT_FOUND."""
     PreviewContactImport: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.PreviewContactImportRequest, _segment_service_pb2.PreviewContactImportResponse]  # type: ignore[assignment]
@@ -1028,7 +1032,9 @@ class SegmentServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _segment_service_pb2.ListIdentityConflictsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_segment_service_pb2.ListIdentityConflictsResponse, _abc.Awaitable[_segment_service_pb2.ListIdentityConflictsResponse]]:
-        """Lists pairs of customers whom events named together, newest first: candidates for merging."""
+        """Lists pairs of customers whom events named together, newest first: candidates for merging. A pair is listed once,
+        also when it is settled. Errors: NOT_FOUND for a team that is not there.
+        """
 
     @_abc_1.abstractmethod
     def ResolveIdentityConflict(
