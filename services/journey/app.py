@@ -204,6 +204,7 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
                     ledger=LedgerServiceStub(to_points),
                     gateway=ChannelGatewayServiceStub(to_gateway),
                     settings=team_settings,
+                    audiences=SegmentAudiences(SegmentServiceStub(to_segment)),
                 ),
             ),
             explanations=Explanations(

@@ -17,6 +17,7 @@ from omnijourney.segment.v1 import segment_service_pb2, segment_service_pb2_grpc
 from services.segment import metrics
 from services.segment.clients.consents import ConsentsClient
 from services.segment.clients.gateway import gateway_history
+from services.segment.clients.journeys import JourneysClient
 from services.segment.clients.points import PointsClient
 from services.segment.config import Settings
 from services.segment.servicer import Dependencies, SegmentServicer, internal
@@ -56,6 +57,7 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
         open_mailbox(rt.redis_url) as mailbox,
         rt.channel(settings.points_target) as points,
         rt.channel(settings.channel_gateway_target) as gateway,
+        rt.channel(settings.journey_target) as journey,
     ):
         notifiers, progress = FactNotifiers(), Progress()
         relay = MailRelay(
@@ -83,7 +85,7 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
                 accounts=Accounts(rt.pool),
                 identities=Identities(edits, customers),
                 attributes=Attributes(rt.pool, edits),
-                audiences=Audiences(rt.pool, edits),
+                audiences=Audiences(rt.pool, edits, JourneysClient(journey)),
                 evaluator=AudienceEvaluator(rt.pool, rt.clock, PointsClient(points), marketed),
                 history=History(rt.pool, notifiers),
                 orders=Orders(rt.pool),

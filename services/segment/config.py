@@ -22,6 +22,8 @@ class Settings(MailSourceSettings):
     it says that they wrote, and no more what."""
     channel_gateway_target: str = peer_target("channel_gateway")
     """`host:port` of the gateway, whose history says when the team last marketed."""
+    journey_target: str = peer_target("journey")
+    """`host:port` of the journey service, asked which journeys name what is to be deleted."""
     points_target: str = peer_target("points")
     """`host:port` of the points service, asked when an audience names points."""
 

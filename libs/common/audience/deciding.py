@@ -16,6 +16,7 @@ from libs.common.audience.expressions import (
     HasPoints,
     HasTags,
     HasTime,
+    InAudience,
     IsBound,
     Negation,
     Subject,
@@ -66,6 +67,10 @@ def _decide(
         case Negation(item):
             met, leaves = _decide(item, subject, now, zone, f"{path}negation.")
             return not met, leaves
+        case InAudience(belongs=belongs, inner=inner):
+            assert inner is not None, "looked up before anybody is judged"
+            met, leaves = _decide(inner, subject, now, zone, f"{path}saved_audience.")
+            return met is belongs, leaves
         case leaf:
             return evaluate(leaf, subject, now, zone), [(path + _KINDS[type(leaf)], leaf)]
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from libs.common.rpc.values import datetime_of
@@ -45,6 +47,9 @@ class _Words(NamedTuple):
     channel: str
     account: str
     points: tuple[str, str]
+    saved: tuple[str, str]
+    gone: str
+    """Stands for a saved audience that is not there."""
 
 
 _LANGUAGES: Final = {
@@ -99,6 +104,8 @@ _LANGUAGES: Final = {
         channel="{x}",
         account="account {y} of {x}",
         points=("point balance", "cumulative points"),
+        saved=("in the audience {a}", "not in the audience {a}"),
+        gone="(deleted)",
     ),
     "zh-TW": _Words(
         all_of=" 且 ",
@@ -145,6 +152,8 @@ _LANGUAGES: Final = {
         channel="{x}",
         account="{x} 帳號 {y}",
         points=("點數餘額", "累計點數"),
+        saved=("屬於受眾{a}", "不屬於受眾{a}"),
+        gone="（已刪除）",
     ),
 }
 LANGUAGES: Final = tuple(_LANGUAGES)
@@ -152,13 +161,17 @@ LANGUAGES: Final = tuple(_LANGUAGES)
 _CHANNELS: Final = ("LINE", "WhatsApp", "Messenger", "Instagram")
 
 
-def describe(audience: pb.Audience, language: str, zone: str) -> str:
-    """The line in one of `LANGUAGES`; instants in `zone`. The audience has no faults of form."""
-    return _Line(_LANGUAGES[language], ZoneInfo(zone)).written(audience)
+def describe(
+    audience: pb.Audience, language: str, zone: str, names: Mapping[str, str] = MappingProxyType({})
+) -> str:
+    """The line in one of `LANGUAGES`; instants in `zone`; `names` of saved audiences that are there, by their ids. The
+    audience has no faults of form."""
+    return _Line(_LANGUAGES[language], ZoneInfo(zone), names).written(audience)
 
 
 class _Line:
-    def __init__(self, words: _Words, zone: ZoneInfo) -> None:
+    def __init__(self, words: _Words, zone: ZoneInfo, names: Mapping[str, str]) -> None:
+        self._names = names
         self._words = words
         self._zone = zone
 
@@ -230,6 +243,11 @@ class _Line:
     def points(self, message: pb.PointsPredicate) -> str:
         return _compared(self._words.numbers, message, self._words.points[message.figure - 1])
 
+    def saved_audience(self, message: pb.SavedAudiencePredicate) -> str:
+        name = self._names.get(str(UUID(message.saved_audience_id)))
+        about = self._words.gone if name is None else self._words.quoted.format(x=_plain(name))
+        return self._words.saved[message.operator - 1].format(a=about)
+
     def _text(self, test: pb.TextTest, about: str) -> str:
         return self._words.texts[test.operator - 1].format(
             a=about, v=self._values(test.values, self._words.values[0])
@@ -274,4 +292,5 @@ _WRITERS: Final[dict[str, Callable[[_Line, Any], str]]] = {
     "time": _Line.time,
     "binding": _Line.binding,
     "points": _Line.points,
+    "saved_audience": _Line.saved_audience,
 }

@@ -27,6 +27,7 @@ from libs.common.audience.expressions import (
     HasPoints,
     HasTags,
     HasTime,
+    InAudience,
     IsBound,
     IsSet,
     Negation,
@@ -42,7 +43,7 @@ from libs.common.audience.expressions import (
 Comparable = TypeVar("Comparable", int, Decimal, date)
 
 
-def evaluate(  # noqa: PLR0911 - one way out per kind of expression
+def evaluate(  # noqa: C901, PLR0911 - one way out per kind of expression
     expression: Expression, subject: Subject, now: datetime, zone: str
 ) -> bool:
     """Whether the customer is in the audience at the time `now`, for a team of the zone."""
@@ -69,6 +70,9 @@ def evaluate(  # noqa: PLR0911 - one way out per kind of expression
             balance = expression.figure == Figure.BALANCE
             points = subject.points.balance if balance else subject.points.cumulative
             return _compare(expression.operator, points, expression.value, expression.upper)
+        case InAudience(belongs=belongs, inner=inner):
+            assert inner is not None, "looked up before anybody is judged"
+            return belongs == evaluate(inner, subject, now, zone)
 
 
 def _evaluate_tags(predicate: HasTags, tags: frozenset[str]) -> bool:

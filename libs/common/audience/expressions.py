@@ -88,6 +88,13 @@ class Figure(IntEnum):
     CUMULATIVE = 2
 
 
+class MembershipOperator(IntEnum):
+    """Whether a saved audience is to hold the customer or not; numbers as in the contract."""
+
+    IN = 1
+    NOT_IN = 2
+
+
 class BindingOperator(IntEnum):
     """Whether an identity is asked for or its absence; numbers as in the contract."""
 
@@ -229,7 +236,18 @@ class HasPoints(msgspec.Struct, frozen=True):
     path: str = ""
 
 
-Expression = AllOf | AnyOf | Negation | HasTags | HasAttribute | HasBasic | HasTime | IsBound | HasPoints
+class InAudience(msgspec.Struct, frozen=True):
+    """About being in a saved audience. `inner` is that audience, once it was looked up (`memberships.expanded`)."""
+
+    belongs: bool
+    audience_id: str
+    path: str = ""
+    inner: Expression | None = None
+
+
+Expression = (
+    AllOf | AnyOf | Negation | HasTags | HasAttribute | HasBasic | HasTime | IsBound | HasPoints | InAudience
+)
 
 
 class Subject(msgspec.Struct, frozen=True):
@@ -248,13 +266,15 @@ class Subject(msgspec.Struct, frozen=True):
 
 
 def predicates(expression: Expression) -> Iterator[Expression]:
-    """All predicates of an audience."""
+    """All predicates of an audience, and those of saved audiences that it names, where these were looked up."""
     match expression:
         case AllOf(items) | AnyOf(items):
             for item in items:
                 yield from predicates(item)
         case Negation(item):
             yield from predicates(item)
+        case InAudience(inner=inner) if inner is not None:
+            yield from predicates(inner)
         case _:
             yield expression
 
@@ -269,10 +289,11 @@ def names_points(expression: Expression) -> bool:
     return any(isinstance(item, HasPoints) for item in predicates(expression))
 
 
-def names(expression: Expression, *, attribute_key: str = "", tag: str = "") -> bool:
-    """Whether an audience names the attribute or the tag (folded); empty: not asked for."""
+def names(expression: Expression, *, attribute_key: str = "", tag: str = "", audience_id: str = "") -> bool:
+    """Whether an audience names the attribute, the tag (folded) or the saved audience; empty: not asked for."""
     return any(
         (isinstance(item, HasAttribute) and item.key == attribute_key)
         or (isinstance(item, HasTags) and tag in item.tags)
+        or (isinstance(item, InAudience) and item.audience_id == audience_id)
         for item in predicates(expression)
     )

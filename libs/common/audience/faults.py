@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final
 
 import msgspec
 
 from libs.common.audience.expressions import (
+    AllOf,
+    AnyOf,
     AttributeType,
     BooleanTest,
     DateTest,
     Expression,
     HasAttribute,
     HasPoints,
+    InAudience,
+    Negation,
     NumberTest,
     TextTest,
-    predicates,
 )
 
 
@@ -36,22 +40,37 @@ _TYPE_OF_TEST: Final[dict[type, AttributeType]] = {
 }
 
 
+def placed_predicates(expression: Expression, outer: str = "") -> Iterator[tuple[str, Expression]]:
+    """As `predicates`; each with the path of the predicate that names the saved audience in which it stands, empty for
+    one that stands in the audience itself."""
+    match expression:
+        case AllOf(items) | AnyOf(items):
+            for item in items:
+                yield from placed_predicates(item, outer)
+        case Negation(item):
+            yield from placed_predicates(item, outer)
+        case InAudience(inner=inner, path=path) if inner is not None:
+            yield from placed_predicates(inner, outer or path)
+        case _:
+            yield outer, expression
+
+
 def attribute_faults(expression: Expression, usable: dict[str, AttributeType]) -> list[Fault]:
     """Attributes that the audience names and that are missing, archived or of another type.
 
     `usable` are the team's active attributes with their types.
     """
     faults: list[Fault] = []
-    for item in predicates(expression):
+    for outer, item in placed_predicates(expression):
         if not isinstance(item, HasAttribute):
             continue
         wanted = _TYPE_OF_TEST.get(type(item.test))
         if item.key not in usable:
             message = f"the attribute {item.key} is missing or archived"
-            faults.append(Fault(f"{item.path}.key", "ATTRIBUTE_UNAVAILABLE", message))
+            faults.append(Fault(outer or f"{item.path}.key", "ATTRIBUTE_UNAVAILABLE", message))
         elif wanted is not None and usable[item.key] != wanted:
             message = f"the attribute {item.key} has the type {usable[item.key].name}"
-            faults.append(Fault(item.path, "ATTRIBUTE_UNAVAILABLE", message))
+            faults.append(Fault(outer or item.path, "ATTRIBUTE_UNAVAILABLE", message))
     return faults
 
 
@@ -61,7 +80,7 @@ def module_faults(expression: Expression, *, has_points: bool) -> list[Fault]:
         return []
     message = "the team lacks the module POINTS"
     return [
-        Fault(item.path, "MODULE_MISSING", message)
-        for item in predicates(expression)
+        Fault(outer or item.path, "MODULE_MISSING", message)
+        for outer, item in placed_predicates(expression)
         if isinstance(item, HasPoints)
     ]

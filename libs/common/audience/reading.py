@@ -142,6 +142,17 @@ class _Reader:
             return _NOTHING
         return domain.HasPoints(figure, operator, message.value, upper, path)
 
+    def saved_audience(self, message: pb.SavedAudiencePredicate, path: str) -> Expression:
+        operator = self.choice(domain.MembershipOperator, message.operator, f"{path}.operator")
+        try:
+            audience_id = str(UUID(message.saved_audience_id))
+        except ValueError:
+            self.fault(f"{path}.saved_audience_id", "must be the UUID of a saved audience")
+            return _NOTHING
+        if operator is None:
+            return _NOTHING
+        return domain.InAudience(operator == domain.MembershipOperator.IN, audience_id, path)
+
     # ---- tests
 
     def is_set(self, _message: pb.IsSet, _path: str) -> domain.IsSet:
@@ -256,6 +267,7 @@ _PREDICATES: Final[dict[str, Callable[[_Reader, Any, str], Expression]]] = {
     "time": _Reader.time,
     "binding": _Reader.binding,
     "points": _Reader.points,
+    "saved_audience": _Reader.saved_audience,
 }
 _TESTS: Final[dict[str, Callable[[_Reader, Any, str], domain.AttributeTest | None]]] = {
     "is_set": _Reader.is_set,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, Protocol
@@ -10,9 +10,10 @@ from uuid import UUID
 
 import grpc
 
-from libs.common.audience.expressions import AttributeType, attribute_keys
+from libs.common.audience.expressions import AnyOf, AttributeType, Expression, attribute_keys
+from libs.common.audience.memberships import named_audiences
 from libs.common.clients.team_settings import TeamSettingsClient
-from libs.common.errors import Unavailable
+from libs.common.errors import NotFound, Unavailable
 from libs.common.feeds.serving import MailPage
 from libs.common.frequency import FrequencyRule
 from libs.common.mailbox.mail import decode_all
@@ -20,9 +21,11 @@ from libs.common.rpc.client import CALL_DEADLINE_S, fitting_calls, fitting_page,
 from libs.common.rpc.values import timestamp
 from omnijourney.channel_gateway.v1 import channel_gateway_service_pb2 as gateway_calls
 from omnijourney.internal.v1 import customers_service_pb2, ledger_service_pb2, mail_service_pb2
+from services.journey.clients.audiences import Audiences
 from services.journey.clients.calls import ServiceUnavailable, call_once
 from services.journey.convert import simulation as convert
 from services.journey.convert.gate import traits_of
+from services.journey.convert.references import expression_of
 from services.journey.domain.model import Channel, Definition, Message
 from services.journey.domain.plan import TeamPlan
 from services.journey.domain.simulated_customer import Standing
@@ -71,6 +74,7 @@ class GrpcRecorded:
     ledger: LedgerServiceAsyncStub
     gateway: ChannelGatewayServiceAsyncStub
     settings: TeamSettingsClient
+    audiences: Audiences
 
     async def mails(self, team_id: UUID, since: datetime, after: MailKey | None) -> MailPage:
         """See `Recorded`."""
@@ -125,17 +129,34 @@ class GrpcRecorded:
             settings = (await self.settings.of_all([team_id]))[team_id]
         except Unavailable as error:
             raise ServiceUnavailable(str(error)) from error
+        saved = await self._saved(team_id, definition)
         most, prices = settings.monthly_enrolments_max, await self._prices(team_id)
         return Surroundings(
             zone=settings.zone,
             plan=None if most is None else TeamPlan(settings.zone, most),
-            kinds=await self._kinds(team_id, definition),
+            kinds=await self._kinds(team_id, definition, saved),
             messages=await self._messages(team_id, definition),
             quotas=await self._quotas(team_id, definition),
             affordable=await self._affordable(team_id, prices.get(Channel.WHATSAPP)),
             prices=prices,
             frequency=await self._frequency(team_id),
+            saved=saved,
         )
+
+    async def _saved(self, team_id: UUID, definition: Definition) -> dict[str, Expression]:
+        """Saved audiences that conditions name, and those that these name."""
+        found: dict[str, Expression] = {}
+        waiting = list(map(named_audiences, convert.expressions_of(definition, {}).values()))
+        while waiting:
+            for audience_id in waiting.pop() - found.keys():
+                try:
+                    found[audience_id] = expression_of(await self.audiences.saved(team_id, UUID(audience_id)))
+                except NotFound:
+                    found[audience_id] = AnyOf(())
+                except Unavailable as error:
+                    raise ServiceUnavailable(str(error)) from error
+                waiting.append(named_audiences(found[audience_id]))
+        return found
 
     async def _frequency(self, team_id: UUID) -> tuple[FrequencyRule, ...]:
         request = gateway_calls.GetFrequencyCapRequest(team_id=str(team_id))
@@ -147,9 +168,11 @@ class GrpcRecorded:
             FrequencyRule(rule.channel, rule.message_max, rule.period.ToTimedelta()) for rule in rules
         )
 
-    async def _kinds(self, team_id: UUID, definition: Definition) -> dict[str, AttributeType]:
+    async def _kinds(
+        self, team_id: UUID, definition: Definition, saved: Mapping[str, Expression]
+    ) -> dict[str, AttributeType]:
         """Of the attributes that conditions name, and that which holds zones, without those that are archived."""
-        expressions = convert.expressions_of(definition).values()
+        expressions = convert.expressions_of(definition, saved).values()
         named = {key for expression in expressions for key in attribute_keys(expression)}
         keys = sorted(named | ({definition.zone_attribute_key} - {""}))
         request = customers_service_pb2.CheckTraitsRequest(team_id=str(team_id), attribute_keys=keys)

@@ -10,6 +10,7 @@ from uuid import UUID
 from msgspec.structs import replace
 
 from libs.common.audience.expressions import AttributeType, BasicField, Expression, TimeField
+from libs.common.audience.memberships import expanded
 from libs.common.rpc.errors import reason_named
 from libs.common.rpc.values import datetime_of, timestamp
 from libs.common.text import fold
@@ -54,10 +55,12 @@ _TIMES: Final = {
 # ---- what is asked --------------------------------------------------------------------------------------------
 
 
-def expressions_of(definition: Definition) -> dict[bytes, Expression]:
-    """Of the audiences of its conditions."""
+def expressions_of(definition: Definition, saved: Mapping[str, Expression]) -> dict[bytes, Expression]:
+    """Of the audiences of its conditions, with those of `saved` in their places: all that they reach."""
     conditions = (node.action for node in definition.nodes if isinstance(node.action, Condition))
-    return {condition.audience: expression_of(condition.audience) for condition in conditions}
+    return {
+        condition.audience: expanded(expression_of(condition.audience), saved) for condition in conditions
+    }
 
 
 def terms_of(asked: AskedSimulation, around: Surroundings) -> Terms:
@@ -82,7 +85,7 @@ def terms_of(asked: AskedSimulation, around: Surroundings) -> Terms:
         start=asked.start,
         end=asked.end,
         plan=around.plan,
-        expressions=expressions_of(definition),
+        expressions=expressions_of(definition, around.saved),
         messages=around.messages,
         quotas=around.quotas,
         affordable=around.affordable,

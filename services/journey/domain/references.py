@@ -10,7 +10,14 @@ from uuid import UUID
 
 import msgspec
 
-from libs.common.audience.expressions import Expression, HasAttribute, HasTags, IsBound, predicates
+from libs.common.audience.expressions import (
+    Expression,
+    HasAttribute,
+    HasTags,
+    InAudience,
+    IsBound,
+    predicates,
+)
 from libs.common.text import fold
 from libs.common.text_variables import attribute_key, names_in
 from services.journey.domain.events import events_of
@@ -41,6 +48,7 @@ class ReferenceKind(IntEnum):
     TAG = 5
     BOUND_ACCOUNT = 6
     """An account that a condition asks about, and nothing is sent through."""
+    SAVED_AUDIENCE = 7
 
 
 class Reference(msgspec.Struct, frozen=True):
@@ -154,6 +162,8 @@ def _named_by_audience(expression: Expression, path: str) -> Named:
                     yield ReferenceKind.TAG, tag, path
             case IsBound(account=account):
                 yield ReferenceKind.BOUND_ACCOUNT, account, path
+            case InAudience(audience_id=audience_id, path=inner):
+                yield ReferenceKind.SAVED_AUDIENCE, audience_id, f"{path}.{inner}.saved_audience_id"
 
 
 def _listed(kind: ReferenceKind, things: Iterator[str], path: str) -> Named:

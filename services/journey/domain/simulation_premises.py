@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from enum import IntEnum
+from types import MappingProxyType
 from typing import NamedTuple
 from uuid import UUID
 
@@ -69,6 +70,8 @@ class Surroundings(NamedTuple):
     prices: Mapping[Channel, Price]
     frequency: tuple[FrequencyRule, ...] = ()
     """The team's frequency cap."""
+    saved: Mapping[str, Expression] = MappingProxyType({})
+    """Saved audiences that conditions reach, by their ids; one that is not there holds nobody."""
 
 
 def needs_of(definition: Definition, expressions: Collection[Expression]) -> Needs:

@@ -64,7 +64,7 @@ class Uses:
             case Subject.COUPON:
                 return _modules(await self._modules.naming_coupon(team_id, await self._sent(team_id), thing))
             case Subject.SAVED_AUDIENCE:
-                return []  # journeys have audiences of their own
+                return [(ReferenceKind.SAVED_AUDIENCE, thing)]
 
     async def _sent(self, team_id: UUID) -> list[str]:
         """The modules that journeys send."""

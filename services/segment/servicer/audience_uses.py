@@ -69,13 +69,14 @@ class AudienceUseRpcs(Base):
             check.fault("attribute_key", "give one of attribute_key, tag and saved_audience_id")
         check.done()
         await self._deps.teams.get(team_id)
-        if audience_id:
-            return pb.ListReferringAudiencesResponse()
+        audience_id = str(UUID(audience_id)) if audience_id else ""
 
         async def naming(expressions: Sequence[Expression]) -> Sequence[bool]:
-            return [names(each, attribute_key=key, tag=fold(tag)) for each in expressions]
+            return [
+                names(each, attribute_key=key, tag=fold(tag), audience_id=audience_id) for each in expressions
+            ]
 
-        found, token = await self._chosen(team_id, request, naming, "audiences naming", key, tag)
+        found, token = await self._chosen(team_id, request, naming, "audiences naming", key, tag, audience_id)
         return pb.ListReferringAudiencesResponse(
             saved_audiences=map(saved_message, found), next_page_token=token
         )

@@ -23,6 +23,8 @@ from services.segment.convert.customers import (
     partial_message,
     read_customer_parts,
 )
+from services.segment.convert.uses import user_message
+from services.segment.domain.uses import User
 from services.segment.domain.views import SavedAudience
 from services.segment.servicer.base import Base
 from services.segment.usecases.edits import Once
@@ -98,13 +100,13 @@ class AudienceRpcs(Base):
     async def DeleteSavedAudience(
         self, request: pb.DeleteSavedAudienceRequest, context: Any
     ) -> pb.DeleteSavedAudienceResponse:
-        """Nothing."""
+        """What named it."""
         check = Check()
         team_id = check.uuid("team_id", request.team_id)
         audience_id = check.uuid("saved_audience_id", request.saved_audience_id)
         check.done()
         once = Once(team_id, request, pb.DeleteSavedAudienceResponse, _delete_reply, saved_message)
-        return await self._deps.audiences.delete(once, team_id, audience_id)
+        return await self._deps.audiences.delete(once, team_id, audience_id, force=request.force)
 
     async def ListSavedAudiences(
         self, request: pb.ListSavedAudiencesRequest, context: Any
@@ -238,8 +240,8 @@ def _update_reply(saved: SavedAudience) -> pb.UpdateSavedAudienceResponse:
     return pb.UpdateSavedAudienceResponse(saved_audience=saved_message(saved))
 
 
-def _delete_reply(_nothing: None) -> pb.DeleteSavedAudienceResponse:
-    return pb.DeleteSavedAudienceResponse()
+def _delete_reply(users: list[User]) -> pb.DeleteSavedAudienceResponse:
+    return pb.DeleteSavedAudienceResponse(users=map(user_message, users))
 
 
 def _fault_message(fault: Fault) -> audience_pb2.AudienceFault:

@@ -726,14 +726,15 @@ CREATE TABLE row_set_aside (
 );
 
 CREATE TABLE saved_audience (
-    team_id     uuid NOT NULL,
-    audience_id uuid NOT NULL,
-    name        text NOT NULL,
-    name_folded text NOT NULL,
-    audience    bytea NOT NULL,
-    revision    bigint NOT NULL,
-    create_time timestamp with time zone NOT NULL,
-    update_time timestamp with time zone NOT NULL,
+    team_id         uuid NOT NULL,
+    audience_id     uuid NOT NULL,
+    name            text NOT NULL,
+    name_folded     text NOT NULL,
+    audience        bytea NOT NULL,
+    revision        bigint NOT NULL,
+    create_time     timestamp with time zone NOT NULL,
+    update_time     timestamp with time zone NOT NULL,
+    named_audiences uuid[] NOT NULL DEFAULT '{}'::uuid[],
     CONSTRAINT saved_audience_pkey PRIMARY KEY (team_id, audience_id),
     CONSTRAINT saved_audience_revision_check CHECK ((revision > 0))
 );

@@ -25,6 +25,7 @@ from libs.common.audience.expressions import (
     HasPoints,
     HasTags,
     HasTime,
+    InAudience,
     IsBound,
     IsSet,
     Negation,
@@ -118,6 +119,9 @@ class _Compiler:
                 return self._joined(items, " OR ")
             case Negation(item):
                 return f"(NOT {self._condition(item)})"
+            case InAudience(belongs=belongs, inner=inner):
+                assert inner is not None, "looked up before"
+                return self._condition(inner if belongs else Negation(inner))
             case HasPoints():
                 raise AssertionError("points are not stored here; asked before")
             case _:

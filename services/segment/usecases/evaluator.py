@@ -19,6 +19,7 @@ from libs.common.audience.expressions import (
     HasPoints,
     HasTags,
     HasTime,
+    InAudience,
     IsBound,
     Subject,
     TimeField,
@@ -26,6 +27,7 @@ from libs.common.audience.expressions import (
     predicates,
 )
 from libs.common.audience.faults import Fault, attribute_faults
+from libs.common.audience.memberships import membership_faults
 from libs.common.clock import Clock
 from libs.common.db.pool import Connection, Pool, transaction
 from libs.common.ids import CustomerKey
@@ -38,6 +40,7 @@ from services.segment.store import audience_sql
 from services.segment.store.attributes import usable_attributes
 from services.segment.store.customers import list_customers, read_views
 from services.segment.store.teams import load_audience_rules, load_team
+from services.segment.usecases.memberships import expand_all
 
 PAGE: Final = 500
 """Customers that are evaluated together."""
@@ -116,7 +119,10 @@ class _Evaluation:
         key = (team_id, id(expression))
         faults = self._faults.get(key)
         if faults is None:
-            faults = self._faults[key] = attribute_faults(expression, rules.types)
+            faults = self._faults[key] = [
+                *membership_faults(expression),
+                *attribute_faults(expression, rules.types),
+            ]
         return faults
 
     def _subject(self, key: CustomerKey, view: CustomerView, rules: AudienceRules) -> Subject:
@@ -152,6 +158,10 @@ class AudienceEvaluator:
         read."""
         expressions = {id(question.expression): question.expression for question in questions}
         named = {type(item) for expression in expressions.values() for item in predicates(expression)}
+        if InAudience in named:
+            questions = await self._expanded(questions)
+            expressions = {id(question.expression): question.expression for question in questions}
+            named = {type(item) for expression in expressions.values() for item in predicates(expression)}
         wanted = CustomerParts(
             tags=HasTags in named, attributes=HasAttribute in named, identities=IsBound in named
         )
@@ -166,8 +176,14 @@ class AudienceEvaluator:
         metrics.EVALUATIONS.inc(len(questions))
         return answers
 
+    async def _expanded(self, questions: Sequence[AudienceQuestion]) -> list[AudienceQuestion]:
+        """The same with all that audiences name in its place."""
+        asked = {(each.team_id, id(each.expression)): each.expression for each in questions}
+        found = await expand_all(self._pool, asked)
+        return [each._replace(expression=found[each.team_id, id(each.expression)]) for each in questions]
+
     async def count(self, team_id: UUID, expression: Expression) -> int:
-        """How many customers of the team are in an audience."""
+        """How many customers of the team are in an audience, which is expanded."""
         await self._catch_up(expression)
         if audience_sql.can_compile(expression):
             async with transaction(self._pool, [team_id]) as connection:
@@ -181,7 +197,7 @@ class AudienceEvaluator:
     async def pages(
         self, team_id: UUID, expression: Expression, after: UUID | None = None
     ) -> AsyncIterator[AudiencePage]:
-        """All customers in an audience in order of their ids, some at a time; pages may be empty.
+        """All customers in an audience, which is expanded, in order of their ids, some at a time; pages may be empty.
 
         Each page is of its own moment, so that a long stream holds no transaction open.
         """

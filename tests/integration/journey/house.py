@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 from libs.common.ids import new_id
+from libs.embedded.ports import free_port
 from libs.testing.fixtures import Database, Servers
 from omnijourney.channel_gateway.v1 import (
     account_pb2,
@@ -62,7 +63,8 @@ class House:
         self._servers = servers
         self.database = database
         self._stacks: dict[str, AsyncExitStack] = {}
-        self._ports: dict[str, int] = {}
+        # Segment, which is there before, asks journey as well.
+        self._ports: dict[str, int] = {"journey": free_port()}
         self._stubs: dict[str, Any] = {}
         self.team_id = str(new_id())
 
@@ -75,6 +77,7 @@ class House:
                 ("segment_target", "segment"),
                 ("channel_gateway_target", "gateway"),
                 ("points_target", "points"),
+                ("journey_target", "journey"),
             )
             if field in settings.model_fields
         }

@@ -58,7 +58,7 @@ async def site(services: Site) -> Site:
     return services
 
 
-@pytest.mark.rule("J-11c", "J-34c", "J-35b")
+@pytest.mark.rule("J-11c", "J-34c", "J-35b", "S-02")
 async def test_modules_that_the_team_lacks_are_told_with_all_else_that_is_missing(site: Site) -> None:
     await site.team([])
     nothing = str(new_id())

@@ -254,19 +254,20 @@ async def serving_site(servers: Servers, databases: Databases, **of_gateway: Any
         installations: list[Any] = []
         channels: dict[str, grpc.aio.Channel] = {}
         http_port = 0
-        gateway_port = free_port()  # segment, which is there before, asks it as well
+        # Segment, which is there before, asks them as well.
+        ports = {"gateway": free_port(), "journey": free_port()}
         targets: dict[str, Any] = {
             "segment_target": AWAY,
-            "channel_gateway_target": f"{LOOPBACK}:{gateway_port}",
+            "channel_gateway_target": f"{LOOPBACK}:{ports['gateway']}",
+            "journey_target": f"{LOOPBACK}:{ports['journey']}",
             "points_target": AWAY,
         }
 
         async def serve(name: str, app: Any, settings: Any, stub: Any, on: AsyncExitStack) -> str:
             known = {key: value for key, value in targets.items() if key in settings.model_fields}
-            extra = {"http_port": 0, "port": gateway_port, **of_gateway} if name == "gateway" else {}
-            serving = await on.enter_async_context(
-                app(servers.settings(settings, database, **known, **extra))
-            )
+            extra = {"http_port": 0, **of_gateway} if name == "gateway" else {}
+            changes = {"port": ports.get(name, 0), **known, **extra}
+            serving = await on.enter_async_context(app(servers.settings(settings, database, **changes)))
             if name == "gateway":
                 nonlocal http_port
                 http_port = serving.http_port

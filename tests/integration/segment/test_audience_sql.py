@@ -9,15 +9,20 @@ from collections.abc import Sequence
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 import pytest
+from google.protobuf.json_format import ParseDict
 from hypothesis import HealthCheck, given, settings
 
 from libs.common.audience.evaluation import evaluate
 from libs.common.audience.expressions import AttributeType, Balance, Expression
+from libs.common.audience.memberships import expanded, named_audiences
 from libs.common.db.pool import Pool, open_pool, transaction
 from libs.common.ids import CustomerKey, new_id
 from libs.common.text import fold
+from omnijourney.segment.v1 import audience_pb2
+from services.segment.store.audiences import insert_audience
 from services.segment.usecases.evaluator import AudienceEvaluator, AudienceQuestion, subject_of
 from tests.integration.segment.conftest import Segment
 from tests.property.segment.audiences import (
@@ -26,11 +31,13 @@ from tests.property.segment.audiences import (
     EDGES,
     NOW,
     NUMBERS,
+    SAVED,
+    SAVED_FORMS,
     TEXTS,
     TYPES,
     ZONES,
     every_predicate,
-    expressions,
+    unexpanded,
 )
 
 _CUSTOMERS = 60
@@ -124,6 +131,16 @@ async def _fill(pool: Pool, segment: Segment) -> list[Any]:
     return ids
 
 
+async def _save_audiences(pool: Pool, segment: Segment) -> None:
+    async with transaction(pool, [segment.team_id]) as connection:
+        for audience_id, form in SAVED_FORMS.items():
+            written = ParseDict(form, audience_pb2.Audience()).SerializeToString()
+            named = map(UUID, named_audiences(SAVED[audience_id]))
+            await insert_audience(
+                connection, segment.team_id, UUID(audience_id), audience_id, written, named=named, now=NOW
+            )
+
+
 @pytest.mark.rule("S-03b")
 @pytest.mark.rule("X-06")
 async def test_one_expression_has_one_answer_in_every_form(segment: Segment) -> None:
@@ -132,6 +149,7 @@ async def test_one_expression_has_one_answer_in_every_form(segment: Segment) -> 
         await segment.call("CreateAttribute", attribute={"key": key, "type": number})
     pool = await open_pool(segment.dsn, name="test of audiences")
     try:
+        await _save_audiences(pool, segment)
         ids = sorted(await _fill(pool, segment))
         segment.clock.set(NOW)
         rng = random.Random(_SEED)
@@ -146,17 +164,18 @@ async def test_one_expression_has_one_answer_in_every_form(segment: Segment) -> 
         loop = asyncio.get_running_loop()
         zones = iter([*ZONES] * 1_000)
 
-        async def compare(expression: Expression) -> None:
+        async def compare(named: Expression) -> None:
             nonlocal seen
             zone = next(zones)
             await segment.call("UpdateTeam", team={"settings": {"time_zone": zone}})
+            expression = expanded(named, SAVED)
             in_memory = [
                 each
                 for each, subject in zip(ids, subjects, strict=True)
                 if evaluate(expression, subject, NOW, zone)
             ]
             answers = await evaluator.evaluate(
-                [AudienceQuestion(segment.team_id, each, expression) for each in ids]
+                [AudienceQuestion(segment.team_id, each, named) for each in ids]
             )
             matching = [each for each, answer in zip(ids, answers, strict=True) if answer.matches]
             listed = [
@@ -186,7 +205,7 @@ async def test_one_expression_has_one_answer_in_every_form(segment: Segment) -> 
             suppress_health_check=list(HealthCheck),
             derandomize=True,
         )
-        @given(expressions)
+        @given(unexpanded)
         def agree(expression: Expression) -> None:
             asyncio.run_coroutine_threadsafe(compare(expression), loop).result(30)
 

@@ -172,7 +172,7 @@ async def test_saved_audiences_are_kept_judged_counted_listed_and_streamed(segme
     assert error.value.code() == grpc.StatusCode.ABORTED
     listed = await segment.call("ListSavedAudiences")
     assert [each.saved_audience_id for each in listed.saved_audiences] == [saved.saved_audience_id]
-    await segment.call("DeleteSavedAudience", saved_audience_id=saved.saved_audience_id)
+    await segment.call("DeleteSavedAudience", saved_audience_id=saved.saved_audience_id, force=True)
     for name in ("GetSavedAudience", "DeleteSavedAudience"):
         with pytest.raises(grpc.aio.AioRpcError) as error:
             await segment.call(name, saved_audience_id=saved.saved_audience_id)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from typing import Final
+from typing import Any, Final
 
+from google.protobuf.json_format import ParseDict
 from hypothesis import strategies as st
 
 from libs.common.audience.expressions import (
@@ -25,6 +26,7 @@ from libs.common.audience.expressions import (
     HasPoints,
     HasTags,
     HasTime,
+    InAudience,
     IsBound,
     IsSet,
     Negation,
@@ -37,7 +39,10 @@ from libs.common.audience.expressions import (
     TimeField,
     WithinLast,
 )
+from libs.common.audience.memberships import expanded
+from libs.common.audience.reading import read_audience
 from libs.common.text import fold
+from omnijourney.segment.v1 import audience_pb2
 
 NOW: Final = datetime(2026, 3, 29, 12, tzinfo=UTC)
 """A day on which clocks change in much of Europe."""
@@ -82,6 +87,32 @@ DAYS: Final = ("0001-01-02", "9999-12-30")
 ACCOUNTS: Final = ("018f0000-0000-7000-8000-000000000001", "018f0000-0000-7000-8000-000000000002")
 TYPES: Final = {"t": 1, "n": 2, "d": 3, "b": 4}
 """Attributes by the numbers of their types."""
+
+_A1, _A2, _A3 = (f"018f0000-0000-7000-8000-0000000000a{number}" for number in (1, 2, 3))
+SAVED_FORMS: Final[dict[str, dict[str, Any]]] = {
+    _A1: {"tags": {"operator": 1, "tags": ["a", "ß"]}},
+    _A2: {
+        "any_of": {
+            "items": [
+                {"points": {"figure": 1, "operator": 6, "value": 2}},
+                {"negation": {"attribute": {"key": "t", "is_set": {}}}},
+            ]
+        }
+    },
+    _A3: {
+        "all_of": {
+            "items": [
+                {"saved_audience": {"operator": 2, "saved_audience_id": _A1}},
+                {"saved_audience": {"operator": 1, "saved_audience_id": _A2}},
+            ]
+        }
+    },
+}
+"""Saved audiences by their ids, as the contract has them; the last one names the others."""
+SAVED: Final = {
+    audience_id: read_audience(ParseDict(form, audience_pb2.Audience())).expression
+    for audience_id, form in SAVED_FORMS.items()
+}
 
 texts: Final = st.sampled_from(TEXTS)
 folded: Final = texts.map(fold)
@@ -137,6 +168,7 @@ _without_points: Final = st.one_of(
     st.builds(HasTime, st.sampled_from(TimeField), _time_tests),
     st.builds(IsBound, st.booleans(), st.integers(1, 2), st.sampled_from(["", *ACCOUNTS])),
 )
+_memberships: Final = st.builds(InAudience, st.booleans(), st.sampled_from(sorted(SAVED)))
 
 
 def _trees(leaves: st.SearchStrategy[Expression]) -> st.SearchStrategy[Expression]:
@@ -147,7 +179,9 @@ def _trees(leaves: st.SearchStrategy[Expression]) -> st.SearchStrategy[Expressio
     return st.recursive(leaves, grow, max_leaves=12)
 
 
-expressions: Final = _trees(_without_points | _points)
+unexpanded: Final = _trees(_without_points | _points | _memberships)
+"""With saved audiences as they are named."""
+expressions: Final = unexpanded.map(lambda each: expanded(each, SAVED))
 predicates: Final = _without_points | _points
 subjects: Final = st.builds(
     Subject,
@@ -188,4 +222,8 @@ def every_predicate() -> list[Expression]:
     times += [Between(day, day), Never()]
     found += [HasTime(field, test) for field in TimeField for test in times]
     found += [IsBound(bound, 1, account) for bound in (True, False) for account in ("", *ACCOUNTS)]
+    found += [InAudience(belongs, audience_id) for belongs in (True, False) for audience_id in SAVED]
+    for operator in CompareOperator:
+        upper = 2 if operator == CompareOperator.BETWEEN else None
+        found += [HasPoints(figure, operator, 1, upper) for figure in Figure]
     return found

@@ -243,9 +243,35 @@ POINTS_FIGURE_CUMULATIVE: PointsFigure.ValueType  # 2
 """All that was ever gained."""
 Global___PointsFigure: _TypeAlias = PointsFigure  # noqa: Y015
 
+class _MembershipOperator:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _MembershipOperatorEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_MembershipOperator.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    MEMBERSHIP_OPERATOR_UNSPECIFIED: _MembershipOperator.ValueType  # 0
+    """Not given; a fault."""
+    MEMBERSHIP_OPERATOR_IN: _MembershipOperator.ValueType  # 1
+    """Is in it."""
+    MEMBERSHIP_OPERATOR_NOT_IN: _MembershipOperator.ValueType  # 2
+    """Is not in it."""
+
+class MembershipOperator(_MembershipOperator, metaclass=_MembershipOperatorEnumTypeWrapper):
+    """Whether a customer is in a saved audience."""
+
+MEMBERSHIP_OPERATOR_UNSPECIFIED: MembershipOperator.ValueType  # 0
+"""Not given; a fault."""
+MEMBERSHIP_OPERATOR_IN: MembershipOperator.ValueType  # 1
+"""Is in it."""
+MEMBERSHIP_OPERATOR_NOT_IN: MembershipOperator.ValueType  # 2
+"""Is not in it."""
+Global___MembershipOperator: _TypeAlias = MembershipOperator  # noqa: Y015
+
 @_typing.final
 class Audience(_message.Message):
-    """A condition on a customer: a tree of depth 8 at most (a lone predicate has depth 1) with 100 predicates at most."""
+    """A condition on a customer: a tree of depth 8 at most (a lone predicate has depth 1) with 100 predicates at most. A saved
+    audience that is named counts with its own tree, one deeper than the predicate that names it, and its own predicates.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -258,6 +284,7 @@ class Audience(_message.Message):
     TIME_FIELD_NUMBER: _builtins.int
     BINDING_FIELD_NUMBER: _builtins.int
     POINTS_FIELD_NUMBER: _builtins.int
+    SAVED_AUDIENCE_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def all_of(self) -> Global___AudienceList:
         """True when every one is true. One or more."""
@@ -294,6 +321,10 @@ class Audience(_message.Message):
     def points(self) -> Global___PointsPredicate:
         """About points; needs the module `POINTS`."""
 
+    @_builtins.property
+    def saved_audience(self) -> Global___SavedAudiencePredicate:
+        """About being in a saved audience."""
+
     def __init__(
         self,
         *,
@@ -306,12 +337,13 @@ class Audience(_message.Message):
         time: Global___TimePredicate | None = ...,
         binding: Global___BindingPredicate | None = ...,
         points: Global___PointsPredicate | None = ...,
+        saved_audience: Global___SavedAudiencePredicate | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["all_of", b"all_of", "any_of", b"any_of", "attribute", b"attribute", "basic", b"basic", "binding", b"binding", "expression", b"expression", "negation", b"negation", "points", b"points", "tags", b"tags", "time", b"time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["all_of", b"all_of", "any_of", b"any_of", "attribute", b"attribute", "basic", b"basic", "binding", b"binding", "expression", b"expression", "negation", b"negation", "points", b"points", "saved_audience", b"saved_audience", "tags", b"tags", "time", b"time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["all_of", b"all_of", "any_of", b"any_of", "attribute", b"attribute", "basic", b"basic", "binding", b"binding", "expression", b"expression", "negation", b"negation", "points", b"points", "tags", b"tags", "time", b"time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["all_of", b"all_of", "any_of", b"any_of", "attribute", b"attribute", "basic", b"basic", "binding", b"binding", "expression", b"expression", "negation", b"negation", "points", b"points", "saved_audience", b"saved_audience", "tags", b"tags", "time", b"time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_expression: _TypeAlias = _typing.Literal["all_of", "any_of", "negation", "tags", "attribute", "basic", "time", "binding", "points"]  # noqa: Y015
+    _WhichOneofReturnType_expression: _TypeAlias = _typing.Literal["all_of", "any_of", "negation", "tags", "attribute", "basic", "time", "binding", "points", "saved_audience"]  # noqa: Y015
     _WhichOneofArgType_expression: _TypeAlias = _typing.Literal["expression", b"expression"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_expression) -> _WhichOneofReturnType_expression | None: ...
 
@@ -774,6 +806,34 @@ class PointsPredicate(_message.Message):
 Global___PointsPredicate: _TypeAlias = PointsPredicate  # noqa: Y015
 
 @_typing.final
+class SavedAudiencePredicate(_message.Message):
+    """A condition on being in a saved audience, as that is when the customer is judged: a change of it holds at once. Saved
+    audiences may name others, but none itself, be it through others.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OPERATOR_FIELD_NUMBER: _builtins.int
+    SAVED_AUDIENCE_ID_FIELD_NUMBER: _builtins.int
+    operator: Global___MembershipOperator.ValueType
+    """In it or not. Required."""
+    saved_audience_id: _builtins.str
+    """UUID of a saved audience of the team. Required."""
+    def __init__(
+        self,
+        *,
+        operator: Global___MembershipOperator.ValueType = ...,
+        saved_audience_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["operator", b"operator", "saved_audience_id", b"saved_audience_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SavedAudiencePredicate: _TypeAlias = SavedAudiencePredicate  # noqa: Y015
+
+@_typing.final
 class AudienceFault(_message.Message):
     """One thing that is wrong with an audience."""
 
@@ -785,7 +845,9 @@ class AudienceFault(_message.Message):
     path: _builtins.str
     """Where, for example `all_of.items[1].attribute.number.value`; empty for the whole."""
     reason: _error_reason_pb2.ErrorReason.ValueType
-    """Why: `AUDIENCE_INVALID`, `ATTRIBUTE_UNAVAILABLE` or `MODULE_MISSING`."""
+    """Why: `AUDIENCE_INVALID`, `ATTRIBUTE_UNAVAILABLE`, `MODULE_MISSING`, or `RESOURCE_NOT_FOUND` for a saved audience that is
+    not there.
+    """
     message: _builtins.str
     """The same for people, in English."""
     def __init__(

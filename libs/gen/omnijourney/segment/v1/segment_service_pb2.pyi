@@ -1922,22 +1922,26 @@ class DeleteSavedAudienceRequest(_message.Message):
     TEAM_ID_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     SAVED_AUDIENCE_ID_FIELD_NUMBER: _builtins.int
+    FORCE_FIELD_NUMBER: _builtins.int
     team_id: _builtins.str
     """The team. Required."""
     request_id: _builtins.str
     """Makes the call safe to repeat: 1 to 100 printable characters, chosen by the caller. Required."""
     saved_audience_id: _builtins.str
     """The saved audience. Required."""
+    force: _builtins.bool
+    """Whether it is deleted although journeys or other audiences name it. What names it cannot be judged from then on."""
     def __init__(
         self,
         *,
         team_id: _builtins.str = ...,
         request_id: _builtins.str = ...,
         saved_audience_id: _builtins.str = ...,
+        force: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["request_id", b"request_id", "saved_audience_id", b"saved_audience_id", "team_id", b"team_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["force", b"force", "request_id", b"request_id", "saved_audience_id", b"saved_audience_id", "team_id", b"team_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1949,16 +1953,55 @@ class DeleteSavedAudienceResponse(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    USERS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def users(self) -> _containers.RepeatedCompositeFieldContainer[Global___ThingUser]:
+        """What named it, the first 20 of each kind, where it was deleted by `force`; without journeys when these could not be asked."""
+
     def __init__(
         self,
+        *,
+        users: _abc.Iterable[Global___ThingUser] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["users", b"users"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DeleteSavedAudienceResponse: _TypeAlias = DeleteSavedAudienceResponse  # noqa: Y015
+
+@_typing.final
+class ThingUser(_message.Message):
+    """What uses a thing."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    JOURNEY_ID_FIELD_NUMBER: _builtins.int
+    SAVED_AUDIENCE_ID_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    journey_id: _builtins.str
+    """A journey that is a draft or live."""
+    saved_audience_id: _builtins.str
+    """A saved audience."""
+    name: _builtins.str
+    """Its name, for people."""
+    def __init__(
+        self,
+        *,
+        journey_id: _builtins.str = ...,
+        saved_audience_id: _builtins.str = ...,
+        name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["journey_id", b"journey_id", "saved_audience_id", b"saved_audience_id", "user", b"user"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["journey_id", b"journey_id", "name", b"name", "saved_audience_id", b"saved_audience_id", "user", b"user"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_user: _TypeAlias = _typing.Literal["journey_id", "saved_audience_id"]  # noqa: Y015
+    _WhichOneofArgType_user: _TypeAlias = _typing.Literal["user", b"user"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_user) -> _WhichOneofReturnType_user | None: ...
+
+Global___ThingUser: _TypeAlias = ThingUser  # noqa: Y015
 
 @_typing.final
 class ListSavedAudiencesRequest(_message.Message):
@@ -4203,7 +4246,7 @@ class ListReferringAudiencesRequest(_message.Message):
     tag: _builtins.str
     """A tag, at most 100 characters; letter case and width do not matter."""
     saved_audience_id: _builtins.str
-    """UUID of a saved audience. None names another yet, so none is listed."""
+    """UUID of a saved audience: those that name it themselves."""
     page_size: _builtins.int
     """Items in a page, 1 to 500. 0: 50."""
     page_token: _builtins.str

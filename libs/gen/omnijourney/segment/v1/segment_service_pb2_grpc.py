@@ -648,7 +648,8 @@ class SegmentServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DeleteSavedAudience(self, request, context):
-        """Deletes a saved audience. Errors: NOT_FOUND when it is gone.
+        """Deletes a saved audience. Errors: NOT_FOUND when it is gone; unless `force`, FAILED_PRECONDITION `IN_USE` while journeys
+        or other saved audiences name it, and UNAVAILABLE while the journey service does not say whether any does.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -137,7 +137,9 @@ class SegmentServiceStub:
     UpdateSavedAudience: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.UpdateSavedAudienceRequest, _segment_service_pb2.UpdateSavedAudienceResponse]
     """Changes `name` or `audience` of a saved audience. Errors as for saving."""
     DeleteSavedAudience: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.DeleteSavedAudienceRequest, _segment_service_pb2.DeleteSavedAudienceResponse]
-    """Deletes a saved audience. Errors: NOT_FOUND when it is gone."""
+    """Deletes a saved audience. Errors: NOT_FOUND when it is gone; unless `force`, FAILED_PRECONDITION `IN_USE` while journeys
+    or other saved audiences name it, and UNAVAILABLE while the journey service does not say whether any does.
+    """
     ListSavedAudiences: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.ListSavedAudiencesRequest, _segment_service_pb2.ListSavedAudiencesResponse]
     """Lists saved audiences in order of their ids."""
     EvaluateCustomers: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.EvaluateCustomersRequest, _segment_service_pb2.EvaluateCustomersResponse]
@@ -342,7 +344,9 @@ class SegmentServiceAsyncStub(SegmentServiceStub):
     UpdateSavedAudience: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.UpdateSavedAudienceRequest, _segment_service_pb2.UpdateSavedAudienceResponse]  # type: ignore[assignment]
     """Changes `name` or `audience` of a saved audience. Errors as for saving."""
     DeleteSavedAudience: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.DeleteSavedAudienceRequest, _segment_service_pb2.DeleteSavedAudienceResponse]  # type: ignore[assignment]
-    """Deletes a saved audience. Errors: NOT_FOUND when it is gone."""
+    """Deletes a saved audience. Errors: NOT_FOUND when it is gone; unless `force`, FAILED_PRECONDITION `IN_USE` while journeys
+    or other saved audiences name it, and UNAVAILABLE while the journey service does not say whether any does.
+    """
     ListSavedAudiences: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.ListSavedAudiencesRequest, _segment_service_pb2.ListSavedAudiencesResponse]  # type: ignore[assignment]
     """Lists saved audiences in order of their ids."""
     EvaluateCustomers: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.EvaluateCustomersRequest, _segment_service_pb2.EvaluateCustomersResponse]  # type: ignore[assignment]
@@ -748,7 +752,9 @@ class SegmentServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _segment_service_pb2.DeleteSavedAudienceRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_segment_service_pb2.DeleteSavedAudienceResponse, _abc.Awaitable[_segment_service_pb2.DeleteSavedAudienceResponse]]:
-        """Deletes a saved audience. Errors: NOT_FOUND when it is gone."""
+        """Deletes a saved audience. Errors: NOT_FOUND when it is gone; unless `force`, FAILED_PRECONDITION `IN_USE` while journeys
+        or other saved audiences name it, and UNAVAILABLE while the journey service does not say whether any does.
+        """
 
     @_abc_1.abstractmethod
     def ListSavedAudiences(
