@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Iterable, Sequence
 from enum import IntEnum, StrEnum
@@ -30,7 +29,6 @@ CELL_LENGTH_MAX: Final = 320
 """Longest member id, address or number that is kept of a line."""
 POINTS_LENGTH_MAX: Final = 100
 FILE_BYTES_MAX: Final = 16 * 1024 * 1024
-csv.field_size_limit(FILE_BYTES_MAX)  # a cell that is too long is its line's fault, and not the file's
 
 POINTS_COLUMN: Final = "Point Balance"
 HINT_COLUMNS: Final = {"member_id": "Member ID", "email": "Email", "phone": "Phone"}
@@ -88,7 +86,8 @@ class Fault(StrEnum):
 
 
 EXPLAINED: Final = {
-    Fault.MALFORMED: "the line has too many cells, lacks its points, or has a cell that is too long or cannot be read",
+    Fault.MALFORMED: "the line has too many cells, lacks its points, has a quote that is not closed, or has a cell"
+    " that is too long or cannot be read",
     Fault.NOT_A_NUMBER: f"{POINTS_COLUMN} must be a whole number such as 50 or -50, in plain digits",
     Fault.OUT_OF_RANGE: "more points than one change, or one customer, may have",
     Fault.NO_CUSTOMER: "the line names no customer: no member id, e-mail address or phone",
@@ -277,22 +276,21 @@ def read_file(content: bytes) -> list[Line]:
     """The lines of a file; one that cannot be read has a fault. Raises InvalidArgument when the file is none with the
     right headings, or none of its lines can be read.
     """
-    text = tables.text_of(content)
-    try:
-        lines = _lines(tables.lines_of(text))
-    except csv.Error as error:
-        raise _refused(f"is no CSV: {error}") from error
+    lines = _lines(tables.read_table(content))
     if lines and all(line.fault == Fault.MALFORMED for line in lines):
-        _check_readable(text)
+        _check_readable(content)
     return lines
 
 
-def _check_readable(text: str) -> None:
+def _check_readable(content: bytes) -> None:
     """Raises InvalidArgument for a file that is no text as a whole."""
+    finder = tables.EncodingFinder()
+    finder.feed(content)
+    encoding = finder.found(whole=True)
     try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        place = len(text[: error.start].encode("utf-8", errors="surrogateescape"))
+        text = content[encoding.mark_length :].decode(encoding.name)
+    except UnicodeDecodeError as error:
+        place = encoding.mark_length + error.start
         raise _refused(f"must be UTF-8, UTF-16 or Big5; byte {place} is not") from error
     if "\0" in text:
         raise _refused("must not hold the character U+0000")
@@ -302,13 +300,18 @@ def _lines(table: Iterable[tables.Line]) -> list[Line]:
     heading: dict[str, int] | None = None
     lines: list[Line] = []
     width = 0
-    for number, cells in table:
+    for each in table:
         if heading is None:
-            heading, width = _heading(cells), len(cells)
+            if each.broken:
+                raise _refused("has a heading that is too long, or whose quotes are not closed")
+            heading, width = _heading(each.cells), len(each.cells)
             continue
         if len(lines) == ROWS_MAX:
             raise _refused(f"must have at most {ROWS_MAX} lines")
-        lines.append(_line(number, cells, heading, width))
+        if each.broken:
+            lines.append(Line(each.number, Hints(), "", fault=Fault.MALFORMED.value))
+        else:
+            lines.append(_line(each.number, each.cells, heading, width))
     if heading is None:
         raise _refused("is empty")
     return lines

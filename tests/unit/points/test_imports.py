@@ -75,9 +75,9 @@ def test_lines_are_numbered_as_in_the_file() -> None:
         b"\xed\xa0\x80",  # a lone surrogate, as some programs write half of an emoji
         b"\xff",
         b"x" * 1_000_000,
-        b'"' + b"x\n" * 200_000 + b'"',
+        b'"never closed',
     ],
-    ids=["U+0000", "a lone surrogate", "no text", "a huge cell", "a huge cell of many lines"],
+    ids=["U+0000", "a lone surrogate", "no text", "a huge cell", "a quote that is left open"],
 )
 @pytest.mark.parametrize("column", ["member", "points"])
 def test_a_cell_that_cannot_be_read_is_the_fault_of_its_line(cell: bytes, column: str) -> None:
@@ -105,7 +105,7 @@ def test_a_cell_that_nobody_asks_for_may_hold_anything() -> None:
         (b"Email,Point Balance,point balance\n", "has the column Point Balance more than once"),
         (b"Email,Point Balance\n\xff,1\n", "must be UTF-8, UTF-16 or Big5; byte 20 is not"),
         (b"Email,Point Balance\n\x00,1\n", "must not hold the character U+0000"),
-        (b'Email,Point Balance\n"a"b,1\n', "is no CSV: line 2: ',' expected after '\"'"),
+        (b'Email,"Point Balance\n"a"b,1\n', "has a heading that is too long, or whose quotes are not closed"),
     ],
 )
 def test_a_file_that_is_none_is_refused_whole(file: bytes, fault: str) -> None:
