@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from libs.cli import audience_triggers, journeys
+from libs.cli import audience_triggers, customer_triggers, journeys
 from libs.cli.journey_enrolments import end as end_enrolments
 from libs.cli.journey_enrolments import waits as count_waits
 from libs.cli.journey_explanations import explain as explain_entries
@@ -166,14 +166,27 @@ def trigger(
     name: Annotated[str, typer.Argument(help="Name or id of the journey.")],
     *,
     team: Team,
-    audience: Annotated[str, typer.Option(help="Name or id of the saved audience.")],
+    audience: Annotated[str, typer.Option(help="Name or id of the saved audience.")] = "",
+    customer: Annotated[
+        list[str] | None, typer.Option(help="Id of a customer; may be repeated, instead of --audience.")
+    ] = None,
+    data: Annotated[
+        list[str] | None,
+        typer.Option(metavar="KEY=VALUE", help="What messages show as {{trigger.KEY}}; may be repeated."),
+    ] = None,
     rate: Annotated[
         int, typer.Option(min=1, max=2_000, help="At most so many customers a second.", show_default=True)
     ] = 100,
     detach: Annotated[bool, typer.Option("--detach", help="Write its id, and leave it to itself.")] = False,
     data_dir: DataDir = None,
 ) -> None:
-    """Enrol everyone in a saved audience, each once. Exit code 1 if it ends before everybody was triggered."""
+    """Enrol everyone in a saved audience, each once, or single customers. Exit code 1 if anybody was not triggered."""
+    if bool(audience) == bool(customer):
+        raise typer.BadParameter("give --audience or --customer, and not both")
+    if customer:
+        _run(data_dir, customer_triggers.trigger(team, name, customer, customer_triggers.data_of(data or ())))
+    if data:
+        raise typer.BadParameter("--data goes with --customer: those of an audience bring none")
     _run(data_dir, audience_triggers.trigger(team, name, audience, rate=rate, follow=not detach))
 
 

@@ -45,6 +45,8 @@ def _show(entry: explain_pb2.EntryExplanation, *, as_json: bool) -> None:
         say(MessageToJson(entry, preserving_proto_field_name=True, indent=None, ensure_ascii=False))
         return
     say(_line(entry))
+    for key, value in sorted(entry.trigger_data.items()):
+        say(f"  trigger.{key}={value}")
     for step in entry.steps:
         say(f"  {_step(step)}")
 

@@ -2,8 +2,9 @@
 
     text     = { plain | variable }
     variable = "{{" name [ "|" default ] "}}"
-    name     = one of those that the text may hold, or "attribute." and the key of an attribute
-    default  = what stands there where the customer has no value: no braces, no further "|"
+    name     = one of those that the text may hold, or "attribute." and the key of an attribute,
+               or "trigger." and a key of the data with which the API enrolled the customer
+    default  = what stands there where there is no value: no braces, no further "|"
 
 Blanks around a name and a default do not count. Whatever else has the look of a placeholder, of this grammar or of
 that of another product, is a fault: it would be sent as it stands. Where a text is filled in all the same (it was
@@ -23,9 +24,10 @@ CUSTOMER_NAME: Final = "customer.name"
 BALANCE: Final = "points.balance"
 CUMULATIVE: Final = "points.cumulative"
 ATTRIBUTE: Final = "attribute."
+TRIGGER: Final = "trigger."
 POINTS: Final = "points."
 PLAIN: Final = frozenset({CUSTOMER_NAME, BALANCE, CUMULATIVE})
-"""Names of all variables but those of attributes."""
+"""Names of all variables but those of attributes and of triggers' data."""
 
 TEXTS_KEPT: Final = 1_024
 """Texts whose parts are kept, of some kilobytes each at most: those of content, which are filled in often."""
@@ -109,13 +111,22 @@ def names_in(text: str) -> Iterator[str]:
 
 def attribute_key(name: str) -> str:
     """The key of the attribute that a variable's name stands for; empty if it stands for none."""
-    key = name.removeprefix(ATTRIBUTE)
+    return _key_behind(ATTRIBUTE, name)
+
+
+def trigger_key(name: str) -> str:
+    """The key of a trigger's data that a variable's name stands for; empty if it stands for none."""
+    return _key_behind(TRIGGER, name)
+
+
+def _key_behind(kind: str, name: str) -> str:
+    key = name.removeprefix(kind)
     return key if key != name and KEY.fullmatch(key) else ""
 
 
 def is_known(name: str) -> bool:
     """Whether a variable of this name has, or may have, a value."""
-    return name in PLAIN or bool(attribute_key(name))
+    return name in PLAIN or bool(attribute_key(name) or trigger_key(name))
 
 
 def faults_in(text: str, allowed: Collection[str] | None = None) -> list[Fault]:
@@ -138,7 +149,7 @@ def faults_in(text: str, allowed: Collection[str] | None = None) -> list[Fault]:
     faults += [
         Fault(
             _cut(match[0]),
-            "is not filled in: write {{customer.name}}, {{attribute.KEY}} or {{points.balance}}",
+            "is not filled in: write {{customer.name}}, {{attribute.KEY}}, {{trigger.KEY}} or {{points.balance}}",
         )
         for match in _FOREIGN.finditer(rest)
     ]
@@ -153,7 +164,7 @@ def _variable_fault(match: re.Match[str], allowed: Collection[str] | None) -> Fa
         return Fault(found, "variables are not filled in here")
     if not known:
         names = ", ".join(sorted(PLAIN if allowed is None else allowed))
-        more = " and attribute.KEY" if allowed is None else ""
+        more = ", attribute.KEY and trigger.KEY" if allowed is None else ""
         return Fault(found, f"there is no such variable here; there is {names}{more}")
     if not bar:
         return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
 from functools import partial
 
 import grpc
@@ -13,6 +14,7 @@ from libs.common.app import App, Runtime, runtime
 from libs.common.clients.team_settings import TeamSettingsClient
 from libs.common.clock import Clock
 from libs.common.cpu_wait import CpuWait
+from libs.common.db.requests import forget_by_batches
 from libs.common.feeds.notifier import CommitNotifier
 from libs.common.feeds.reading import PackedHistory
 from libs.common.feeds.rows import FactRow, GatewayRow
@@ -171,7 +173,13 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
             journeys_changed,
         )
         triggered = _Triggered(
-            rt, Intake(relay, settings.mail_backlog_max), relay, to_segment, journeys=journeys, mail=mail
+            rt,
+            Intake(relay, settings.mail_backlog_max),
+            relay,
+            to_segment,
+            journeys=journeys,
+            mail=mail,
+            kept_days=settings.content_retention_days,
         )
         dependencies = Dependencies(
             lifecycle=lifecycle,
@@ -284,6 +292,7 @@ class _Triggered:
         *,
         journeys: JourneyStore,
         mail: JourneyMailStore,
+        kept_days: int,
     ) -> None:
         self.check_intake = intake.check
         store = AudienceTriggerStore(rt.pool)
@@ -308,6 +317,7 @@ class _Triggered:
         )
         self.audiences = AudienceTriggers(store, journeys, audiences, rt.clock, steps.wake)
         rt.spawn("audience triggers", steps.run)
+        rt.spawn("data of triggers", partial(_forget_data, mail, rt.clock, kept_days))
 
 
 class _References:
@@ -349,6 +359,14 @@ async def _work(rt: Runtime, settings: Settings, worker: Worker, stopping: async
     )
     async with rt.running("leases", keeper):
         await worker.run(stopping)
+
+
+async def _forget_data(mail: JourneyMailStore, clock: Clock, kept_days: int, stopping: asyncio.Event) -> None:
+    """Removes the data of old triggers, a little at a time."""
+    kept = timedelta(days=kept_days)
+    await forget_by_batches(
+        lambda row_max: mail.forget_data(clock.now() - kept, row_max), "data of triggers", stopping
+    )
 
 
 async def _watch_clock(clock: Clock, worker: Worker, scheduler: Scheduler, stopping: asyncio.Event) -> None:

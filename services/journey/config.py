@@ -26,3 +26,6 @@ class Settings(MailSourceSettings):
     """How often a page of sends in flight is looked at for orphans, real seconds."""
     orphan_age_seconds: float = Field(default=60.0, ge=0, le=86_400)
     """How long a send must be in flight before it is looked at, real seconds."""
+    content_retention_days: int = Field(default=90, ge=1, le=36_500)
+    """How long the data of triggers are kept, which messages show, days of domain time; with an enrolment while it is
+    live."""

@@ -6,22 +6,27 @@ import asyncio
 import os
 import signal
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import UTC, timedelta
 from pathlib import Path
 from typing import Final
 
 import aiohttp
 import pytest
+from google.protobuf.duration_pb2 import Duration
 
 from libs.client import Client
 from libs.client.paging import items
+from libs.common.ids import new_id
 from libs.common.rpc.client import retrying
+from libs.common.rpc.values import timestamp
 from libs.emulators.config import EmulatorSettings
 from libs.emulators.line import FIRST_CHANNEL_ID
 from libs.supervisor import Installation, InstallationOptions, InstallationSettings
 from omnijourney.channel_gateway.v1 import account_pb2, content_pb2
 from omnijourney.channel_gateway.v1 import channel_gateway_service_pb2 as gateway
 from omnijourney.common.v1.channel_pb2 import CHANNEL_LINE
+from omnijourney.common.v1.installation_service_pb2 import GetClockRequest, SetClockRequest
 from omnijourney.common.v1.operation_pb2 import OPERATION_STATE_SUCCEEDED
 from omnijourney.journey.v1 import audience_trigger_pb2, journey_pb2, node_pb2, trigger_pb2
 from omnijourney.journey.v1 import journey_service_pb2 as journey
@@ -56,15 +61,16 @@ class Shop(Place):
         )
         return account_id
 
-    async def people(self, account_id: str, count: int, first: int, *tags: str) -> None:
-        """Customers on the account, each with a name of their own there."""
-        people = []
+    async def people(self, account_id: str, count: int, first: int, *tags: str) -> list[str]:
+        """Customers on the account, each with a name of their own there; their ids."""
+        people: list[customer_pb2.Customer] = []
         for number in range(first, first + count):
             key = customer_pb2.IdentityKey(
                 channel=CHANNEL_LINE, account_id=account_id, external_id=f"U{number:032x}"
             )
             people.append(customer_pb2.Customer(identities=[customer_pb2.Identity(key=key)], tags=tags))
-        await self.call("BatchCreateCustomers", segment.BatchCreateCustomersRequest, customers=people)
+        made = await self.call("BatchCreateCustomers", segment.BatchCreateCustomersRequest, customers=people)
+        return [result.customer_id for result in made.results]
 
     async def audience(self, tag: str) -> str:
         """A saved audience of who has a tag."""
@@ -82,16 +88,51 @@ class Shop(Place):
         module = content_pb2.BotModule(name="Hello", cards=cards)
         made = await self.call("CreateBotModule", gateway.CreateBotModuleRequest, module=module)
         message = node_pb2.MessageNode(channel=CHANNEL_LINE, bot_module_id=made.module.bot_module_id)
+        return await self._live(account_id, node_pb2.Node(node_id="hello", message=message))
+
+    async def _live(self, account_id: str, *nodes: node_pb2.Node) -> str:
         definition = journey_pb2.Definition(
             name="Hello",
             trigger=trigger_pb2.Trigger(system=trigger_pb2.SystemTriggered()),
             targets=[journey_pb2.Target(channel=CHANNEL_LINE, account_id=account_id)],
-            nodes=[node_pb2.Node(node_id="hello", message=message)],
+            nodes=nodes,
         )
         draft = await self.call("CreateJourney", journey.CreateJourneyRequest, definition=definition)
         journey_id = str(draft.journey.journey_id)
         await self.call("PublishJourney", journey.PublishJourneyRequest, journey_id=journey_id)
         return journey_id
+
+    async def says_later(self, account_id: str) -> str:
+        """The same of a message that comes after a minute, and says what the trigger brought."""
+        cards = [content_pb2.Card(text=content_pb2.TextCard(text="Code {{trigger.code|none}}"))]
+        module = content_pb2.BotModule(name="Code", cards=cards)
+        made = await self.call("CreateBotModule", gateway.CreateBotModuleRequest, module=module)
+        message = node_pb2.MessageNode(channel=CHANNEL_LINE, bot_module_id=made.module.bot_module_id)
+        delay = node_pb2.DelayNode(delay=Duration(seconds=60))
+        return await self._live(
+            account_id,
+            node_pb2.Node(node_id="later", delay=delay, next_node_id="code"),
+            node_pb2.Node(node_id="code", message=message),
+        )
+
+    async def trigger(self, journey_id: str, customers: Mapping[str, str]) -> None:
+        """Triggers customers with a code each; asked for again while journey is dead."""
+        request = journey.TriggerJourneysRequest(team_id=self.team_id)
+        for customer_id, code in customers.items():
+            request.items.add(
+                request_id=str(new_id()), journey_id=journey_id, customer_id=customer_id, data={"code": code}
+            )
+        answer = await retrying(
+            lambda: self.client.journey.TriggerJourneys(request, timeout=CALL_S), attempts=None
+        )
+        assert all(result.accepted for result in answer.results)
+
+    async def texts(self, start: str) -> list[str]:
+        """Texts that LINE has taken and that begin like this, in order."""
+        async with self.http.get(f"{self.installation.channel_urls['line']}/_emulator/log") as answer:
+            records = (await answer.json())["records"]
+        texts = [message["text"] for record in records for message in record["body"]["messages"]]
+        return sorted(text for text in texts if text.startswith(start))
 
     async def start(self, journey_id: str, audience_id: str) -> str:
         """An audience trigger; asked for again while journey is dead."""
@@ -129,11 +170,40 @@ async def until(holds: Callable[[], Awaitable[bool]]) -> None:
             await asyncio.sleep(0.2)
 
 
-@pytest.mark.rule("J-24b")
+async def _each_reads_their_own(shop: Shop, account_id: str, customers: Sequence[str]) -> None:
+    """What triggers brought is read by whom it is for, though journey is killed before, and while they sleep."""
+    journey_id = await retrying(lambda: shop.says_later(account_id), attempts=None)
+    await shop.trigger(journey_id, {customer: f"{n:02}" for n, customer in enumerate(customers)})
+    codes = [f"Code {n:02}" for n in range(len(customers))]
+
+    async def sleep() -> bool:
+        request = journey.CountEnrolmentsRequest(team_id=shop.team_id, journey_id=journey_id)
+        counts = await retrying(
+            lambda: shop.client.journey.CountEnrolments(request, timeout=CALL_S), attempts=None
+        )
+        return int(counts.live_count) == len(codes)
+
+    async def have_read() -> bool:
+        return len(await shop.texts("Code ")) >= len(codes)
+
+    os.kill(shop.installation.pid_of("journey"), signal.SIGKILL)
+    await until(sleep)
+    os.kill(shop.installation.pid_of("journey"), signal.SIGKILL)
+    clock = shop.client.installation("segment")
+    now = (await clock.GetClock(GetClockRequest(), timeout=CALL_S)).now.ToDatetime(UTC)
+    later = SetClockRequest(rate=1.0, domain_time=timestamp(now + timedelta(minutes=2)))
+    await clock.SetClock(later, timeout=CALL_S)
+    await until(have_read)
+    assert await shop.texts("Code ") == codes
+
+
+@pytest.mark.rule("J-24a", "J-24b")
 @pytest.mark.timeout(300)
 async def test_an_audience_enters_once_each_whatever_is_killed_meanwhile(tmp_path: Path) -> None:
     options = InstallationOptions(
-        settings=InstallationSettings(data_dir=tmp_path / "data"), free_ports=True, emulators=True
+        settings=InstallationSettings(data_dir=tmp_path / "data", clock_control="on"),
+        free_ports=True,
+        emulators=True,
     )
     async with (
         Installation(options) as installation,
@@ -148,7 +218,8 @@ async def test_an_audience_enters_once_each_whatever_is_killed_meanwhile(tmp_pat
         await shop.call("CreateTeam", segment.CreateTeamRequest, team=team)
         account_id = await shop.account()
         await shop.people(account_id, INSIDE, 0, "vip")
-        await shop.people(account_id, OUTSIDE, INSIDE, "other")
+        outside = await shop.people(account_id, OUTSIDE, INSIDE, "other")
+        await _each_reads_their_own(shop, account_id, outside)
         journey_id, audience_id = await shop.says_hello(account_id), await shop.audience("vip")
         installation.change_environment({"OMNIJOURNEY_CRASH_POINTS": CRASHES}, "journey")
         os.kill(installation.pid_of("journey"), signal.SIGKILL)
@@ -166,9 +237,9 @@ async def test_an_audience_enters_once_each_whatever_is_killed_meanwhile(tmp_pat
         assert counted == [(ENTRY_RESULT_ENROLLED, INSIDE)]
 
         async def all_told() -> bool:
-            return await shop.accepted() >= INSIDE
+            return await shop.accepted() >= INSIDE + OUTSIDE
 
         await until(all_told)
-        assert await shop.accepted() == INSIDE
+        assert await shop.accepted() == INSIDE + OUTSIDE
         assert set((await shop.customers_sent_to()).values()) == {1}, "a message each"
         assert sum(crashes(installation.log_dir, "journey.log*").values()) > 0, "it was killed at the points"

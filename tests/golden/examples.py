@@ -54,6 +54,7 @@ MAILS: Final[dict[str, m.Body]] = {
     "attribute changed": m.AttributeChanged("tier", AttributeType.TEXT, None, "gold"),
     "send outcome": m.SendOutcome(C, D, m.Outcome.SKIPPED, "BLOCKED", AT, 0),
     "system trigger": m.SystemTrigger(C, D),
+    "system trigger with data": m.SystemTrigger(C, D, data={"code": "A7", "名": "好"}),
     "end of an enrolment": m.SystemTrigger(UUID(int=0), D, m.End(C, "she asked us to")),
     "profile changed": m.ProfileChanged(),
     "customer wrote": m.ProfileChanged(m.Said(1, C, "好")),
@@ -262,6 +263,9 @@ ENDED: Final = packed.LiveRow(
     msgspec.structs.replace(ENROLMENT, wait=j.WaitReason.SEND, wake_at=None, memory=j.Memory(AT, ended=True)),
     AT,
 )
+WITH_DATA: Final = packed.LiveRow(
+    msgspec.structs.replace(ENROLMENT, memory=j.Memory(AT, data={"code": "A7", "名": "好"})), AT
+)
 LIVE: Final = packed.LiveRow(ENROLMENT, AT + timedelta(hours=1), listed=False, commits=(1, 1 << 62))
 LISTED: Final = packed.LiveRow(
     msgspec.structs.replace(ENROLMENT, enrolment_id=B, wait=j.WaitReason.SEND, wake_at=None), AT, listed=True
@@ -394,6 +398,7 @@ FORMS: Final[dict[str, Stored | Derived]] = {
             "two live enrolments, one of them with a row": ([LIVE, LISTED], {C: 1, D: 300}),
             "one that remembers events": ([LISTENING], {}),
             "one that was ended while a message was under way": ([ENDED], {}),
+            "one whose trigger came with data": ([WITH_DATA], {}),
             "nobody": ([], {}),
         },
         lambda state: packed.pack_state(*state),

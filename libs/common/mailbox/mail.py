@@ -139,6 +139,8 @@ class SystemTrigger(msgspec.Struct, array_like=True, frozen=True, tag=8):
     journey_id: UUID
     request_key: UUID
     end: End | None = None
+    data: dict[str, str] | None = None
+    """What the trigger came with, for the variables of messages; None is nothing."""
 
 
 class Said(msgspec.Struct, array_like=True, frozen=True):

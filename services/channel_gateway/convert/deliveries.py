@@ -106,6 +106,7 @@ def _send_of(check: FieldCheck, message: send_pb2.Send) -> Send:
         check.whole("depth", message.depth, least=0, most=DEPTH_MAX),
         _recipient_of(check, message.recipient) if message.HasField("recipient") else None,
         message.waits_for_room,
+        dict(message.trigger_data) or None,
     )
 
 

@@ -91,6 +91,7 @@ def findings_message(
                 faults=map(_fault, found.faults),
                 attribute_keys=found.attribute_keys,
                 needs_points=found.needs_points,
+                trigger_keys=found.trigger_keys,
             )
             for found in messages
         ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from enum import IntEnum, StrEnum
 from typing import Final, NamedTuple
@@ -217,6 +218,8 @@ class Send(msgspec.Struct, frozen=True):
     """None: segment is asked."""
     waits_for_room: bool = False
     """Where the frequency cap has none: else it is skipped."""
+    trigger_data: Mapping[str, str] | None = None
+    """Values for variables: what the trigger that let the customer in came with."""
 
 
 class Identity(NamedTuple):

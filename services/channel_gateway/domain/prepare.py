@@ -318,8 +318,7 @@ def write(
     links: LinkWriter | None = None,
 ) -> list[bytes]:
     """The request bodies of a send, whose content the catalogue has. Raises ContentRefusedError."""
-    open_here = send.channel in customer.points_channels
-    values = Values(customer.profile, customer.balance, points_open=open_here)
+    values = _values(send, customer)
     content = send.content
     if isinstance(content, TextContent):
         return writer.write_cards(send, recipient, [TextCard(content.text)])
@@ -340,10 +339,18 @@ def fill_template(
     send: Send, content: TemplateContent, catalogue: Catalogue, customer: Customer
 ) -> TemplateContent:
     """A template's content with the values of a customer. Raises ContentRefusedError."""
-    open_here = send.channel in customer.points_channels
-    filled = _filled(content, Values(customer.profile, customer.balance, points_open=open_here))
+    filled = _filled(content, _values(send, customer))
     _check_parameters(catalogue.templates[send.team_id, content.template_id], content, filled)
     return filled
+
+
+def _values(send: Send, customer: Customer) -> Values:
+    return Values(
+        customer.profile,
+        customer.balance,
+        points_open=send.channel in customer.points_channels,
+        trigger_data=send.trigger_data,
+    )
 
 
 def _filled(content: TemplateContent, values: Values) -> TemplateContent:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final, NamedTuple
 from uuid import UUID
 
 import msgspec
 
-from libs.common.text_variables import attribute_key, fill, names_in
+from libs.common.text_variables import attribute_key, fill, names_in, trigger_key
 from services.channel_gateway.domain.content import (
     ButtonCard,
     Card,
@@ -88,6 +88,8 @@ class MessageFindings(msgspec.Struct, frozen=True):
     faults: tuple[Finding, ...] = ()
     attribute_keys: tuple[str, ...] = ()
     needs_points: bool = False
+    trigger_keys: tuple[str, ...] = ()
+    """Keys of the data of a trigger that its variables name."""
 
 
 def account_findings(
@@ -123,8 +125,9 @@ def message_findings(
             template = catalogue.templates.get((team_id, content.template_id))
             return MessageFindings(
                 tuple(_template_faults(reference, content, template)),
-                _keys(template_texts(content)),
+                _keys(template_texts(content), attribute_key),
                 template_needs_points(content),
+                _keys(template_texts(content), trigger_key),
             )
         case ModuleContent(bot_module_id=module_id):
             module = catalogue.modules.get((team_id, module_id))
@@ -132,11 +135,13 @@ def message_findings(
                 fault = Finding("bot_module_id", NOT_FOUND, "there is no such bot module")
                 return MessageFindings((fault,))
             leaves = list(_leaves("cards", module.cards))
+            texts = [text for _, card in leaves for _, text in card_texts(card)]
             send = send_to_nobody(team_id, reference.channel, reference.content, reference.account_id)
             return MessageFindings(
                 (*_card_faults(leaves, send, writer), *_coupon_faults(module.cards, coupons)),
-                _keys(text for _, card in leaves for _, text in card_texts(card)),
+                _keys(texts, attribute_key),
                 cards_need_points(module.cards),
+                _keys(texts, trigger_key),
             )
 
 
@@ -211,6 +216,6 @@ def _leaves(
             yield f"{here}.{_KINDS[type(card)]}", card
 
 
-def _keys(texts: Iterable[str]) -> tuple[str, ...]:
-    keys = (attribute_key(name) for text in texts for name in names_in(text))
+def _keys(texts: Iterable[str], key_of: Callable[[str], str]) -> tuple[str, ...]:
+    keys = (key_of(name) for text in texts for name in names_in(text))
     return tuple(dict.fromkeys(key for key in keys if key))

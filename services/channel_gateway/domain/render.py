@@ -1,6 +1,6 @@
 """Filling texts in: variables, their defaults, and cards that depend on the customer."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final
 
 import msgspec
@@ -11,6 +11,7 @@ from libs.common.text_variables import (
     CUMULATIVE,
     CUSTOMER_NAME,
     POINTS,
+    TRIGGER,
     faults_in,
     fill,
     names_in,
@@ -43,10 +44,19 @@ BUTTON_FIELDS: Final = {
 class Values:
     """One customer's values for variables."""
 
-    def __init__(self, profile: Profile, balance: Balance | None, *, points_open: bool = True) -> None:
+    def __init__(
+        self,
+        profile: Profile,
+        balance: Balance | None,
+        *,
+        points_open: bool = True,
+        trigger_data: Mapping[str, str] | None = None,
+    ) -> None:
         """`balance` None: nothing asked for points. Then, and where the team has not opened points to the channel,
-        a points variable takes its default; there coupons are left out, too."""
+        a points variable takes its default; there coupons are left out, too. `trigger_data` is what the trigger that
+        let the customer in came with."""
         self._profile = profile
+        self._trigger_data = trigger_data
         self.balance = balance
         self.points_open = points_open
 
@@ -56,6 +66,8 @@ class Values:
             return self._profile.name
         if name.startswith(ATTRIBUTE):
             return self._profile.attributes.get(name.removeprefix(ATTRIBUTE), "")
+        if name.startswith(TRIGGER):
+            return (self._trigger_data or {}).get(name.removeprefix(TRIGGER), "")
         if self.balance is None or not self.points_open:
             return ""
         if name == BALANCE:

@@ -39,13 +39,14 @@ class ContentTestRpcs(Part):
         if adapter is None:
             raise ChannelUnsupported(channel)
         send = send_to_nobody(team_id, channel, ModuleContent(module_id))
+        data = dict(request.trigger_data)
         try:
             if customer_id is None:
-                cards = flatten(module.cards, Values(Profile(), None))
+                cards = flatten(module.cards, Values(Profile(), None, trigger_data=data))
                 parts = adapter.writer.write_cards(send, "", cards)
             else:
                 parts = await self._deps.reservation.written(
-                    msgspec.structs.replace(send, customer_id=customer_id)
+                    msgspec.structs.replace(send, customer_id=customer_id, trigger_data=data)
                 )
         except ContentRefusedError as refused:
             check.fault("bot_module_id", str(refused))
@@ -79,6 +80,7 @@ class ContentTestRpcs(Part):
             not_after=None,
             stop_epoch=0,
             depth=0,
+            trigger_data=dict(request.trigger_data) or None,
         )
         try:
             return await self._deps.content_tests.send(request, send, pb.SendTestMessageResponse, _reply)

@@ -61,7 +61,7 @@ class TemplateSyncRpcs(Part):
             raise AssertionError
         content = TemplateContent(template_id, tuple(request.parameters))
         send = send_to_nobody(team_id, account.channel, content, account.account_id)
-        send = msgspec.structs.replace(send, customer_id=customer_id)
+        send = msgspec.structs.replace(send, customer_id=customer_id, trigger_data=dict(request.trigger_data))
         try:
             said = await self._deps.reservation.filled(send, content)
         except ContentRefusedError as refused:

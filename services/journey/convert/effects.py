@@ -57,6 +57,8 @@ def send_message(effect: fx.Send) -> send_pb2.Send:
         send.template.CopyFrom(template_message(effect.template))
     else:
         send.bot_module_id = str(effect.bot_module_id)
+    if effect.trigger_data is not None:
+        send.trigger_data.update(effect.trigger_data)
     if effect.recipient is not None:
         send.recipient.external_id = effect.recipient.external_id
         send.recipient.name = effect.recipient.name

@@ -23,4 +23,5 @@ def explanation_message(explained: Explained) -> explain_pb2.EntryExplanation:
         enrolment_id=str(stored.enrolment.enrolment_id) if stored else "",
         enrolment=enrolment_message(stored) if stored else None,
         steps=map(step_message, explained.steps),
+        trigger_data=explained.trigger_data,
     )

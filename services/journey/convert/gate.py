@@ -58,7 +58,12 @@ def account_answers(answer: sends_service_pb2.CheckMessagesResponse) -> list[Acc
 def message_answers(answer: sends_service_pb2.CheckMessagesResponse) -> list[MessageAnswer]:
     """What the gateway found of messages."""
     return [
-        MessageAnswer(_findings(found.faults), tuple(found.attribute_keys), found.needs_points)
+        MessageAnswer(
+            _findings(found.faults),
+            tuple(found.attribute_keys),
+            found.needs_points,
+            tuple(found.trigger_keys),
+        )
         for found in answer.messages
     ]
 

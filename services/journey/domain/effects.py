@@ -7,6 +7,7 @@ revision: the owner answers a repeated key with its first answer.
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping
 from datetime import datetime
 from enum import IntEnum
 from typing import Final
@@ -61,6 +62,8 @@ class Send(msgspec.Struct, frozen=True):
     recipient: Recipient | None = None
     waits_for_room: bool = False
     """Where the team's frequency cap has none: else it is skipped."""
+    trigger_data: Mapping[str, str] | None = None
+    """What the trigger that let the customer in came with."""
 
 
 class ChangeTags(msgspec.Struct, frozen=True):

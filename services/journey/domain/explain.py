@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from enum import IntEnum
+from types import MappingProxyType
 from typing import Final, NamedTuple
 from uuid import UUID
 
 import msgspec
 
-from libs.common.mailbox.mail import Mail
+from libs.common.mailbox.mail import Mail, SystemTrigger
 from services.journey.domain.lifecycle import MESSAGES
 from services.journey.domain.matching import DEPTH_MAX
 from services.journey.domain.model import OPEN, Journey, JourneyStatus, StatusReason
@@ -85,13 +86,15 @@ class Kept(msgspec.Struct, frozen=True):
 
 
 class Explained(NamedTuple):
-    """An event, what became of it, and the enrolment that it led to with its steps, where they were asked for."""
+    """An event, what became of it, and the enrolment that it led to with its steps, where they were asked for; of a
+    trigger of the API its data."""
 
     event_id: UUID
     why: Why
     occurred_at: datetime | None = None
     enrolment: StoredEnrolment | None = None
     steps: Sequence[KeptStep] = ()
+    trigger_data: Mapping[str, str] = MappingProxyType({})
 
 
 _ENTERED: Final = (JourneyStatus.DRAFT, *OPEN)
@@ -106,7 +109,8 @@ def explain(kept: Kept, mail: Mail) -> Explained:
     id_ = enrolment_id_of(kept.journey.journey_id, mail.customer_id, mail.event_id)
     enrolment = kept.enrolments.get(id_)
     why = Why(EntryResult.ENROLLED, "the customer entered") if enrolment else why_not(kept, mail)
-    return Explained(mail.event_id, why, mail.occurred_at, enrolment)
+    data = (mail.body.data if isinstance(mail.body, SystemTrigger) else None) or {}
+    return Explained(mail.event_id, why, mail.occurred_at, enrolment, trigger_data=data)
 
 
 def why_not(kept: Kept, mail: Mail) -> Why:

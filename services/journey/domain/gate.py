@@ -12,6 +12,7 @@ import msgspec
 from libs.common.audience.expressions import AttributeType, Expression, IsBound, predicates
 from libs.common.audience.values import KEY, ValueFault, canonical
 from libs.common.errors import FieldViolation
+from libs.common.text_variables import names_in, trigger_key
 from services.journey.domain import model as d
 from services.journey.domain.events import events_of
 from services.journey.domain.references import attributes_in
@@ -19,6 +20,7 @@ from services.journey.domain.references import attributes_in
 MISSING = "MODULE_MISSING"
 UNAVAILABLE = "ATTRIBUTE_UNAVAILABLE"
 NOT_FOUND = "RESOURCE_NOT_FOUND"
+MISMATCH = "TRIGGER_MISMATCH"
 _STRANGE = frozenset({NOT_FOUND, "CHANNEL_UNSUPPORTED"})
 """Why nobody can be bound to an account; one that is disabled has those whom it had."""
 
@@ -82,6 +84,8 @@ class MessageAnswer(NamedTuple):
     faults: Sequence[Finding] = ()
     attribute_keys: Sequence[str] = ()
     needs_points: bool = False
+    trigger_keys: Sequence[str] = ()
+    """Of the data that only triggers of the API bring."""
 
 
 class KnownAttribute(NamedTuple):
@@ -171,6 +175,7 @@ def judged(
         faults += _below(path, found_faults)
     faults += _module_faults(definition, named, messages, traits)
     faults += _attribute_faults(definition, named, messages, traits.attributes)
+    faults += _trigger_data_faults(definition, named, messages)
     warnings += _closed_points(named, messages, traits)
     return Verdict(faults, warnings)
 
@@ -277,6 +282,30 @@ def _missing(path: str, key: str, attributes: Mapping[str, KnownAttribute]) -> I
         yield FieldViolation(path, f"there is no attribute {key}", UNAVAILABLE)
     elif known.archived:
         yield FieldViolation(path, f"the attribute {key} is archived", UNAVAILABLE)
+
+
+def _trigger_data_faults(
+    definition: d.Definition, named: Named, messages: Sequence[MessageAnswer]
+) -> Iterator[FieldViolation]:
+    """Variables that stay empty for everybody: only triggers of the API bring data."""
+    if definition.trigger is None or isinstance(definition.trigger, d.SystemTriggerKind):
+        return
+    for place, answer in zip(named.messages, messages, strict=True):
+        if place.message.template is None:
+            named_keys = [(_content_path(place), key) for key in answer.trigger_keys]
+        else:
+            named_keys = [
+                (f"{place.path}.template.{field}", key)
+                for field, text in place.message.template.texts
+                for key in dict.fromkeys(map(trigger_key, names_in(text)))
+                if key
+            ]
+        for path, key in named_keys:
+            message = (
+                f"names {{{{trigger.{key}}}}}, but only a journey that the API starts has data of its trigger: "
+                "take it out, or start the journey by trigger.system"
+            )
+            yield FieldViolation(path, message, MISMATCH)
 
 
 def _closed_points(

@@ -8,14 +8,15 @@ import msgspec
 
 
 class Memory(msgspec.Struct, frozen=True, array_like=True):
-    """Of an enrolment in a journey that listens to events. Stored: fields may be added at the end.
+    """Of an enrolment in a journey that listens to events, or whose trigger came with data. Stored: fields may be added
+    at the end.
 
     `since` is when the event occurred that started it: what occurred before counts for nothing. `subjects` are digests
     of what that was about, where a wait asks for it. `met` are the waits that count what came before they began, and
     whose event has come. `converted`: the goal was reached while a message was with the gateway. `ready` names the node
     that the next turn does first, now that it is committed what took the customer there. `ended`: a person ended it
     while a message was with the gateway, in whatever journey. `capped`: the message waits for room under a frequency
-    cap, not for quiet time, in whatever journey.
+    cap, not for quiet time, in whatever journey. `data` is what the trigger came with, for the variables of messages.
     """
 
     since: datetime
@@ -25,3 +26,4 @@ class Memory(msgspec.Struct, frozen=True, array_like=True):
     ready: str | None = None
     ended: bool = False
     capped: bool = False
+    data: dict[str, str] | None = None

@@ -148,8 +148,10 @@ class EndRow(NamedTuple):
 
 
 class SystemTriggerRow(NamedTuple):
-    """A system trigger to be mailed; the request key is the caller's, each is mailed once."""
+    """A system trigger to be mailed; the request key is the caller's, each is mailed once. `data` are keys and values,
+    ordered by key."""
 
     customer_id: UUID
     journey_id: UUID
     request_key: UUID
+    data: tuple[tuple[str, str], ...] = ()

@@ -46,12 +46,14 @@ def can_be_waited_for(body: m.Body) -> bool:
 
 
 def memory_of(journey: Journey, mail: m.Mail, now: datetime) -> Memory | None:
-    """What an enrolment begins to remember with the event that starts it; None in a journey that does not listen."""
-    definition = journey.definition
-    if not definition.listens:
+    """What an enrolment begins to remember with the event that starts it; None in a journey that does not listen, of a
+    trigger without data."""
+    definition, body = journey.definition, mail.body
+    data = body.data if isinstance(body, m.SystemTrigger) else None
+    if not definition.listens and data is None:
         return None
     compares = any(wait.same_subject for wait in definition.waits.values())
-    return Memory(min(mail.occurred_at, now), subjects_of(mail.body) if compares else ())
+    return Memory(min(mail.occurred_at, now), subjects_of(body) if compares else (), data=data)
 
 
 def subjects_of(body: m.Body) -> tuple[bytes, ...]:

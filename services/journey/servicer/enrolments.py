@@ -95,6 +95,7 @@ class EnrolmentRpcs(BaseRpcs):
         return pb.ExplainEnrolmentResponse(
             enrolment=convert.enrolment_message(stored),
             steps=map(convert.step_message, steps),
+            trigger_data=await self._deps.mail.data_of(stored.enrolment),
         )
 
     async def ExplainCustomer(

@@ -10,11 +10,13 @@ from uuid import UUID
 from libs.common.rpc.errors import reason_named
 from libs.common.rpc.fields import FieldCheck
 from libs.common.rpc.servicing import ids_of
-from libs.common.rpc.validation import unimplemented_paths
+from omnijourney.common.v1 import error_reason_pb2
 from omnijourney.journey.v1 import journey_service_pb2 as pb
 from services.journey.convert.audience_triggers import outcome_message
+from services.journey.convert.trigger_data import trigger_data_of
 from services.journey.domain.views import SystemTriggerRow
 from services.journey.servicer.base import BaseRpcs
+from services.journey.usecases.triggers import REQUEST_ID_REUSED
 
 TRIGGERS_MAX: Final = 500
 """Items of one call, as the contract says."""
@@ -32,15 +34,14 @@ class TriggerRpcs(BaseRpcs):
         check.count("items", request.items, least=1, most=TRIGGERS_MAX)
         check.done()
         read = [_read(item) for item in request.items]
-        sound = [trigger for trigger in read if not isinstance(trigger, str)]
+        sound = [trigger for trigger in read if isinstance(trigger, SystemTriggerRow)]
 
         def reply(refusals: Sequence[str]) -> pb.TriggerJourneysResponse:
             of_sound = iter(refusals)
-            reasons = [trigger if isinstance(trigger, str) else next(of_sound) for trigger in read]
             return pb.TriggerJourneysResponse(
                 results=[
-                    pb.SystemTriggerResult(accepted=not reason, reason=reason_named(reason))
-                    for reason in reasons
+                    _result(next(of_sound)) if isinstance(trigger, SystemTriggerRow) else trigger
+                    for trigger in read
                 ]
             )
 
@@ -69,14 +70,26 @@ def _key(text: str) -> UUID | None:
         return None
 
 
-def _read(item: pb.SystemTriggerItem) -> SystemTriggerRow | str:
-    """A trigger, or the reason that refuses one whatever is stored."""
+def _read(item: pb.SystemTriggerItem) -> SystemTriggerRow | pb.SystemTriggerResult:
+    """A trigger, or the result of one that is refused whatever is stored."""
     check = FieldCheck()
     trigger = SystemTriggerRow(
         check.uuid("customer_id", item.customer_id),
         check.uuid("journey_id", item.journey_id),
         check.uuid("request_id", item.request_id),
+        trigger_data_of(check, item.data) if item.data else (),
     )
-    if check.violations:
-        return "INVALID_FIELDS"
-    return "NOT_IMPLEMENTED" if unimplemented_paths(item) else trigger
+    if not check.violations:
+        return trigger
+    first = check.violations[0]
+    return pb.SystemTriggerResult(
+        reason=error_reason_pb2.ERROR_REASON_INVALID_FIELDS, field=first.field, message=first.description
+    )
+
+
+def _result(refusal: str) -> pb.SystemTriggerResult:
+    result = pb.SystemTriggerResult(accepted=not refusal, reason=reason_named(refusal))
+    if refusal == REQUEST_ID_REUSED:
+        result.field = "request_id"
+        result.message = "was used with another journey, customer or data: choose a new one"
+    return result

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Container, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, NamedTuple, TypeVar
 from uuid import UUID
+
+import msgspec
 
 from libs.common.db.history import allocate, count_by_partition, read_page
 from libs.common.db.pool import Connection, Pool, transaction
@@ -14,13 +16,19 @@ from libs.common.errors import Aborted
 from libs.common.feeds.serving import MailPage
 from libs.common.ids import partition_of
 from libs.common.mailbox.mail import End, Mail, MailSource, SystemTrigger, with_sound_time
+from services.journey.domain.model import Enrolment
 from services.journey.domain.views import EndRow, SystemTriggerRow
 from services.journey.store.book import BOOK
 
-Note = Callable[[Connection], Awaitable[None]]
-"""Writes what belongs to mail in its transaction."""
+Reused = Collection[SystemTriggerRow]
+"""Triggers whose request key stands for another customer, journey or data."""
+Note = Callable[[Connection, Reused], Awaitable[None]]
+"""Writes what belongs to mail in its transaction, given the triggers that were left out as reused."""
 NO_JOURNEY: Final = UUID(int=0)
 Asked = TypeVar("Asked", SystemTriggerRow, EndRow)
+_FORGOTTEN: Final = "{}"
+"""Stands in the place of data that are not kept any more."""
+_DATA: Final = msgspec.json.Decoder(dict[str, str])
 
 
 class _Place(NamedTuple):
@@ -29,6 +37,29 @@ class _Place(NamedTuple):
     partition: int
     position: int
     number: int
+
+
+class Appended(NamedTuple):
+    """What became of triggers."""
+
+    mails: list[Mail]
+    """Of those that are new."""
+    reused: Reused
+
+
+class _Recorded(NamedTuple):
+    """What the mail of a request key says."""
+
+    customer_id: UUID
+    journey_id: UUID
+    data: str | None
+    """As JSON; None: there was none. An empty object: it is not kept any more."""
+
+    def is_of(self, trigger: SystemTriggerRow) -> bool:
+        """Whether it is what the trigger asks for; of data that are not kept any more nobody knows."""
+        return (self.customer_id, self.journey_id) == (trigger.customer_id, trigger.journey_id) and (
+            self.data == _FORGOTTEN or _read_data(self.data) == dict(trigger.data)
+        )
 
 
 class Heard(NamedTuple):
@@ -49,21 +80,33 @@ class JourneyMailStore:
 
     async def append(
         self, team_id: UUID, triggers: Sequence[SystemTriggerRow], now: datetime, note: Note | None = None
-    ) -> list[Mail]:
-        """Records triggers of one team, each request key once; returns the mail of those that are new.
-
-        Where there is any, `note` writes in the same transaction."""
+    ) -> Appended:
+        """Records triggers of one team, each request key once. Where any is new, `note` writes in the same
+        transaction."""
         async with transaction(self._pool, [team_id]) as connection:
-            mails = await self.append_within(connection, team_id, triggers, now)
+            recorded = await self._recorded(connection, team_id, triggers)
+            reused = _reused(triggers, recorded)
+            mails = await self._append(connection, team_id, triggers, recorded, now)
             if mails and note is not None:
-                await note(connection)
-        return mails
+                await note(connection, reused)
+        return Appended(mails, reused)
 
     async def append_within(
         self, connection: Connection, team_id: UUID, triggers: Sequence[SystemTriggerRow], now: datetime
     ) -> list[Mail]:
         """The same in the caller's transaction, last but for its notes: it locks heads of the history."""
-        placed = await self._placed(connection, team_id, triggers)
+        recorded = await self._recorded(connection, team_id, triggers)
+        return await self._append(connection, team_id, triggers, recorded, now)
+
+    async def _append(
+        self,
+        connection: Connection,
+        team_id: UUID,
+        triggers: Sequence[SystemTriggerRow],
+        recorded: Container[UUID],
+        now: datetime,
+    ) -> list[Mail]:
+        placed = await self._placed(connection, team_id, triggers, recorded)
         mails = [_mail(team_id, trigger, _trigger(trigger), now, place) for trigger, place in placed]
         if mails:
             await self._insert(connection, mails)
@@ -72,7 +115,8 @@ class JourneyMailStore:
     async def append_end(self, team_id: UUID, end: EndRow, now: datetime) -> list[Mail]:
         """Records once that an enrolment is to be ended; returns its mail if it is new. Raises Aborted as `append`."""
         async with transaction(self._pool, [team_id]) as connection:
-            placed = await self._placed(connection, team_id, [end])
+            recorded = await self._recorded(connection, team_id, [end])
+            placed = await self._placed(connection, team_id, [end], recorded)
             for _, place in placed:
                 await connection.execute(
                     *BOOK.bind(
@@ -93,11 +137,15 @@ class JourneyMailStore:
         return None if row is None else Heard(*row)
 
     async def _placed(
-        self, connection: Connection, team_id: UUID, asked: Sequence[Asked]
+        self, connection: Connection, team_id: UUID, asked: Sequence[Asked], recorded: Container[UUID]
     ) -> list[tuple[Asked, _Place]]:
-        """Those that have no mail, once each, with their places; counters and partitions stay locked."""
-        recorded = await self._recorded(connection, team_id, asked)
-        fresh = list({each.request_key: each for each in asked if each.request_key not in recorded}.values())
+        """Those that have no mail, the first of each request key, with their places; counters and partitions stay
+        locked."""
+        firsts: dict[UUID, Asked] = {}
+        for each in asked:
+            if each.request_key not in recorded:
+                firsts.setdefault(each.request_key, each)
+        fresh = list(firsts.values())
         if not fresh:
             return []
         numbers = await self._numbers(connection, team_id, fresh)
@@ -115,11 +163,11 @@ class JourneyMailStore:
 
     async def _recorded(
         self, connection: Connection, team_id: UUID, asked: Sequence[SystemTriggerRow] | Sequence[EndRow]
-    ) -> set[UUID]:
-        """Request keys of those of these that have mail already."""
+    ) -> dict[UUID, _Recorded]:
+        """Those of these that have mail already, by their request keys."""
         keys = [each.request_key for each in asked]
         rows = await connection.fetch(*BOOK.bind("recorded_triggers", team_id=team_id, request_keys=keys))
-        return {row["request_key"] for row in rows}
+        return {key: _Recorded(*row) for key, *row in rows}
 
     async def customers_of_triggers(
         self, team_id: UUID, journey_id: UUID, request_keys: Sequence[UUID]
@@ -159,12 +207,30 @@ class JourneyMailStore:
             )
             for mail in mails
         ]
-        await connection.execute(*BOOK.bind("append_mail", rows=rows))
+        data = [_data_text(_trigger_of(mail).data) for mail in mails]
+        if any(data):
+            await connection.execute(*BOOK.bind("append_mail_with_data", rows=rows, data=data))
+        else:
+            await connection.execute(*BOOK.bind("append_mail", rows=rows))
 
     async def recorded(self, team_id: UUID, triggers: Sequence[SystemTriggerRow]) -> set[UUID]:
         """Request keys of those of these triggers that have mail."""
         async with transaction(self._pool, [team_id]) as connection:
-            return await self._recorded(connection, team_id, triggers)
+            return set(await self._recorded(connection, team_id, triggers))
+
+    async def data_of(self, enrolment: Enrolment) -> dict[str, str]:
+        """What the trigger that let somebody in came with, as far as it is kept; empty for other events."""
+        ids = {"team_id": enrolment.team_id, "request_key": enrolment.trigger_event_id}
+        async with transaction(self._pool, [enrolment.team_id]) as connection:
+            text = await connection.fetchval(*BOOK.bind("data_of_trigger", **ids))
+        return _read_data(text)
+
+    async def forget_data(self, before: datetime, row_max: int) -> int:
+        """Removes data of up to `row_max` worked triggers, of all teams, that occurred before a time; of how many."""
+        forgotten: int = await self._pool.fetchval(
+            *BOOK.bind("forget_trigger_data", before=before, row_max=row_max)
+        )
+        return forgotten
 
     async def fetch_after(self, cursors: Mapping[int, int], limit: int) -> list[Mail]:
         """See `MailStore` of the relay."""
@@ -204,8 +270,28 @@ class JourneyMailStore:
         )
 
 
+def _reused(triggers: Sequence[SystemTriggerRow], recorded: Mapping[UUID, _Recorded]) -> Reused:
+    """Those whose request key stands for something else, in mail or earlier in the same call."""
+    reused: set[SystemTriggerRow] = set()
+    firsts: dict[UUID, SystemTriggerRow] = {}
+    for trigger in triggers:
+        first = firsts.setdefault(trigger.request_key, trigger)
+        known = recorded.get(trigger.request_key)
+        if not (first == trigger if known is None else known.is_of(trigger)):
+            reused.add(trigger)
+    return reused
+
+
+def _data_text(data: Mapping[str, str] | None) -> str | None:
+    return msgspec.json.encode(data).decode() if data else None
+
+
+def _read_data(text: str | None) -> dict[str, str]:
+    return _DATA.decode(text) if text else {}
+
+
 def _trigger(trigger: SystemTriggerRow) -> SystemTrigger:
-    return SystemTrigger(trigger.journey_id, trigger.request_key)
+    return SystemTrigger(trigger.journey_id, trigger.request_key, data=dict(trigger.data) or None)
 
 
 def _end(end: EndRow) -> SystemTrigger:
@@ -240,7 +326,8 @@ def _asked_of(row: Mapping[str, Any]) -> tuple[SystemTriggerRow | EndRow, System
     if ends is not None:
         end = EndRow(customer_id, ends, key, row["note"])
         return end, _end(end)
-    trigger = SystemTriggerRow(customer_id, row["journey_id"], key)
+    data = tuple(sorted(_read_data(row["data"]).items()))
+    trigger = SystemTriggerRow(customer_id, row["journey_id"], key, data)
     return trigger, _trigger(trigger)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime
-from typing import Protocol, TypeVar
+from typing import Final, Protocol, TypeVar
 from uuid import UUID
 
 from google.protobuf.message import Message
@@ -19,9 +19,10 @@ from services.journey.domain.lifecycle import NOT_FOUND, trigger_refusal
 from services.journey.domain.model import Journey
 from services.journey.domain.views import SystemTriggerRow
 from services.journey.store.journeys import JourneyStore
-from services.journey.store.mail import Note
+from services.journey.store.mail import Appended, Note, Reused
 
 Reply = TypeVar("Reply", bound=Message)
+REQUEST_ID_REUSED: Final = "REQUEST_ID_REUSED"
 
 
 class TriggerMail(Protocol):
@@ -29,10 +30,9 @@ class TriggerMail(Protocol):
 
     async def append(
         self, team_id: UUID, triggers: Sequence[SystemTriggerRow], now: datetime, note: Note
-    ) -> list[Mail]:
-        """Records triggers of one team, each request key once; returns the mail of those that are new.
-
-        Where there is any, `note` writes in the same transaction."""
+    ) -> Appended:
+        """Records triggers of one team, each request key once. Where any is new, `note` writes in the same
+        transaction."""
         ...
 
     async def recorded(self, team_id: UUID, triggers: Sequence[SystemTriggerRow]) -> set[UUID]:
@@ -78,17 +78,25 @@ class SystemTriggers:
         refusals = await self._but_repeated(team_id, triggers, await self._refusals(team_id, triggers))
         accepted = [trigger for trigger, why in zip(triggers, refusals, strict=True) if not why]
         answer = reply(refusals)
-        if accepted:
-            with recording() as running:
-                mails = await self._mail.append(
-                    team_id,
-                    accepted,
-                    self._clock.now(),
-                    lambda connection: note_with(connection, team_id, request, answer),
-                )
-                running.settled |= bool(mails)
-            self._deliver(mails)
-        return answer
+        if not accepted:
+            return answer
+
+        def but(reused: Reused) -> Reply:
+            if not reused:
+                return answer
+            pairs = zip(triggers, refusals, strict=True)
+            return reply([why or (REQUEST_ID_REUSED if trigger in reused else "") for trigger, why in pairs])
+
+        with recording() as running:
+            mails, reused = await self._mail.append(
+                team_id,
+                accepted,
+                self._clock.now(),
+                lambda connection, reused: note_with(connection, team_id, request, but(reused)),
+            )
+            running.settled |= bool(mails)
+        self._deliver(mails)
+        return but(reused)
 
     async def _refusals(self, team_id: UUID, triggers: Sequence[SystemTriggerRow]) -> list[str]:
         """Why each trigger is refused; what our own services ask for was looked at where it came in."""

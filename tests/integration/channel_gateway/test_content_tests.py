@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -37,12 +38,15 @@ async def content(gateway: Gateway, effect_key: str) -> list[Any]:
     return [json.loads(message) for message in answer.messages]
 
 
-async def preview(gateway: Gateway, module: str, channel: int, customer: str) -> list[Any]:
+async def preview(
+    gateway: Gateway, module: str, channel: int, customer: str, data: Mapping[str, str] | None = None
+) -> list[Any]:
     request = pb.PreviewBotModuleRequest(
         team_id=str(gateway.team_id),
         bot_module_id=module,
         channel=channel,  # type: ignore[arg-type]
         customer_id=customer,
+        trigger_data=data,
     )
     answer = await gateway.stub.PreviewBotModule(request, timeout=TIMEOUT_S)
     return [json.loads(each) for each in answer.requests]
@@ -81,6 +85,25 @@ async def test_a_preview_and_a_test_say_what_the_customer_would_read(gateway: Ga
     assert await gateway.facts() == []
     figures = pb.GetSendFiguresRequest(team_id=str(gateway.team_id))
     assert not (await gateway.stub.GetSendFigures(figures, timeout=TIMEOUT_S)).figures
+
+
+@pytest.mark.rule("C-10f")
+async def test_previews_and_tests_take_values_for_the_data_of_a_trigger(gateway: Gateway) -> None:
+    account = await gateway.account(LINE)
+    customer = gateway.customer(account, LINE, name="Mei")
+    module = await gateway.module("{{customer.name|friend}}: {{trigger.code|no code}}")
+    for whose, name in ((customer, "Mei"), ("", "friend")):
+        (shown,) = await preview(gateway, module, LINE, whose, {"code": "A7"})
+        assert shown["messages"][0]["text"] == f"{name}: A7"
+    request = trial_of(gateway, account, customer, bot_module_id=module, trigger_data={"code": "A7"})
+    await answer_to(gateway, request)
+    await gateway.settled()
+    (record,) = await gateway.accepted("line")
+    assert record["body"]["messages"][0]["text"] == "Mei: A7"
+    for faulty in ({"a key": "x"}, {"code": "x" * 1_001}, {f"k{n}": "" for n in range(21)}):
+        with pytest.raises(grpc.aio.AioRpcError) as refused_one:
+            await preview(gateway, module, LINE, customer, faulty)
+        assert refused_one.value.code() is grpc.StatusCode.INVALID_ARGUMENT
 
 
 async def test_a_test_is_of_one_content_of_the_team(gateway: Gateway) -> None:

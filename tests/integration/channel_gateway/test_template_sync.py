@@ -114,13 +114,14 @@ async def test_only_accounts_of_whatsapp_have_templates_to_synchronise(gateway: 
         assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
 
 
-async def preview(gateway: Gateway, template_id: str, customer_id: str, *parameters: str) -> str:
+async def preview(gateway: Gateway, template_id: str, customer_id: str, *parameters: str, **data: str) -> str:
     """A template as it looks for a customer."""
     request = pb.PreviewMessageTemplateRequest(
         team_id=str(gateway.team_id),
         message_template_id=template_id,
         customer_id=customer_id,
         parameters=parameters,
+        trigger_data=data,
     )
     return (await gateway.stub.PreviewMessageTemplate(request, timeout=TIMEOUT_S)).text
 
@@ -133,6 +134,8 @@ async def test_a_template_is_shown_as_a_customer_would_see_it(gateway: Gateway) 
     mei = gateway.customer(account, WHATSAPP, name="Mei")
     text = await preview(gateway, template_id, mei, "{{customer.name}}", "{{attribute.city|Taipei}}")
     assert text == "Dear Mei, Taipei.\nOnly {{1}} here\nYes, please", "a header's variable is not the body's"
+    text = await preview(gateway, template_id, mei, "{{trigger.code}}", "{{trigger.shop|us}}", code="A7")
+    assert text.startswith("Dear A7, us.")
     assert not await gateway.accepted("whatsapp"), "nothing is sent"
     for parameters in (("one",), ("one", "{{attribute.city}}")):
         with pytest.raises(grpc.aio.AioRpcError) as refused:

@@ -117,7 +117,10 @@ def test_accounts_are_there_of_the_channel_and_usable() -> None:
 @pytest.mark.rule("J-11b")
 def test_variables_and_faults_of_a_templates_header_and_buttons_are_told() -> None:
     content = TemplateContent(
-        TEMPLATE, ("a", "b"), "{{attribute.tier}}", ((0, "{{points.balance}}{{attribute.id}}"),)
+        TEMPLATE,
+        ("a", "{{trigger.code}}"),
+        "{{attribute.tier}}",
+        ((0, "{{points.balance}}{{attribute.id}}"),),
     )
     reference = MessageReference(Channel.WHATSAPP, ACCOUNT, content)
 
@@ -128,6 +131,7 @@ def test_variables_and_faults_of_a_templates_header_and_buttons_are_told() -> No
     findings = told()
     assert findings.faults == ()
     assert set(findings.attribute_keys) == {"tier", "id"}
+    assert findings.trigger_keys == ("code",)
     assert findings.needs_points
     named = told(parameter_names=("first", "second"))
     assert [fault.field for fault in named.faults] == ["template.header_parameters"]

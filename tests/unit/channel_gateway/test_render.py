@@ -56,6 +56,14 @@ def test_a_missing_value_takes_the_default() -> None:
     )
 
 
+@pytest.mark.rule("C-10a")
+def test_data_of_the_trigger_are_filled_in_as_they_came() -> None:
+    text = "{{trigger.code|none}} {{trigger.empty|-}} {{trigger.name}}"
+    told = Values(Profile("Mei"), None, trigger_data={"code": "{{customer.name}}", "empty": ""})
+    assert fill(text, told.get) == "{{customer.name}} - "
+    assert fill(text, VALUES.get) == "none - "
+
+
 def test_values_are_not_filled_in_again() -> None:
     tricky = Values(Profile("{{points.balance}}"), Balance(5, 5))
     assert fill("Hi {{customer.name}}", tricky.get) == "Hi {{points.balance}}"

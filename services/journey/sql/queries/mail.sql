@@ -1,7 +1,11 @@
 -- Mail that this service numbers: system triggers, and enrolments that people end.
 
 -- name: recorded_triggers
-SELECT request_key FROM mail WHERE team_id = :team_id AND request_key = ANY (:request_keys::uuid[]);
+SELECT request_key, customer_id, journey_id, data FROM mail
+ WHERE team_id = :team_id AND request_key = ANY (:request_keys::uuid[]);
+
+-- name: data_of_trigger
+SELECT data FROM mail WHERE team_id = :team_id AND request_key = :request_key;
 
 -- name: customers_of_triggers
 -- Of those of a journey that have mail.
@@ -20,6 +24,11 @@ RETURNING customer_id, number;
 INSERT INTO mail (partition, position, team_id, customer_id, number, request_key, journey_id, occurred_at)
 SELECT * FROM unnest(:rows::trigger_mail_row[]);
 
+-- name: append_mail_with_data
+-- Where any has data; the others have null.
+INSERT INTO mail (partition, position, team_id, customer_id, number, request_key, journey_id, occurred_at, data)
+SELECT * FROM unnest(:rows::trigger_mail_row[], :data::jsonb[]);
+
 -- name: append_end
 INSERT INTO mail (partition, position, team_id, customer_id, number, request_key, journey_id, occurred_at, ends_enrolment_id, note)
 VALUES (:partition, :position, :team_id, :customer_id, :number, :request_key, :no_journey, :occurred_at,
@@ -35,6 +44,9 @@ SELECT m.number <= COALESCE(a.taken_journey, 0) AS taken,
   LEFT JOIN actor AS a ON a.partition = m.partition AND a.team_id = m.team_id AND a.customer_id = m.customer_id
  WHERE m.team_id = :team_id AND m.request_key = :request_key;
 
+-- name: forget_trigger_data
+SELECT forget_trigger_data(:before, :row_max);
+
 -- name: load_mail_cursors
 SELECT partition, position FROM mail_cursor;
 
@@ -44,5 +56,5 @@ UPDATE mail_cursor AS c SET position = k.position
  WHERE c.partition = k.partition AND c.position < k.position;
 
 -- name: mail_of_customer
-SELECT partition, position, team_id, customer_id, number, request_key, journey_id, occurred_at, ends_enrolment_id, note
+SELECT partition, position, team_id, customer_id, number, request_key, journey_id, occurred_at, ends_enrolment_id, note, data
   FROM mail WHERE team_id = :team_id AND customer_id = :customer_id AND number > :after ORDER BY number LIMIT :limit;

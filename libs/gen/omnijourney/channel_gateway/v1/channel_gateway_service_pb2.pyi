@@ -892,10 +892,31 @@ class PreviewBotModuleRequest(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class TriggerDataEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     TEAM_ID_FIELD_NUMBER: _builtins.int
     BOT_MODULE_ID_FIELD_NUMBER: _builtins.int
     CHANNEL_FIELD_NUMBER: _builtins.int
     CUSTOMER_ID_FIELD_NUMBER: _builtins.int
+    TRIGGER_DATA_FIELD_NUMBER: _builtins.int
     team_id: _builtins.str
     """Team, a UUID. Required."""
     bot_module_id: _builtins.str
@@ -904,6 +925,12 @@ class PreviewBotModuleRequest(_message.Message):
     """Channel. Required."""
     customer_id: _builtins.str
     """Customer whose values fill the variables, a UUID. Empty: the defaults."""
+    @_builtins.property
+    def trigger_data(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """Values for `{{trigger.KEY}}`, as a trigger of the API would bring them (`SystemTriggerItem.data`): at most 20 keys, values up to 1,000
+        characters. What is missing takes its default.
+        """
+
     def __init__(
         self,
         *,
@@ -911,10 +938,11 @@ class PreviewBotModuleRequest(_message.Message):
         bot_module_id: _builtins.str = ...,
         channel: _channel_pb2.Channel.ValueType = ...,
         customer_id: _builtins.str = ...,
+        trigger_data: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bot_module_id", b"bot_module_id", "channel", b"channel", "customer_id", b"customer_id", "team_id", b"team_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bot_module_id", b"bot_module_id", "channel", b"channel", "customer_id", b"customer_id", "team_id", b"team_id", "trigger_data", b"trigger_data"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -3163,6 +3191,26 @@ class SendTestMessageRequest(_message.Message):
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
+    @_typing.final
+    class TriggerDataEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     TEAM_ID_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     CUSTOMER_ID_FIELD_NUMBER: _builtins.int
@@ -3172,6 +3220,7 @@ class SendTestMessageRequest(_message.Message):
     PARAMETERS_FIELD_NUMBER: _builtins.int
     HEADER_PARAMETER_FIELD_NUMBER: _builtins.int
     BUTTON_PARAMETERS_FIELD_NUMBER: _builtins.int
+    TRIGGER_DATA_FIELD_NUMBER: _builtins.int
     team_id: _builtins.str
     """Team, a UUID. Required."""
     request_id: _builtins.str
@@ -3194,6 +3243,12 @@ class SendTestMessageRequest(_message.Message):
     def button_parameters(self) -> _containers.ScalarMap[_builtins.int, _builtins.str]:
         """Texts of the template's URL buttons' variables by button index, 0 to 9; variables allowed."""
 
+    @_builtins.property
+    def trigger_data(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """Values for `{{trigger.KEY}}`, as a trigger of the API would bring them (`SystemTriggerItem.data`): at most 20 keys, values up to 1,000
+        characters. What is missing takes its default.
+        """
+
     def __init__(
         self,
         *,
@@ -3206,10 +3261,11 @@ class SendTestMessageRequest(_message.Message):
         parameters: _abc.Iterable[_builtins.str] | None = ...,
         header_parameter: _builtins.str = ...,
         button_parameters: _abc.Mapping[_builtins.int, _builtins.str] | None = ...,
+        trigger_data: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bot_module_id", b"bot_module_id", "button_parameters", b"button_parameters", "channel_account_id", b"channel_account_id", "customer_id", b"customer_id", "header_parameter", b"header_parameter", "message_template_id", b"message_template_id", "parameters", b"parameters", "request_id", b"request_id", "team_id", b"team_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bot_module_id", b"bot_module_id", "button_parameters", b"button_parameters", "channel_account_id", b"channel_account_id", "customer_id", b"customer_id", "header_parameter", b"header_parameter", "message_template_id", b"message_template_id", "parameters", b"parameters", "request_id", b"request_id", "team_id", b"team_id", "trigger_data", b"trigger_data"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -3245,10 +3301,31 @@ class PreviewMessageTemplateRequest(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class TriggerDataEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     TEAM_ID_FIELD_NUMBER: _builtins.int
     MESSAGE_TEMPLATE_ID_FIELD_NUMBER: _builtins.int
     CUSTOMER_ID_FIELD_NUMBER: _builtins.int
     PARAMETERS_FIELD_NUMBER: _builtins.int
+    TRIGGER_DATA_FIELD_NUMBER: _builtins.int
     team_id: _builtins.str
     """Team, a UUID. Required."""
     message_template_id: _builtins.str
@@ -3259,6 +3336,12 @@ class PreviewMessageTemplateRequest(_message.Message):
     def parameters(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Parameters of the body, in order; variables allowed."""
 
+    @_builtins.property
+    def trigger_data(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """Values for `{{trigger.KEY}}`, as a trigger of the API would bring them (`SystemTriggerItem.data`): at most 20 keys, values up to 1,000
+        characters. What is missing takes its default.
+        """
+
     def __init__(
         self,
         *,
@@ -3266,10 +3349,11 @@ class PreviewMessageTemplateRequest(_message.Message):
         message_template_id: _builtins.str = ...,
         customer_id: _builtins.str = ...,
         parameters: _abc.Iterable[_builtins.str] | None = ...,
+        trigger_data: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["customer_id", b"customer_id", "message_template_id", b"message_template_id", "parameters", b"parameters", "team_id", b"team_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["customer_id", b"customer_id", "message_template_id", b"message_template_id", "parameters", b"parameters", "team_id", b"team_id", "trigger_data", b"trigger_data"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -114,7 +114,7 @@ Global___TemplateState: _TypeAlias = TemplateState  # noqa: Y015
 
 @_typing.final
 class BotModule(_message.Message):
-    """Reusable content for a channel: cards in order. Texts may hold variables `{{customer.name}}`, `{{attribute.KEY}}`,
+    """Reusable content for a channel: cards in order. Texts may hold variables `{{customer.name}}`, `{{attribute.KEY}}`, `{{trigger.KEY}}`,
     `{{points.balance}}`, `{{points.cumulative}}`, each with an optional default: `{{customer.name|friend}}`.
     What only looks like a variable (`{{name}}`, `{name}`, `%name%`, `{{customer.name | upper}}` …) is a fault; labels and addresses of
     buttons hold none.

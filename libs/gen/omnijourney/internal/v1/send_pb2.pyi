@@ -27,6 +27,26 @@ class Send(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class TriggerDataEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     EFFECT_KEY_FIELD_NUMBER: _builtins.int
     TEAM_ID_FIELD_NUMBER: _builtins.int
     CUSTOMER_ID_FIELD_NUMBER: _builtins.int
@@ -43,6 +63,7 @@ class Send(_message.Message):
     DEPTH_FIELD_NUMBER: _builtins.int
     RECIPIENT_FIELD_NUMBER: _builtins.int
     WAITS_FOR_ROOM_FIELD_NUMBER: _builtins.int
+    TRIGGER_DATA_FIELD_NUMBER: _builtins.int
     effect_key: _builtins.str
     """Key of the effect, a UUID derived from enrolment, node and visit. The same key gets the first answer again; a `DEFERRED`
     send that is asked again with another `not_after` is taken up anew, and so is a `DEFERRED` or `CANCELLED` one that is asked again
@@ -88,6 +109,10 @@ class Send(_message.Message):
         names attributes: segment is asked. Needs an account.
         """
 
+    @_builtins.property
+    def trigger_data(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """Values for `{{trigger.KEY}}`: the data of the trigger that let the customer in, as the journey took them."""
+
     def __init__(
         self,
         *,
@@ -107,10 +132,11 @@ class Send(_message.Message):
         depth: _builtins.int = ...,
         recipient: Global___Recipient | None = ...,
         waits_for_room: _builtins.bool = ...,
+        trigger_data: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_cap", b"_cap", "bot_module_id", b"bot_module_id", "cap", b"cap", "content", b"content", "not_after", b"not_after", "recipient", b"recipient", "template", b"template"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_cap", b"_cap", "account_id", b"account_id", "bot_module_id", b"bot_module_id", "cap", b"cap", "channel", b"channel", "content", b"content", "customer_id", b"customer_id", "depth", b"depth", "effect_key", b"effect_key", "enrolment_id", b"enrolment_id", "journey_id", b"journey_id", "node_id", b"node_id", "not_after", b"not_after", "recipient", b"recipient", "stop_epoch", b"stop_epoch", "team_id", b"team_id", "template", b"template", "waits_for_room", b"waits_for_room"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_cap", b"_cap", "account_id", b"account_id", "bot_module_id", b"bot_module_id", "cap", b"cap", "channel", b"channel", "content", b"content", "customer_id", b"customer_id", "depth", b"depth", "effect_key", b"effect_key", "enrolment_id", b"enrolment_id", "journey_id", b"journey_id", "node_id", b"node_id", "not_after", b"not_after", "recipient", b"recipient", "stop_epoch", b"stop_epoch", "team_id", b"team_id", "template", b"template", "trigger_data", b"trigger_data", "waits_for_room", b"waits_for_room"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__cap: _TypeAlias = _typing.Literal["cap"]  # noqa: Y015
     _WhichOneofArgType__cap: _TypeAlias = _typing.Literal["_cap", b"_cap"]  # noqa: Y015

@@ -114,6 +114,26 @@ class EntryExplanation(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class TriggerDataEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     EVENT_ID_FIELD_NUMBER: _builtins.int
     RESULT_FIELD_NUMBER: _builtins.int
     FIELD_FIELD_NUMBER: _builtins.int
@@ -124,6 +144,7 @@ class EntryExplanation(_message.Message):
     MESSAGE_FIELD_NUMBER: _builtins.int
     ENROLMENT_FIELD_NUMBER: _builtins.int
     STEPS_FIELD_NUMBER: _builtins.int
+    TRIGGER_DATA_FIELD_NUMBER: _builtins.int
     event_id: _builtins.str
     """The event."""
     result: Global___EntryResult.ValueType
@@ -152,6 +173,10 @@ class EntryExplanation(_message.Message):
     def steps(self) -> _containers.RepeatedCompositeFieldContainer[_enrolment_pb2.Step]:
         """What the enrolment did, oldest first; only where one event was asked for."""
 
+    @_builtins.property
+    def trigger_data(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """Data that a trigger of the API came with (`SystemTriggerItem.data`), for as long as they are kept; empty for other events."""
+
     def __init__(
         self,
         *,
@@ -165,10 +190,11 @@ class EntryExplanation(_message.Message):
         message: _builtins.str = ...,
         enrolment: _enrolment_pb2.Enrolment | None = ...,
         steps: _abc.Iterable[_enrolment_pb2.Step] | None = ...,
+        trigger_data: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["enrolment", b"enrolment", "occur_time", b"occur_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["enrolment", b"enrolment", "enrolment_id", b"enrolment_id", "event_id", b"event_id", "field", b"field", "message", b"message", "occur_time", b"occur_time", "reason", b"reason", "result", b"result", "steps", b"steps", "value", b"value"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["enrolment", b"enrolment", "enrolment_id", b"enrolment_id", "event_id", b"event_id", "field", b"field", "message", b"message", "occur_time", b"occur_time", "reason", b"reason", "result", b"result", "steps", b"steps", "trigger_data", b"trigger_data", "value", b"value"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

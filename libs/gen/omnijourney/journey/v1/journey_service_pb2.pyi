@@ -731,7 +731,10 @@ class SystemTriggerItem(_message.Message):
     """The customer. Required."""
     @_builtins.property
     def data(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """Data of the trigger, which messages may use as `{{trigger.KEY}}`: at most 20 keys of 1 to 64 characters, values up to 1,000."""
+        """Data of the trigger, which the messages of this enrolment may use as `{{trigger.KEY}}`: at most 20 keys, values up to 1,000 characters,
+        24,576 bytes of UTF-8 in all. A key is a letter, then letters, digits and `_`, 64 characters at most. An empty value is as none: the
+        variable's default is shown. It is kept for `OMNIJOURNEY_CONTENT_RETENTION_DAYS` days, with the enrolment for as long as that is live.
+        """
 
     def __init__(
         self,
@@ -781,21 +784,33 @@ class SystemTriggerResult(_message.Message):
 
     ACCEPTED_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
+    FIELD_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
     accepted: _builtins.bool
-    """True: the customer's actor has the trigger; it decides on limits and enrols. A repeated request id is accepted again and does nothing."""
-    reason: _error_reason_pb2.ErrorReason.ValueType
-    """Why not: `INVALID_FIELDS` (an id is missing or none), `NOT_IMPLEMENTED` (`data` is set), `RESOURCE_NOT_FOUND`,
-    `STATUS_FORBIDS_ACTION` or `TRIGGER_MISMATCH`; unspecified if accepted.
+    """True: the customer's actor has the trigger; it decides on limits and enrols. A request id that is repeated with the same journey, customer
+    and data is accepted again and does nothing.
     """
+    reason: _error_reason_pb2.ErrorReason.ValueType
+    """Why not: `INVALID_FIELDS`, `RESOURCE_NOT_FOUND`, `STATUS_FORBIDS_ACTION`, `TRIGGER_MISMATCH`, or `REQUEST_ID_REUSED` (the request id
+    was used with another journey, customer or data); unspecified if accepted.
+    """
+    field: _builtins.str
+    """With `INVALID_FIELDS` the path of the first faulty field within the item, for example `data["code"]`; with `REQUEST_ID_REUSED` it is
+    `request_id`. Empty otherwise.
+    """
+    message: _builtins.str
+    """What would be right there, in a sentence, in English; empty where `field` is."""
     def __init__(
         self,
         *,
         accepted: _builtins.bool = ...,
         reason: _error_reason_pb2.ErrorReason.ValueType = ...,
+        field: _builtins.str = ...,
+        message: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "reason", b"reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "field", b"field", "message", b"message", "reason", b"reason"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1139,8 +1154,29 @@ class ExplainEnrolmentResponse(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class TriggerDataEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     ENROLMENT_FIELD_NUMBER: _builtins.int
     STEPS_FIELD_NUMBER: _builtins.int
+    TRIGGER_DATA_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def enrolment(self) -> _enrolment_pb2.Enrolment:
         """The enrolment."""
@@ -1149,15 +1185,20 @@ class ExplainEnrolmentResponse(_message.Message):
     def steps(self) -> _containers.RepeatedCompositeFieldContainer[_enrolment_pb2.Step]:
         """Its steps, oldest first."""
 
+    @_builtins.property
+    def trigger_data(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """Data of the trigger that let the customer in (`SystemTriggerItem.data`), for as long as they are kept; empty for other triggers."""
+
     def __init__(
         self,
         *,
         enrolment: _enrolment_pb2.Enrolment | None = ...,
         steps: _abc.Iterable[_enrolment_pb2.Step] | None = ...,
+        trigger_data: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["enrolment", b"enrolment"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["enrolment", b"enrolment", "steps", b"steps"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["enrolment", b"enrolment", "steps", b"steps", "trigger_data", b"trigger_data"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
