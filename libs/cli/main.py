@@ -17,6 +17,7 @@ from libs.cli.options import DataDir, configured
 from libs.cli.points import check_points
 from libs.cli.secrets import rotate_secrets, show_secrets
 from libs.cli.seed_customers import seed_customers as made_up_customers
+from libs.cli.stats import check_figures, rebuild_figures
 from libs.cli.status import show_status
 from libs.cli.up import run_up
 from libs.client import ClientSettings, ServiceName
@@ -29,6 +30,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+stats = typer.Typer(name="stats", help="Figures of journeys and teams.", no_args_is_help=True)
+app.add_typer(stats)
 points = typer.Typer(name="points", help="The ledger of points.", no_args_is_help=True)
 app.add_typer(points)
 
@@ -174,6 +177,26 @@ def check(
     changes: dict[str, Any] = {"data_dir": data_dir} if data_dir is not None else {}
     settings = configured(ClientSettings, changes)
     raise typer.Exit(asyncio.run(check_points(settings, team, incremental=incremental)))
+
+
+@stats.command("check")
+def check_stats(
+    team: Annotated[str, typer.Option(help="The team (UUID).")],
+    data_dir: DataDir = None,
+) -> None:
+    """Compare figures with the records that they count. Exit code 1 if any differ."""
+    changes: dict[str, Any] = {"data_dir": data_dir} if data_dir is not None else {}
+    raise typer.Exit(asyncio.run(check_figures(configured(ClientSettings, changes), team)))
+
+
+@stats.command()
+def rebuild(
+    team: Annotated[str, typer.Option(help="Only this team (UUID). [default: all]")] = "",
+    data_dir: DataDir = None,
+) -> None:
+    """Count figures anew from the histories. The old ones are shown until it is done."""
+    changes: dict[str, Any] = {"data_dir": data_dir} if data_dir is not None else {}
+    raise typer.Exit(asyncio.run(rebuild_figures(configured(ClientSettings, changes), team)))
 
 
 Team = Annotated[str, typer.Option(help="The team (UUID). [default: a client of the installation]")]

@@ -34,6 +34,8 @@ POINTS: Final = {
     "points.after_chunk": "rows of an import are committed, nothing was published",
     "relay.after_deliver": "mail is in the mailboxes, the relay's cursor has not moved",
     "stats.before_commit": "a page is counted, nothing of it is written",
+    "stats.rebuilding": "a page of a rebuild is written and not committed",
+    "stats.rebuilt": "new figures stand in the place of the old ones, not committed",
     "stats.after_commit": "a page is counted and committed, its reader does not know yet",
 }
 """Every point, and what has happened when it is reached and what has not."""

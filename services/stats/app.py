@@ -16,13 +16,16 @@ from services.stats.clients.histories import Peers, histories
 from services.stats.clients.records import GrpcRecords
 from services.stats.clients.waits import Waits
 from services.stats.config import Settings
-from services.stats.servicer import Dependencies, StatsServicer
+from services.stats.servicer import Dependencies, RebuildOperations, StatsServicer
 from services.stats.store.counters import CounterStore
 from services.stats.store.orders import OrderStore
 from services.stats.store.projections import ProjectionStore
+from services.stats.store.rebuilds import RebuildStore
 from services.stats.usecases.figures import Lifts, Series, Worth, attribution_windows
 from services.stats.usecases.projections import Projections
+from services.stats.usecases.rebuilds import Rebuilds
 from services.stats.worker.readers import Reader, ReadersLag
+from services.stats.worker.rebuilds import Rebuilder
 
 _PACKAGE = "services.stats"
 
@@ -43,6 +46,8 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
         settings_of = TeamSettingsClient(peers.segment)
         windows = functools.partial(attribution_windows, settings_of)
         readers = [Reader(history, projections, progress, windows) for history in histories(peers)]
+        store = RebuildStore(rt.pool)
+        rebuilder = Rebuilder(store, histories(peers), windows, rt.clock)
         dependencies = Dependencies(
             counters=counters,
             series=Series(counters, settings_of),
@@ -51,12 +56,15 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
             waits=Waits(peers.journey),
             orders=OrderStore(rt.pool),
             projections=Projections(rt.pool, readers, projections, counters, GrpcRecords(peers)),
+            rebuilds=Rebuilds(store, rt.clock, rebuilder.wake),
         )
         rt.server.add(
             stats_service_pb2_grpc.add_StatsServiceServicer_to_server,
-            StatsServicer(dependencies),  # type: ignore[abstract]  # what is missing answers UNIMPLEMENTED
+            StatsServicer(dependencies),
             stats_service_pb2.DESCRIPTOR.services_by_name["StatsService"],
         )
         for reader in readers:
             rt.spawn(f"reader of {reader.name} {reader.source.value}", reader.run)
-        yield await stack.enter_async_context(rt.serving(ReadersLag(readers, progress)))
+        rt.spawn("rebuilds", rebuilder.run)
+        serving = rt.serving(ReadersLag(readers, progress), RebuildOperations(dependencies.rebuilds))
+        yield await stack.enter_async_context(serving)

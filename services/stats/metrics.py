@@ -21,6 +21,9 @@ WAITING: Final = metrics.gauge(
     "stats_waiting_count",
     "Rows that waited to be counted when the lag was last asked for, 500 a history at most, 64 records.",
 )
+REBUILD_FAULTS: Final = metrics.counter(
+    "stats_rebuild_faults_total", "Rebuilds of figures that failed; the figures stay as they were."
+)
 FINDINGS: Final = metrics.counter(
     "stats_check_findings_total",
     "Figures that checks found different from the records; must stay 0 where nothing waits.",

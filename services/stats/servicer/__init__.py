@@ -7,13 +7,19 @@ from services.stats.servicer.base import Dependencies
 from services.stats.servicer.figures import FigureRpcs
 from services.stats.servicer.orders import OrderRpcs
 from services.stats.servicer.projections import ProjectionRpcs
+from services.stats.servicer.rebuilds import RebuildOperations, RebuildRpcs
 from services.stats.servicer.series import SeriesRpcs
 
 
 class StatsServicer(
-    FigureRpcs, SeriesRpcs, OrderRpcs, ProjectionRpcs, stats_service_pb2_grpc.StatsServiceServicer
+    FigureRpcs,
+    SeriesRpcs,
+    OrderRpcs,
+    ProjectionRpcs,
+    RebuildRpcs,
+    stats_service_pb2_grpc.StatsServiceServicer,
 ):
     """See `protos/omnijourney/stats/v1/stats_service.proto`."""
 
 
-__all__ = ["Dependencies", "StatsServicer"]
+__all__ = ["Dependencies", "RebuildOperations", "StatsServicer"]

@@ -18,6 +18,7 @@ from services.stats.store.counters import CounterStore
 from services.stats.store.orders import OrderStore
 from services.stats.usecases.figures import Lifts, Series, Worth
 from services.stats.usecases.projections import Projections
+from services.stats.usecases.rebuilds import Rebuilds
 
 STEPS_MAX: Final = 8_784
 """Steps of a series: the hours of a leap year."""
@@ -36,6 +37,7 @@ class Dependencies:
     waits: Waits
     orders: OrderStore
     projections: Projections
+    rebuilds: Rebuilds
 
 
 def time_on_quarter(check: FieldCheck, request: Any, field: str) -> datetime | None:

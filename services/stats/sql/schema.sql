@@ -139,6 +139,49 @@ CREATE TABLE mail_cursor (
     CONSTRAINT mail_cursor_position_check CHECK (("position" >= 0))
 ) WITH (fillfactor=10, autovacuum_vacuum_scale_factor=0, autovacuum_vacuum_threshold=1000);
 
+-- Figures of teams that are counted anew from the histories. The nil team is all of them.
+CREATE TABLE rebuild (
+    team_id       uuid NOT NULL,
+    rebuild_id    uuid NOT NULL,
+    state         smallint NOT NULL DEFAULT 1,
+    done          bigint NOT NULL DEFAULT 0,
+    total         bigint NOT NULL DEFAULT 0,
+    tries         smallint NOT NULL DEFAULT 0,
+    claim         uuid,
+    claimed_until timestamp with time zone,
+    reason        text NOT NULL DEFAULT ''::text,
+    message       text NOT NULL DEFAULT ''::text,
+    created_at    timestamp with time zone NOT NULL,
+    ended_at      timestamp with time zone,
+    CONSTRAINT rebuild_pkey PRIMARY KEY (team_id, rebuild_id),
+    CONSTRAINT rebuild_check CHECK (((state > 2) = (ended_at IS NOT NULL))),
+    CONSTRAINT rebuild_done_check CHECK ((done >= 0)),
+    CONSTRAINT rebuild_state_check CHECK (((state >= 1) AND (state <= 5))),
+    CONSTRAINT rebuild_total_check CHECK ((total >= 0))
+);
+CREATE INDEX rebuild_by_time ON stats.rebuild USING btree (team_id, created_at DESC, rebuild_id DESC);
+-- PENDING and RUNNING: those that somebody has to work on.
+CREATE INDEX rebuild_unfinished ON stats.rebuild USING btree (created_at) WHERE (state = ANY (ARRAY[1, 2]));
+ALTER TABLE rebuild ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own_teams ON rebuild USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
+
+-- How far a rebuild has counted each history, never further than `cursor`.
+CREATE TABLE rebuild_cursor (
+    rebuild_id uuid NOT NULL,
+    source     smallint NOT NULL,
+    partition  smallint NOT NULL,
+    position   bigint NOT NULL DEFAULT 0,
+    CONSTRAINT rebuild_cursor_pkey PRIMARY KEY (rebuild_id, source, partition)
+);
+
+-- Until a rebuild ends, what it counts for a team stands in all tables of figures under an id that no team has.
+CREATE TABLE rebuild_shadow (
+    rebuild_id uuid NOT NULL,
+    own_id     uuid NOT NULL,
+    shadow_id  uuid NOT NULL,
+    CONSTRAINT rebuild_shadow_pkey PRIMARY KEY (rebuild_id, own_id)
+);
+
 -- First answers to writes, by request id: the same request gets the same answer again, another one is refused.
 -- `answer` is absent only inside the transaction that does the work.
 CREATE TABLE request_log (

@@ -103,11 +103,14 @@ class ProjectionStore:
     async def count_again(self, place: RowPlace, parts: Sequence[Counts | None]) -> bool:
         """Counts what can be counted of a row that was set aside, by what its facts add (None: cannot be read).
 
-        False if something is left, or the row is not set aside any more. Raises CursorMovedError: then do it again.
+        False if something is left, the row is not set aside any more, or a rebuild has not ended, which leaves
+        out what is set aside. Raises CursorMovedError: then do it again.
         """
         row = dict(zip(("source", "partition", "position"), place, strict=True))
         with cursors_checked():
             async with transaction(self._pool, ()) as connection:
+                if await connection.fetchval(*BOOK.bind("count_unfinished_rebuilds")):
+                    return False
                 held = await connection.fetch(*BOOK.bind("hold_row_aside", **row))
                 if not held:
                     return False

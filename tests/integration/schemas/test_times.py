@@ -92,6 +92,8 @@ OURS_ALONE = {
     "points.outcome.recorded_at",
     "segment.customer_tag.apply_time",
     "segment.identity.bind_time",
+    "stats.rebuild.claimed_until",  # real time
+    "stats.rebuild.ended_at",
 }
 """The same of one table."""
 

@@ -12,7 +12,11 @@ from libs.common.clock import SteppedClock
 from libs.testing.feeds import FEEDS, FeedServer
 from libs.testing.fixtures import Database, Databases, Servers
 from libs.testing.history_rows import JOURNEY, NOON, TEAM
-from omnijourney.common.v1 import installation_service_pb2, installation_service_pb2_grpc
+from omnijourney.common.v1 import (
+    installation_service_pb2,
+    installation_service_pb2_grpc,
+    operations_service_pb2_grpc,
+)
 from omnijourney.internal.v1 import customers_service_pb2
 from omnijourney.journey.v1 import journey_service_pb2
 from omnijourney.segment.v1 import team_pb2
@@ -29,6 +33,7 @@ class Stats:
 
     stub: Any
     operations: Any
+    long_work: Any
     feeds: dict[str, FeedServer]
 
     async def settle(self) -> None:
@@ -106,6 +111,7 @@ async def start_stats(
             return Stats(
                 stats_service_pb2_grpc.StatsServiceStub(channel),
                 installation_service_pb2_grpc.InstallationServiceStub(channel),
+                operations_service_pb2_grpc.OperationsServiceStub(channel),
                 feeds,
             )
 

@@ -176,7 +176,8 @@ class StatsServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def RetryRowsSetAside(self, request, context):
-        """Operators: reads up to 500 rows that were set aside again, and counts those that can be counted now, each once.
+        """Operators: reads up to 500 rows that were set aside again, and counts those that can be counted now, each once; none while
+        a rebuild waits or runs.
         Errors: UNAVAILABLE `DEPENDENCY_UNAVAILABLE`, rows that were counted before stay counted; ALREADY_EXISTS
         `REQUEST_ID_REUSED`.
         """
@@ -224,7 +225,10 @@ class StatsServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def StartRebuild(self, request, context):
-        """Operators: starts to count a team's figures anew from the histories; the old ones are shown until it is done.
+        """Operators: starts to count a team's figures, or all, anew from the histories, as an operation of kind OTHER whose `resource_id` is the
+        team, the nil UUID for all; it is read and cancelled under that team. The old figures are shown, and go on, until the new ones stand in their
+        place, all at once. Orders keep the attribution windows that they were counted with, rows that are set aside stay so. Rebuilds
+        are done one after the other. Errors: RESOURCE_EXHAUSTED `OVERLOADED` while 10 wait or run, ALREADY_EXISTS `REQUEST_ID_REUSED`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

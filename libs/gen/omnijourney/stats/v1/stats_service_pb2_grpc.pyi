@@ -56,7 +56,8 @@ class StatsServiceStub:
     ListRowsSetAside: _grpc.UnaryUnaryMultiCallable[_stats_service_pb2.ListRowsSetAsideRequest, _stats_service_pb2.ListRowsSetAsideResponse]
     """Operators: rows of histories that could not be counted, in order of source, partition and position."""
     RetryRowsSetAside: _grpc.UnaryUnaryMultiCallable[_stats_service_pb2.RetryRowsSetAsideRequest, _stats_service_pb2.RetryRowsSetAsideResponse]
-    """Operators: reads up to 500 rows that were set aside again, and counts those that can be counted now, each once.
+    """Operators: reads up to 500 rows that were set aside again, and counts those that can be counted now, each once; none while
+    a rebuild waits or runs.
     Errors: UNAVAILABLE `DEPENDENCY_UNAVAILABLE`, rows that were counted before stay counted; ALREADY_EXISTS
     `REQUEST_ID_REUSED`.
     """
@@ -78,7 +79,11 @@ class StatsServiceStub:
     counted them are not among them. Errors: NOT_FOUND for a journey that nothing happened to.
     """
     StartRebuild: _grpc.UnaryUnaryMultiCallable[_stats_service_pb2.StartRebuildRequest, _stats_service_pb2.StartRebuildResponse]
-    """Operators: starts to count a team's figures anew from the histories; the old ones are shown until it is done."""
+    """Operators: starts to count a team's figures, or all, anew from the histories, as an operation of kind OTHER whose `resource_id` is the
+    team, the nil UUID for all; it is read and cancelled under that team. The old figures are shown, and go on, until the new ones stand in their
+    place, all at once. Orders keep the attribution windows that they were counted with, rows that are set aside stay so. Rebuilds
+    are done one after the other. Errors: RESOURCE_EXHAUSTED `OVERLOADED` while 10 wait or run, ALREADY_EXISTS `REQUEST_ID_REUSED`.
+    """
 
 @_typing.type_check_only
 class StatsServiceAsyncStub(StatsServiceStub):
@@ -108,7 +113,8 @@ class StatsServiceAsyncStub(StatsServiceStub):
     ListRowsSetAside: _aio.UnaryUnaryMultiCallable[_stats_service_pb2.ListRowsSetAsideRequest, _stats_service_pb2.ListRowsSetAsideResponse]  # type: ignore[assignment]
     """Operators: rows of histories that could not be counted, in order of source, partition and position."""
     RetryRowsSetAside: _aio.UnaryUnaryMultiCallable[_stats_service_pb2.RetryRowsSetAsideRequest, _stats_service_pb2.RetryRowsSetAsideResponse]  # type: ignore[assignment]
-    """Operators: reads up to 500 rows that were set aside again, and counts those that can be counted now, each once.
+    """Operators: reads up to 500 rows that were set aside again, and counts those that can be counted now, each once; none while
+    a rebuild waits or runs.
     Errors: UNAVAILABLE `DEPENDENCY_UNAVAILABLE`, rows that were counted before stay counted; ALREADY_EXISTS
     `REQUEST_ID_REUSED`.
     """
@@ -130,7 +136,11 @@ class StatsServiceAsyncStub(StatsServiceStub):
     counted them are not among them. Errors: NOT_FOUND for a journey that nothing happened to.
     """
     StartRebuild: _aio.UnaryUnaryMultiCallable[_stats_service_pb2.StartRebuildRequest, _stats_service_pb2.StartRebuildResponse]  # type: ignore[assignment]
-    """Operators: starts to count a team's figures anew from the histories; the old ones are shown until it is done."""
+    """Operators: starts to count a team's figures, or all, anew from the histories, as an operation of kind OTHER whose `resource_id` is the
+    team, the nil UUID for all; it is read and cancelled under that team. The old figures are shown, and go on, until the new ones stand in their
+    place, all at once. Orders keep the attribution windows that they were counted with, rows that are set aside stay so. Rebuilds
+    are done one after the other. Errors: RESOURCE_EXHAUSTED `OVERLOADED` while 10 wait or run, ALREADY_EXISTS `REQUEST_ID_REUSED`.
+    """
 
 class StatsServiceServicer(metaclass=_abc_1.ABCMeta):
     """Counters over the histories of the other services. Each fact is counted exactly once; figures are seconds old at most."""
@@ -211,7 +221,8 @@ class StatsServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _stats_service_pb2.RetryRowsSetAsideRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_stats_service_pb2.RetryRowsSetAsideResponse, _abc.Awaitable[_stats_service_pb2.RetryRowsSetAsideResponse]]:
-        """Operators: reads up to 500 rows that were set aside again, and counts those that can be counted now, each once.
+        """Operators: reads up to 500 rows that were set aside again, and counts those that can be counted now, each once; none while
+        a rebuild waits or runs.
         Errors: UNAVAILABLE `DEPENDENCY_UNAVAILABLE`, rows that were counted before stay counted; ALREADY_EXISTS
         `REQUEST_ID_REUSED`.
         """
@@ -269,6 +280,10 @@ class StatsServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _stats_service_pb2.StartRebuildRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_stats_service_pb2.StartRebuildResponse, _abc.Awaitable[_stats_service_pb2.StartRebuildResponse]]:
-        """Operators: starts to count a team's figures anew from the histories; the old ones are shown until it is done."""
+        """Operators: starts to count a team's figures, or all, anew from the histories, as an operation of kind OTHER whose `resource_id` is the
+        team, the nil UUID for all; it is read and cancelled under that team. The old figures are shown, and go on, until the new ones stand in their
+        place, all at once. Orders keep the attribution windows that they were counted with, rows that are set aside stay so. Rebuilds
+        are done one after the other. Errors: RESOURCE_EXHAUSTED `OVERLOADED` while 10 wait or run, ALREADY_EXISTS `REQUEST_ID_REUSED`.
+        """
 
 def add_StatsServiceServicer_to_server(servicer: StatsServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

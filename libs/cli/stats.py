@@ -1,0 +1,62 @@
+"""`omnijourney stats`: figures checked against the records that they count, and counted anew."""
+
+from __future__ import annotations
+
+import grpc
+
+from libs.cli.console import EXIT_FAULT, complain, err, say
+from libs.client import Client, ClientSettings
+from libs.client.long_work import ended
+from libs.common.ids import new_id
+from omnijourney.common.v1 import operation_pb2
+from omnijourney.stats.v1 import stats_service_pb2 as pb
+
+CHECK_TIMEOUT_S = 600.0
+_TIMEOUT_S = 30.0
+
+
+async def rebuild_figures(settings: ClientSettings, team_id: str) -> int:
+    """Counts a team's figures, or (empty) all, anew, and waits for the end. Returns the exit code."""
+    async with Client(settings.targets(), settings.api_token(), tls=settings.tls_of_calls()) as client:
+        try:
+            return await _rebuild(client, team_id)
+        except grpc.aio.AioRpcError as error:
+            complain(f"{error.code().name}: {error.details()}")
+            return EXIT_FAULT
+
+
+async def _rebuild(client: Client, team_id: str) -> int:
+    request = pb.StartRebuildRequest(team_id=team_id, request_id=str(new_id()))
+    started = (await client.stats.StartRebuild(request, timeout=_TIMEOUT_S)).operation
+    name = f"rebuild {started.operation_id}"
+    with err.status(f"{name} …") as shown:
+
+        def tell(found: operation_pb2.Operation) -> None:
+            shown.update(f"{name}: {found.done_count:,} of {found.total_count:,} rows …")
+
+        found = await ended(client, "stats", started, tell)
+    if found.state != operation_pb2.OPERATION_STATE_SUCCEEDED:
+        state = operation_pb2.OperationState.Name(found.state).removeprefix("OPERATION_STATE_")
+        complain(f"the {name} is {state} {found.error.message}".rstrip())
+        return EXIT_FAULT
+    say(f"{found.done_count:,} rows counted anew")
+    return 0
+
+
+async def check_figures(settings: ClientSettings, team_id: str) -> int:
+    """Compares a team's figures with the records, and prints what does not agree. Returns the exit code."""
+    async with Client(settings.targets(), settings.api_token(), tls=settings.tls_of_calls()) as client:
+        try:
+            compared = found = 0
+            request = pb.CheckProjectionsRequest(team_id=team_id)
+            async for piece in client.stats.CheckProjections(request, timeout=CHECK_TIMEOUT_S):
+                compared = piece.compared_count
+                if piece.HasField("finding"):
+                    found += 1
+                    finding = piece.finding
+                    say(f"{finding.figure}: {finding.counted:,} counted, {finding.recorded:,} recorded")
+        except grpc.aio.AioRpcError as error:
+            complain(f"{error.code().name}: {error.details()}")
+            return EXIT_FAULT
+    say(f"{compared:,} figures compared, {found:,} differ")
+    return EXIT_FAULT if found else 0
