@@ -26,6 +26,8 @@ from services.channel_gateway.domain import model as g
 from services.channel_gateway.store import frequency, rows
 from services.journey.domain import effects as fx
 from services.journey.domain import model as j
+from services.journey.domain.enrolment import Enrolment, EnrolmentState, Step, StepResult, WaitReason
+from services.journey.domain.memory import Memory
 from services.journey.domain.splits import way_of
 from services.journey.domain.turn import RefusalReason
 from services.journey.store import codec, packed
@@ -129,19 +131,19 @@ DEFINITIONS: Final = {
     ),
 }
 _ALL_STEPS: Final = {
-    result: j.Step(f"n{result.value}", 1, result, AT, result.value == 1, "why") for result in j.StepResult
+    result: Step(f"n{result.value}", 1, result, AT, result.value == 1, "why") for result in StepResult
 }
-STEPS: Final = tuple(step for result, step in _ALL_STEPS.items() if result <= j.StepResult.CANCELLED)
+STEPS: Final = tuple(step for result, step in _ALL_STEPS.items() if result <= StepResult.CANCELLED)
 OF_WAITS: Final = tuple(
     _ALL_STEPS[result]
     for result in (
-        *(j.StepResult.WAIT_STARTED, j.StepResult.HAPPENED, j.StepResult.TIMED_OUT),
-        j.StepResult.GOAL_REACHED,
+        *(StepResult.WAIT_STARTED, StepResult.HAPPENED, StepResult.TIMED_OUT),
+        StepResult.GOAL_REACHED,
     )
 )
 WAYS: Final = (
-    j.Step("divide", 1, j.StepResult.WAY_TAKEN, AT, True, "1"),
-    j.Step("divide", 1, j.StepResult.HELD_OUT, AT, True, "3"),
+    Step("divide", 1, StepResult.WAY_TAKEN, AT, True, "1"),
+    Step("divide", 1, StepResult.HELD_OUT, AT, True, "3"),
 )
 TEN_WAYS: Final = j.Split(tuple(j.Way(10) for _ in range(10)))
 
@@ -250,17 +252,17 @@ def _rows(*rows: fr.HistoryRow) -> Stored:
     return Stored({"a page": [*rows, bare]}, fr.pack_rows, fr.reader_of(kind))
 
 
-ENROLMENT: Final = j.Enrolment(
-    *(A, D, B, C, D, 2, AT, j.EnrolmentState.LIVE, "wait", 1, j.WaitReason.DELAY, AT + timedelta(days=1))
+ENROLMENT: Final = Enrolment(
+    *(A, D, B, C, D, 2, AT, EnrolmentState.LIVE, "wait", 1, WaitReason.DELAY, AT + timedelta(days=1))
 )
 LISTENING: Final = packed.LiveRow(
     msgspec.structs.replace(
-        ENROLMENT, wait=j.WaitReason.EVENT, memory=j.Memory(AT, (b"\x07" * 16,), ("wait", "b"), True, "c")
+        ENROLMENT, wait=WaitReason.EVENT, memory=Memory(AT, (b"\x07" * 16,), ("wait", "b"), True, "c")
     ),
     AT,
 )
 ENDED: Final = packed.LiveRow(
-    msgspec.structs.replace(ENROLMENT, wait=j.WaitReason.SEND, wake_at=None, memory=j.Memory(AT, ended=True)),
+    msgspec.structs.replace(ENROLMENT, wait=WaitReason.SEND, wake_at=None, memory=Memory(AT, ended=True)),
     AT,
 )
 WITH_DATA: Final = packed.LiveRow(
@@ -268,7 +270,7 @@ WITH_DATA: Final = packed.LiveRow(
 )
 LIVE: Final = packed.LiveRow(ENROLMENT, AT + timedelta(hours=1), listed=False, commits=(1, 1 << 62))
 LISTED: Final = packed.LiveRow(
-    msgspec.structs.replace(ENROLMENT, enrolment_id=B, wait=j.WaitReason.SEND, wake_at=None), AT, listed=True
+    msgspec.structs.replace(ENROLMENT, enrolment_id=B, wait=WaitReason.SEND, wake_at=None), AT, listed=True
 )
 
 
@@ -281,9 +283,9 @@ FORMS: Final[dict[str, Stored | Derived]] = {
     ),
     "journey_run_segments": Stored(
         {
-            "all results": codec.RunSegmentRecord(True, j.EnrolmentState.COMPLETED, STEPS),
-            "ways of splits": codec.RunSegmentRecord(True, j.EnrolmentState.COMPLETED, WAYS),
-            "results of waits": codec.RunSegmentRecord(False, j.EnrolmentState.CONVERTED, OF_WAITS),
+            "all results": codec.RunSegmentRecord(True, EnrolmentState.COMPLETED, STEPS),
+            "ways of splits": codec.RunSegmentRecord(True, EnrolmentState.COMPLETED, WAYS),
+            "results of waits": codec.RunSegmentRecord(False, EnrolmentState.CONVERTED, OF_WAITS),
         },
         codec.pack,
         codec.read_run_segment,

@@ -11,20 +11,17 @@ from uuid import UUID, uuid5
 
 from libs.common.mailbox.mail import Body, Checkout, Mail, SystemTrigger, TagApplied
 from services.journey.domain import effects as fx
+from services.journey.domain.enrolment import Enrolment, EnrolmentState, Step, StepResult
 from services.journey.domain.model import (
     CheckoutTrigger,
     Condition,
     Delay,
-    Enrolment,
-    EnrolmentState,
     Journey,
     JourneyStatus,
     Message,
     Node,
     Points,
     Split,
-    Step,
-    StepResult,
     SystemTriggerKind,
     Tags,
     TagTrigger,

@@ -10,7 +10,7 @@ from uuid import UUID
 from libs.common.mailbox.mail import Checkout, MailSource, Refund
 from libs.testing.mails import TEAM
 from services.channel_gateway.domain.model import SendState
-from services.journey.domain.model import EnrolmentState
+from services.journey.domain.enrolment import EnrolmentState
 from services.journey.domain.turn import Refusal
 from services.points.domain.model import OrderKey
 from services.points.domain.model import Source as EntrySource

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from services.channel_gateway.domain.model import SendState
-from services.journey.domain.model import EnrolmentState
+from services.journey.domain.enrolment import EnrolmentState
 from services.journey.domain.turn import Refusal, RunSegment
 from services.points.domain.model import Entry
 from services.points.domain.model import Source as EntrySource

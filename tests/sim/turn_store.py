@@ -13,17 +13,9 @@ from msgspec.structs import replace
 
 from libs.testing.leases import LeaseTable
 from services.journey.domain import effects as fx
+from services.journey.domain.enrolment import TIMED, Enrolment, EnrolmentState, WaitReason
 from services.journey.domain.lifecycle import JourneyChanged, stopped_by_itself
-from services.journey.domain.model import (
-    TIMED,
-    ActorKey,
-    Enrolment,
-    EnrolmentState,
-    Journey,
-    JourneyStatus,
-    StatusReason,
-    WaitReason,
-)
+from services.journey.domain.model import ActorKey, Journey, JourneyStatus, StatusReason
 from services.journey.domain.turn import Actor, Refusal, RunSegment, TurnResult
 from services.journey.store.packed import KeptVerdict, PackedActor, pack_state, pack_verdicts
 from services.journey.store.turn_rows import commit_rows

@@ -8,7 +8,8 @@ from typing import NamedTuple
 from uuid import UUID
 
 from libs.common.mailbox.mail import Checkout, Mail, TagApplied
-from services.journey.domain.model import CheckoutTrigger, StepResult, TagTrigger, Trigger
+from services.journey.domain.enrolment import StepResult
+from services.journey.domain.model import CheckoutTrigger, TagTrigger, Trigger
 from services.journey.domain.turn import Refusal, RunSegment
 from tests.sim.site import Site
 

@@ -14,8 +14,9 @@ from typing import Final, assert_never
 from libs.common.mailbox import mail as m
 from services.journey.domain import effects as fx
 from services.journey.domain.engine import Again, Halt, Wake
+from services.journey.domain.enrolment import Enrolment, WaitReason
 from services.journey.domain.entering import Entering
-from services.journey.domain.model import Enrolment, Journey, WaitReason
+from services.journey.domain.model import Journey
 from services.journey.domain.own_zone import in_own_zone
 from services.journey.domain.quiet import is_drawn_otherwise
 from services.journey.domain.status import goes_on

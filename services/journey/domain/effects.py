@@ -17,7 +17,8 @@ import msgspec
 
 from libs.common.ids import derived_from, encoded_name
 from libs.common.mailbox.mail import CustomerView
-from services.journey.domain.model import Channel, Enrolment, Template
+from services.journey.domain.enrolment import Enrolment
+from services.journey.domain.model import Channel, Template
 from services.journey.domain.plan import Month
 
 VISITS_KEPT: Final = 4_096

@@ -13,23 +13,19 @@ import msgspec
 
 from services.journey.domain import effects as fx
 from services.journey.domain import quiet, splits
+from services.journey.domain.enrolment import Enrolment, EnrolmentState, Step, StepResult, WaitReason
 from services.journey.domain.memory import Memory
 from services.journey.domain.model import (
     Attribute,
     CappedAction,
     Condition,
     Delay,
-    Enrolment,
-    EnrolmentState,
     Journey,
     Message,
     Points,
     Split,
-    Step,
-    StepResult,
     Tags,
     Wait,
-    WaitReason,
 )
 from services.journey.domain.status import goes_on, sends_until
 from services.journey.domain.waits import End, Go, Happened, Waits

@@ -9,8 +9,9 @@ from libs.common.ids import driver_id
 from libs.common.mailbox import mail as m
 from services.journey.domain import effects as fx
 from services.journey.domain.engine import Start
+from services.journey.domain.enrolment import Enrolment
 from services.journey.domain.matching import DEPTH_MAX, matching
-from services.journey.domain.model import Enrolment, Journey, StatusReason
+from services.journey.domain.model import Journey, StatusReason
 from services.journey.domain.plan import month_of
 from services.journey.domain.running import Running
 from services.journey.domain.turn import Refusal, RefusalReason, enrolment_id_of

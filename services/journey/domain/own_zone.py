@@ -8,7 +8,8 @@ from datetime import datetime
 from msgspec.structs import replace
 
 from services.journey.domain import effects as fx
-from services.journey.domain.model import Enrolment, Journey
+from services.journey.domain.enrolment import Enrolment
+from services.journey.domain.model import Journey
 
 
 def in_own_zone(

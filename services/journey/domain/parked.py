@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from libs.common.mailbox.mail import Mail, MailSource, SendOutcome
 from services.journey.domain import effects as fx
 from services.journey.domain.engine import advance
-from services.journey.domain.model import Enrolment, EnrolmentState, Step, StepResult, WaitReason
+from services.journey.domain.enrolment import Enrolment, EnrolmentState, Step, StepResult, WaitReason
 from services.journey.domain.status import gone
 from services.journey.domain.turn import Actor, RunSegment, TurnResult
 from services.journey.domain.waits import End

@@ -9,7 +9,8 @@ from typing import Final
 from libs.common.mailbox import mail as m
 from libs.common.text import fold
 from services.journey.domain.effects import effect_key
-from services.journey.domain.model import ButtonReply, Enrolment, Journey, ReplyEvent
+from services.journey.domain.enrolment import Enrolment
+from services.journey.domain.model import ButtonReply, Journey, ReplyEvent
 
 _TEXTS_KEPT: Final = 4_096
 

@@ -9,8 +9,9 @@ import msgspec
 
 from services.journey.domain import effects as fx
 from services.journey.domain.engine import Halt, Signal, advance
+from services.journey.domain.enrolment import Enrolment, EnrolmentState, Step, WaitReason
 from services.journey.domain.lifecycle import stopped_by_itself
-from services.journey.domain.model import Enrolment, EnrolmentState, Journey, StatusReason, Step, WaitReason
+from services.journey.domain.model import Journey, StatusReason
 from services.journey.domain.own_zone import in_own_zone, may_change_zone
 from services.journey.domain.status import gone
 from services.journey.domain.turn import Actor, EarlierRunError, Refusal, RunSegment, TurnInput, TurnResult

@@ -23,17 +23,9 @@ from libs.common.text import fold
 from services.journey.domain import effects as fx
 from services.journey.domain.acting import take_turn
 from services.journey.domain.engine import FREQUENCY_CAP_REACHED
+from services.journey.domain.enrolment import Enrolment, EnrolmentState, StepResult
 from services.journey.domain.matching import TeamJourneys, matches
-from services.journey.domain.model import (
-    Channel,
-    Enrolment,
-    EnrolmentState,
-    ExpiryAction,
-    Journey,
-    JourneyStatus,
-    StatusReason,
-    StepResult,
-)
+from services.journey.domain.model import Channel, ExpiryAction, Journey, JourneyStatus, StatusReason
 from services.journey.domain.plan import Month, TeamPlan, month_of
 from services.journey.domain.simulated_customer import PastCustomer, Standing
 from services.journey.domain.simulated_limits import Consequence, Imposed, Meter

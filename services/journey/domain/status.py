@@ -12,9 +12,9 @@ from typing import Final
 
 import msgspec
 
+from services.journey.domain.enrolment import Enrolment
 from services.journey.domain.model import (
     Definition,
-    Enrolment,
     ExpiryAction,
     Journey,
     JourneyStatus,

@@ -12,8 +12,8 @@ import msgspec
 from libs.common.ids import derived_id
 from libs.common.mailbox import mail as m
 from services.journey.domain import effects as fx
+from services.journey.domain.enrolment import Enrolment, EnrolmentState, Step
 from services.journey.domain.matching import TeamJourneys
-from services.journey.domain.model import Enrolment, EnrolmentState, Step
 
 
 class RefusalReason(IntEnum):

@@ -7,20 +7,17 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
+from services.journey.domain.enrolment import Enrolment, EnrolmentState, Step, WaitReason
 from services.journey.domain.model import (
     AttributeTrigger,
     CheckoutTrigger,
     ContactTrigger,
     Definition,
-    Enrolment,
-    EnrolmentState,
     Journey,
     JourneyStatus,
     StatusReason,
-    Step,
     SystemTriggerKind,
     TagTrigger,
-    WaitReason,
 )
 
 TRIGGER_TYPES: Mapping[type, str] = {

@@ -12,19 +12,10 @@ import msgspec
 
 from libs.common.mailbox import mail as m
 from libs.common.text import fold
+from services.journey.domain.enrolment import Enrolment, StepResult, WaitReason
 from services.journey.domain.matching import meets_event
-from services.journey.domain.model import (
-    Delay,
-    Enrolment,
-    Journey,
-    Memory,
-    Message,
-    ReplyEvent,
-    StepResult,
-    Trigger,
-    Wait,
-    WaitReason,
-)
+from services.journey.domain.memory import Memory
+from services.journey.domain.model import Delay, Journey, Message, ReplyEvent, Trigger, Wait
 from services.journey.domain.replies import meets_reply
 from services.journey.domain.status import occurred_before
 from services.journey.domain.walk import ENROLMENT_ENDED, Walk

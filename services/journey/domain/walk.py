@@ -10,15 +10,8 @@ from uuid import UUID
 import msgspec
 
 from services.journey.domain import effects as fx
-from services.journey.domain.model import (
-    Enrolment,
-    EnrolmentState,
-    Journey,
-    Node,
-    Step,
-    StepResult,
-    WaitReason,
-)
+from services.journey.domain.enrolment import Enrolment, EnrolmentState, Step, StepResult, WaitReason
+from services.journey.domain.model import Journey, Node
 from services.journey.domain.status import goes_on
 
 GOAL_REACHED: Final = "GOAL_REACHED"

@@ -13,7 +13,7 @@ from libs.common.rpc.servicing import ids_of
 from omnijourney.journey.v1 import journey_service_pb2 as pb
 from services.journey.convert import enrolments as convert
 from services.journey.convert.explain import explanation_message
-from services.journey.domain import model as d
+from services.journey.domain.enrolment import EnrolmentState, WaitReason
 from services.journey.domain.views import EnrolmentFilter, StoredEnrolment
 from services.journey.servicer.base import BaseRpcs
 from services.journey.usecases.write import Call
@@ -43,9 +43,9 @@ class EnrolmentRpcs(BaseRpcs):
         wanted = EnrolmentFilter(
             journey_id,
             customer_id,
-            tuple(d.EnrolmentState(state) for state in request.states if state),
+            tuple(EnrolmentState(state) for state in request.states if state),
             request.node_id,
-            d.WaitReason(request.wait_reason),
+            WaitReason(request.wait_reason),
         )
         size = page_size(request.page_size)
         arguments = ("enrolments", team_id, *wanted)
@@ -63,7 +63,7 @@ class EnrolmentRpcs(BaseRpcs):
     ) -> pb.CountEnrolmentsResponse:
         """Counts enrolments by state."""
         counts = await self._deps.enrolments.count(*ids_of(request.team_id, "journey_id", request.journey_id))
-        state = d.EnrolmentState
+        state = EnrolmentState
         return pb.CountEnrolmentsResponse(
             live_count=counts.get(state.LIVE, 0),
             completed_count=counts.get(state.COMPLETED, 0),

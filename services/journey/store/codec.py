@@ -13,16 +13,8 @@ from uuid import UUID
 import msgspec
 
 from libs.common.mailbox.mail import MailSource
-from services.journey.domain.model import (
-    Definition,
-    Enrolment,
-    EnrolmentState,
-    Journey,
-    JourneyStatus,
-    StatusReason,
-    Step,
-    WaitReason,
-)
+from services.journey.domain.enrolment import Enrolment, EnrolmentState, Step, WaitReason
+from services.journey.domain.model import Definition, Journey, JourneyStatus, StatusReason
 from services.journey.domain.turn import Actor, RefusalReason
 
 DEFAULT_ZONE = "UTC"

@@ -13,7 +13,7 @@ from libs.common.db.pool import Pool, transaction
 from libs.common.errors import NotFound
 from libs.common.feeds.records import shard_of
 from libs.common.ids import partition_of
-from services.journey.domain.model import Enrolment, EnrolmentState, WaitReason
+from services.journey.domain.enrolment import Enrolment, EnrolmentState, WaitReason
 from services.journey.domain.views import EnrolmentFilter, KeptStep, StoredEnrolment
 from services.journey.store import codec
 from services.journey.store.book import BOOK

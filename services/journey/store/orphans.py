@@ -9,7 +9,8 @@ from uuid import UUID
 
 from libs.common.db.pool import Connection, Pool, transaction
 from libs.common.db.reading import read_alone, read_rows
-from services.journey.domain.model import ActorKey, WaitReason
+from services.journey.domain.enrolment import WaitReason
+from services.journey.domain.model import ActorKey
 from services.journey.store.book import BOOK
 from services.journey.store.packed import Named, read_state
 

@@ -15,7 +15,8 @@ import msgspec
 from asyncpg.pgproto.pgproto import UUID as DriverUUID  # noqa: N811 - made in C, from bytes as they are
 
 from services.journey.domain.effects import Verdict
-from services.journey.domain.model import TIMED, Enrolment, EnrolmentState, Memory, WaitReason
+from services.journey.domain.enrolment import TIMED, Enrolment, EnrolmentState, WaitReason
+from services.journey.domain.memory import Memory
 
 
 class LiveRow(msgspec.Struct, frozen=True):

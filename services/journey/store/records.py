@@ -10,7 +10,8 @@ from uuid import UUID
 from libs.common.feeds.journey_records import RunSegmentFact, pack_record, read_record
 from libs.common.feeds.records import epoch_us, shard_of
 from libs.common.ids import new_id, partition_of
-from services.journey.domain.model import ActorKey, Journey, Step, StepResult
+from services.journey.domain.enrolment import Step, StepResult
+from services.journey.domain.model import ActorKey, Journey
 from services.journey.domain.turn import Refusal, RunSegment
 from services.journey.domain.views import KeptStep
 from services.journey.store.codec import StatusRecord

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from libs.common.db.pool import Pool, transaction
 from libs.common.errors import Aborted
-from services.journey.domain.model import Enrolment, WaitReason
+from services.journey.domain.enrolment import Enrolment, WaitReason
 from services.journey.domain.views import WaitRow
 from services.journey.store.book import BOOK
 from services.journey.store.packed import Named, read_state

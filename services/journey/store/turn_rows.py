@@ -9,7 +9,8 @@ from uuid import UUID
 
 from libs.common.mailbox.mail import MailSource
 from services.journey.domain import effects as fx
-from services.journey.domain.model import ActorKey, EnrolmentState, Journey, StepResult, WaitReason
+from services.journey.domain.enrolment import EnrolmentState, StepResult, WaitReason
+from services.journey.domain.model import ActorKey, Journey
 from services.journey.domain.turn import RunSegment, TurnResult
 from services.journey.store.packed import KeptVerdict, LiveRow, Named, PackedActor, pack_state, pack_verdicts
 from services.journey.store.records import NO_JOURNEYS, Records, new_commit_key

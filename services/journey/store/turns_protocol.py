@@ -14,7 +14,8 @@ import msgspec
 
 from libs.common.mailbox.mail import MailSource
 from services.journey.domain import effects as fx
-from services.journey.domain.model import ActorKey, Enrolment, Journey
+from services.journey.domain.enrolment import Enrolment
+from services.journey.domain.model import ActorKey, Journey
 from services.journey.domain.turn import Actor, TurnResult
 from services.journey.store.packed import KeptVerdict, LiveRow, PackedActor, read_state, read_verdicts
 

@@ -26,7 +26,7 @@ from libs.common.mailbox.mail import Mail
 from services.journey.clients.calls import ServiceUnavailable
 from services.journey.clients.sends import SendCanceller
 from services.journey.domain.effects import send_key
-from services.journey.domain.model import EnrolmentState, StepResult, WaitReason
+from services.journey.domain.enrolment import EnrolmentState, StepResult, WaitReason
 from services.journey.domain.parked import ending_turn
 from services.journey.domain.views import EndRow, StoredEnrolment
 from services.journey.domain.walk import ENROLMENT_ENDED

@@ -25,6 +25,7 @@ from libs.testing.fixtures import Databases, Servers
 from libs.testing.mails import TEAM, Numberer
 from services.journey.clients.plans import NoPlans, TeamPlans
 from services.journey.domain import model as d
+from services.journey.domain.enrolment import EnrolmentState
 from services.journey.store.enrolments import EnrolmentStore
 from services.journey.store.journeys import JourneyStore
 from services.journey.store.places import CountedPlans, PlacedEffects, PlaceStore
@@ -168,7 +169,7 @@ class Site:
             assert asyncio.get_running_loop().time() < deadline, "waited in vain"
             await asyncio.sleep(0.01)
 
-    async def states(self, journey: d.Journey) -> dict[d.EnrolmentState, int]:
+    async def states(self, journey: d.Journey) -> dict[EnrolmentState, int]:
         """Enrolments of a journey by state."""
         return await self.enrolments.count(TEAM, journey.journey_id)
 

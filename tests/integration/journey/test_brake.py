@@ -15,6 +15,7 @@ from libs.testing.fixtures import Databases, Servers
 from libs.testing.mails import TEAM, customers
 from omnijourney.journey.v1 import journey_pb2
 from services.journey.domain import model as d
+from services.journey.domain.enrolment import EnrolmentState
 from services.journey.usecases.schedule import ScheduledChanges
 from services.journey.worker import brakes
 from tests.integration.journey.conftest import Site
@@ -165,27 +166,27 @@ async def test_a_parked_customer_inside_does_not_keep_a_journey_from_being_over(
     crowd = list(islice(customers(), 3))
     async with site.worker():
         await site.deliver(*(site.order(customer) for customer in crowd))
-        await site.until(lambda: _counts(site, journey, {d.EnrolmentState.LIVE: 3}))
+        await site.until(lambda: _counts(site, journey, {EnrolmentState.LIVE: 3}))
         async with transaction(site.pool, [TEAM]) as connection:
             await connection.execute(
                 "INSERT INTO parked_customer SELECT partition, team_id, customer_id, 'poison', 8, now() FROM actor"
                 " WHERE customer_id = $1",
                 crowd[0],
             )
-        assert await site.states(journey) == {d.EnrolmentState.LIVE: 2, d.EnrolmentState.PARKED: 1}
+        assert await site.states(journey) == {EnrolmentState.LIVE: 2, EnrolmentState.PARKED: 1}
         async with transaction(site.pool, [TEAM]) as connection:
             present = await site.journeys.get_for_change(connection, TEAM, journey.journey_id)
             await site.journeys.change_status(
                 connection, present, d.JourneyStatus.STOPPING, site.clock.now(), stops_sends=True
             )
         await site.until(lambda: _is(site, journey, d.JourneyStatus.STOPPED))
-        assert await site.states(journey) == {d.EnrolmentState.HALTED: 2, d.EnrolmentState.PARKED: 1}
+        assert await site.states(journey) == {EnrolmentState.HALTED: 2, EnrolmentState.PARKED: 1}
         await retry(site, crowd[0])
-        await site.until(lambda: _counts(site, journey, {d.EnrolmentState.HALTED: 3}))
+        await site.until(lambda: _counts(site, journey, {EnrolmentState.HALTED: 3}))
     assert not any(delta > 1 for delta in site.effects.points.values())
 
 
-async def _counts(site: Site, journey: d.Journey, wanted: dict[d.EnrolmentState, int]) -> bool:
+async def _counts(site: Site, journey: d.Journey, wanted: dict[EnrolmentState, int]) -> bool:
     return await site.states(journey) == wanted
 
 

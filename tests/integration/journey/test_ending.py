@@ -21,6 +21,7 @@ from omnijourney.journey.v1 import journey_service_pb2 as pb
 from services.journey.clients.calls import ServiceUnavailable
 from services.journey.convert.enrolments import enrolment_message
 from services.journey.domain import model as d
+from services.journey.domain.enrolment import StepResult
 from services.journey.domain.views import EnrolmentFilter, StoredEnrolment
 from services.journey.store.mail import JourneyMailStore
 from services.journey.usecases.ending import EndedEnrolments
@@ -93,7 +94,7 @@ class Desk:
         """The customer's enrolments."""
         return await self.site.enrolments.page(TEAM, EnrolmentFilter(None, customer), None, 10)
 
-    async def steps(self, customer: UUID) -> list[tuple[d.StepResult, str, str]]:
+    async def steps(self, customer: UUID) -> list[tuple[StepResult, str, str]]:
         """What the customer's only enrolment did."""
         [stored] = await self.inside(customer)
         steps = [kept.step for kept in await self.site.enrolments.steps(stored)]
@@ -104,7 +105,7 @@ def _reply(stored: StoredEnrolment) -> pb.EndEnrolmentResponse:
     return pb.EndEnrolmentResponse(enrolment=enrolment_message(stored))
 
 
-ENDED = (d.StepResult.HALTED, "ENROLMENT_ENDED", NOTE)
+ENDED = (StepResult.HALTED, "ENROLMENT_ENDED", NOTE)
 
 
 async def entered(site: Site, customer: UUID) -> UUID:
@@ -147,11 +148,11 @@ async def _has_taken(site: Site, mail: Mail) -> bool:
 
 @pytest.mark.parametrize(
     ("state", "last"),
-    [(Outcome.CANCELLED, d.StepResult.CANCELLED), (Outcome.SENT, d.StepResult.SENT)],
+    [(Outcome.CANCELLED, StepResult.CANCELLED), (Outcome.SENT, StepResult.SENT)],
     ids=["waits", "on the wire"],
 )
 async def test_a_message_that_is_with_the_gateway_is_taken_back_or_is_the_last(
-    site: Site, state: Outcome, last: d.StepResult
+    site: Site, state: Outcome, last: StepResult
 ) -> None:
     await site.save_journey(d.Node("send", MESSAGE.action, "points"), POINTS)
     [customer] = islice(customers(), 1)
@@ -165,7 +166,7 @@ async def test_a_message_that_is_with_the_gateway_is_taken_back_or_is_the_last(
         assert (await desk.end(enrolment_id, "one")).state == HALTED
     assert desk.gateway.asked == [site.effects.sends[0].key]
     assert site.effects.points[customer] == 1, "of the order"
-    assert await desk.steps(customer) == [(d.StepResult.SEND_REQUESTED, "", ""), ENDED, (last, "", "")]
+    assert await desk.steps(customer) == [(StepResult.SEND_REQUESTED, "", ""), ENDED, (last, "", "")]
 
 
 async def test_nobody_is_told_that_it_has_ended_before_the_actor_knows(site: Site) -> None:
@@ -178,7 +179,7 @@ async def test_nobody_is_told_that_it_has_ended_before_the_actor_knows(site: Sit
     async with site.worker():
         await site.until(lambda: _is_halted(desk, customer))
         assert (await desk.end(enrolment_id, "one")).state == HALTED
-        assert await desk.steps(customer) == [(d.StepResult.DELAY_STARTED, "", ""), ENDED]
+        assert await desk.steps(customer) == [(StepResult.DELAY_STARTED, "", ""), ENDED]
 
 
 async def _is_halted(desk: Desk, customer: UUID) -> bool:

@@ -17,6 +17,7 @@ from omnijourney.common.v1 import error_reason_pb2
 from omnijourney.journey.v1 import enrolment_pb2, explain_pb2, journey_pb2, node_pb2, trigger_pb2
 from omnijourney.segment.v1 import audience_pb2, customer_pb2
 from services.journey.domain import model as d
+from services.journey.domain.enrolment import EnrolmentState
 from services.journey.domain.explain import EntryResult, Explained
 from services.journey.store.explain import ExplanationStore
 from services.journey.usecases.explain import Explanations
@@ -229,6 +230,6 @@ async def test_mail_that_an_operator_dropped_is_told_so_and_what_waits_behind_it
     assert results == [EntryResult.ENROLLED, EntryResult.DROPPED, EntryResult.PENDING]
     stored = by_event[orders[0].event_id].enrolment
     assert stored is not None
-    assert stored.enrolment.state is d.EnrolmentState.PARKED
+    assert stored.enrolment.state is EnrolmentState.PARKED
     assert "set aside" in by_event[orders[2].event_id].why.message
     assert page.before == 0

@@ -28,6 +28,7 @@ from omnijourney.journey.v1 import journey_service_pb2 as pb
 from services.journey.clients.calls import ServiceUnavailable
 from services.journey.domain import effects as fx
 from services.journey.domain import model as d
+from services.journey.domain.enrolment import EnrolmentState
 from services.journey.domain.status import as_it_is
 from services.journey.domain.turn import enrolment_id_of
 from services.journey.store.turns import TurnStore
@@ -397,9 +398,9 @@ class World:
             least, most = self.expected[journey_id], self.expected[journey_id] | self.possible[journey_id]
             assert len(least) <= sum(counts.values()) <= len(most), (journey_id, counts, self.log)
             over = model.published_at and model.status(self.site.clock.now()) is S.STOPPING
-            assert over or d.EnrolmentState.HALTED not in counts, (journey_id, self.log)
+            assert over or EnrolmentState.HALTED not in counts, (journey_id, self.log)
             if over:
-                assert d.EnrolmentState.LIVE not in counts, (journey_id, self.log)
+                assert EnrolmentState.LIVE not in counts, (journey_id, self.log)
                 if not model.deleted:
                     assert (await self.site.journeys.get(TEAM, journey_id)).status is S.STOPPED, self.log
         assert await self.site.pool.fetchval("SELECT count(*) FROM parked_customer") == 0

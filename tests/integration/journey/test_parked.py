@@ -17,6 +17,7 @@ from libs.common.mailbox.mail import MailSource, Unreadable
 from libs.testing.mails import TEAM, customers
 from omnijourney.journey.v1 import journey_service_pb2 as pb
 from services.journey.domain import model as d
+from services.journey.domain.enrolment import StepResult
 from services.journey.domain.parked import Drop, Dropped
 from services.journey.usecases.parked import ParkedCustomers
 from services.journey.usecases.write import Call
@@ -108,8 +109,8 @@ async def test_who_waits_for_a_dropped_outcome_is_halted(site: Site) -> None:
     stored = await site.enrolments.get(TEAM, dropped.halted[0].enrolment_id)
     steps = await site.enrolments.steps(stored)
     assert [(told.step.result, told.step.detail) for told in steps] == [
-        (d.StepResult.SEND_REQUESTED, ""),
-        (d.StepResult.HALTED, "OUTCOME_DROPPED"),
+        (StepResult.SEND_REQUESTED, ""),
+        (StepResult.HALTED, "OUTCOME_DROPPED"),
     ]
     # A second time there is nothing left to drop.
     with pytest.raises(NotFound):

@@ -19,6 +19,7 @@ from libs.testing.fixtures import Servers
 from libs.testing.mails import TEAM, customers
 from omnijourney.journey.v1 import enrolment_pb2
 from services.journey.domain import model as d
+from services.journey.domain.enrolment import Enrolment, WaitReason
 from services.journey.domain.views import EnrolmentFilter, WaitRow
 from services.journey.store.standing import StandingStore
 from services.journey.worker.turns import Waiting
@@ -29,7 +30,7 @@ from tests.integration.journey.house import House, delay, message, until
 from tests.integration.journey.test_worker import State, epochs, key_of
 
 HOUR = timedelta(hours=1)
-WAIT = d.WaitReason
+WAIT = WaitReason
 FIRST = d.Node("pause", d.Delay(3600), "hello")
 HELLO = d.Node("hello", d.Message(d.Channel.LINE, UUID(int=9)), "later")
 LATER = d.Node("later", d.Delay(7200))
@@ -48,10 +49,10 @@ async def counted(site: Site, journey: d.Journey) -> list[WaitRow]:
     return found
 
 
-async def everybody(site: Site, journey: d.Journey, **narrowed: object) -> list[d.Enrolment]:
+async def everybody(site: Site, journey: d.Journey, **narrowed: object) -> list[Enrolment]:
     """All pages of two, checked to be newest first and without repetition."""
     wanted = EnrolmentFilter(journey.journey_id, None, **narrowed)  # type: ignore[arg-type]
-    found: list[d.Enrolment] = []
+    found: list[Enrolment] = []
     after: tuple[datetime, UUID] | None = None
     while page := [row.enrolment for row in await site.enrolments.page(TEAM, wanted, after, 2)]:
         found += page
@@ -61,7 +62,7 @@ async def everybody(site: Site, journey: d.Journey, **narrowed: object) -> list[
     return found
 
 
-def ids(rows: list[d.Enrolment]) -> set[UUID]:
+def ids(rows: list[Enrolment]) -> set[UUID]:
     return {row.customer_id for row in rows}
 
 

@@ -16,6 +16,7 @@ from libs.testing.mails import TEAM, customers
 from omnijourney.journey.v1 import journey_pb2
 from omnijourney.journey.v1 import journey_service_pb2 as pb
 from services.journey.domain import model as d
+from services.journey.domain.enrolment import EnrolmentState
 from services.journey.domain.status import status_at
 from services.journey.usecases.gate import Gate
 from services.journey.usecases.lifecycle import Lifecycle
@@ -124,11 +125,11 @@ async def test_a_journey_with_somebody_inside_is_not_deleted(site: Site) -> None
 
 
 async def _live(site: Site, journey: d.Journey) -> bool:
-    return await site.states(journey) == {d.EnrolmentState.LIVE: 1}
+    return await site.states(journey) == {EnrolmentState.LIVE: 1}
 
 
 async def _halted(site: Site, journey: d.Journey) -> bool:
-    return await site.states(journey) == {d.EnrolmentState.HALTED: 1}
+    return await site.states(journey) == {EnrolmentState.HALTED: 1}
 
 
 @pytest.mark.rule("J-01d")

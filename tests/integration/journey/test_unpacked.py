@@ -16,6 +16,7 @@ from libs.common.db.pool import transaction
 from libs.testing.mails import TEAM, customers
 from services.journey.domain import effects as fx
 from services.journey.domain import model as d
+from services.journey.domain.enrolment import EnrolmentState, Step, StepResult, WaitReason
 from services.journey.domain.model import ActorKey
 from services.journey.domain.views import EnrolmentFilter
 from services.journey.store.codec import RunSegmentRecord, pack
@@ -49,12 +50,12 @@ async def sleeper(site: Site, customer: UUID, enrolment_id: UUID) -> None:
             " VALUES ($1, $2, $3, $4, $5, $6, $7, $7, $8, 0, 1, 1, 1, 'wait')",
             *(*key, enrolment_id, JOURNEY, UUID(int=7), START, START + HOUR),
         )
-        step = d.Step("wait", 1, d.StepResult.DELAY_STARTED, START, entered=True)
+        step = Step("wait", 1, StepResult.DELAY_STARTED, START, entered=True)
         await connection.execute(
             "INSERT INTO history SELECT $1, COALESCE(max(position), 0) + 1, $2, $3, $4, $5, $6, 1, $7 FROM history"
             " WHERE partition = $1",
             *(key.partition, TEAM, JOURNEY, customer, enrolment_id, START),
-            pack(RunSegmentRecord(True, d.EnrolmentState.LIVE, (step,))),
+            pack(RunSegmentRecord(True, EnrolmentState.LIVE, (step,))),
         )
 
 
@@ -86,7 +87,7 @@ async def test_those_who_slept_before_the_upgrade_wake_and_end_once(site: Site) 
     assert await faults(site) == []
     again = await site.turns.load([key_of(crowd[1])])
     assert again.actors[key_of(crowd[1])].entries == {journey.journey_id: 2}
-    result = d.StepResult
+    result = StepResult
     for each in await site.enrolments.page(TEAM, EnrolmentFilter(journey.journey_id, None), None, 10):
         told = [step.result for step, _ in await site.enrolments.steps(each)]
         assert told == [result.DELAY_STARTED, result.DELAY_ENDED, result.APPLIED]
@@ -140,7 +141,7 @@ async def test_lists_show_live_enrolments_of_both_forms_in_order_and_once(site: 
     for each in listed:
         stored = await site.enrolments.get(TEAM, each.enrolment.enrolment_id)
         assert stored == each
-        assert (stored.enrolment.node_id, stored.enrolment.wait) == ("wait", d.WaitReason.DELAY)
+        assert (stored.enrolment.node_id, stored.enrolment.wait) == ("wait", WaitReason.DELAY)
         own = await site.enrolments.page(TEAM, EnrolmentFilter(None, each.enrolment.customer_id), None, 10)
         assert each in own
     none = EnrolmentFilter(journey.journey_id, None, (State.COMPLETED,))

@@ -22,6 +22,7 @@ from omnijourney.journey.v1 import journey_service_pb2 as pb
 from services.journey.domain import effects as fx
 from services.journey.domain import model as d
 from services.journey.domain.effects import EarnPoints
+from services.journey.domain.enrolment import EnrolmentState, WaitReason
 from services.journey.domain.lifecycle import JourneyChanged
 from services.journey.domain.model import ActorKey
 from services.journey.domain.views import EnrolmentFilter
@@ -34,7 +35,7 @@ from tests.integration.journey.neighbours import TAGGED
 
 MESSAGE = d.Node("send", d.Message(d.Channel.LINE, bot_module_id=UUID(int=4)))
 POINTS = d.Node("points", d.Points(10))
-State = d.EnrolmentState
+State = EnrolmentState
 
 
 def key_of(customer_id: UUID) -> ActorKey:
@@ -232,7 +233,7 @@ async def test_a_stop_halts_everybody_and_then_is_over(site: Site) -> None:
         await site.deliver(*(site.order(customer) for customer in crowd))
         await site.until(lambda: len(site.effects.sends) == 10)
         await site.deliver(*(site.outcome(n) for n in range(6)))
-        await site.until(lambda: _waiting_for(site, d.WaitReason.DELAY, 6))
+        await site.until(lambda: _waiting_for(site, WaitReason.DELAY, 6))
         await _stop(site, journey)
         await site.until(lambda: _halted(site, journey, 6))
         assert await site.status(journey) is d.JourneyStatus.STOPPING
@@ -242,7 +243,7 @@ async def test_a_stop_halts_everybody_and_then_is_over(site: Site) -> None:
     assert await site.states(journey) == {State.HALTED: 10}
 
 
-async def _waiting_for(site: Site, reason: d.WaitReason, count: int) -> bool:
+async def _waiting_for(site: Site, reason: WaitReason, count: int) -> bool:
     rows = await site.enrolments.page(TEAM, EnrolmentFilter(UUID(int=100), None), None, 100)
     return sum(row.enrolment.wait is reason for row in rows) == count
 

@@ -16,7 +16,7 @@ from libs.common.mailbox.errors import Fenced
 from libs.common.mailbox.mail import MailSource
 from libs.testing.mails import TEAM, customers
 from services.journey.domain import effects as fx
-from services.journey.domain import model as d
+from services.journey.domain.enrolment import Enrolment, EnrolmentState, Step, StepResult, WaitReason
 from services.journey.domain.lifecycle import JourneyChanged
 from services.journey.domain.model import ActorKey
 from services.journey.domain.turn import Actor, RunSegment, TurnResult
@@ -42,7 +42,7 @@ def keys(count: int) -> list[ActorKey]:
 
 def asleep(key: ActorKey, wake_at: datetime | None, number: int = 1) -> TurnResult:
     """A turn that took a mail and put the customer to sleep, or ended the run without a time."""
-    enrolment = d.Enrolment(
+    enrolment = Enrolment(
         enrolment_id=uuid5(key.customer_id, "run"),
         journey_id=JOURNEY,
         team_id=key.team_id,
@@ -50,9 +50,9 @@ def asleep(key: ActorKey, wake_at: datetime | None, number: int = 1) -> TurnResu
         trigger_event_id=uuid5(key.customer_id, "event"),
         depth=0,
         created_at=NOW,
-        state=d.EnrolmentState.LIVE if wake_at else d.EnrolmentState.COMPLETED,
+        state=EnrolmentState.LIVE if wake_at else EnrolmentState.COMPLETED,
         node_id="wait",
-        wait=d.WaitReason.DELAY if wake_at else d.WaitReason.NONE,
+        wait=WaitReason.DELAY if wake_at else WaitReason.NONE,
         wake_at=wake_at,
     )
     taken: dict[int, int] = {MailSource.SEGMENT: number, MailSource.GATEWAY: 0, MailSource.JOURNEY: 0}
@@ -72,7 +72,7 @@ async def keep(
     return await kept.store.keep_verdicts(evaluated, await kept.store.load(list(evaluated)), kept.fence)
 
 
-def _evaluation(enrolment: d.Enrolment) -> fx.EvaluateAudience:
+def _evaluation(enrolment: Enrolment) -> fx.EvaluateAudience:
     """What the condition `which?` asks at its first visit."""
     key = fx.effect_key(enrolment.enrolment_id, "which?", 1)
     return fx.EvaluateAudience(key, enrolment.team_id, enrolment.customer_id, enrolment.enrolment_id, b"")
@@ -81,17 +81,17 @@ def _evaluation(enrolment: d.Enrolment) -> fx.EvaluateAudience:
 def _telling(
     turn: TurnResult,
     node_id: str,
-    result: d.StepResult,
-    state: d.EnrolmentState = d.EnrolmentState.LIVE,
+    result: StepResult,
+    state: EnrolmentState = EnrolmentState.LIVE,
 ) -> TurnResult:
     """The turn with one step more to tell of its enrolment."""
     [enrolment] = turn.enrolments
-    step = d.Step(node_id, 1, result, NOW, entered=True)
+    step = Step(node_id, 1, result, NOW, entered=True)
     run_segment = RunSegment(enrolment.journey_id, enrolment.enrolment_id, False, (step,), state, NOW)
     told = msgspec.structs.replace(turn, run_segments=(run_segment,))
-    if state is d.EnrolmentState.LIVE:
+    if state is EnrolmentState.LIVE:
         return told
-    ended = msgspec.structs.replace(enrolment, state=state, wait=d.WaitReason.NONE, wake_at=None)
+    ended = msgspec.structs.replace(enrolment, state=state, wait=WaitReason.NONE, wake_at=None)
     return msgspec.structs.replace(told, enrolments=(ended,), wake_at=None)
 
 
@@ -111,10 +111,10 @@ class TurnStorageSuite:
 
     @pytest.mark.parametrize(
         ("wait", "wake_at"),
-        [(d.WaitReason.NONE, None), (d.WaitReason.DELAY, None), (d.WaitReason.SEND, NOW + MINUTE)],
+        [(WaitReason.NONE, None), (WaitReason.DELAY, None), (WaitReason.SEND, NOW + MINUTE)],
     )
     async def test_nobody_can_wait_for_nothing(
-        self, kept: Kept, wait: d.WaitReason, wake_at: datetime | None
+        self, kept: Kept, wait: WaitReason, wake_at: datetime | None
     ) -> None:
         [ann, bob] = keys(2)
         turn = asleep(bob, NOW + MINUTE)
@@ -135,7 +135,7 @@ class TurnStorageSuite:
         )
         await commit(kept, {ann: msgspec.structs.replace(turn, enrolments=(first, second))})
         ended = msgspec.structs.replace(
-            first, state=d.EnrolmentState.COMPLETED, wait=d.WaitReason.NONE, wake_at=None
+            first, state=EnrolmentState.COMPLETED, wait=WaitReason.NONE, wake_at=None
         )
         await commit(kept, {ann: msgspec.structs.replace(turn, enrolments=(ended, third))})
         moved = msgspec.structs.replace(second, node_id="later")
@@ -185,19 +185,19 @@ class TurnStorageSuite:
         [enrolment] = turn.enrolments
         judge = _evaluation(enrolment)
         await keep(kept, {ann: (judge, fx.Verdict(belongs=True))})
-        await commit(kept, {ann: _telling(turn, "before", d.StepResult.YES)})
+        await commit(kept, {ann: _telling(turn, "before", StepResult.YES)})
         later = {ann: (judge, fx.Verdict(belongs=False))}
         assert await keep(kept, later) == {ann: fx.Verdict(belongs=True)}
 
     @pytest.mark.parametrize(
         ("node_id", "result", "state"),
         [
-            ("which?", d.StepResult.NO, d.EnrolmentState.LIVE),
-            ("wait", d.StepResult.HALTED, d.EnrolmentState.HALTED),
+            ("which?", StepResult.NO, EnrolmentState.LIVE),
+            ("wait", StepResult.HALTED, EnrolmentState.HALTED),
         ],
     )
     async def test_a_verdict_that_was_told_or_is_not_needed_is_forgotten(
-        self, kept: Kept, node_id: str, result: d.StepResult, state: d.EnrolmentState
+        self, kept: Kept, node_id: str, result: StepResult, state: EnrolmentState
     ) -> None:
         [ann] = keys(1)
         turn = asleep(ann, NOW)

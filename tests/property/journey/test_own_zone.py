@@ -11,6 +11,7 @@ import pytest
 
 from services.journey.domain import effects as fx
 from services.journey.domain import model as d
+from services.journey.domain.enrolment import Enrolment, WaitReason
 from services.journey.domain.quiet import leaves_open_minute
 from tests.property.journey.test_quiet_zones import (
     DAY,
@@ -29,7 +30,7 @@ TEAM_ZONES = ("UTC", "Asia/Taipei", "America/Los_Angeles")
 
 def handed_over(
     now: datetime, windows: tuple[d.QuietWindow, ...], team_zone: str, zone: str
-) -> tuple[list[fx.Send], d.Enrolment]:
+) -> tuple[list[fx.Send], Enrolment]:
     """What a customer of a zone is sent at once, and how they stand then."""
     of_team = journey(message("say"), quiet=windows, quiet_zone=d.QuietZone.CUSTOMER)
     given = msgspec.structs.replace(of_team, zone=team_zone, created_at=now, updated_at=now)
@@ -53,7 +54,7 @@ def check(now: datetime, windows: tuple[d.QuietWindow, ...], team_zone: str, zon
         if not_after - now < 2 * DAY:
             assert is_quiet(not_after, windows, zone), told
         return
-    assert left.wait is d.WaitReason.QUIET
+    assert left.wait is WaitReason.QUIET
     assert left.wake_at is not None
     assert not is_quiet(left.wake_at, windows, zone), told
     assert is_quiet(left.wake_at - MINUTE, windows, zone), f"{told}: longer than the quiet time"

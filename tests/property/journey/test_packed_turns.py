@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from libs.common.feeds.journey_records import read_record
 from services.journey.domain import model as d
+from services.journey.domain.enrolment import Enrolment, EnrolmentState, Step, StepResult, WaitReason
 from services.journey.domain.turn import Actor, RunSegment, TurnResult
 from services.journey.store import packed
 from services.journey.store.records import steps_of
@@ -23,15 +24,15 @@ JOURNEY = UUID(int=100)
 
 moves = st.dictionaries(
     st.integers(1, 4),
-    st.sampled_from([d.WaitReason.DELAY, d.WaitReason.SEND, d.WaitReason.QUIET, None]),
+    st.sampled_from([WaitReason.DELAY, WaitReason.SEND, WaitReason.QUIET, None]),
     min_size=1,
 )
 """What a turn does: an enrolment by its number → what it waits for now, None if it has ended."""
 
 
 @given(st.lists(moves, max_size=12), st.integers(0, 2))
-def test_rows_say_what_was_decided(turns: list[dict[int, d.WaitReason | None]], unpacked: int) -> None:
-    live = {number: _enrolment(number, d.WaitReason.SEND, AT) for number in range(1, unpacked + 1)}
+def test_rows_say_what_was_decided(turns: list[dict[int, WaitReason | None]], unpacked: int) -> None:
+    live = {number: _enrolment(number, WaitReason.SEND, AT) for number in range(1, unpacked + 1)}
     rows: dict[UUID, Any] = {e.enrolment_id: _row_of(e) for e in live.values()}
     stored = StoredActor([packed.LiveRow(e, AT, listed=True) for e in live.values()], {})
     ended: set[int] = set()
@@ -57,7 +58,7 @@ def test_rows_say_what_was_decided(turns: list[dict[int, d.WaitReason | None]], 
         found, _ = packed.read_state(KEY.team_id, KEY.customer_id, state, named)
         assert sorted((row.enrolment for row in found), key=_number) == sorted(live.values(), key=_number)
         rows.update({row[3]: row for row in commit.enrolments})
-        assert {row[3] for row in rows.values() if row[10] == d.EnrolmentState.LIVE} == {
+        assert {row[3] for row in rows.values() if row[10] == EnrolmentState.LIVE} == {
             row.enrolment.enrolment_id for row in found if row.listed
         }
         assert [row.enrolment.enrolment_id for row in found if not row.listed] == (
@@ -72,25 +73,25 @@ def test_rows_say_what_was_decided(turns: list[dict[int, d.WaitReason | None]], 
         for row in found:
             if row.listed:
                 assert rows[row.enrolment.enrolment_id][8:13] == _row_of(row.enrolment)[8:13]
-        assert {row[3].int for row in rows.values() if row[10] != d.EnrolmentState.LIVE} == ended
+        assert {row[3].int for row in rows.values() if row[10] != EnrolmentState.LIVE} == ended
         records += [row.body for row in commit.records.rows()]
         stored = StoredActor(found, {})
     for number, count in steps.items():
         assert len(list(steps_of(UUID(int=number), records))) == count
     keys = {row.enrolment.enrolment_id.int: row.commits for row in stored.live} | {
-        row[3].int: tuple(row[14]) for row in rows.values() if row[10] != d.EnrolmentState.LIVE
+        row[3].int: tuple(row[14]) for row in rows.values() if row[10] != EnrolmentState.LIVE
     }
     assert all(len(keys[number]) == count for number, count in steps.items())
     assert len([fact for body in records for fact in read_record(body).facts]) == sum(steps.values())
 
 
-def _number(enrolment: d.Enrolment) -> int:
+def _number(enrolment: Enrolment) -> int:
     return enrolment.enrolment_id.int
 
 
-def _enrolment(number: int, wait: d.WaitReason | None, created_at: datetime) -> d.Enrolment:
+def _enrolment(number: int, wait: WaitReason | None, created_at: datetime) -> Enrolment:
     live = wait is not None
-    return d.Enrolment(
+    return Enrolment(
         UUID(int=number),
         JOURNEY,
         KEY.team_id,
@@ -98,15 +99,15 @@ def _enrolment(number: int, wait: d.WaitReason | None, created_at: datetime) -> 
         UUID(int=number + 50),
         0,
         created_at,
-        d.EnrolmentState.LIVE if live else d.EnrolmentState.COMPLETED,
+        EnrolmentState.LIVE if live else EnrolmentState.COMPLETED,
         "node",
         1,
-        wait or d.WaitReason.NONE,
-        AT + timedelta(days=number) if wait in (d.WaitReason.DELAY, d.WaitReason.QUIET) else None,
+        wait or WaitReason.NONE,
+        AT + timedelta(days=number) if wait in (WaitReason.DELAY, WaitReason.QUIET) else None,
     )
 
 
-def _row_of(e: d.Enrolment) -> tuple[Any, ...]:
+def _row_of(e: Enrolment) -> tuple[Any, ...]:
     times = (e.created_at, AT, e.wake_at)
     return (
         *KEY,
@@ -122,12 +123,12 @@ def _row_of(e: d.Enrolment) -> tuple[Any, ...]:
     )
 
 
-def _turn(changed: list[d.Enrolment], live: dict[int, d.Enrolment], now: datetime) -> TurnResult:
-    step = d.Step("node", 1, d.StepResult.SENT, now)
+def _turn(changed: list[Enrolment], live: dict[int, Enrolment], now: datetime) -> TurnResult:
+    step = Step("node", 1, StepResult.SENT, now)
     return TurnResult(
         Actor(KEY.team_id, KEY.customer_id, {1: 1}, {}),
         min((e.wake_at for e in live.values() if e.wake_at is not None), default=None),
-        any(e.wait is d.WaitReason.SEND for e in live.values()),
+        any(e.wait is WaitReason.SEND for e in live.values()),
         tuple(changed),
         tuple(RunSegment(JOURNEY, e.enrolment_id, False, (step,), e.state, now) for e in changed),
         (),

@@ -14,13 +14,14 @@ from libs.common.mailbox import mail as m
 from services.journey.domain import effects as fx
 from services.journey.domain import model as d
 from services.journey.domain.acting import take_turn
+from services.journey.domain.enrolment import Enrolment, EnrolmentState, Step, StepResult
 from services.journey.domain.matching import TeamJourneys
 from services.journey.domain.turn import Actor, TurnInput, TurnResult
 from services.journey.store.packed import LiveRow, pack_state, read_state
 from tests.unit.journey.builders import CUSTOMER, NOW, TEAM, agreeable, checkout, journey, mail
 
 MINUTE = timedelta(minutes=1)
-Result = d.StepResult
+Result = StepResult
 
 
 def _points(node_id: str, delta: int, following: str | None = None) -> d.Node:
@@ -48,10 +49,10 @@ class World:
     now: datetime = NOW
     mails: list[m.Mail] = field(default_factory=lambda: [checkout(1)])
     done: set[UUID] = field(default_factory=set)
-    told: list[tuple[UUID, d.Step]] = field(default_factory=list)
+    told: list[tuple[UUID, Step]] = field(default_factory=list)
     actor: Actor = field(default_factory=lambda: Actor(TEAM, CUSTOMER, {}, {}))
-    live: tuple[d.Enrolment, ...] = ()
-    ended: list[d.Enrolment] = field(default_factory=list)
+    live: tuple[Enrolment, ...] = ()
+    ended: list[Enrolment] = field(default_factory=list)
 
     def happens(self, events: list[tuple[str, int]]) -> None:
         """What occurred so many minutes ago reaches the mailbox."""
@@ -83,8 +84,8 @@ class World:
     def _commit(self, result: TurnResult) -> None:
         self.actor = result.actor
         changed = {e.enrolment_id: e for e in (*self.live, *result.enrolments)}
-        live = [e for e in changed.values() if e.state is d.EnrolmentState.LIVE]
-        self.ended += [e for e in changed.values() if e.state is not d.EnrolmentState.LIVE]
+        live = [e for e in changed.values() if e.state is EnrolmentState.LIVE]
+        self.ended += [e for e in changed.values() if e.state is not EnrolmentState.LIVE]
         stored = pack_state([LiveRow(e, self.now, listed=True) for e in live], {})
         self.live = tuple(row.enrolment for row in read_state(TEAM, CUSTOMER, stored, None)[0])
         for segment in result.run_segments:
@@ -130,7 +131,7 @@ def _judge(world: World) -> None:
     for node_id in ("first", "second"):
         ways = [s.result for _, s in world.told if s.node_id == node_id]
         assert ways.count(Result.HAPPENED) + ways.count(Result.TIMED_OUT) <= 1
-    converted = enrolment.state is d.EnrolmentState.CONVERTED
+    converted = enrolment.state is EnrolmentState.CONVERTED
     assert results.count(Result.GOAL_REACHED) == converted
     if not converted:
         assert len([r for r in results if r in (Result.HAPPENED, Result.TIMED_OUT)]) == 2

@@ -12,6 +12,7 @@ from libs.common.mailbox import mail as m
 from services.journey.domain import effects as fx
 from services.journey.domain import model as d
 from services.journey.domain.acting import take_turn
+from services.journey.domain.enrolment import Enrolment
 from services.journey.domain.matching import TeamJourneys
 from services.journey.domain.turn import Actor, EarlierRun, TurnInput, TurnResult
 
@@ -103,7 +104,7 @@ def mail(
 
 
 def outcome(
-    number: int, enrolment: d.Enrolment, state: m.Outcome, at: datetime = NOW, reason: str = ""
+    number: int, enrolment: Enrolment, state: m.Outcome, at: datetime = NOW, reason: str = ""
 ) -> m.Mail:
     """The outcome of the send for which an enrolment waits."""
     body = m.SendOutcome(fx.send_key(enrolment), enrolment.enrolment_id, state, reason, at, 1)
@@ -124,7 +125,7 @@ def agreeable(effect: fx.Effect) -> fx.Answer:
 def run(
     journeys: Sequence[d.Journey],
     mails: Sequence[m.Mail] = (),
-    enrolments: Sequence[d.Enrolment] = (),
+    enrolments: Sequence[Enrolment] = (),
     *,
     now: datetime = NOW,
     answer: Answerer = agreeable,

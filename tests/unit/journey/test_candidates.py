@@ -15,7 +15,7 @@ from libs.common.ids import PARTITIONS, partition_of
 from libs.common.mailbox.memory import InMemoryMailbox
 from libs.testing.leases import LeaseTable
 from libs.testing.mails import START, TEAM, Numberer, customers
-from services.journey.domain import model as d
+from services.journey.domain.enrolment import Enrolment, WaitReason
 from services.journey.domain.model import ActorKey
 from services.journey.worker.candidates import Candidates
 from services.journey.worker.checkouts import BatchLimits, Checkouts
@@ -47,9 +47,9 @@ class World:
         await self.mailbox.deliver([self.source.mail(key.customer_id) for key in keys])
         self.checkouts.wake_all()
 
-    def sleeper(self, key: ActorKey, wake: d.WaitReason = d.WaitReason.DELAY) -> None:
+    def sleeper(self, key: ActorKey, wake: WaitReason = WaitReason.DELAY) -> None:
         """A customer in the stoppable journey who waits, with a timer that is due where there is one."""
-        enrolment = d.Enrolment(
+        enrolment = Enrolment(
             enrolment_id=key.customer_id,
             journey_id=STOPPABLE,
             team_id=TEAM,
@@ -58,7 +58,7 @@ class World:
             depth=0,
             created_at=START,
             wait=wake,
-            wake_at=START if wake is d.WaitReason.DELAY else None,
+            wake_at=START if wake is WaitReason.DELAY else None,
         )
         self.tables.enrolments[key][enrolment.enrolment_id] = enrolment
 
@@ -150,8 +150,8 @@ async def test_timers_get_some_room_beside_more_mail_than_fits() -> None:
 async def test_customers_of_a_stopping_journey_are_halted_but_for_those_with_a_send_in_flight(
     world: World,
 ) -> None:
-    world.sleeper(ANNA, d.WaitReason.QUIET)
-    world.sleeper(BELA, d.WaitReason.SEND)
+    world.sleeper(ANNA, WaitReason.QUIET)
+    world.sleeper(BELA, WaitReason.SEND)
     assert not world.candidates.set_stopping([])
     assert world.candidates.set_stopping([(TEAM, STOPPABLE)])
     assert await world.gathered() == {ANNA}

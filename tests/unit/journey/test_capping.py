@@ -20,6 +20,7 @@ from services.journey.convert.journeys import definition_from, definition_messag
 from services.journey.domain import effects as fx
 from services.journey.domain import model as d
 from services.journey.domain.engine import FREQUENCY_CAP_REACHED
+from services.journey.domain.enrolment import EnrolmentState, StepResult, WaitReason
 from services.journey.domain.matching import journeys_by_id
 from services.journey.domain.validate import faults_of
 from tests.unit.journey.builders import MODULE, NOW, agreeable, checkout, delay, journey, mail, message, run
@@ -51,9 +52,9 @@ def test_who_waits_for_room_asks_again_then_under_the_same_key() -> None:
     asked: list[fx.Effect] = []
     given = journey(WAITING)
     (waiting,) = run([given], [checkout(1)], answer=capped, asked=asked).enrolments
-    assert (waiting.wait, waiting.wake_at) == (d.WaitReason.QUIET, ROOM)
+    assert (waiting.wait, waiting.wake_at) == (WaitReason.QUIET, ROOM)
     again = run([given], (), [waiting], now=ROOM, asked=asked)
-    assert again.enrolments[0].wait is d.WaitReason.SEND
+    assert again.enrolments[0].wait is WaitReason.SEND
     first, second = sends(asked)
     assert first.key == second.key
 
@@ -61,7 +62,7 @@ def test_who_waits_for_room_asks_again_then_under_the_same_key() -> None:
 def test_the_wait_is_told_with_its_reason() -> None:
     turn = run([journey(WAITING)], [checkout(1)], answer=capped)
     (step,) = turn.run_segments[0].steps
-    assert (step.result, step.detail) == (d.StepResult.DEFERRED, FREQUENCY_CAP_REACHED)
+    assert (step.result, step.detail) == (StepResult.DEFERRED, FREQUENCY_CAP_REACHED)
 
 
 @pytest.mark.parametrize("listens", [False, True])
@@ -80,17 +81,17 @@ def test_who_waits_for_room_asks_at_its_time_alone_whatever_mail_comes_after_win
     (waiting,) = run([given], (), [waiting], now=ROOM, answer=agreeable, asked=asked).enrolments
     if listens:
         (waiting,) = run([given], (), [waiting], now=ROOM, asked=asked).enrolments
-    assert (len(sends(asked)), waiting.wait) == (2, d.WaitReason.SEND)
+    assert (len(sends(asked)), waiting.wait) == (2, WaitReason.SEND)
 
 
 def test_who_waited_for_room_and_rests_for_quiet_time_then_looks_when_windows_are_drawn_anew() -> None:
     given = journey(WAITING, quiet=(d.QuietWindow(16 * 60, 19 * 60),))
     (waiting,) = run([given], [checkout(1)], answer=capped).enrolments
     (resting,) = run([given], (), [waiting], now=ROOM).enrolments
-    assert (resting.wait, resting.memory) == (d.WaitReason.QUIET, None)
+    assert (resting.wait, resting.memory) == (WaitReason.QUIET, None)
     drawn = msgspec.structs.replace(journey(WAITING), stop_epoch=1, recall_epoch=1)
     (sending,) = run([drawn], (), [resting], now=ROOM + timedelta(minutes=1)).enrolments
-    assert sending.wait is d.WaitReason.SEND
+    assert sending.wait is WaitReason.SEND
 
 
 def test_room_that_opens_in_quiet_time_is_taken_when_that_ends() -> None:
@@ -118,7 +119,7 @@ def test_nobody_waits_for_room_in_a_journey_that_stops() -> None:
     given = journey(WAITING, schedule=ends)
     (waiting,) = run([given], [checkout(1)], answer=capped).enrolments
     halted = run([given], (), [waiting], now=ROOM)
-    assert halted.enrolments[0].state is d.EnrolmentState.HALTED
+    assert halted.enrolments[0].state is EnrolmentState.HALTED
 
 
 def test_a_skipped_message_lets_its_customer_go_on() -> None:
@@ -128,9 +129,9 @@ def test_a_skipped_message_lets_its_customer_go_on() -> None:
         return agreeable(effect)
 
     turn = run([journey(message("say"))], [checkout(1)], answer=skipped)
-    assert turn.enrolments[0].state is d.EnrolmentState.COMPLETED
+    assert turn.enrolments[0].state is EnrolmentState.COMPLETED
     (step,) = turn.run_segments[0].steps
-    assert (step.result, step.detail) == (d.StepResult.SKIPPED, FREQUENCY_CAP_REACHED)
+    assert (step.result, step.detail) == (StepResult.SKIPPED, FREQUENCY_CAP_REACHED)
 
 
 def asked_by(asked: list[fx.Effect]) -> list[int]:
@@ -209,4 +210,4 @@ def test_the_outcome_of_a_send_is_never_taken_for_a_wait_for_room() -> None:
     (sending,) = run([given], [checkout(1)]).enrolments
     body = m.SendOutcome(fx.send_key(sending), sending.enrolment_id, m.Outcome.SENT, "", NOW, 1)
     mail = msgspec.structs.replace(checkout(1, source=m.MailSource.GATEWAY), body=body)
-    assert run([given], [mail], [sending]).enrolments[0].state is d.EnrolmentState.COMPLETED
+    assert run([given], [mail], [sending]).enrolments[0].state is EnrolmentState.COMPLETED

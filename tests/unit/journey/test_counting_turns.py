@@ -9,6 +9,7 @@ import pytest
 from libs.common.mailbox import mail as m
 from services.journey.domain import acting
 from services.journey.domain import model as d
+from services.journey.domain.enrolment import Enrolment, EnrolmentState
 from services.journey.domain.matching import TeamJourneys
 from services.journey.domain.turn import Actor, TurnResult
 from tests.unit.journey.builders import ACCOUNT, CUSTOMER, NOW, TEAM, journey, mail, minutes, run, with_status
@@ -51,9 +52,9 @@ def test_one_mail_that_is_waited_for_among_others_is_no_counting(first: int) -> 
 
 
 def test_who_is_inside_a_journey_is_never_only_counted() -> None:
-    inside = d.Enrolment(TEAM, STOPPED.journey_id, TEAM, CUSTOMER, TEAM, 0, NOW, wake_at=NOW + minutes(1))
+    inside = Enrolment(TEAM, STOPPED.journey_id, TEAM, CUSTOMER, TEAM, 0, NOW, wake_at=NOW + minutes(1))
     (halted,) = run([STOPPED], [mail(1, NEWS[0])], [inside]).enrolments
-    assert halted.state is d.EnrolmentState.HALTED
+    assert halted.state is EnrolmentState.HALTED
 
 
 def test_every_trigger_waits_for_one_kind_of_mail() -> None:

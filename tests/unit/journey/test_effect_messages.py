@@ -14,7 +14,7 @@ from omnijourney.channel_gateway.v1 import delivery_pb2
 from omnijourney.internal.v1 import send_pb2
 from services.journey.convert import effects as convert
 from services.journey.domain import effects as fx
-from services.journey.domain import model as d
+from services.journey.domain.enrolment import WaitReason
 from services.journey.domain.model import Template
 from tests.unit.journey.builders import checkout, delay, journey, mail, message, run
 
@@ -52,7 +52,7 @@ def test_a_delay_after_a_send_that_is_found_sent_counts_from_the_send() -> None:
         return fx.ChangeAnswer(fx.ChangeState.APPLIED)
 
     (enrolment,) = run([given], [checkout(1)], answer=answer).enrolments
-    assert enrolment.wait is d.WaitReason.DELAY
+    assert enrolment.wait is WaitReason.DELAY
     assert enrolment.wake_at == WHEN + timedelta(minutes=10)
 
 

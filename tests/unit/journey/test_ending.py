@@ -11,6 +11,7 @@ import pytest
 from libs.common.mailbox import mail as m
 from services.journey.domain import effects as fx
 from services.journey.domain import model as d
+from services.journey.domain.enrolment import Enrolment, EnrolmentState, StepResult, WaitReason
 from services.journey.domain.matching import journeys_by_id
 from services.journey.domain.parked import ending_turn
 from services.journey.domain.turn import Actor, EarlierRun, TurnResult
@@ -29,22 +30,22 @@ from tests.unit.journey.builders import (
     run,
 )
 
-Result, State = d.StepResult, d.EnrolmentState
+Result, State = StepResult, EnrolmentState
 SLEEPER = journey(delay("wait", 3600, "hello"), message("hello"))
 SENDER = journey(message("hello", "more"), message("more"))
 
 
-def ends(enrolment: d.Enrolment, at: datetime = NOW, number: int = 1) -> m.Mail:
+def ends(enrolment: Enrolment, at: datetime = NOW, number: int = 1) -> m.Mail:
     body = m.SystemTrigger(UUID(int=0), UUID(int=7), m.End(enrolment.enrolment_id, "she asked us to"))
     return mail(number, body, at, source=m.MailSource.JOURNEY)
 
 
-def entered(given: d.Journey) -> d.Enrolment:
+def entered(given: d.Journey) -> Enrolment:
     [enrolment] = run([given], [checkout(1)]).enrolments
     return enrolment
 
 
-def told(turn: TurnResult) -> list[tuple[d.StepResult, str, str]]:
+def told(turn: TurnResult) -> list[tuple[StepResult, str, str]]:
     return [(step.result, step.detail, step.seen) for segment in turn.run_segments for step in segment.steps]
 
 
@@ -68,7 +69,7 @@ def test_who_waits_for_a_time_is_ended_where_they_stand(given: d.Journey) -> Non
     assert (ended.state, ended.node_id, ended.wait, ended.wake_at) == (
         State.HALTED,
         stands.node_id,
-        d.WaitReason.NONE,
+        WaitReason.NONE,
         None,
     )
     assert (told(turn), turn.wake_at, asked) == ([ENDED], None, [])
@@ -92,12 +93,12 @@ def test_only_the_enrolment_that_is_named_is_ended() -> None:
     ],
 )
 def test_a_message_that_is_with_the_gateway_is_awaited_and_is_the_last(
-    state: m.Outcome, last: tuple[d.StepResult, str, str]
+    state: m.Outcome, last: tuple[StepResult, str, str]
 ) -> None:
     stands = entered(SENDER)
     marked = run([SENDER], [ends(stands)], [stands])
     [waits] = marked.enrolments
-    assert (waits.state, waits.wait, told(marked)) == (State.LIVE, d.WaitReason.SEND, [ENDED])
+    assert (waits.state, waits.wait, told(marked)) == (State.LIVE, WaitReason.SEND, [ENDED])
     asked: list[fx.Effect] = []
     over = run([SENDER], [outcome(1, waits, state)], [waits], asked=asked)
     assert (over.enrolments[0].state, told(over), asked) == (State.HALTED, [last], [])
@@ -162,11 +163,11 @@ def test_what_a_run_did_that_was_lost_is_told_before_the_wish_is_heard() -> None
 
 @pytest.mark.parametrize(("given", "left"), [(SLEEPER, State.HALTED), (SENDER, State.LIVE)])
 def test_of_a_customer_who_is_set_aside_it_is_a_turn_without_mail(
-    given: d.Journey, left: d.EnrolmentState
+    given: d.Journey, left: EnrolmentState
 ) -> None:
     stands, other = entered(given), entered(journey(delay("wait", 60), number=101))
     actor = Actor(TEAM, CUSTOMER, {m.MailSource.SEGMENT: 1}, {UUID(int=100): 1})
-    everybody: Sequence[d.Enrolment] = [stands, other]
+    everybody: Sequence[Enrolment] = [stands, other]
     turn = ending_turn(actor, everybody, stands.enrolment_id, "she asked us to", NOW)
     assert turn is not None
     assert (turn.actor, turn.wake_at, turn.sending) == (actor, other.wake_at, given is SENDER)

@@ -11,6 +11,7 @@ from libs.common.mailbox import mail as m
 from omnijourney.channel_gateway.v1 import delivery_pb2
 from services.journey.domain import effects as fx
 from services.journey.domain import model as d
+from services.journey.domain.enrolment import Enrolment, EnrolmentState, StepResult, WaitReason
 from tests.unit.journey.builders import (
     NOW,
     agreeable,
@@ -24,11 +25,11 @@ from tests.unit.journey.builders import (
     with_status,
 )
 
-Result = d.StepResult
+Result = StepResult
 DAY = 86_400
 
 
-def results(turn: object) -> list[d.StepResult]:
+def results(turn: object) -> list[StepResult]:
     return [step.result for run_segment in turn.run_segments for step in run_segment.steps]  # type: ignore[attr-defined]
 
 
@@ -39,13 +40,13 @@ def test_a_message_is_handed_over_and_the_customer_rests_until_its_outcome() -> 
     [enrolment] = turn.enrolments
     assert [type(effect) for effect in asked] == [fx.EarnPoints, fx.Send]
     assert (enrolment.wait, enrolment.wake_at, enrolment.state) == (
-        d.WaitReason.SEND,
+        WaitReason.SEND,
         None,
-        d.EnrolmentState.LIVE,
+        EnrolmentState.LIVE,
     )
     settled = run([given], [outcome(1, enrolment, m.Outcome.SENT)], [enrolment], asked=asked)
     assert len(asked) == 2, "nobody is told: segment follows what the gateway says of it"
-    assert settled.enrolments[0].state is d.EnrolmentState.COMPLETED
+    assert settled.enrolments[0].state is EnrolmentState.COMPLETED
     assert results(settled) == [Result.SENT]
 
 
@@ -63,8 +64,8 @@ def test_the_customer_goes_on_after_every_settled_send(state: m.Outcome) -> None
     given = journey(message("hello", "tag"), d.Node("tag", d.Tags(add=("vip",))))
     [enrolment] = run([given], [checkout(1)]).enrolments
     turn = run([given], [outcome(1, enrolment, state)], [enrolment])
-    assert turn.enrolments[-1].state is d.EnrolmentState.COMPLETED
-    assert results(turn) == [d.StepResult[state.name], Result.APPLIED], "each is counted by itself"
+    assert turn.enrolments[-1].state is EnrolmentState.COMPLETED
+    assert results(turn) == [StepResult[state.name], Result.APPLIED], "each is counted by itself"
 
 
 @pytest.mark.parametrize(("belongs", "end"), [(True, "yes"), (False, "no")])
@@ -110,7 +111,7 @@ def test_every_visited_node_is_entered_once() -> None:
         s.node_id for t in (first, second, third) for b in t.run_segments for s in b.steps if s.entered
     ]
     assert entered == ["tag", "ask", "send", "wait"]
-    assert third.enrolments[0].state is d.EnrolmentState.COMPLETED
+    assert third.enrolments[0].state is EnrolmentState.COMPLETED
 
 
 @pytest.mark.parametrize("has_phone", [True, False, None])
@@ -146,7 +147,7 @@ def test_in_quiet_time_only_messages_wait() -> None:
     woken = run([given], (), turn.enrolments, now=NOW + minutes(60), asked=asked)
     assert isinstance(asked[-1], fx.Send)
     assert asked[-1].not_after == NOW + timedelta(days=1)
-    assert woken.enrolments[0].wait is d.WaitReason.SEND
+    assert woken.enrolments[0].wait is WaitReason.SEND
 
 
 def test_a_send_that_the_gateway_deferred_is_asked_again_under_the_same_key() -> None:
@@ -174,12 +175,12 @@ def test_a_send_deferred_for_a_window_that_is_over_is_asked_again_by_another_tur
 
     turn = run([given], [checkout(1)], answer=answer, asked=asked)
     assert sum(isinstance(effect, fx.Send) for effect in asked) == 1
-    assert (turn.enrolments[0].wait, turn.enrolments[0].wake_at) == (d.WaitReason.QUIET, seen)
+    assert (turn.enrolments[0].wait, turn.enrolments[0].wake_at) == (WaitReason.QUIET, seen)
 
 
-def _resting_until_two(given: d.Journey) -> d.Enrolment:
+def _resting_until_two(given: d.Journey) -> Enrolment:
     [resting] = run([given], [checkout(1, NOW + minutes(70))], now=NOW + minutes(70)).enrolments
-    assert (resting.wait, resting.wake_at) == (d.WaitReason.QUIET, NOW + minutes(120))
+    assert (resting.wait, resting.wake_at) == (WaitReason.QUIET, NOW + minutes(120))
     return resting
 
 
@@ -209,10 +210,10 @@ def test_windows_drawn_otherwise_move_those_who_rest_for_them(
         return
     [moved] = turn.enrolments
     if rests_until is None:
-        assert moved.wait is d.WaitReason.SEND
+        assert moved.wait is WaitReason.SEND
         assert [type(effect) for effect in asked] == [fx.Send]
     else:
-        assert (moved.wait, moved.wake_at, asked) == (d.WaitReason.QUIET, NOW + minutes(rests_until), [])
+        assert (moved.wait, moved.wake_at, asked) == (WaitReason.QUIET, NOW + minutes(rests_until), [])
 
 
 def test_a_rest_that_is_over_ends_in_its_order_whatever_windows_were_drawn_since() -> None:
@@ -236,7 +237,7 @@ def test_a_refused_send_halts_the_customer_and_stops_the_journey() -> None:
     given = journey(message("send"))
     turn = run([given], [checkout(1), checkout(2)], answer=answer)
     assert turn.stops == {given.journey_id: "LINE_CAP_REACHED"}
-    assert [e.state for e in turn.enrolments] == [d.EnrolmentState.HALTED]
+    assert [e.state for e in turn.enrolments] == [EnrolmentState.HALTED]
 
 
 def test_a_stopped_journey_halts_those_who_wait_and_awaits_a_send_in_flight() -> None:
@@ -244,7 +245,7 @@ def test_a_stopped_journey_halts_those_who_wait_and_awaits_a_send_in_flight() ->
     sending = run([given], [checkout(1)]).enrolments
     waiting = run([given], [outcome(1, sending[0], m.Outcome.SENT)], sending).enrolments
     stopping = with_status(given, d.JourneyStatus.STOPPING)
-    assert run([stopping], (), waiting).enrolments[0].state is d.EnrolmentState.HALTED
+    assert run([stopping], (), waiting).enrolments[0].state is EnrolmentState.HALTED
     assert run([stopping], (), sending).enrolments == ()
     asked: list[fx.Effect] = []
     settled = run([stopping], [outcome(1, sending[0], m.Outcome.SENT)], sending, asked=asked)
@@ -268,7 +269,7 @@ def test_an_attribute_that_is_gone_stops_the_journey() -> None:
     given = journey(d.Node("set", d.Attribute("tier", "gold")))
     turn = run([given], [checkout(1)], answer=answer)
     assert turn.stops == {given.journey_id: "ATTRIBUTE_UNAVAILABLE"}
-    assert turn.enrolments[0].state is d.EnrolmentState.HALTED
+    assert turn.enrolments[0].state is EnrolmentState.HALTED
 
 
 def test_outcomes_have_the_same_numbers_in_the_contract_in_mail_and_in_the_engine() -> None:

@@ -11,7 +11,8 @@ import pytest
 from libs.common.feeds import journey_records as r
 from libs.common.times import UnreadableTime
 from services.journey.convert.history import row_values
-from services.journey.domain.model import EnrolmentState, JourneyStatus, StatusReason, Step, StepResult
+from services.journey.domain.enrolment import EnrolmentState, Step, StepResult
+from services.journey.domain.model import JourneyStatus, StatusReason
 from services.journey.domain.turn import RefusalReason
 from services.journey.store import codec
 

@@ -18,6 +18,7 @@ from services.journey.convert.journeys import definition_from, definition_messag
 from services.journey.domain import effects as fx
 from services.journey.domain import gate
 from services.journey.domain import model as d
+from services.journey.domain.enrolment import EnrolmentState, WaitReason
 from services.journey.domain.references import ReferenceKind, references_of
 from services.journey.domain.simulated_customer import Standing
 from services.journey.domain.validate import faults_of
@@ -53,13 +54,13 @@ def test_a_message_leaves_or_waits_by_the_clock_of_its_customer(zone: str, sends
     asked: list[fx.Effect] = []
     turn = run([journey(message("say"), **OWN)], [checkout(1)], answer=answering(zone), asked=asked)
     assert (fx.Send in kinds(asked)) is sends
-    assert (turn.enrolments[0].wait is d.WaitReason.SEND) is sends
+    assert (turn.enrolments[0].wait is WaitReason.SEND) is sends
 
 
 def test_where_no_zone_is_known_the_windows_are_of_the_team() -> None:
     given = msgspec.structs.replace(journey(message("say"), **OWN), zone="Pacific/Auckland")
     turn = run([given], [checkout(1)], answer=answering(""))
-    assert turn.enrolments[0].wait is d.WaitReason.QUIET
+    assert turn.enrolments[0].wait is WaitReason.QUIET
 
 
 def test_the_send_names_the_start_of_the_next_window_by_the_same_clock() -> None:
@@ -116,7 +117,7 @@ def test_nobody_is_asked_about_who_halts() -> None:
     (waiting,) = run([given], [checkout(1)], answer=answering("")).enrolments
     asked: list[fx.Effect] = []
     stopped = msgspec.structs.replace(given, status=d.JourneyStatus.STOPPING)
-    assert run([stopped], (), [waiting], asked=asked).enrolments[0].state is d.EnrolmentState.HALTED
+    assert run([stopped], (), [waiting], asked=asked).enrolments[0].state is EnrolmentState.HALTED
     assert not asked
 
 
@@ -130,7 +131,7 @@ def test_a_node_that_sets_the_zone_moves_the_customer_at_once() -> None:
         asked=asked,
     )
     assert kinds(asked) == [fx.FindZone, fx.SetAttribute, fx.FindZone]
-    assert turn.enrolments[0].wait is d.WaitReason.QUIET
+    assert turn.enrolments[0].wait is WaitReason.QUIET
 
 
 def test_a_node_that_sets_another_attribute_asks_for_no_zone() -> None:

@@ -15,6 +15,7 @@ from libs.common.feeds import journey_records as jr
 from libs.common.feeds.records import shard_of
 from libs.common.ids import partition_of
 from services.journey.domain import model as d
+from services.journey.domain.enrolment import EnrolmentState, Step, StepResult
 from services.journey.domain.turn import Refusal, RefusalReason, RunSegment
 from services.journey.store import records as r
 from tests.unit.journey.builders import journey
@@ -23,10 +24,10 @@ AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
 TEAMS = [UUID(int=n) for n in (1, 2)]
 
 steps = st.builds(
-    d.Step,
+    Step,
     st.sampled_from(["send", "wait", "問"]),
     st.integers(1, 3),
-    st.sampled_from(d.StepResult),
+    st.sampled_from(StepResult),
     st.integers(-5, 5).map(lambda us: AT + timedelta(microseconds=us)),
     st.booleans(),
     st.text(max_size=3),
@@ -38,7 +39,7 @@ segments = st.builds(
     st.integers(200, 210).map(lambda n: UUID(int=n)),
     st.booleans(),
     st.lists(steps, max_size=4).map(tuple),
-    st.sampled_from(d.EnrolmentState),
+    st.sampled_from(EnrolmentState),
     st.integers(-3, 3).map(lambda us: AT + timedelta(microseconds=us)),
 )
 refusals = st.builds(
@@ -108,13 +109,13 @@ def test_a_step_is_told_with_the_revision_by_which_it_was_done() -> None:
     first, second = (msgspec.structs.replace(journey(number=n), revision=n) for n in (7, 8))
     records, customer = r.Records({each.journey_id: each for each in (first, second)}), UUID(int=1)
     key = d.ActorKey(partition_of(TEAMS[0], customer), TEAMS[0], customer)
-    step = d.Step("ask", 1, d.StepResult.YES, AT, True, seen="tags: vip")
+    step = Step("ask", 1, StepResult.YES, AT, True, seen="tags: vip")
     for number, each in enumerate((second, first, journey(number=9))):
-        done = RunSegment(each.journey_id, UUID(int=number), True, (step,), d.EnrolmentState.LIVE, AT)
+        done = RunSegment(each.journey_id, UUID(int=number), True, (step,), EnrolmentState.LIVE, AT)
         records.add_segment(key, done)
     for number, revision in ((3, 6), (4, 0)):
         done = RunSegment(
-            first.journey_id, UUID(int=number), True, (step,), d.EnrolmentState.LIVE, AT, revision
+            first.journey_id, UUID(int=number), True, (step,), EnrolmentState.LIVE, AT, revision
         )
         records.add_segment(key, done)
     [row] = records.rows()
@@ -126,7 +127,7 @@ def test_a_step_is_told_with_the_revision_by_which_it_was_done() -> None:
 def test_a_record_of_before_revisions_were_kept_has_none() -> None:
     fact = (1, 0, b"c" * 16, b"e" * 16, True, 1, [("ask", 1, 10, True, "", 0)], 0)
     [(step, revision)] = r.steps_of(UUID(bytes=b"e" * 16), [jr.pack_record((1, 0, [b"j" * 16], [fact]))])
-    assert (step.result, step.seen, revision) == (d.StepResult.YES, "", 0)
+    assert (step.result, step.seen, revision) == (StepResult.YES, "", 0)
 
 
 def test_keys_of_commits_grow_with_time_and_fit_into_the_database() -> None:

@@ -16,6 +16,7 @@ from omnijourney.journey.v1 import journey_pb2
 from services.journey.convert.journeys import definition_from, definition_message
 from services.journey.domain import effects as fx
 from services.journey.domain import model as d
+from services.journey.domain.enrolment import EnrolmentState, WaitReason
 from services.journey.domain.validate import faults_of
 from tests.unit.journey.builders import ACCOUNT, NOW, checkout, journey, mail, message, outcome
 from tests.unit.journey.test_waits import Stay, points, wait
@@ -62,7 +63,7 @@ def waiting(event: d.Trigger, **how: bool) -> Stay:
     """The same, after the message was sent."""
     stay = asked(event, **how)
     stay.until_waiting(taken(stay))
-    assert stay.only.wait is d.WaitReason.EVENT
+    assert stay.only.wait is WaitReason.EVENT
     return stay
 
 
@@ -155,7 +156,7 @@ def test_what_was_said_before_the_start_counts_for_nothing() -> None:
     stay = asked(ANY, counts_earlier=True)
     stay.until_waiting(said(2, "yes", at=NOW - timedelta(minutes=1)))
     stay.until_waiting(taken(stay))
-    assert stay.only.wait is d.WaitReason.EVENT
+    assert stay.only.wait is WaitReason.EVENT
 
 
 def test_a_reply_is_a_goal() -> None:
@@ -166,7 +167,7 @@ def test_a_reply_is_a_goal() -> None:
     states = [stay.only.state]
     stay.until_waiting(said(3, "yes"), now=LATER)
     states.append(stay.only.state)
-    assert states == [d.EnrolmentState.LIVE, d.EnrolmentState.CONVERTED]
+    assert states == [EnrolmentState.LIVE, EnrolmentState.CONVERTED]
 
 
 def fields_of(event: d.Trigger) -> list[str]:

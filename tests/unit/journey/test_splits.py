@@ -15,6 +15,7 @@ from services.journey.convert.journeys import definition_from, definition_messag
 from services.journey.domain import effects as fx
 from services.journey.domain import model as d
 from services.journey.domain.edit import require_editable
+from services.journey.domain.enrolment import Enrolment, EnrolmentState, StepResult, WaitReason
 from services.journey.domain.splits import way_of
 from services.journey.domain.validate import faults_of
 from tests.unit.journey.builders import CUSTOMER, NOW, checkout, journey, message, run
@@ -30,7 +31,7 @@ HALF = split(d.Way(50, "offer"), d.Way(50, holdout=True))
 OFFER = message("offer")
 
 
-def results(turn: object) -> list[tuple[str, d.StepResult, str]]:
+def results(turn: object) -> list[tuple[str, StepResult, str]]:
     steps = [step for segment in turn.run_segments for step in segment.steps]  # type: ignore[attr-defined]
     return [(step.node_id, step.result, step.detail) for step in steps]
 
@@ -39,8 +40,8 @@ def test_the_way_is_taken_and_told_by_its_number() -> None:
     nodes = (split(d.Way(0, "no"), d.Way(100, "offer"), d.Way(0)), OFFER, message("no"))
     turn = run([journey(*nodes)], [checkout(1)])
     assert results(turn)[:2] == [
-        ("divide", d.StepResult.WAY_TAKEN, "2"),
-        ("offer", d.StepResult.SEND_REQUESTED, ""),
+        ("divide", StepResult.WAY_TAKEN, "2"),
+        ("offer", StepResult.SEND_REQUESTED, ""),
     ]
 
 
@@ -48,16 +49,16 @@ def test_who_is_held_out_gets_nothing_and_has_completed() -> None:
     asked: list[fx.Effect] = []
     nodes = (split(d.Way(0, "offer"), d.Way(100, holdout=True)), OFFER)
     turn = run([journey(*nodes)], [checkout(1)], asked=asked)
-    assert results(turn) == [("divide", d.StepResult.HELD_OUT, "2")]
-    assert turn.enrolments[0].state is d.EnrolmentState.COMPLETED
+    assert results(turn) == [("divide", StepResult.HELD_OUT, "2")]
+    assert turn.enrolments[0].state is EnrolmentState.COMPLETED
     assert not any(isinstance(effect, fx.Send) for effect in asked)
 
 
 def test_a_way_to_the_end_completes() -> None:
     turn = run([journey(split(d.Way(100), d.Way(0)))], [checkout(1)])
     assert (results(turn), turn.enrolments[0].state) == (
-        [("divide", d.StepResult.WAY_TAKEN, "1")],
-        d.EnrolmentState.COMPLETED,
+        [("divide", StepResult.WAY_TAKEN, "1")],
+        EnrolmentState.COMPLETED,
     )
 
 
@@ -68,7 +69,7 @@ def test_as_many_splits_as_a_journey_may_have_are_walked_at_once() -> None:
     ]
     turn = run([journey(*nodes)], [checkout(1)])
     assert len(results(turn)) == 200
-    assert turn.enrolments[0].state is d.EnrolmentState.COMPLETED
+    assert turn.enrolments[0].state is EnrolmentState.COMPLETED
 
 
 def test_nobody_goes_on_by_a_split_in_a_journey_that_stops() -> None:
@@ -77,14 +78,14 @@ def test_nobody_goes_on_by_a_split_in_a_journey_that_stops() -> None:
     ended = msgspec.structs.replace(
         given, definition=msgspec.structs.replace(given.definition, schedule=schedule)
     )
-    waiting = d.Enrolment(
+    waiting = Enrolment(
         *(UUID(int=9), given.journey_id, given.team_id, CUSTOMER, UUID(int=8), 0, NOW),
         node_id="divide",
-        wait=d.WaitReason.DELAY,
+        wait=WaitReason.DELAY,
         wake_at=NOW,
     )
     turn = run([ended], enrolments=[waiting])
-    assert results(turn) == [("divide", d.StepResult.HALTED, "JOURNEY_STOPPED")]
+    assert results(turn) == [("divide", StepResult.HALTED, "JOURNEY_STOPPED")]
 
 
 def test_every_enrolment_and_every_revision_sends_the_same_customer_the_same_way() -> None:

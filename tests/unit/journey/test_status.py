@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from libs.common.mailbox import mail as m
 from services.journey.domain import effects as fx
 from services.journey.domain import model as d
+from services.journey.domain.enrolment import EnrolmentState, StepResult
 from services.journey.domain.lifecycle import due_change
 from services.journey.domain.status import accepts, status_at
 from services.journey.domain.turn import TurnResult
@@ -77,12 +78,12 @@ def test_whoever_enters_before_the_label_has_followed_goes_on() -> None:
     given = with_status(journey(message("hello", "tag"), TAG, schedule=STOPS), S.SCHEDULED)
     [sending] = run([given], [checkout(1)]).enrolments
     turn = run([given], [outcome(1, sending, m.Outcome.SENT)], [sending])
-    assert [e.state for e in turn.enrolments] == [d.EnrolmentState.COMPLETED]
+    assert [e.state for e in turn.enrolments] == [EnrolmentState.COMPLETED]
     asleep = with_status(journey(delay("wait", 60, "tag"), TAG, schedule=STOPS), S.SCHEDULED)
     [waiting] = run([asleep], [checkout(1)]).enrolments
-    assert run([asleep], [checkout(2)], [waiting]).enrolments[0].state is d.EnrolmentState.LIVE
+    assert run([asleep], [checkout(2)], [waiting]).enrolments[0].state is EnrolmentState.LIVE
     [done] = run([asleep], (), [waiting], now=NOW + minutes(1)).enrolments
-    assert done.state is d.EnrolmentState.COMPLETED
+    assert done.state is EnrolmentState.COMPLETED
 
 
 @pytest.mark.rule("J-04c")
@@ -91,12 +92,12 @@ def test_nothing_is_asked_for_at_or_after_the_end_that_stops() -> None:
     [asleep] = run([given], [checkout(1)]).enrolments
     asked: list[fx.Effect] = []
     [halted] = run([given], (), [asleep], now=STOPS.end, asked=asked).enrolments
-    assert (halted.state, asked) == (d.EnrolmentState.HALTED, [])
+    assert (halted.state, asked) == (EnrolmentState.HALTED, [])
     [sending] = run([given], (), [asleep], now=STOPS.end - minutes(1), asked=asked).enrolments
     assert [effect.not_after for effect in asked if isinstance(effect, fx.Send)] == [STOPS.end]
     late = STOPS.end + minutes(90)
     turn = run([given], [outcome(1, sending, m.Outcome.SENT, late)], [sending], now=late, asked=asked)
-    assert (turn.enrolments[0].state, len(asked)) == (d.EnrolmentState.HALTED, 1)
+    assert (turn.enrolments[0].state, len(asked)) == (EnrolmentState.HALTED, 1)
 
 
 @pytest.mark.rule("J-04c")
@@ -121,7 +122,7 @@ def test_a_message_that_the_gateway_held_back_at_the_end_halts_its_customer() ->
         at = STOPS.end + timedelta(seconds=seconds)
         return run([given], [outcome(1, sending, m.Outcome.DEFERRED, STOPS.end)], [sending], now=at)
 
-    assert back(0).enrolments[0].state is d.EnrolmentState.HALTED
+    assert back(0).enrolments[0].state is EnrolmentState.HALTED
     # The gateway's clock is ahead: the customer waits for the end, and halts then.
     assert back(-1).enrolments[0].wake_at == STOPS.end
 
@@ -168,11 +169,11 @@ def test_whoever_is_in_a_journey_that_is_gone_is_halted_and_nothing_raises(wait:
     [inside] = run([given], [checkout(1)]).enrolments
     mails = [outcome(1, inside, m.Outcome.SENT)] if wait == "send" else []
     turn = run([], mails, [inside], now=NOW + minutes(2), again=wait == "again")
-    assert [e.state for e in turn.enrolments] == [d.EnrolmentState.HALTED]
+    assert [e.state for e in turn.enrolments] == [EnrolmentState.HALTED]
     assert (turn.journeys_used, turn.stops) == (frozenset(), {})
     results = [step.result for step in turn.run_segments[0].steps]
-    assert results[-1] is d.StepResult.HALTED
-    assert (d.StepResult.SENT in results) is (wait == "send")
+    assert results[-1] is StepResult.HALTED
+    assert (StepResult.SENT in results) is (wait == "send")
 
 
 def test_a_refused_send_lets_nobody_else_of_the_turn_walk_on_in_the_journey() -> None:
@@ -197,7 +198,7 @@ def test_a_refused_send_lets_nobody_else_of_the_turn_walk_on_in_the_journey() ->
     verdicts = iter([True])
     mails = [checkout(2, NOW + timedelta(seconds=30))]
     turn = run([given], mails, [waiting], now=NOW + minutes(2), answer=answer, asked=asked)
-    assert {e.state for e in turn.enrolments} == {d.EnrolmentState.HALTED}
+    assert {e.state for e in turn.enrolments} == {EnrolmentState.HALTED}
     assert not any(isinstance(effect, fx.ChangePoints) for effect in asked)
 
 

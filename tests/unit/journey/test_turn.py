@@ -13,6 +13,7 @@ from libs.common.audience.expressions import AttributeType
 from libs.common.mailbox import mail as m
 from services.journey.domain import effects as fx
 from services.journey.domain import model as d
+from services.journey.domain.enrolment import Enrolment, EnrolmentState, StepResult, WaitReason
 from services.journey.domain.inbox import read_inbox
 from services.journey.domain.matching import TeamJourneys
 from services.journey.domain.turn import EarlierRun, EarlierRunError, RefusalReason
@@ -167,7 +168,7 @@ def test_whoever_is_inside_walks_on_to_the_end_after_the_trigger_was_closed() ->
         source=m.MailSource.GATEWAY,
     )
     [ended] = run([closed], [settled], sending, now=NOW + timedelta(hours=2), asked=asked).enrolments
-    assert ended.state is d.EnrolmentState.COMPLETED
+    assert ended.state is EnrolmentState.COMPLETED
     assert [type(effect) for effect in asked] == [fx.Send, fx.ChangeTags]
 
 
@@ -227,10 +228,10 @@ def test_refunds_are_posted_under_their_own_key() -> None:
     assert (posted.key, posted.order_key, posted.customer_id) == (UUID(int=8), None, CUSTOMER)
 
 
-def in_flight(given: d.Journey) -> d.Enrolment:
+def in_flight(given: d.Journey) -> Enrolment:
     """Somebody who waits for the outcome of a send, as a turn leaves them."""
     [enrolment] = run([given], [checkout(1)]).enrolments
-    assert enrolment.wait is d.WaitReason.SEND
+    assert enrolment.wait is WaitReason.SEND
     return msgspec.structs.replace(enrolment, fresh=False)
 
 
@@ -246,14 +247,14 @@ def test_who_asks_again_gets_what_became_of_the_send_and_goes_on() -> None:
     assert [type(effect) for effect in asked] == [fx.Send, fx.ChangeTags]
     assert isinstance(asked[0], fx.Send)
     assert asked[0].key == fx.send_key(waiting)
-    assert [e.state for e in turn.enrolments] == [d.EnrolmentState.COMPLETED]
-    assert [step.result for step in turn.run_segments[0].steps] == [d.StepResult.SENT, d.StepResult.APPLIED]
+    assert [e.state for e in turn.enrolments] == [EnrolmentState.COMPLETED]
+    assert [step.result for step in turn.run_segments[0].steps] == [StepResult.SENT, StepResult.APPLIED]
 
 
 def test_who_asks_again_while_the_send_is_under_way_goes_on_waiting() -> None:
     given = journey(message("hello", "tag"), TAG)
     turn = run([given], enrolments=[in_flight(given)], again=True)
-    assert ([e.wait for e in turn.enrolments], turn.run_segments) == ([d.WaitReason.SEND], ())
+    assert ([e.wait for e in turn.enrolments], turn.run_segments) == ([WaitReason.SEND], ())
 
 
 def test_who_has_a_timer_or_was_moved_in_the_turn_does_not_ask_again() -> None:
@@ -281,9 +282,9 @@ def test_a_lost_send_does_not_leave_when_it_must_not(why: str) -> None:
     assert [effect.not_after for effect in asked if isinstance(effect, fx.Send)] == [NOW]
     [left] = turn.enrolments
     if why == "quiet":
-        assert (left.wait, left.wake_at) == (d.WaitReason.QUIET, NOW + timedelta(hours=1))
+        assert (left.wait, left.wake_at) == (WaitReason.QUIET, NOW + timedelta(hours=1))
     else:
-        assert left.state is d.EnrolmentState.HALTED
+        assert left.state is EnrolmentState.HALTED
 
 
 GIVE = d.Node("give", d.Points(10), "after")
@@ -317,10 +318,10 @@ def test_what_was_done_is_told_though_the_journey_lets_nobody_enter_any_more(
     again = [effect.delta for effect in asked if isinstance(effect, fx.ChangePoints)]
     if becomes is d.JourneyStatus.TRIGGER_CLOSED:
         assert told(turn) == [("give", "APPLIED"), ("after", "APPLIED")]
-        assert (enrolment.state, again) == (d.EnrolmentState.COMPLETED, [1])
+        assert (enrolment.state, again) == (EnrolmentState.COMPLETED, [1])
     else:
         assert told(turn) == [("give", "APPLIED"), ("give", "HALTED")]
-        assert (enrolment.state, again) == (d.EnrolmentState.HALTED, [])
+        assert (enrolment.state, again) == (EnrolmentState.HALTED, [])
     assert turn.journeys_used == frozenset(each.journey_id for each in present)
 
 
@@ -380,7 +381,7 @@ def test_a_send_that_was_under_way_is_asked_for_again_since_it_may_have_ended() 
     earlier = EarlierRun(TeamJourneys({given.journey_id: given}), under_way, NOW)
 
     turn = run([given], [checkout(1)], answer=answering(fx.SendState.SENT), earlier=[earlier])
-    assert [enrolment.state for enrolment in turn.enrolments] == [d.EnrolmentState.COMPLETED]
+    assert [enrolment.state for enrolment in turn.enrolments] == [EnrolmentState.COMPLETED]
 
 
 @pytest.mark.rule("J-06e")
@@ -403,8 +404,8 @@ def test_nobody_rests_in_a_journey_that_was_over_before_what_was_done_is_told() 
     for present in ([with_status(first, d.JourneyStatus.STOPPED), given], [given]):
         turn = run(present, [checkout(1)], earlier=[earlier])
         states = {each.journey_id: each.state for each in turn.enrolments}
-        assert states[given.journey_id] is d.EnrolmentState.COMPLETED
-        assert states[first.journey_id] is d.EnrolmentState.HALTED
+        assert states[given.journey_id] is EnrolmentState.COMPLETED
+        assert states[first.journey_id] is EnrolmentState.HALTED
 
 
 def test_a_turn_that_does_not_come_to_what_an_earlier_one_did_says_so() -> None:

@@ -12,6 +12,7 @@ from libs.common.audience.expressions import AttributeType
 from libs.common.mailbox import mail as m
 from services.journey.domain import effects as fx
 from services.journey.domain import model as d
+from services.journey.domain.enrolment import Enrolment, EnrolmentState, StepResult, WaitReason
 from services.journey.domain.turn import TurnResult
 from tests.unit.journey.builders import (
     NOW,
@@ -25,7 +26,7 @@ from tests.unit.journey.builders import (
     with_status,
 )
 
-Result = d.StepResult
+Result = StepResult
 HOUR = timedelta(hours=1)
 
 
@@ -48,7 +49,7 @@ def attribute(number: int, value: str, at: datetime = NOW, key: str = "cart") ->
     return mail(number, m.AttributeChanged(key, AttributeType.TEXT, None, value), at)
 
 
-def told(turn: TurnResult) -> list[d.StepResult]:
+def told(turn: TurnResult) -> list[StepResult]:
     return [step.result for segment in turn.run_segments for step in segment.steps]
 
 
@@ -61,14 +62,14 @@ class Stay:
 
     def __init__(self, given: d.Journey) -> None:
         self.journey = given
-        self.enrolments: dict[object, d.Enrolment] = {}
-        self.results: list[d.StepResult] = []
+        self.enrolments: dict[object, Enrolment] = {}
+        self.results: list[StepResult] = []
         self.asked: list[fx.Effect] = []
         self.now = NOW
 
     def turn(self, *mails: m.Mail, now: datetime | None = None) -> TurnResult:
         self.now = now or self.now
-        live = [e for e in self.enrolments.values() if e.state is d.EnrolmentState.LIVE]
+        live = [e for e in self.enrolments.values() if e.state is EnrolmentState.LIVE]
         result = run([self.journey], mails, live, now=self.now, asked=self.asked)
         self.enrolments |= {e.enrolment_id: e for e in result.enrolments}
         self.results += told(result)
@@ -81,7 +82,7 @@ class Stay:
             self.turn()
 
     @property
-    def only(self) -> d.Enrolment:
+    def only(self) -> Enrolment:
         [enrolment] = self.enrolments.values()
         return enrolment
 
@@ -98,7 +99,7 @@ TAG_WAIT = journey(
 def test_a_wait_rests_until_its_time() -> None:
     stay = Stay(TAG_WAIT)
     stay.turn(checkout(1))
-    assert (stay.only.wait, stay.only.wake_at) == (d.WaitReason.EVENT, NOW + HOUR)
+    assert (stay.only.wait, stay.only.wake_at) == (WaitReason.EVENT, NOW + HOUR)
     assert stay.results == [Result.WAIT_STARTED]
 
 
@@ -107,7 +108,7 @@ def test_the_event_takes_the_customer_on_and_the_time_out_comes_no_more() -> Non
     stay = Stay(TAG_WAIT)
     stay.turn(checkout(1))
     stay.until_waiting(tagged(2, "DONE", NOW + minutes(5)), now=NOW + minutes(5))
-    assert (stay.points, stay.only.state) == ([5], d.EnrolmentState.COMPLETED)
+    assert (stay.points, stay.only.state) == ([5], EnrolmentState.COMPLETED)
     stay.until_waiting(now=NOW + 2 * HOUR)
     assert stay.results == [Result.WAIT_STARTED, Result.HAPPENED, Result.APPLIED]
 
@@ -133,40 +134,38 @@ def test_after_an_outage_what_occurred_first_wins(at: timedelta, wins: int) -> N
 def test_another_event_is_not_the_one_that_is_waited_for() -> None:
     stay = Stay(TAG_WAIT)
     stay.turn(checkout(1), tagged(2, "other"), mail(3, m.TagRemoved("done")))
-    assert stay.only.wait is d.WaitReason.EVENT
+    assert stay.only.wait is WaitReason.EVENT
 
 
 def test_the_event_that_starts_an_enrolment_is_not_one_that_it_waits_for() -> None:
     stay = Stay(journey(wait(d.CheckoutTrigger(), counts_earlier=True)))
     stay.turn(checkout(1))
-    assert stay.only.wait is d.WaitReason.EVENT
+    assert stay.only.wait is WaitReason.EVENT
     again = stay.turn(checkout(2))
     first = stay.enrolments[again.run_segments[0].enrolment_id]
-    assert (first.state, len(stay.enrolments)) == (d.EnrolmentState.COMPLETED, 2)
+    assert (first.state, len(stay.enrolments)) == (EnrolmentState.COMPLETED, 2)
 
 
 def test_an_event_that_occurred_before_the_start_counts_for_nothing() -> None:
     stay = Stay(journey(wait(d.TagTrigger(("done",))), goal=d.TagTrigger(("done",))))
     stay.turn(checkout(1), tagged(2, "done", NOW - timedelta(days=300)))
-    assert stay.only.wait is d.WaitReason.EVENT
+    assert stay.only.wait is WaitReason.EVENT
     whole_second = NOW.replace(microsecond=0)
     late = Stay(journey(wait(d.TagTrigger(("done",)))))
     late.turn(checkout(1, NOW + timedelta(microseconds=900)), tagged(2, "done", whole_second), now=NOW + HOUR)
-    assert late.only.state is d.EnrolmentState.COMPLETED
+    assert late.only.state is EnrolmentState.COMPLETED
 
 
 @pytest.mark.rule("J-37b")
 @pytest.mark.parametrize(
-    ("counts", "state"), [(True, d.EnrolmentState.COMPLETED), (False, d.EnrolmentState.LIVE)]
+    ("counts", "state"), [(True, EnrolmentState.COMPLETED), (False, EnrolmentState.LIVE)]
 )
-def test_an_event_before_the_wait_counts_where_the_node_says_so(
-    counts: bool, state: d.EnrolmentState
-) -> None:
+def test_an_event_before_the_wait_counts_where_the_node_says_so(counts: bool, state: EnrolmentState) -> None:
     node = wait(d.TagTrigger(("done",)), timed_out="late", counts_earlier=counts)
     stay = Stay(journey(message("hello", "wait"), node, points("late")))
     stay.turn(checkout(1))
     stay.turn(tagged(2, "done", NOW + minutes(1)), now=NOW + minutes(1))
-    assert stay.only.wait is d.WaitReason.SEND
+    assert stay.only.wait is WaitReason.SEND
     stay.until_waiting(outcome(1, stay.only, m.Outcome.SENT, NOW + minutes(2)), now=NOW + minutes(2))
     assert stay.only.state is state
     assert stay.only.wake_at == (None if counts else NOW + minutes(2) + HOUR)
@@ -194,7 +193,7 @@ def test_the_order_of_that_cart_is_told_from_others(order: dict[str, object], is
     stay = Stay(CART)
     stay.turn(attribute(1, "C-1"))
     stay.turn(checkout(2, **order))  # type: ignore[arg-type]  # an order's fields
-    assert (stay.only.state is d.EnrolmentState.COMPLETED) == is_it
+    assert (stay.only.state is EnrolmentState.COMPLETED) == is_it
 
 
 def test_two_carts_are_two_waits() -> None:
@@ -222,9 +221,9 @@ def test_the_goal_ends_an_enrolment_wherever_it_waits() -> None:
         if turns:
             stay.until_waiting(now=NOW + HOUR)
             stay.until_waiting(outcome(1, stay.only, m.Outcome.SENT, stay.now))
-            assert stay.only.wait is d.WaitReason.EVENT
+            assert stay.only.wait is WaitReason.EVENT
         stay.turn(tagged(2, "bought", stay.now))
-        assert (stay.only.state, stay.results[-1]) == (d.EnrolmentState.CONVERTED, Result.GOAL_REACHED)
+        assert (stay.only.state, stay.results[-1]) == (EnrolmentState.CONVERTED, Result.GOAL_REACHED)
         stay.until_waiting(now=NOW + 5 * HOUR)
         assert stay.results[-1] is Result.GOAL_REACHED
 
@@ -239,15 +238,15 @@ def test_the_goal_ends_an_enrolment_wherever_it_waits() -> None:
     ],
 )
 def test_a_message_with_the_gateway_is_awaited_when_the_goal_is_reached(
-    state: m.Outcome, last: d.StepResult
+    state: m.Outcome, last: StepResult
 ) -> None:
     stay = Stay(GOAL)
     stay.turn(checkout(1))
     stay.until_waiting(now=NOW + HOUR)
     stay.turn(tagged(2, "bought", stay.now))
-    assert (stay.only.state, stay.only.wait) == (d.EnrolmentState.LIVE, d.WaitReason.SEND)
+    assert (stay.only.state, stay.only.wait) == (EnrolmentState.LIVE, WaitReason.SEND)
     stay.turn(tagged(3, "bought", stay.now), outcome(1, stay.only, state, stay.now))
-    assert stay.only.state is d.EnrolmentState.CONVERTED
+    assert stay.only.state is EnrolmentState.CONVERTED
     assert stay.results[-2:] == [Result.GOAL_REACHED, last]
 
 
@@ -268,9 +267,9 @@ def test_a_goal_that_is_drawn_later_goes_for_those_who_are_inside() -> None:
     assert stay.only.memory is None
     stay.journey = journey(d.Node("pause", d.Delay(3_600)), goal=d.TagTrigger(("bought",)))
     stay.turn(tagged(2, "bought", NOW - minutes(1)))
-    assert stay.only.wait is d.WaitReason.DELAY
+    assert stay.only.wait is WaitReason.DELAY
     stay.turn(tagged(3, "bought", NOW + minutes(1)), now=NOW + minutes(1))
-    assert stay.only.state is d.EnrolmentState.CONVERTED
+    assert stay.only.state is EnrolmentState.CONVERTED
 
 
 def test_a_wait_keeps_its_time_when_it_is_edited() -> None:
@@ -291,7 +290,7 @@ def test_who_waits_is_halted_with_the_journey_whatever_happens(status: d.Journey
     stay.turn(checkout(1))
     stay.journey = with_status(TAG_WAIT, status)
     stay.turn(tagged(2, "done"), now=NOW + 2 * HOUR)
-    assert (stay.only.state, stay.results[-1]) == (d.EnrolmentState.HALTED, Result.HALTED)
+    assert (stay.only.state, stay.results[-1]) == (EnrolmentState.HALTED, Result.HALTED)
 
 
 def test_nothing_leaves_in_the_turn_that_decides_between_event_and_time() -> None:
@@ -302,14 +301,14 @@ def test_nothing_leaves_in_the_turn_that_decides_between_event_and_time() -> Non
         turn = run([TAG_WAIT], mails, [stay.only], now=NOW + HOUR, asked=asked)
         assert (asked, turn.wake_at) == ([], NOW + HOUR)
         [left] = turn.enrolments
-        assert (left.node_id, left.state) == ("wait", d.EnrolmentState.LIVE)
+        assert (left.node_id, left.state) == ("wait", EnrolmentState.LIVE)
 
 
 def test_what_is_ready_is_done_before_any_mail_is_read() -> None:
     stay = Stay(GOAL)
     stay.turn(checkout(1))
     stay.turn(now=NOW + HOUR)
-    before: Sequence[d.Enrolment] = [stay.only]
+    before: Sequence[Enrolment] = [stay.only]
     for mails in ((), (tagged(2, "bought", NOW + minutes(1)),)):
         asked: list[fx.Effect] = []
         run([GOAL], mails, before, now=NOW + HOUR, asked=asked)
@@ -320,7 +319,7 @@ def test_a_message_after_quiet_time_is_committed_before_it_leaves() -> None:
     night = (d.QuietWindow(11 * 60, 13 * 60),)
     stay = Stay(journey(message("hello"), quiet=night, goal=d.TagTrigger(("bought",))))
     stay.turn(checkout(1))
-    assert stay.only.wait is d.WaitReason.QUIET
+    assert stay.only.wait is WaitReason.QUIET
     stay.turn(now=NOW + HOUR)
     assert not [effect for effect in stay.asked if isinstance(effect, fx.Send)]
     stay.turn()
