@@ -17,12 +17,10 @@ import msgspec
 from bench.field import BenchFault, Field
 from bench.floor_0 import Floor, order_floor
 from bench.measure import chunks
-from bench.team import BATCH, BenchTeam, call, spread
+from bench.team import BATCH, BenchTeam, spread
 from libs.common.ids import new_id
 from libs.common.rpc.values import timestamp
-from omnijourney.internal.v1 import change_pb2, customers_service_pb2
-from omnijourney.segment.v1 import segment_service_pb2 as segment
-from omnijourney.segment.v1.attribute_pb2 import ATTRIBUTE_TYPE_TEXT, Attribute
+from omnijourney.internal.v1 import change_pb2
 
 CUSTOMERS: Final = 1_000
 KEY: Final = "step"
@@ -54,12 +52,7 @@ async def order(field: Field, events: int) -> Order:
     await field.clock.set(1.0)
     team = BenchTeam(field)
     await team.create()
-    attribute = segment.CreateAttributeRequest(
-        team_id=team.team_id,
-        request_id=str(new_id()),
-        attribute=Attribute(key=KEY, display_name="Step", type=ATTRIBUTE_TYPE_TEXT),
-    )
-    await call(field.client.segment.CreateAttribute, attribute)
+    await team.create_attribute(KEY)
     customers = await team.create_customers(CUSTOMERS)
     await _post(field, team, customers, range(4))
     await _until_taken(field)
@@ -96,12 +89,7 @@ async def _post(field: Field, team: BenchTeam, customers: Sequence[UUID], steps:
                 )
                 for customer in group
             ]
-            answer = await call(
-                field.client.internal("segment").customers.ApplyChanges,
-                customers_service_pb2.ApplyChangesRequest(changes=changes),
-            )
-            if any(result.status != change_pb2.CHANGE_STATUS_APPLIED for result in answer.results):
-                raise BenchFault(f"changes were not applied: {answer.results[0]}")
+            await team.change(changes)
 
     await spread(list(chunks(customers, BATCH)), walk)
 

@@ -38,6 +38,7 @@ from omnijourney.journey.v1.trigger_pb2 import ContactAdded, SystemTriggered, Tr
 from omnijourney.points.v1 import points_service_pb2 as points
 from omnijourney.segment.v1 import event_pb2
 from omnijourney.segment.v1 import segment_service_pb2 as segment
+from omnijourney.segment.v1.attribute_pb2 import ATTRIBUTE_TYPE_TEXT, Attribute
 from omnijourney.segment.v1.audience_pb2 import TAG_OPERATOR_ANY_OF, Audience, TagPredicate
 from omnijourney.segment.v1.customer_pb2 import Customer, IdentityKey
 from omnijourney.segment.v1.team_pb2 import MODULE_JOURNEYS, MODULE_POINTS, Team, TeamSettings
@@ -212,20 +213,36 @@ class BenchTeam:
 
     async def _tag_batch(self, customers: Sequence[UUID]) -> None:
         now = timestamp(self.field.clock.now())
-        changes = [
-            change_pb2.Change(
-                effect_key=str(new_id()),
-                team_id=self.team_id,
-                customer_id=str(customer),
-                occur_time=now,
-                tags=change_pb2.TagChange(add=[TAG]),
-            )
-            for customer in customers
-        ]
-        await call(
+        await self.change(
+            [
+                change_pb2.Change(
+                    effect_key=str(new_id()),
+                    team_id=self.team_id,
+                    customer_id=str(customer),
+                    occur_time=now,
+                    tags=change_pb2.TagChange(add=[TAG]),
+                )
+                for customer in customers
+            ]
+        )
+
+    async def change(self, changes: Sequence[change_pb2.Change]) -> None:
+        """Changes customers as effects of journeys do; all must be applied."""
+        answer = await call(
             self.field.client.internal("segment").customers.ApplyChanges,
             customers_service_pb2.ApplyChangesRequest(changes=changes),
         )
+        if any(result.status != change_pb2.CHANGE_STATUS_APPLIED for result in answer.results):
+            raise BenchFault(f"changes were not applied: {answer.results[0]}")
+
+    async def create_attribute(self, key: str) -> None:
+        """Defines an attribute that holds text."""
+        request = segment.CreateAttributeRequest(
+            team_id=self.team_id,
+            request_id=str(new_id()),
+            attribute=Attribute(key=key, display_name=key, type=ATTRIBUTE_TYPE_TEXT),
+        )
+        await call(self.field.client.segment.CreateAttribute, request)
 
     async def add_contacts(self, customers: Sequence[UUID]) -> None:
         """One event each: the customer joined the account. What a welcome journey waits for."""

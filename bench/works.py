@@ -10,7 +10,9 @@ from bench import ledger
 from bench import order as w3
 from bench import sleepers as w2
 from bench.field import field
+from bench.floor_0 import welcome_floor
 from bench.result import Line, Result, Wanted
+from bench.simulations import simulations
 from bench.stops import FEW, stops
 from bench.w1 import w1
 from bench.webhooks import CONNECTIONS, webhooks
@@ -24,6 +26,7 @@ N_DEFAULT: Final = {
     "w3": 400,
     "w4": 10_000,
     "stop": 20_000,
+    "simulate": 100_000,
     "channels": 5_000,
     "ledger": 5_000_000,
 }
@@ -147,6 +150,42 @@ async def _stop(wanted: Wanted) -> Result:
     )
 
 
+SIMULATED_WITHIN_S: Final = 20.0
+"""Target for 100,000 events, where floor-0 of w1 takes `_OF_FLOOR_S` CPU seconds per 1,000; elsewhere in proportion."""
+_OF_FLOOR_S: Final = 0.16
+_FLOOR_JOURNEYS: Final = 5_000
+
+
+async def _simulate(wanted: Wanted) -> Result:
+    """A month of events simulated; the target goes by what the script without services takes on this machine."""
+    async with field(wanted.directory) as on:
+        ours = await simulations(on, wanted.n)
+        floor = await welcome_floor(on, _FLOOR_JOURNEYS)
+    target_s = SIMULATED_WITHIN_S * floor.cpu_s_per_1000 / _OF_FLOOR_S * ours.events / 100_000
+    lines = [
+        Line("seconds from the call to its end", f"{ours.wall_s:.1f}", "", f"{target_s:.0f}"),
+        Line("events/s", f"{ours.rate_per_s:,.0f}"),
+        Line("of them enrolled", f"{ours.enrolled / ours.events:.0%}"),
+        Line("CPU-s", f"{ours.cpu_s_in_all:.1f}"),
+        *(
+            Line(f"  {name}", f"{spent:.1f}")
+            for name, spent in sorted(ours.cpu_s.items(), key=lambda pair: -pair[1])
+        ),
+        Line(
+            "a call to journey beside it: p50, p99, longest, ms",
+            ", ".join(f"{ms:.0f}" for ms in ours.beside_ms),
+        ),
+        Line("journey's memory, MB", f"{ours.memory_mb:,.0f}"),
+        Line("w1's floor-0 here, CPU-s per 1,000", "", f"{floor.cpu_s_per_1000:.2f}"),
+    ]
+    figure = (
+        f"simulate {ours.events:,} events in {ours.wall_s:.1f} s (target {target_s:.0f} where floor-0 takes "
+        f"{floor.cpu_s_per_1000:.2f} CPU-s per 1,000), {ours.rate_per_s:,.0f}/s, {ours.cpu_s_in_all:.1f} CPU-s"
+    )
+    data: dict[str, object] = {"simulation": ours, "floor": floor}
+    return Result(wanted.work, wanted.n, lines, data, [], figure)
+
+
 async def _channels(wanted: Wanted) -> Result:
     """Webhooks in, beside a bare handler that commits the same bodies."""
     async with field(wanted.directory) as on:
@@ -219,6 +258,7 @@ _WORKS: Final[dict[str, Callable[[Wanted], Awaitable[Result]]]] = {
     "w3": _w3,
     "w4": _w4,
     "stop": _stop,
+    "simulate": _simulate,
     "channels": _channels,
     "ledger": _ledger,
 }
