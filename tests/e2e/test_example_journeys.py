@@ -21,7 +21,7 @@ from libs.supervisor import Installation, InstallationOptions, InstallationSetti
 from omnijourney.channel_gateway.v1 import account_pb2
 from omnijourney.journey.v1 import journey_pb2
 from tests.command_line import omnijourney
-from tests.integration.journey.test_examples import EXAMPLES, Shop
+from tests.integration.journey.example_shop import EXAMPLES, Shop
 from tests.integration.journey.whole_site import LINE, WHATSAPP, Site
 
 SENT: Final = {

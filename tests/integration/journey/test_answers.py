@@ -17,7 +17,7 @@ from omnijourney.journey.v1 import explain_pb2
 from omnijourney.journey.v1 import journey_service_pb2 as pb
 from tests.command_line import Done
 from tests.integration.journey.command_line import command
-from tests.integration.journey.test_examples import Shop
+from tests.integration.journey.example_shop import Shop
 from tests.integration.journey.whole_site import serving_site
 
 TEXT = """\

@@ -21,6 +21,7 @@ from omnijourney.journey.v1 import journey_service_pb2 as pb
 from services.journey.clients.calls import ServiceUnavailable
 from services.journey.convert.enrolments import enrolment_message
 from services.journey.domain import model as d
+from services.journey.domain.enrolment import EnrolmentState as State
 from services.journey.domain.enrolment import StepResult
 from services.journey.domain.views import EnrolmentFilter, StoredEnrolment
 from services.journey.store.mail import JourneyMailStore
@@ -31,7 +32,7 @@ from tests.integration.journey.command_line import command
 from tests.integration.journey.conftest import Site
 from tests.integration.journey.house import House, delay, message
 from tests.integration.journey.test_parked import retry
-from tests.integration.journey.test_worker import MESSAGE, POINTS, State, epochs, key_of
+from tests.integration.journey.turns_by_hand import MESSAGE, POINTS, epochs, key_of
 
 HALTED, LIVE = enrolment_pb2.ENROLMENT_STATE_HALTED, enrolment_pb2.ENROLMENT_STATE_LIVE
 WAIT = d.Node("wait", d.Delay(3600), "points")

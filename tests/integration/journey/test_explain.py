@@ -26,7 +26,7 @@ from tests.integration.journey.conftest import Site
 from tests.integration.journey.house import House, delay, message, until
 from tests.integration.journey.neighbours import MailArchive
 from tests.integration.journey.test_parked import drop
-from tests.integration.journey.test_worker import POINTS, epochs, key_of
+from tests.integration.journey.turns_by_hand import POINTS, epochs, key_of
 
 ENROLLED, REFUSED = explain_pb2.ENTRY_RESULT_ENROLLED, explain_pb2.ENTRY_RESULT_REFUSED
 NOT_MATCHED, NOT_LIVE = explain_pb2.ENTRY_RESULT_NOT_MATCHED, explain_pb2.ENTRY_RESULT_NOT_LIVE

@@ -14,7 +14,7 @@ from libs.common.rpc.values import duration
 from libs.testing.fixtures import Databases, Servers
 from omnijourney.channel_gateway.v1 import limits_pb2
 from omnijourney.journey.v1 import journey_service_pb2 as pb
-from tests.integration.journey.test_examples import Shop
+from tests.integration.journey.example_shop import Shop
 from tests.integration.journey.whole_site import Site, serving_site
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

@@ -17,13 +17,14 @@ from libs.common.mailbox.mail import MailSource
 from libs.testing.mails import TEAM, customers
 from services.journey.domain import effects as fx
 from services.journey.domain import model as d
+from services.journey.domain.enrolment import EnrolmentState as State
 from services.journey.domain.model import ActorKey
 from services.journey.store.orphans import OrphanStore
 from services.journey.worker.orphans import OrphanChecker
 from services.journey.worker.turns import Waiting
 from tests.integration.journey.conftest import Site
 from tests.integration.journey.neighbours import LostSends
-from tests.integration.journey.test_worker import MESSAGE, POINTS, State, epochs, key_of
+from tests.integration.journey.turns_by_hand import MESSAGE, POINTS, epochs, key_of
 
 
 def gateway_of(site: Site) -> LostSends:

@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 
 from libs.testing.fixtures import Databases, Servers
 from omnijourney.journey.v1 import journey_service_pb2 as pb
-from tests.integration.journey.test_examples import Shop
+from tests.integration.journey.example_shop import Shop
 from tests.integration.journey.whole_site import Site, serving_site
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

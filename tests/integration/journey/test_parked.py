@@ -17,6 +17,7 @@ from libs.common.mailbox.mail import MailSource, Unreadable
 from libs.testing.mails import TEAM, customers
 from omnijourney.journey.v1 import journey_service_pb2 as pb
 from services.journey.domain import model as d
+from services.journey.domain.enrolment import EnrolmentState as State
 from services.journey.domain.enrolment import StepResult
 from services.journey.domain.parked import Drop, Dropped
 from services.journey.usecases.parked import ParkedCustomers
@@ -24,7 +25,7 @@ from services.journey.usecases.write import Call
 from services.journey.worker import timers
 from services.journey.worker.turns import Waiting
 from tests.integration.journey.conftest import Site
-from tests.integration.journey.test_worker import MESSAGE, POINTS, State, epochs, key_of
+from tests.integration.journey.turns_by_hand import MESSAGE, POINTS, epochs, key_of
 
 
 def parked_of(site: Site, unparked: Callable[[], None] = lambda: None) -> ParkedCustomers:

@@ -25,7 +25,7 @@ from services.journey.store.places import PlacedEffects, PlaceStore
 from services.journey.worker.turns import Waiting
 from tests.integration.journey.conftest import START, Site
 from tests.integration.journey.house import House, delay, message, until
-from tests.integration.journey.test_worker import epochs, key_of
+from tests.integration.journey.turns_by_hand import epochs, key_of
 
 JOURNEY = UUID(int=100)
 """That the site saves."""

@@ -13,13 +13,14 @@ from libs.common.feeds.journey_records import RunSegmentFact, read_record
 from libs.common.mailbox.mail import Mail
 from libs.testing.mails import TEAM, customers
 from services.journey.domain import model as d
+from services.journey.domain.enrolment import EnrolmentState as State
 from services.journey.domain.model import ActorKey
 from services.journey.store.turns import TurnStore
 from services.journey.store.turns_protocol import LoadedTurns
 from services.journey.worker.turns import BatchOutcome, TurnRunner, Waiting
 from tests.integration.journey.conftest import Site
 from tests.integration.journey.neighbours import TAGGED
-from tests.integration.journey.test_worker import MESSAGE, POINTS, State, epochs, key_of
+from tests.integration.journey.turns_by_hand import MESSAGE, POINTS, epochs, key_of
 
 WAIT = d.Node("wait", d.Delay(3600), "points")
 ASK = d.Node("ask", d.Condition(b"", "points", None))

@@ -20,6 +20,7 @@ from libs.testing.mails import TEAM, customers
 from omnijourney.journey.v1 import enrolment_pb2
 from services.journey.domain import model as d
 from services.journey.domain.enrolment import Enrolment, WaitReason
+from services.journey.domain.enrolment import EnrolmentState as State
 from services.journey.domain.views import EnrolmentFilter, WaitRow
 from services.journey.store.standing import StandingStore
 from services.journey.worker.turns import Waiting
@@ -27,7 +28,7 @@ from tests.chaos.actors import Turns
 from tests.integration.journey.command_line import command
 from tests.integration.journey.conftest import START, Site
 from tests.integration.journey.house import House, delay, message, until
-from tests.integration.journey.test_worker import State, epochs, key_of
+from tests.integration.journey.turns_by_hand import epochs, key_of
 
 HOUR = timedelta(hours=1)
 WAIT = WaitReason

@@ -10,8 +10,8 @@ from libs.testing.mails import TEAM
 from services.journey.domain import model as d
 from services.journey.domain.lifecycle import JourneyChanged
 from tests.integration.journey.conftest import Site
-from tests.integration.journey.test_worker import POINTS, epochs
 from tests.integration.journey.turn_store_suite import Kept, TurnStorageSuite, keys
+from tests.integration.journey.turns_by_hand import POINTS, epochs
 
 
 @pytest.fixture

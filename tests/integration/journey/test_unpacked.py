@@ -17,6 +17,7 @@ from libs.testing.mails import TEAM, customers
 from services.journey.domain import effects as fx
 from services.journey.domain import model as d
 from services.journey.domain.enrolment import EnrolmentState, Step, StepResult, WaitReason
+from services.journey.domain.enrolment import EnrolmentState as State
 from services.journey.domain.model import ActorKey
 from services.journey.domain.views import EnrolmentFilter
 from services.journey.store.codec import RunSegmentRecord, pack
@@ -24,7 +25,7 @@ from services.journey.store.turns_protocol import LoadedTurns
 from services.journey.worker.turns import Waiting
 from tests.chaos.actors import Turns
 from tests.integration.journey.conftest import START, Site
-from tests.integration.journey.test_worker import POINTS, State, epochs, key_of, once_tagged
+from tests.integration.journey.turns_by_hand import POINTS, epochs, key_of, once_tagged
 
 HOUR = timedelta(hours=1)
 JOURNEY = UUID(int=100)

@@ -24,13 +24,14 @@ from libs.testing.mails import TEAM, customers
 from omnijourney.common.v1.history_pb2 import HistoryCursor
 from omnijourney.internal.v1 import history_service_pb2
 from services.journey.domain import model as d
+from services.journey.domain.enrolment import EnrolmentState as State
 from services.journey.domain.views import SystemTriggerRow
 from services.journey.servicer.internal import JourneyHistory
 from services.journey.store.codec import StatusRecord, pack
 from services.journey.store.history import HistoryStore
 from services.journey.store.mail import JourneyMailStore
 from tests.integration.journey.conftest import Site
-from tests.integration.journey.test_worker import POINTS, State
+from tests.integration.journey.turns_by_hand import POINTS
 
 NO_TIMES = ["4713-01-01 BC", "10000-01-01"]
 OTHER_TEAM = UUID(int=77)

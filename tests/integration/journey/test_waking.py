@@ -24,7 +24,7 @@ from services.journey.worker.brakes import Brakes
 from services.journey.worker.turns import Waiting
 from tests.integration.journey.conftest import START, Site
 from tests.integration.journey.neighbours import RecordingStopper
-from tests.integration.journey.test_worker import MESSAGE, epochs, key_of
+from tests.integration.journey.turns_by_hand import MESSAGE, epochs, key_of
 from tests.unit.journey.builders import journey as unit_journey
 
 WHOLE_DAY = (d.QuietWindow(0, 0),)

@@ -3,54 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from datetime import timedelta
 from itertools import islice
 from uuid import UUID
 
-import msgspec
 import pytest
 
 from libs.common.db.pool import transaction
 from libs.common.errors import NotFound
-from libs.common.ids import PARTITIONS, new_id, partition_of
-from libs.common.leases import LeaseKeeper
+from libs.common.ids import PARTITIONS, new_id
 from libs.common.mailbox.errors import Fenced
 from libs.common.mailbox.mail import Outcome
 from libs.testing.mails import TEAM, customers
 from omnijourney.journey.v1 import journey_service_pb2 as pb
-from services.journey.domain import effects as fx
 from services.journey.domain import model as d
 from services.journey.domain.effects import EarnPoints
-from services.journey.domain.enrolment import EnrolmentState, WaitReason
-from services.journey.domain.lifecycle import JourneyChanged
-from services.journey.domain.model import ActorKey
+from services.journey.domain.enrolment import EnrolmentState as State
+from services.journey.domain.enrolment import WaitReason
 from services.journey.domain.views import EnrolmentFilter
 from services.journey.store.leases import LeaseStore
 from services.journey.usecases.leases import WorkerDraining
 from services.journey.usecases.write import OPERATORS, Call
 from services.journey.worker.turns import Waiting
 from tests.integration.journey.conftest import Site
-from tests.integration.journey.neighbours import TAGGED
-
-MESSAGE = d.Node("send", d.Message(d.Channel.LINE, bot_module_id=UUID(int=4)))
-POINTS = d.Node("points", d.Points(10))
-State = EnrolmentState
-
-
-def key_of(customer_id: UUID) -> ActorKey:
-    return ActorKey(partition_of(TEAM, customer_id), TEAM, customer_id)
-
-
-async def epochs(site: Site) -> dict[int, int]:
-    """Leases of a worker of the test's own, whose epochs grow with each call."""
-    held: dict[int, int] = {}
-    keeper = LeaseKeeper(site.pool, held.update, lease_s=60, worker_id=f"test {id(held)}")
-    await site.pool.execute("UPDATE partition_lease SET expires_at = '-infinity'")
-    await site.pool.execute("DELETE FROM lease_worker")
-    await keeper.renew()
-    assert len(held) == PARTITIONS
-    return held
+from tests.integration.journey.turns_by_hand import MESSAGE, POINTS, epochs, key_of, once_tagged, stop
 
 
 async def test_a_hundred_customers_walk_to_the_end(site: Site) -> None:
@@ -82,16 +58,6 @@ async def _asleep(site: Site, count: int) -> bool:
 
 async def _all_in(site: Site, journey: d.Journey, state: State, count: int) -> bool:
     return await site.states(journey) == {state: count}
-
-
-def once_tagged() -> tuple[d.Node, ...]:
-    """Points on either branch, and the one for those without the tag applies it."""
-    return (
-        d.Node("ask", d.Condition(TAGGED, "points", "tag")),
-        POINTS,
-        d.Node("tag", d.Tags(add=("met",)), "first"),
-        d.Node("first", d.Points(10)),
-    )
 
 
 async def test_a_turn_that_is_run_again_takes_the_branch_that_it_began(
@@ -234,7 +200,7 @@ async def test_a_stop_halts_everybody_and_then_is_over(site: Site) -> None:
         await site.until(lambda: len(site.effects.sends) == 10)
         await site.deliver(*(site.outcome(n) for n in range(6)))
         await site.until(lambda: _waiting_for(site, WaitReason.DELAY, 6))
-        await _stop(site, journey)
+        await stop(site, journey)
         await site.until(lambda: _halted(site, journey, 6))
         assert await site.status(journey) is d.JourneyStatus.STOPPING
         # Those whose message is with the gateway are awaited.
@@ -256,14 +222,6 @@ async def _has_status(site: Site, journey: d.Journey, status: d.JourneyStatus) -
     return await site.status(journey) is status
 
 
-async def _stop(site: Site, journey: d.Journey) -> None:
-    async with transaction(site.pool, [TEAM]) as connection:
-        present = await site.journeys.get_for_change(connection, TEAM, journey.journey_id)
-        await site.journeys.change_status(
-            connection, present, d.JourneyStatus.STOPPING, site.clock.now(), stops_sends=True
-        )
-
-
 @pytest.mark.rule("J-07i")
 async def test_the_first_refused_send_stops_the_journey_by_itself(site: Site) -> None:
     journey = await site.save_journey(MESSAGE)
@@ -280,129 +238,6 @@ async def test_the_first_refused_send_stops_the_journey_by_itself(site: Site) ->
     assert stopped.reason is d.StatusReason.LINE_CAP_REACHED
     # Sends that had their place are counted and end; the refused one halts; nobody enters after it.
     assert await site.states(journey) == {State.COMPLETED: 3, State.HALTED: 1}
-
-
-EDITED = (
-    d.Node("points", d.Points(20), "wait"),
-    d.Node("wait", d.Delay(60), "more"),
-    d.Node("more", d.Points(2)),
-)
-
-
-async def _change(site: Site, journey: d.Journey, change: str) -> None:
-    if change == "stop":
-        await _stop(site, journey)
-        return
-    async with transaction(site.pool, [TEAM]) as connection:
-        present = await site.journeys.get_for_change(connection, TEAM, journey.journey_id)
-        now = site.clock.now()
-        if change == "close":
-            await site.journeys.change_status(connection, present, d.JourneyStatus.TRIGGER_CLOSED, now)
-        elif change == "delete":
-            await site.journeys.delete(connection, present, now)
-        else:
-            definition = msgspec.structs.replace(present.definition, nodes=EDITED)
-            await site.journeys.update_definition(connection, present, definition, "test", now)
-
-
-@pytest.mark.rule("J-06e")
-@pytest.mark.parametrize("lost", ["by the change", "and the commit by an outage"])
-@pytest.mark.parametrize("change", ["stop", "close", "delete", "edit"])
-async def test_what_was_done_is_told_whatever_became_of_the_journey_before_the_commit(
-    site: Site, monkeypatch: pytest.MonkeyPatch, change: str, lost: str
-) -> None:
-    nodes = (d.Node("points", d.Points(10), "wait"), *EDITED[1:])
-    journey = await site.save_journey(*nodes)
-    [customer] = islice(customers(), 1)
-    fence, runner = await epochs(site), site.runner()
-    original, commits = site.effects.answer, site.turns.commit
-    left = [True]
-
-    async def change_after_it(effects: Sequence[fx.Effect]) -> list[fx.Answer | Exception]:
-        answers = await original(effects)
-        if left and any(isinstance(effect, fx.ChangePoints) for effect in effects):
-            left.clear()
-            await _change(site, journey, change)
-            if lost != "by the change":
-                monkeypatch.setattr(site.turns, "commit", cut_off)
-        return answers
-
-    async def cut_off(*arguments: object) -> None:
-        monkeypatch.setattr(site.turns, "commit", commits)
-        raise ConnectionError("cut off")
-
-    monkeypatch.setattr(site.effects, "answer", change_after_it)
-    batch = {key_of(customer): Waiting([site.order(customer)])}
-    outcome = await runner.run_all(batch, fence)
-    if lost != "by the change":
-        assert isinstance(outcome.failed[key_of(customer)], ConnectionError)
-        outcome = await runner.run_all(batch, fence)
-    assert not outcome.failed
-    assert site.effects.points[customer] == 11  # one of the order
-    ends_in = {"stop": State.HALTED, "delete": State.HALTED}.get(change, State.LIVE)
-    assert await site.states(journey) == {ends_in: 1}
-    steps = [step for each in outcome.committed.values() for s in each.run_segments for step in s.steps]
-    assert (steps[0].node_id, steps[0].result.name) == ("points", "APPLIED")
-    asked = [effect.delta for effect in site.effects.asked if isinstance(effect, fx.ChangePoints)]
-    assert asked == [10], "it is not asked for again, as it is drawn now"
-
-
-@pytest.mark.rule("J-06f")
-@pytest.mark.parametrize("state", [fx.SendState.CANCELLED, fx.SendState.DEFERRED, fx.SendState.EXHAUSTED])
-async def test_a_send_of_which_nothing_left_is_asked_for_again_after_a_lost_commit(
-    site: Site, monkeypatch: pytest.MonkeyPatch, state: fx.SendState
-) -> None:
-    journey = await site.save_journey(MESSAGE)
-    [customer] = islice(customers(), 1)
-    fence, runner = await epochs(site), site.runner()
-    original, commits = site.effects.answer, site.turns.commit
-    asked = 0
-
-    async def refuse_first(effects: Sequence[fx.Effect]) -> list[fx.Answer | Exception]:
-        nonlocal asked
-        answers = await original(effects)
-        if any(isinstance(effect, fx.Send) for effect in effects):
-            asked += 1
-            if asked == 1:  # by the windows of before
-                monkeypatch.setattr(site.turns, "commit", cut_off)
-                return [fx.SendAnswer(state, "", site.clock.now())]
-        return answers
-
-    async def cut_off(*arguments: object) -> None:
-        monkeypatch.setattr(site.turns, "commit", commits)
-        raise ConnectionError("cut off")
-
-    monkeypatch.setattr(site.effects, "answer", refuse_first)
-    batch = {key_of(customer): Waiting([site.order(customer)])}
-    assert (await runner.run_all(batch, fence)).failed
-    assert not (await runner.run_all(batch, fence)).failed
-    assert asked >= 2  # one that was only put off is asked for again at once, too
-    assert await site.states(journey) == {State.LIVE: 1}
-
-
-async def test_a_turn_that_used_a_journey_that_was_changed_is_run_again(site: Site) -> None:
-    journey = await site.save_journey(POINTS)
-    [customer] = islice(customers(), 1)
-    fence = await epochs(site)
-    runner = site.runner()
-    original = site.effects.answer
-    stops = iter([True])
-
-    async def stop_meanwhile(effects: object) -> object:
-        if next(stops, False):
-            await _stop(site, journey)
-        return await original(effects)  # type: ignore[arg-type]
-
-    site.effects.answer = stop_meanwhile  # type: ignore[method-assign, assignment]
-    outcome = await runner.run({key_of(customer): Waiting([site.order(customer)])}, fence)
-    assert not isinstance(outcome.failed.get(key_of(customer)), JourneyChanged)
-    # The points were given when the commit found the journey stopping: who got them has entered, and nobody else does.
-    assert site.effects.points[customer] == 11
-    assert await site.states(journey) == {State.COMPLETED: 1}
-    other = key_of(list(islice(customers(), 2))[1])
-    await runner.run({other: Waiting([site.order(other.customer_id)])}, fence)
-    assert site.effects.points[other.customer_id] == 1
-    assert await site.states(journey) == {State.COMPLETED: 1}
 
 
 @pytest.mark.rule("J-13a")

@@ -163,3 +163,8 @@ def run(
 def minutes(count: int) -> timedelta:
     """So many minutes."""
     return timedelta(minutes=count)
+
+
+def answering(state: fx.SendState) -> Callable[[fx.Effect], fx.Answer]:
+    """The gateway answers sends so, everybody else agrees."""
+    return lambda effect: fx.SendAnswer(state) if isinstance(effect, fx.Send) else agreeable(effect)
