@@ -34,6 +34,8 @@ from services.journey.domain.waits import can_be_waited_for
 
 QUOTA_ZONE: Final = "Etc/GMT-9"
 """Plans of LINE count calendar months of UTC+9."""
+_UNDONE_AT_ONCE: Final = 1_000
+"""Mails that are taken back in one step."""
 _INSTANT: Final = timedelta(microseconds=1)
 _APPLIED: Final = fx.ChangeAnswer(fx.ChangeState.APPLIED)
 _UNCHANGED: Final = fx.ChangeAnswer(fx.ChangeState.UNCHANGED)
@@ -60,9 +62,9 @@ class Terms(msgspec.Struct, frozen=True):
     affordable: int | None = None
     """WhatsApp messages that the prepaid balance pays for; None: they cost nothing."""
 
-    def may_enter(self, mails: Sequence[Mail]) -> bool:
-        """Whether any of a customer's mail meets the trigger within the simulated time."""
-        return any(self.holds(mail) and matches(self.journey, mail.body) for mail in mails)
+    def meets(self, mail: Mail) -> bool:
+        """Whether mail meets the trigger, whatever the time."""
+        return matches(self.journey, mail.body)
 
     def holds(self, mail: Mail) -> bool:
         """Whether mail occurred in the simulated time."""
@@ -227,8 +229,10 @@ class _CustomerRun:
 
     def run(self, mails: Sequence[Mail]) -> Iterator[None]:
         """From the first mail to the end of the simulated time, step by step."""
-        terms, starts = self._terms, self._pass.journeys_at(self._now)
-        self._standing.undo(reversed(mails))
+        terms = self._terms
+        for end in range(len(mails), 0, -_UNDONE_AT_ONCE):
+            self._standing.undo(reversed(mails[max(0, end - _UNDONE_AT_ONCE) : end]))
+            yield
         self._standing.undo_points(terms.journey.journey_id)
         for mail in mails:
             if mail.occurred_at >= terms.end:
@@ -239,7 +243,7 @@ class _CustomerRun:
             at = max(self._now, mail.occurred_at)
             yield from self._wait_until(at)
             self._standing.apply(mail)
-            if starts.started_by(type(mail.body)) or (self._listens(mail) and self._live):
+            if terms.meets(mail) or (self._live and self._listens(mail)):
                 self._turn(at, (mail,))
             yield
         yield from self._wait_until(terms.end - _INSTANT)

@@ -1,11 +1,12 @@
-"""Runs simulations, one at a time: customers in pages, an answer at the end. What it has found so far is kept nowhere,
-so one that is interrupted begins again, here or in another process."""
+"""Runs simulations, one at a time: customer by customer, an answer at the end. What it has found so far is kept
+nowhere, so one that is interrupted begins again, here or in another process."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable
+from contextlib import aclosing
 from typing import Final
 from uuid import UUID
 
@@ -14,18 +15,17 @@ import structlog
 from libs.common.clock import Clock
 from libs.common.errors import NotFound
 from libs.common.ids import new_id
-from libs.common.mailbox.mail import Mail
 from libs.common.tasks import any_set
 from services.journey import metrics
-from services.journey.clients.simulation import MailKey, Recorded
+from services.journey.clients.simulation import Recorded
 from services.journey.convert.simulation import findings_message, terms_of
-from services.journey.domain.simulated_customer import PastCustomer
 from services.journey.domain.simulated_limits import Imposed, tightened
 from services.journey.domain.simulation import Pass
-from services.journey.domain.simulation_premises import Surroundings, needs_of
+from services.journey.domain.simulation_premises import Surroundings
 from services.journey.domain.simulation_work import TRIES_MAX, AskedSimulation, StoredSimulation
 from services.journey.store.simulations import SimulationKey, SimulationStore
 from services.journey.worker.outages import OUTAGES
+from services.journey.worker.recorded_customers import RecordedCustomers
 
 POLL_S: Final = 5.0
 """How often it is looked for simulations that another process has left, real seconds."""
@@ -36,8 +36,6 @@ RETRY_S: Final = 5.0
 SLICE_S: Final = 0.002
 """How long customers are run without a pause, in which nothing else of the process runs, real seconds; a single step
 may take longer."""
-MAILS_OF_CUSTOMER_MAX: Final = 50_000
-"""Mails of one customer that are held; later ones are left out."""
 
 _log = structlog.get_logger(__name__)
 
@@ -166,37 +164,18 @@ class _Work:
             await self._play(found, around)
             more = tightened(imposed, found.meters.values())
             if more is None:
-                return findings_message(asked, around, found).SerializeToString()
+                return await asyncio.to_thread(_told, asked, around, found)
             imposed = more
 
     async def _play(self, pass_: Pass, around: Surroundings) -> None:
-        terms = pass_.terms
-        needs = needs_of(terms.journey.definition, terms.expressions.values())
-        async for page in self._customers(pass_):
-            pass_.tally.events += sum(terms.holds(mail) for mails in page for mail in mails)
-            entering = [mails for mails in page if terms.may_enter(mails)]
-            ids = [mails[0].customer_id for mails in entering]
-            standings = await self._recorded.standings(terms.journey.team_id, ids, needs, around, terms.start)
-            for mails, standing in zip(entering, standings, strict=True):
-                for _ in pass_.play(PastCustomer(mails[0].customer_id, mails, standing)):
-                    await self._pause()
-            await self._note(pass_.tally.events)
-
-    async def _customers(self, pass_: Pass) -> AsyncIterator[list[list[Mail]]]:
-        """All customers with mail, some at a time, each with all that was recorded since the start."""
-        team_id = pass_.terms.journey.team_id
-        after: MailKey | None = None
-        held: list[list[Mail]] = []
-        while True:
-            page = await self._recorded.mails(team_id, pass_.terms.start, after)
-            _gather(held, page.mails)
-            if not page.more:
-                yield held
-                return
-            last = page.mails[-1]
-            after = (last.customer_id, last.number)
-            yield held[:-1]
-            del held[:-1]
+        reading = RecordedCustomers(self._recorded, pass_.terms, around)
+        async with aclosing(reading.read()) as read:
+            async for some in read:
+                pass_.tally.events += some.events
+                for customer in some.customers:
+                    for _ in pass_.play(customer):
+                        await self._pause()
+                await self._note(pass_.tally.events)
 
     async def _pause(self) -> None:
         """Lets the rest of the process run after a slice, and renews the claim while a page takes long."""
@@ -217,10 +196,6 @@ class _Work:
             raise Lost
 
 
-def _gather(held: list[list[Mail]], mails: Sequence[Mail]) -> None:
-    """Puts mail, in order of customers, with its customers; of one with very much the rest is left out."""
-    for mail in mails:
-        if not held or held[-1][0].customer_id != mail.customer_id:
-            held.append([mail])
-        elif len(held[-1]) < MAILS_OF_CUSTOMER_MAX:
-            held[-1].append(mail)
+def _told(asked: AskedSimulation, around: Surroundings, found: Pass) -> bytes:
+    """The findings, with every hour in which something was sent: for a thread, where others have their turns."""
+    return findings_message(asked, around, found).SerializeToString()

@@ -276,6 +276,17 @@ def test_a_period_that_ends_in_a_stop_halts_those_inside() -> None:
     assert (found.tally.enrolled, found.tally.halted, found.tally.live) == (1, 1, 0)
 
 
+def test_of_one_with_very_much_mail_the_past_is_gone_back_to_in_steps() -> None:
+    tags = [mail(number, m.TagApplied(f"t{number}"), NOW - HOUR) for number in range(1, 5_001)]
+    person = PastCustomer(CUSTOMER, tags, reachable(tags={f"t{number}" for number in range(1, 5_001)}))
+    steps = Pass(tree(delay("wait", 60)), Imposed()).play(person)
+    left = []
+    for _ in range(5):
+        next(steps)
+        left.append(len(person.standing.tags))
+    assert left == [4_000, 3_000, 2_000, 1_000, 0]
+
+
 @pytest.mark.parametrize("limit", [0, 1, 7, 5_000])
 def test_a_meter_tells_the_first_that_it_has_no_room_for(limit: int) -> None:
     chance, meter, taken = random.Random(limit), Meter(limit, "X", Consequence.STOP), []
