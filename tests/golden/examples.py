@@ -266,7 +266,7 @@ ENDED: Final = packed.LiveRow(
     AT,
 )
 WITH_DATA: Final = packed.LiveRow(
-    msgspec.structs.replace(ENROLMENT, memory=j.Memory(AT, data={"code": "A7", "名": "好"})), AT
+    msgspec.structs.replace(ENROLMENT, memory=Memory(AT, data={"code": "A7", "名": "好"})), AT
 )
 LIVE: Final = packed.LiveRow(ENROLMENT, AT + timedelta(hours=1), listed=False, commits=(1, 1 << 62))
 LISTED: Final = packed.LiveRow(

@@ -16,7 +16,7 @@ from libs.common.errors import Aborted
 from libs.common.feeds.serving import MailPage
 from libs.common.ids import partition_of
 from libs.common.mailbox.mail import End, Mail, MailSource, SystemTrigger, with_sound_time
-from services.journey.domain.model import Enrolment
+from services.journey.domain.enrolment import Enrolment
 from services.journey.domain.views import EndRow, SystemTriggerRow
 from services.journey.store.book import BOOK
 
