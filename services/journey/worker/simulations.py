@@ -164,7 +164,7 @@ class _Work:
             await self._play(found, around)
             more = tightened(imposed, found.meters.values())
             if more is None:
-                return await asyncio.to_thread(_told, asked, around, found)
+                return await asyncio.to_thread(_serialized, asked, around, found)
             imposed = more
 
     async def _play(self, pass_: Pass, around: Surroundings) -> None:
@@ -196,6 +196,6 @@ class _Work:
             raise Lost
 
 
-def _told(asked: AskedSimulation, around: Surroundings, found: Pass) -> bytes:
+def _serialized(asked: AskedSimulation, around: Surroundings, found: Pass) -> bytes:
     """The findings, with every hour in which something was sent: for a thread, where others have their turns."""
     return findings_message(asked, around, found).SerializeToString()
