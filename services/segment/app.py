@@ -18,10 +18,11 @@ from services.segment import metrics
 from services.segment.clients.consents import ConsentsClient
 from services.segment.clients.gateway import gateway_history
 from services.segment.clients.journeys import JourneysClient
-from services.segment.clients.points import PointsClient
+from services.segment.clients.points import PointsClient, points_history
 from services.segment.config import Settings
 from services.segment.servicer import Dependencies, SegmentServicer, internal
 from services.segment.store.marketed import MarketedStore
+from services.segment.store.points import PointsStore
 from services.segment.store.texts import TextStore
 from services.segment.usecases.accounts import Accounts
 from services.segment.usecases.api_clients import ApiClients
@@ -37,8 +38,9 @@ from services.segment.usecases.history import History
 from services.segment.usecases.identities import Identities
 from services.segment.usecases.orders import Orders
 from services.segment.usecases.teams import Teams
-from services.segment.worker.marketed import MarketedFollower, MarketedProjection
+from services.segment.worker.marketed import MarketedProjection, marketed_follower
 from services.segment.worker.notifier import FactNotifiers
+from services.segment.worker.points import PointsProjection, points_follower
 from services.segment.worker.relay import FactMailStore
 from services.segment.worker.texts import MessageTexts
 from services.segment.worker.writers import FactPublisher, SegmentLag, Writer
@@ -65,9 +67,10 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
         )
         metrics.MAIL_BACKLOG.set_function(lambda: relay.backlog)
         metrics.MAIL_HELD.set_function(lambda: relay.held_partitions)
-        marketed = MarketedFollower(
+        marketed = marketed_follower(
             gateway_history(gateway), MarketedProjection(MarketedStore(rt.pool), rt.clock)
         )
+        followed = points_follower(points_history(points), PointsProjection(PointsStore(rt.pool)))
         audit_trail = AuditTrail(rt.pool)
         async with rt.running("mail relay", relay):
             publisher = FactPublisher(relay, notifiers, progress)
@@ -86,7 +89,9 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
                 identities=Identities(edits, customers),
                 attributes=Attributes(rt.pool, edits),
                 audiences=Audiences(rt.pool, edits, JourneysClient(journey)),
-                evaluator=AudienceEvaluator(rt.pool, rt.clock, PointsClient(points), marketed),
+                evaluator=AudienceEvaluator(
+                    rt.pool, rt.clock, PointsClient(points), marketed=marketed, points_of_all=followed
+                ),
                 history=History(rt.pool, notifiers),
                 orders=Orders(rt.pool),
                 writer=writer,
@@ -99,6 +104,7 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
             )
             internal.serve(rt.server, dependencies, rt.draining)
             rt.spawn("marketed times", marketed.run)
+            rt.spawn("points", followed.run)
             rt.spawn("message texts", MessageTexts(TextStore(rt.pool), rt.clock, settings.text_retention).run)
             rt.spawn("audit log", partial(audit_trail.keep_forgetting, settings.audit_retention_days))
             async with rt.serving(SegmentLag(writer, relay, progress)) as serving:

@@ -32,6 +32,15 @@ MARKETED_FAULTS: Final = metrics.counter(
 MARKETED_SET_ASIDE: Final = metrics.counter(
     "segment_marks_set_aside_total", "Rows of the gateway's history from which no time could be taken."
 )
+POINTS: Final = metrics.counter(
+    "segment_points_total", "Entries of the ledger that were added to what audiences count."
+)
+POINTS_FAULTS: Final = metrics.counter(
+    "segment_points_faults_total", "Attempts to follow the ledger's history that failed."
+)
+POINTS_SET_ASIDE: Final = metrics.counter(
+    "segment_points_set_aside_total", "Entries of the ledger that could not be added."
+)
 MAIL_PENDING: Final = metrics.gauge("segment_mail_pending_count", "Mails committed and not yet delivered.")
 MAIL_BACKLOG: Final = metrics.gauge(
     "segment_mail_backlog_count", "History rows committed and not yet delivered as mail."

@@ -25,6 +25,12 @@ SELECT c.oid, c.relname AS name, c.reloptions AS options, c.relrowsecurity AS he
  WHERE n.nspname = $1 AND c.relkind IN ('r', 'p')
  ORDER BY c.relname
 """
+_VIEWS: Final = """
+SELECT c.relname AS name, pg_get_viewdef(c.oid, true) AS definition, c.reloptions AS options
+  FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+ WHERE n.nspname = $1 AND c.relkind = 'v'
+ ORDER BY c.relname
+"""
 _COLUMNS: Final = """
 SELECT a.attrelid AS table, a.attname AS name, format_type(a.atttypid, a.atttypmod) AS type, a.attnotnull AS required,
        a.attidentity::text AS identity, a.attgenerated::text AS generated, pg_get_expr(d.adbin, d.adrelid) AS default,
@@ -57,7 +63,7 @@ SELECT polrelid AS table, polname AS name, pg_get_expr(polqual, polrelid) AS usi
   FROM pg_policy WHERE polrelid = ANY ($1::oid[]) ORDER BY polrelid, polname
 """
 _MADE: Final = re.compile(
-    r"((?:^--[^\n]*\n)+)CREATE (?:UNIQUE )?(?:TABLE|INDEX|TYPE|TRIGGER)(?: IF NOT EXISTS)? (?:platform\.)?(\w+)",
+    r"((?:^--[^\n]*\n)+)CREATE (?:UNIQUE )?(?:TABLE|INDEX|TYPE|TRIGGER|VIEW)(?: IF NOT EXISTS)? (?:platform\.)?(\w+)",
     re.MULTILINE,
 )
 
@@ -85,6 +91,7 @@ async def describe(connection: "asyncpg.Connection[Any]", schema: str, comments:
             for query in (_COLUMNS, _CONSTRAINTS, _INDEXES, _TRIGGERS, _POLICIES)
         ]
         types = await connection.fetch(_TYPES, schema)
+        views = await connection.fetch(_VIEWS, schema)
     parts = _type_texts(types, comments)
     for table in tables:
         oid, name = table["oid"], table["name"]
@@ -99,7 +106,13 @@ async def describe(connection: "asyncpg.Connection[Any]", schema: str, comments:
                 ]
             )
         )
+    parts += [comments.get(view["name"], "") + _view(view) for view in views]
     return "\n\n".join(parts) + "\n"
+
+
+def _view(view: asyncpg.Record) -> str:
+    options = f" WITH ({', '.join(view['options'])})" if view["options"] else ""
+    return f"CREATE VIEW {view['name']}{options} AS\n{view['definition']}"
 
 
 def _by_table(rows: list[asyncpg.Record]) -> _Rows:

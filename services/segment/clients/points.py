@@ -9,6 +9,8 @@ from uuid import UUID
 import grpc
 
 from libs.common.audience.expressions import Balance
+from libs.common.feeds.reading import PackedHistory
+from libs.common.feeds.rows import EntryRow
 from libs.common.rpc.client import CALL_DEADLINE_S, retrying
 from omnijourney.points.v1 import points_service_pb2, points_service_pb2_grpc
 
@@ -21,6 +23,11 @@ class CustomerBalances(Protocol):
     async def balances(self, customers: Sequence[tuple[UUID, UUID]]) -> dict[tuple[UUID, UUID], Balance]:
         """Balances by team and customer; zeros for customers without points. Raises `grpc.aio.AioRpcError`."""
         ...
+
+
+def points_history(channel: grpc.aio.Channel) -> PackedHistory[EntryRow]:
+    """The entries of the ledger; `channel` to points."""
+    return PackedHistory("points", channel, EntryRow)
 
 
 class PointsClient:

@@ -168,11 +168,7 @@ class AudienceRpcs(Base):
             request.audience.SerializeToString(deterministic=True),
         )
         after = page_key(request.page_token, UUID, *arguments)
-        found: list[UUID] = []
-        async for read in self._deps.evaluator.pages(team_id, expression, after):
-            found += read.customer_ids
-            if len(found) > size:
-                break
+        found = await self._deps.evaluator.first(team_id, expression, after, size + 1)
         page = page_of(found, size, lambda customer_id: customer_id, *arguments)
         views = await self._deps.evaluator.views(team_id, page.rows)
         return pb.ListAudienceCustomersResponse(

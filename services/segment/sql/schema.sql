@@ -263,6 +263,13 @@ CREATE TYPE own_value AS (
     value text
 );
 
+CREATE TYPE points_change AS (
+    team_id uuid,
+    customer_id uuid,
+    balance bigint,
+    cumulative bigint
+);
+
 CREATE TYPE report AS (
     team_id uuid,
     shop_id text,
@@ -527,8 +534,26 @@ CREATE TABLE customer_attribute (
     CONSTRAINT customer_attribute_check CHECK (((number_value IS NULL) = (type <> 2))),
     CONSTRAINT customer_attribute_type_check CHECK (((type >= 1) AND (type <= 4)))
 ) WITH (autovacuum_analyze_scale_factor=0.5, fillfactor=80);
+CREATE INDEX customer_attribute_long_text ON segment.customer_attribute USING btree (team_id, key, type, customer_id) WHERE (octet_length(value_folded) > 200);
+-- Audiences look for values by indexes that hold all that is asked of them (ADR 60). Numbers are compared as numbers, everything
+-- else as folded text; a text of more than 200 bytes is found by its key alone, since an index has no room for the longest.
+CREATE INDEX customer_attribute_number ON segment.customer_attribute USING btree (team_id, key, number_value, customer_id) WHERE (type = 2);
+CREATE INDEX customer_attribute_text ON segment.customer_attribute USING btree (team_id, key, type, value_folded COLLATE "C", customer_id) WHERE ((type <> 2) AND (octet_length(value_folded) <= 200));
 ALTER TABLE customer_attribute ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own_teams ON customer_attribute USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
+
+-- Points as audiences count them: what the history of the ledger adds up to. No row: none. `known`: there is such a customer.
+CREATE TABLE customer_points (
+    team_id     uuid NOT NULL,
+    customer_id uuid NOT NULL,
+    balance     bigint NOT NULL,
+    cumulative  bigint NOT NULL,
+    known       boolean NOT NULL,
+    CONSTRAINT customer_points_pkey PRIMARY KEY (team_id, customer_id)
+) WITH (fillfactor=80);
+CREATE INDEX customer_points_of_nobody ON segment.customer_points USING btree (team_id, customer_id) WHERE (NOT known);
+ALTER TABLE customer_points ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own_teams ON customer_points USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
 
 CREATE TABLE customer_tag (
     team_id     uuid NOT NULL,
@@ -682,6 +707,24 @@ CREATE TABLE mail_cursor (
     CONSTRAINT mail_cursor_position_check CHECK (("position" >= 0))
 ) WITH (fillfactor=10, autovacuum_vacuum_scale_factor=0, autovacuum_vacuum_threshold=1000);
 
+-- The position of each partition of that history up to which it is added up.
+CREATE TABLE points_cursor (
+    partition smallint NOT NULL,
+    position  bigint NOT NULL DEFAULT 0,
+    CONSTRAINT points_cursor_pkey PRIMARY KEY (partition),
+    CONSTRAINT points_cursor_partition_check CHECK (((partition >= 0) AND (partition <= 63))),
+    CONSTRAINT points_cursor_position_check CHECK (("position" >= 0))
+) WITH (fillfactor=10, autovacuum_vacuum_scale_factor=0, autovacuum_vacuum_threshold=1000);
+
+-- Rows of it that could not be added.
+CREATE TABLE points_row_set_aside (
+    partition    smallint NOT NULL,
+    position     bigint NOT NULL,
+    reason       text NOT NULL,
+    set_aside_at timestamp with time zone NOT NULL DEFAULT clock_timestamp(),
+    CONSTRAINT points_row_set_aside_pkey PRIMARY KEY (partition, "position")
+);
+
 CREATE TABLE refund (
     team_id     uuid NOT NULL,
     shop_id     text NOT NULL,
@@ -787,3 +830,57 @@ CREATE TABLE text_cursor (
     CONSTRAINT text_cursor_partition_check CHECK (((partition >= 0) AND (partition <= 63))),
     CONSTRAINT text_cursor_position_check CHECK (("position" >= 0))
 ) WITH (fillfactor=10, autovacuum_vacuum_scale_factor=0, autovacuum_vacuum_threshold=1000);
+
+CREATE VIEW team_attribute WITH (check_option=cascaded) AS
+ SELECT team_id,
+    customer_id,
+    key,
+    type,
+    value_folded,
+    number_value
+   FROM customer_attribute
+  WHERE team_id = (( SELECT (platform.teams())[1] AS teams
+          WHERE cardinality(platform.teams()) = 1));
+
+-- What searches over all customers of a team reads: rows of the one team that the transaction is bound to. The team is looked at once a
+-- statement, not in each row, and whatever else is asked may be an index's condition, which the policy of the tables allows to few
+-- operators only. Nothing is written through them.
+CREATE VIEW team_customer WITH (check_option=cascaded) AS
+ SELECT team_id,
+    customer_id,
+    member_id_folded,
+    phone,
+    email_folded,
+    customer_interact_time,
+    team_interact_time,
+    marketed_time,
+    checkout_time
+   FROM customer
+  WHERE team_id = (( SELECT (platform.teams())[1] AS teams
+          WHERE cardinality(platform.teams()) = 1));
+
+CREATE VIEW team_identity WITH (check_option=cascaded) AS
+ SELECT team_id,
+    customer_id,
+    channel,
+    account_id
+   FROM identity
+  WHERE team_id = (( SELECT (platform.teams())[1] AS teams
+          WHERE cardinality(platform.teams()) = 1));
+
+CREATE VIEW team_points WITH (check_option=cascaded) AS
+ SELECT team_id,
+    customer_id,
+    balance,
+    cumulative
+   FROM customer_points
+  WHERE known AND team_id = (( SELECT (platform.teams())[1] AS teams
+          WHERE cardinality(platform.teams()) = 1));
+
+CREATE VIEW team_tag WITH (check_option=cascaded) AS
+ SELECT team_id,
+    customer_id,
+    tag_folded
+   FROM customer_tag
+  WHERE team_id = (( SELECT (platform.teams())[1] AS teams
+          WHERE cardinality(platform.teams()) = 1));

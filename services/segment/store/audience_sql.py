@@ -1,7 +1,7 @@
-"""Audiences as SQL: the same answer as `libs.common.audience.evaluation`, over all customers of a team at once.
+"""Audiences as SQL: the same answer as `libs.common.audience.evaluation`, as a condition on each of some customers.
 
-The text is put together from the pieces in `sql/conditions.sql`; whatever an audience holds becomes a parameter.
-Points are not stored here, so audiences that name them cannot be turned into SQL (`can_compile`).
+The text is put together from the pieces in `sql/audiences`; whatever an audience holds becomes a parameter. Over all
+customers of a team audiences are sets (`audience_sets`).
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from libs.common.audience.expressions import (
     BooleanTest,
     DateTest,
     Expression,
+    Figure,
     HasAttribute,
     HasBasic,
     HasPoints,
@@ -32,18 +33,15 @@ from libs.common.audience.expressions import (
     Never,
     NumberTest,
     TagOperator,
+    TextOperator,
     TextTest,
     TimeField,
-    names_points,
 )
-from libs.common.db.pool import Connection, replanned
 from libs.common.db.queries import QueryBook, numbered
 
-_BOOK: Final = QueryBook.load("services.segment", "sql/conditions.sql")
+BOOK: Final = QueryBook.load("services.segment", "sql/audiences")
 _JOINED_TAGS_MAX: Final = 4
-"""Tags of which a customer must have each, and that are looked up one by one: as joins, so that the rarest leads. Each
-costs time to plan; more of them are counted per customer."""
-_FIRST: Final = UUID(int=0)
+"""Tags of which a customer must have each, and that are looked up one by one; more of them are counted per customer."""
 _BASICS: Final = {
     BasicField.MEMBER_ID: "c.member_id_folded",
     BasicField.PHONE: "c.phone",
@@ -55,11 +53,14 @@ _TIMES: Final = {
     TimeField.MARKETED: "c.marketed_time",
     TimeField.CHECKOUT: "c.checkout_time",
 }
-
-
-def can_compile(expression: Expression) -> bool:
-    """Whether everything that the audience names is stored here."""
-    return not names_points(expression)
+_FIGURES: Final = {Figure.BALANCE: "balance", Figure.CUMULATIVE: "cumulative"}
+_COLUMNS: Final = {
+    AttributeType.TEXT: "v.value_folded",
+    AttributeType.NUMBER: "v.number_value",
+    # Canonical days are in the order of their texts.
+    AttributeType.DATE: 'v.value COLLATE "C"',
+    AttributeType.BOOLEAN: "v.value",
+}
 
 
 class Scope:
@@ -72,109 +73,112 @@ class Scope:
         self.zone = zone
 
 
-async def count_customers(connection: Connection, team_id: UUID, expression: Expression, scope: Scope) -> int:
-    """How many customers are in the audience."""
-    await replanned(connection)
-    compiler = _Compiler(scope)
-    sql = compiler.query("count", expression, team=team_id)
-    count: int = await connection.fetchval(sql, *compiler.arguments)
-    return count
+class Compiler:
+    """Of one statement: what it is made of, with its arguments."""
 
-
-async def list_customers(
-    connection: Connection,
-    team_id: UUID,
-    expression: Expression,
-    scope: Scope,
-    *,
-    after: UUID | None,
-    row_max: int,
-) -> list[UUID]:
-    """Customers in the audience in order of their ids."""
-    await replanned(connection)
-    compiler = _Compiler(scope)
-    sql = compiler.query("list", expression, team=team_id, after=after or _FIRST, limit=row_max)
-    return [row[0] for row in await connection.fetch(sql, *compiler.arguments)]
-
-
-class _Compiler:
     def __init__(self, scope: Scope) -> None:
+        """An empty one."""
         self._scope = scope
         self.arguments: list[Any] = []
 
-    def query(self, name: str, expression: Expression, **arguments: Any) -> str:
-        return self._piece(name, **arguments).replace("/* condition */", self._condition(expression))
+    def window(self, expression: Expression, **arguments: Any) -> str:
+        """The statement that lists those of a window of customers (`team`, `after`, `until`, `limit`)."""
+        return self.piece("list", **arguments).replace("/* condition */", self.condition(expression))
 
-    def _piece(self, name: str, value: str = "", /, **arguments: Any) -> str:
-        """A piece of SQL with its own parameters; `value` is the column that it looks at."""
-        piece = numbered(_BOOK.written(name), after=len(self.arguments))
+    def piece(self, name: str, value: str = "", /, *, kind: str = "", **arguments: Any) -> str:
+        """A piece of SQL with its own parameters; `value` is the column that it looks at, `kind` the type of what
+        that is compared with."""
+        piece = numbered(BOOK.written(name), after=len(self.arguments))
         self.arguments += [arguments[parameter] for parameter in piece.parameters]
-        return piece.sql.replace("/* value */", value)
+        return piece.sql.replace("/* value */", value).replace("/* type */", kind)
 
-    def _condition(self, expression: Expression) -> str:
+    def condition(self, expression: Expression) -> str:
+        """True or false of the customer `c`, never null."""
         match expression:
             case AllOf(items):
                 return self._joined(items, " AND ")
             case AnyOf(items):
                 return self._joined(items, " OR ")
             case Negation(item):
-                return f"(NOT {self._condition(item)})"
+                return f"(NOT {self.condition(item)})"
             case InAudience(belongs=belongs, inner=inner):
                 assert inner is not None, "looked up before"
-                return self._condition(inner if belongs else Negation(inner))
-            case HasPoints():
-                raise AssertionError("points are not stored here; asked before")
+                return self.condition(inner if belongs else Negation(inner))
             case _:
                 return f"({self._predicate(expression)})"
 
     def _joined(self, items: tuple[Expression, ...], word: str) -> str:
-        return "(" + word.join(map(self._condition, items)) + ")"
+        return "(" + word.join(map(self.condition, items)) + ")"
 
-    def _predicate(self, expression: HasTags | HasAttribute | HasBasic | HasTime | IsBound) -> str:
+    def _predicate(
+        self, expression: HasTags | HasAttribute | HasBasic | HasTime | IsBound | HasPoints
+    ) -> str:
         match expression:
             case HasTags(TagOperator.ALL_OF, tags) if len(tags) <= _JOINED_TAGS_MAX:
-                return " AND ".join(self._piece("tags_any_of", tags=[tag]) for tag in sorted(tags))
+                return " AND ".join(self.piece("tags_any_of", tags=[tag]) for tag in sorted(tags))
             case HasTags(operator, tags):
-                return self._piece(f"tags_{operator.name.lower()}", tags=sorted(tags))
+                return self.piece(f"tags_{operator.name.lower()}", tags=sorted(tags))
             case HasAttribute():
                 return self._attribute(expression)
             case HasBasic(field, test):
                 column = _BASICS[field]
-                return f"{column} IS NOT NULL" if isinstance(test, IsSet) else self._text(test, column)
+                return f"{column} IS NOT NULL" if isinstance(test, IsSet) else self.value(test, column)
             case HasTime():
                 return self._time(expression)
+            case HasPoints():
+                # The test stands there twice, and its parameters once.
+                return self.piece("points").replace("/* test */", self.points(expression, "p"))
             case IsBound(bound, channel, account):
                 piece = (
-                    self._piece("bound_to_account", channel=int(channel), account=UUID(account))
+                    self.piece("bound_to_account", channel=int(channel), account=UUID(account))
                     if account
-                    else self._piece("bound_to_channel", channel=int(channel))
+                    else self.piece("bound_to_channel", channel=int(channel))
                 )
                 return piece if bound else f"NOT {piece}"
 
     def _attribute(self, expression: HasAttribute) -> str:
-        key = expression.key
-        outer = self._piece("attribute", key=key, type=int(self._scope.types[key]))
-        return outer.replace("/* test */", self._value(expression.test))
+        kind = self._scope.types[expression.key]
+        outer = self.piece("attribute", key=expression.key, type=int(kind))
+        return outer.replace("/* test */", self.value(expression.test, _COLUMNS[kind]))
 
-    def _value(self, test: AttributeTest) -> str:
+    def points(self, test: HasPoints, row: str) -> str:
+        """A test of the points in the row of that name."""
+        bounds = {"value": test.value} if test.upper is None else {"value": test.value, "upper": test.upper}
+        column = f"{row}.{_FIGURES[test.figure]}"
+        return self.piece(f"compare_{test.operator.name.lower()}", column, kind="bigint", **bounds)
+
+    def value(self, test: AttributeTest, column: str) -> str:
+        """A test of the value in a column."""
         match test:
             case IsSet():
                 return "true"
             case TextTest():
-                return self._text(test, "v.value_folded")
+                return self._text(test, column)
             case NumberTest(operator, value, upper):
-                bounds = {"value": value} if upper is None else {"value": value, "upper": upper}
-                return self._piece(f"number_{operator.name.lower()}", **bounds)
+                bounds: dict[str, Any] = (
+                    {"value": value} if upper is None else {"value": value, "upper": upper}
+                )
+                return self.piece(f"compare_{operator.name.lower()}", column, kind="numeric", **bounds)
             case DateTest(operator, day, last):
                 days = {"value": day.isoformat()}
                 if last is not None:
                     days["upper"] = last.isoformat()
-                return self._piece(f"date_{operator.name.lower()}", **days)
+                return self.piece(f"compare_{operator.name.lower()}", column, kind="text", **days)
             case BooleanTest(wanted):
-                return self._piece("boolean", value="true" if wanted else "false")
+                return self.piece("boolean", column, value="true" if wanted else "false")
 
     def _text(self, test: TextTest, column: str) -> str:
-        return self._piece(f"text_{test.operator.name.lower()}", column, values=list(test.values))
+        match test.operator:
+            case TextOperator.EQUALS | TextOperator.NOT_EQUALS:
+                return self.piece(f"text_{test.operator.name.lower()}", column, values=list(test.values))
+            case TextOperator.CONTAINS | TextOperator.STARTS_WITH:
+                found = self._any_part(test, f"text_{test.operator.name.lower()}", column)
+                return f"COALESCE({found}, false)"
+            case TextOperator.NOT_CONTAINS:
+                return f"COALESCE(NOT ({self._any_part(test, 'text_contains', column)}), false)"
+
+    def _any_part(self, test: TextTest, piece: str, column: str) -> str:
+        return " OR ".join(self.piece(piece, column, part=part) for part in test.values)
 
     def _time(self, expression: HasTime) -> str:
         column = _TIMES[expression.field]
@@ -182,7 +186,7 @@ class _Compiler:
             return f"{column} IS NULL"
         start, end = time_span(expression.test, self._scope.now, self._scope.zone)
         if start is None:
-            return self._piece("time_before", column, end=end)
+            return self.piece("time_before", column, end=end)
         if end is None:
-            return self._piece("time_from", column, start=start)
-        return self._piece("time_within", column, start=start, end=end)
+            return self.piece("time_from", column, start=start)
+        return self.piece("time_within", column, start=start, end=end)

@@ -36,14 +36,18 @@ from services.segment import metrics
 from services.segment.clients.points import CustomerBalances
 from services.segment.domain.model import CustomerView
 from services.segment.domain.views import AudienceRules, CustomerParts
-from services.segment.store import audience_sql
 from services.segment.store.attributes import usable_attributes
-from services.segment.store.customers import list_customers, read_views
+from services.segment.store.audience_searches import Search
+from services.segment.store.audience_sets import Span
+from services.segment.store.audience_sql import Scope
+from services.segment.store.customers import read_views
 from services.segment.store.teams import load_audience_rules, load_team
 from services.segment.usecases.memberships import expand_all
 
 PAGE: Final = 500
-"""Customers that are evaluated together."""
+"""Customers of one page of a stream."""
+SPAN_ROWS: Final = 50_000
+"""Customers of the team among whom a stream looks at once."""
 _NO_POINTS: Final = Balance(0, 0)
 _NO_RULES: Final = AudienceRules("UTC", {})
 """For audiences that name neither attributes nor times."""
@@ -133,20 +137,30 @@ class _Evaluation:
         return subject
 
 
-class MarketedTimes(Protocol):
-    """When the team last marketed to customers."""
+class Followed(Protocol):
+    """What is taken from the history of another service."""
 
     async def catch_up(self) -> None:
-        """Returns when all that left before this was called is known. Raises Unavailable."""
+        """Returns when all that was committed there before this was called is known. Raises Unavailable."""
         ...
 
 
 class AudienceEvaluator:
     """Evaluates audiences over customers as they are now."""
 
-    def __init__(self, pool: Pool, clock: Clock, points: CustomerBalances, marketed: MarketedTimes) -> None:
-        """`points` is asked once per batch, if at all, and so is `marketed`."""
+    def __init__(
+        self,
+        pool: Pool,
+        clock: Clock,
+        points: CustomerBalances,
+        *,
+        marketed: Followed,
+        points_of_all: Followed,
+    ) -> None:
+        """`points` is asked once per batch of customers who are judged, if at all, and so is `marketed`, the times at
+        which messages left. `points_of_all` is what all customers of a team are counted and listed by."""
         self._marketed = marketed
+        self._points_of_all = points_of_all
         self._pool = pool
         self._clock = clock
         self._points = points
@@ -184,38 +198,43 @@ class AudienceEvaluator:
 
     async def count(self, team_id: UUID, expression: Expression) -> int:
         """How many customers of the team are in an audience, which is expanded."""
-        await self._catch_up(expression)
-        if audience_sql.can_compile(expression):
-            async with transaction(self._pool, [team_id]) as connection:
-                scope = await self._scope(connection, team_id)
-                return await audience_sql.count_customers(connection, team_id, expression, scope)
-        count = 0
-        async for page in self._evaluated_pages(team_id, expression, None):
-            count += len(page.customer_ids)
-        return count
+        await self._catch_up_with_all(expression)
+        async with transaction(self._pool, [team_id]) as connection:
+            scope = await self._scope(connection, team_id)
+            return await Search(connection, team_id, expression, scope).count()
+
+    async def first(
+        self, team_id: UUID, expression: Expression, after: UUID | None, row_max: int
+    ) -> list[UUID]:
+        """The first customers in an audience, which is expanded, after one, in order of their ids."""
+        await self._catch_up_with_all(expression)
+        async with transaction(self._pool, [team_id]) as connection:
+            scope = await self._scope(connection, team_id)
+            return await Search(connection, team_id, expression, scope).first(after, row_max)
 
     async def pages(
         self, team_id: UUID, expression: Expression, after: UUID | None = None
     ) -> AsyncIterator[AudiencePage]:
         """All customers in an audience, which is expanded, in order of their ids, some at a time; pages may be empty.
 
-        Each page is of its own moment, so that a long stream holds no transaction open.
+        Those among SPAN_ROWS customers are of one moment, so that a long stream holds no transaction open.
         """
-        if not audience_sql.can_compile(expression):
-            async for page in self._evaluated_pages(team_id, expression, after):
-                yield page
-            return
-        await self._catch_up(expression)
+        await self._catch_up_with_all(expression)
         while True:
             async with transaction(self._pool, [team_id]) as connection:
                 scope = await self._scope(connection, team_id)
-                found = await audience_sql.list_customers(
-                    connection, team_id, expression, scope, after=after, row_max=PAGE
-                )
-            yield AudiencePage(found, found[-1] if found else None)
-            if len(found) < PAGE:
+                search = Search(connection, team_id, expression, scope)
+                until = await search.span_end(after, SPAN_ROWS)
+                found = await search.within(Span(after, until), SPAN_ROWS)
+            for start in range(0, len(found), PAGE):
+                page = found[start : start + PAGE]
+                is_last = start + PAGE >= len(found)
+                yield AudiencePage(page, until if until and is_last else page[-1])
+            if until is None:
                 return
-            after = found[-1]
+            if not found:
+                yield AudiencePage((), until)
+            after = until
 
     async def _catch_up(self, *expressions: Expression) -> None:
         """Messages that left are told in the gateway's history: what is judged by them waits until it is taken."""
@@ -223,28 +242,16 @@ class AudienceEvaluator:
         if any(isinstance(item, HasTime) and item.field is TimeField.MARKETED for item in named):
             await self._marketed.catch_up()
 
-    async def _scope(self, connection: Connection, team_id: UUID) -> audience_sql.Scope:
+    async def _catch_up_with_all(self, expression: Expression) -> None:
+        """The same, and points, of which there are only those that the ledger's history told."""
+        await self._catch_up(expression)
+        if names_points(expression):
+            await self._points_of_all.catch_up()
+
+    async def _scope(self, connection: Connection, team_id: UUID) -> Scope:
         team = await load_team(connection, team_id)
         types = await usable_attributes(connection, team_id)
-        return audience_sql.Scope(types, self._clock.now(), team.settings.time_zone)
-
-    async def _evaluated_pages(
-        self, team_id: UUID, expression: Expression, after: UUID | None
-    ) -> AsyncIterator[AudiencePage]:
-        """For audiences that name points: every customer of the team is read and evaluated, page by page."""
-        while True:
-            async with transaction(self._pool, [team_id]) as connection:
-                customers = await list_customers(connection, team_id, keyword="", after=after, row_max=PAGE)
-            if not customers:
-                return
-            questions = [
-                AudienceQuestion(team_id, customer.customer_id, expression) for customer in customers
-            ]
-            answers = await self.evaluate(questions)
-            after = customers[-1].customer_id
-            yield AudiencePage(
-                [q.customer_id for q, answer in zip(questions, answers, strict=True) if answer.matches], after
-            )
+        return Scope(types, self._clock.now(), team.settings.time_zone)
 
     async def views(self, team_id: UUID, customer_ids: Sequence[UUID]) -> list[CustomerView]:
         """Customers whole, in the order given; those that are gone are left out."""

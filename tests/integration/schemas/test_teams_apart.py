@@ -23,3 +23,14 @@ async def test_every_table_of_teams_is_under_row_level_security(
 ) -> None:
     found = [row["name"] for row in await connection.fetch(_OPEN, list(SERVICES))]
     assert found == [], "call platform.hold_teams_apart in the migration that makes the table"
+
+
+async def test_every_view_of_teams_shows_the_bound_one_only(connection: "asyncpg.Connection[Any]") -> None:
+    """A view reads with its owner's rights: the policies of what it shows do not hold."""
+    views = await connection.fetch(
+        """
+        SELECT schemaname || '.' || viewname AS name, definition FROM pg_views WHERE schemaname = ANY ($1::text[])
+        """,
+        list(SERVICES),
+    )
+    assert [view["name"] for view in views if "platform.teams()" not in view["definition"]] == []

@@ -46,11 +46,11 @@ _PAIRS = int(os.environ.get("AUDIENCE_PAIRS", "3600"))
 """Random pairs of an expression and a customer, beside those of every predicate with every operator."""
 
 
-class AllMarked:
-    """Everything that left is known."""
+class AllKnown:
+    """Everything that other services told is known."""
 
     async def catch_up(self) -> None:
-        """See `MarketedTimes`."""
+        """See `Followed`."""
 
 
 class SomePoints:
@@ -154,7 +154,13 @@ async def test_one_expression_has_one_answer_in_every_form(segment: Segment) -> 
         segment.clock.set(NOW)
         rng = random.Random(_SEED)
         points = {(segment.team_id, each): Balance(rng.randint(0, 3), rng.randint(0, 3)) for each in ids[::2]}
-        evaluator = AudienceEvaluator(pool, segment.clock, SomePoints(points), AllMarked())
+        async with transaction(pool, [segment.team_id]) as connection:
+            rows = [(*key, *balance) for key, balance in points.items()]
+            await connection.executemany("INSERT INTO customer_points VALUES ($1, $2, $3, $4, false)", rows)
+        known = AllKnown()
+        evaluator = AudienceEvaluator(
+            pool, segment.clock, SomePoints(points), marketed=known, points_of_all=known
+        )
         types = {key: AttributeType(number) for key, number in TYPES.items()}
         subjects = [
             subject_of(view, types, points.get((segment.team_id, view.customer.customer_id), Balance(0, 0)))
@@ -185,6 +191,7 @@ async def test_one_expression_has_one_answer_in_every_form(segment: Segment) -> 
             ]
             assert in_memory == matching
             assert listed == matching
+            assert await evaluator.first(segment.team_id, expression, None, len(ids)) == matching
             if matching:
                 middle = matching[len(matching) // 2]
                 resumed = [
@@ -193,6 +200,8 @@ async def test_one_expression_has_one_answer_in_every_form(segment: Segment) -> 
                     for each in page.customer_ids
                 ]
                 assert resumed == matching[len(matching) // 2 + 1 :]
+                first = await evaluator.first(segment.team_id, expression, middle, 3)
+                assert first == matching[len(matching) // 2 + 1 :][:3]
             seen += len(ids)
             assert await evaluator.count(segment.team_id, expression) == len(matching)
 

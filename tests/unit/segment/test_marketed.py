@@ -16,7 +16,8 @@ from libs.common.feeds.records import epoch_us
 from libs.common.feeds.rows import GatewayRow
 from libs.common.ids import CustomerKey
 from services.segment.convert.marketed import marketed_times
-from services.segment.worker.marketed import MarketedFollower, MarketedProjection
+from services.segment.worker.catching_up import CatchingUp
+from services.segment.worker.marketed import MarketedProjection, marketed_follower
 
 
 class Times:
@@ -73,7 +74,7 @@ class Gateway:
         return Page([], cursors)
 
 
-async def _waiting(follower: MarketedFollower, count: int) -> list[asyncio.Task[None]]:
+async def _waiting(follower: CatchingUp[GatewayRow], count: int) -> list[asyncio.Task[None]]:
     tasks = [asyncio.create_task(follower.catch_up()) for _ in range(count)]
     await asyncio.sleep(0)
     return tasks
@@ -81,7 +82,7 @@ async def _waiting(follower: MarketedFollower, count: int) -> list[asyncio.Task[
 
 async def test_all_who_come_while_one_looks_share_the_look_after_it() -> None:
     gateway = Gateway()
-    follower = MarketedFollower(gateway, MarketedProjection(Times(), SystemClock()))
+    follower = marketed_follower(gateway, MarketedProjection(Times(), SystemClock()))
     first = await _waiting(follower, 1)
     others = await _waiting(follower, 20)
     gateway.let_go.set()
@@ -94,7 +95,7 @@ async def test_all_who_come_while_one_looks_share_the_look_after_it() -> None:
 async def test_a_look_that_failed_serves_nobody() -> None:
     gateway = Gateway()
     gateway.is_away = True
-    follower = MarketedFollower(gateway, MarketedProjection(Times(), SystemClock()))
+    follower = marketed_follower(gateway, MarketedProjection(Times(), SystemClock()))
     tasks = await _waiting(follower, 3)
     gateway.let_go.set()
     answers = await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,12 +1,16 @@
 -- Pieces of the condition that an audience is turned into. `c` is the customer; `:name` becomes a parameter. Each piece is
 -- true or false, never null: a predicate on a missing value is false. `store/audience_sql.py` puts them together.
 
--- name: count
-SELECT count(*) FROM customer AS c WHERE c.team_id = :team::uuid AND /* condition */
+-- name: window_end
+-- The last customer of a window; null when fewer than a window's are left.
+SELECT w.customer_id FROM customer AS w
+ WHERE w.team_id = :team::uuid AND w.customer_id > :after::uuid
+ ORDER BY w.customer_id OFFSET :rows::bigint - 1 LIMIT 1
 
 -- name: list
 SELECT c.customer_id FROM customer AS c
- WHERE c.team_id = :team::uuid AND c.customer_id > :after::uuid AND /* condition */
+ WHERE c.team_id = :team::uuid AND c.customer_id > :after::uuid AND (:until::uuid IS NULL OR c.customer_id <= :until)
+   AND /* condition */
  ORDER BY c.customer_id LIMIT :limit::bigint
 
 -- name: tags_any_of
@@ -37,6 +41,11 @@ EXISTS (SELECT 1 FROM identity AS i
          WHERE i.team_id = c.team_id AND i.customer_id = c.customer_id AND i.channel = :channel::smallint
            AND i.account_id = :account::uuid)
 
+-- name: points
+-- No row: none.
+COALESCE((SELECT /* test */ FROM customer_points AS p WHERE p.team_id = c.team_id AND p.customer_id = c.customer_id),
+         (SELECT /* test */ FROM (VALUES (0::bigint, 0::bigint)) AS p (balance, cumulative)))
+
 -- name: text_equals
 -- Plain comparisons beside IS NOT NULL: never null, and an index can be used.
 (/* value */ IS NOT NULL AND /* value */ = ANY (:values::text[]))
@@ -45,59 +54,34 @@ EXISTS (SELECT 1 FROM identity AS i
 COALESCE(/* value */ <> ALL (:values::text[]), false)
 
 -- name: text_contains
-COALESCE((SELECT bool_or(strpos(/* value */, part) > 0) FROM unnest(:values::text[]) AS part), false)
-
--- name: text_not_contains
-COALESCE((SELECT bool_and(strpos(/* value */, part) = 0) FROM unnest(:values::text[]) AS part), false)
+strpos(/* value */, :part::text) > 0
 
 -- name: text_starts_with
-COALESCE((SELECT bool_or(starts_with(/* value */, part)) FROM unnest(:values::text[]) AS part), false)
+starts_with(/* value */, :part::text)
 
--- name: number_equals
-v.number_value = :value::numeric
+-- name: compare_equals
+/* value */ = :value::/* type */
 
--- name: number_not_equals
-v.number_value <> :value::numeric
+-- name: compare_not_equals
+/* value */ <> :value::/* type */
 
--- name: number_less
-v.number_value < :value::numeric
+-- name: compare_less
+/* value */ < :value::/* type */
 
--- name: number_less_or_equal
-v.number_value <= :value::numeric
+-- name: compare_less_or_equal
+/* value */ <= :value::/* type */
 
--- name: number_greater
-v.number_value > :value::numeric
+-- name: compare_greater
+/* value */ > :value::/* type */
 
--- name: number_greater_or_equal
-v.number_value >= :value::numeric
+-- name: compare_greater_or_equal
+/* value */ >= :value::/* type */
 
--- name: number_between
-v.number_value BETWEEN :value::numeric AND :upper::numeric
-
--- name: date_equals
--- Canonical days are in the order of their texts.
-v.value = :value::text
-
--- name: date_not_equals
-v.value <> :value::text
-
--- name: date_less
-v.value COLLATE "C" < :value::text
-
--- name: date_less_or_equal
-v.value COLLATE "C" <= :value::text
-
--- name: date_greater
-v.value COLLATE "C" > :value::text
-
--- name: date_greater_or_equal
-v.value COLLATE "C" >= :value::text
-
--- name: date_between
-v.value COLLATE "C" BETWEEN :value::text AND :upper::text
+-- name: compare_between
+/* value */ BETWEEN :value::/* type */ AND :upper::/* type */
 
 -- name: boolean
-v.value = :value::text
+/* value */ = :value::text
 
 -- name: time_within
 COALESCE(/* value */ >= :start::timestamptz AND /* value */ < :end::timestamptz, false)

@@ -1,0 +1,94 @@
+"""Customers in audiences: counted, and listed in order of their ids."""
+
+from __future__ import annotations
+
+from typing import Final
+from uuid import UUID
+
+from libs.common.audience.expressions import (
+    Expression,
+    HasAttribute,
+    HasBasic,
+    HasPoints,
+    HasTime,
+    TextOperator,
+    TextTest,
+    names_points,
+    predicates,
+)
+from libs.common.db.pool import Connection
+from services.segment.store.audience_sets import SetCompiler, Span
+from services.segment.store.audience_sql import BOOK, Compiler, Scope
+
+NEAR_ROWS: Final = 2_000
+"""Customers that are looked at one by one before the whole audience is made: where it is no rare one, a page is among
+them."""
+FAR_ROWS: Final = 20_000
+"""The same where making the whole audience means to look at every customer."""
+_FIRST: Final = UUID(int=0)
+
+
+class Search:
+    """Over the customers of one team, to which the transaction is bound."""
+
+    def __init__(self, connection: Connection, team_id: UUID, expression: Expression, scope: Scope) -> None:
+        """`expression` is expanded."""
+        self._connection = connection
+        self._team_id = team_id
+        self._expression = expression
+        self._scope = scope
+
+    async def count(self) -> int:
+        """How many are in the audience."""
+        await self._prepare()
+        compiler = SetCompiler(self._team_id, self._scope, Span())
+        sql = compiler.count(self._expression)
+        count: int = await self._connection.fetchval(sql, *compiler.arguments)
+        return count
+
+    async def first(self, after: UUID | None, row_max: int) -> list[UUID]:
+        """The first in the audience after one."""
+        looks = (NEAR_ROWS, FAR_ROWS) if any(map(_is_of_all, predicates(self._expression))) else (NEAR_ROWS,)
+        for rows in looks:
+            near = await self._near(after or _FIRST, rows, row_max)
+            if near is not None:
+                return near
+        return await self.within(Span(after), row_max)
+
+    async def within(self, span: Span, row_max: int) -> list[UUID]:
+        """The first in the audience within `span`."""
+        await self._prepare()
+        compiler = SetCompiler(self._team_id, self._scope, span)
+        sql = compiler.list(self._expression, row_max)
+        return [row[0] for row in await self._connection.fetch(sql, *compiler.arguments)]
+
+    async def _prepare(self) -> None:
+        await self._connection.execute(BOOK["plan_sets"])
+        if names_points(self._expression):
+            await self._connection.execute(*BOOK.bind("note_known_points", team=self._team_id))
+
+    async def span_end(self, after: UUID | None, rows: int) -> UUID | None:
+        """The last of the next so many customers of the team; None when fewer are left."""
+        query = BOOK.bind("window_end", team=self._team_id, after=after or _FIRST, rows=rows)
+        end: UUID | None = await self._connection.fetchval(*query)
+        return end
+
+    async def _near(self, after: UUID, rows: int, row_max: int) -> list[UUID] | None:
+        """Those among the next so many customers; None when that is not a full page, and more customers follow."""
+        await self._connection.execute(BOOK["plan_window"])
+        until = await self.span_end(after, rows)
+        compiler = Compiler(self._scope)
+        sql = compiler.window(self._expression, team=self._team_id, after=after, until=until, limit=row_max)
+        found = [row[0] for row in await self._connection.fetch(sql, *compiler.arguments)]
+        return found if until is None or len(found) == row_max else None
+
+
+def _is_of_all(predicate: Expression) -> bool:
+    """Whether everybody is looked at for it: no index finds those who meet it."""
+    match predicate:
+        case HasBasic() | HasTime() | HasPoints():
+            return True
+        case HasAttribute(test=TextTest(operator=operator)):
+            return operator is not TextOperator.EQUALS
+        case _:
+            return False
