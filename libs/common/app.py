@@ -30,6 +30,7 @@ from libs.common.db.migrate import migrate
 from libs.common.db.pool import Pool, open_pool
 from libs.common.db.requests import keep_forgetting
 from libs.common.db.roles import OwnCredentials, is_own
+from libs.common.measures import Measure, Measuring, lag_measure
 from libs.common.metrics import MetricsEndpoint
 from libs.common.rpc import operations
 from libs.common.rpc.client import channel
@@ -104,6 +105,8 @@ class Runtime:
     """Set when the service begins to stop: long polls answer at once."""
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when no call runs any more: workers finish and end."""
+    measures: list[Measure] = field(default_factory=list)
+    """What is measured every 15 s while the service serves, beside its lag."""
     _workers: "list[asyncio.Task[None]]" = field(default_factory=list)
     _failed: "asyncio.Future[None]" = field(
         default_factory=lambda: asyncio.get_running_loop().create_future()
@@ -157,6 +160,8 @@ class Runtime:
         try:
             await self.server.start()
             self.spawn("request log", partial(keep_forgetting, self.pool))
+            lag = lag_measure(self.settings.service, probe, self.clock)
+            self.spawn("measures", Measuring(self.settings.service, [lag, *self.measures]).run)
             _log.info("serving", port=self.server.port, metrics_port=metrics_port)
             yield App(self.server.port, metrics_port, self._failed)
         finally:

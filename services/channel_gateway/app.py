@@ -111,6 +111,7 @@ from services.channel_gateway.worker.recovery import Recovery
 from services.channel_gateway.worker.replaying import Replaying
 from services.channel_gateway.worker.resealing import Resealing
 from services.channel_gateway.worker.resolving import Resolving
+from services.channel_gateway.worker.rest import measure_rest
 from services.channel_gateway.worker.sender import Sender, SenderDependencies
 from services.channel_gateway.worker.shop_keys import ShopKeys
 from services.channel_gateway.worker.webhooks_out import WebhookSender
@@ -286,6 +287,7 @@ def _spawn_inbox(
 def _spawn_upkeep(rt: Runtime, resealing: Resealing, forgetting: Mapping[str, Forgetting]) -> None:
     """What is done to secrets, balances and old rows beside all else."""
     rt.spawn("resealing", resealing.run)
+    rt.measures.append(functools.partial(measure_rest, rt.pool, rt.clock))
     rt.spawn("accounting", Accounting(ChargeStore(rt.pool), rt.clock).run)
     for what, each in forgetting.items():
         rt.spawn(f"old {what}", each.run)

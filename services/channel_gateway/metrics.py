@@ -8,7 +8,9 @@ SENDS: Final = metrics.counter(
     "gateway_sends_total", "Answers to sends, by channel and first state.", ("channel", "outcome")
 )
 OUTCOMES: Final = metrics.counter(
-    "gateway_outcomes_total", "Settled sends, by channel and outcome.", ("channel", "outcome")
+    "gateway_outcomes_total",
+    "Settled sends, by channel and outcome, and the reason of those that were not sent.",
+    ("channel", "outcome", "reason"),
 )
 ATTEMPTS: Final = metrics.counter(
     "gateway_attempts_total", "Requests to channels, by what they came to.", ("channel", "outcome")
@@ -87,6 +89,14 @@ MAIL_BACKLOG: Final = metrics.gauge(
 )
 MAIL_HELD: Final = metrics.gauge(
     "gateway_mail_held_partitions_count", "Partitions that get no outcomes, since their mailboxes are full."
+)
+QUOTA_LEFT: Final = metrics.gauge(
+    "gateway_quota_left_ratio",
+    "The least share of a month's quota that any account of a channel has left; none where no account has a quota.",
+    ("channel",),
+)
+LOW_BALANCES: Final = metrics.gauge(
+    "gateway_low_balances_count", "Teams whose prepaid balance is below what their alert warns at."
 )
 COUPON_PRESSES: Final = metrics.counter(
     "gateway_coupon_presses_total", "Presses of coupons' buttons by what became of them.", ("outcome",)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from functools import partial
 
@@ -19,7 +19,7 @@ from libs.common.feeds.notifier import CommitNotifier
 from libs.common.feeds.reading import PackedHistory
 from libs.common.feeds.rows import FactRow, GatewayRow
 from libs.common.leases import LeaseKeeper
-from libs.common.mailbox import MailRelay, open_mailbox
+from libs.common.mailbox import Mailbox, MailRelay, open_mailbox
 from libs.common.mailbox.intake import Intake
 from libs.common.mailbox.mail import MailSource
 from libs.common.rpc.long_work import OperationsOfKinds
@@ -82,7 +82,7 @@ from services.journey.worker.audience_triggers import AudienceTriggering
 from services.journey.worker.brakes import Brakes
 from services.journey.worker.catalog import JourneyCatalog
 from services.journey.worker.gone import GoneProjection, Stopper, gone_follower
-from services.journey.worker.lag import JourneyLag
+from services.journey.worker.lag import JourneyLag, measure_mailboxes
 from services.journey.worker.orphans import OrphanChecker
 from services.journey.worker.references import ReferenceIndexer
 from services.journey.worker.schedule import Scheduler
@@ -251,8 +251,15 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
         lag = JourneyLag(
             worker=worker, mailbox=mailbox, turns=turns, relay=relay, clock=rt.clock, progress=progress
         )
-        async with rt.serving(lag, _long_work(dependencies)) as serving:
+        async with _serving(rt, lag, mailbox, dependencies) as serving:
             yield serving
+
+
+def _serving(
+    rt: Runtime, lag: JourneyLag, mailbox: Mailbox, dependencies: Dependencies
+) -> AbstractAsyncContextManager[App]:
+    rt.measures.append(partial(measure_mailboxes, mailbox))
+    return rt.serving(lag, _long_work(dependencies))
 
 
 def _long_work(dependencies: Dependencies) -> OperationsOfKinds:

@@ -38,6 +38,19 @@ REFUSALS = counter(
 )
 NODES = counter("journey_nodes_entered_total", "Nodes that customers entered.")
 PARKED = counter("journey_customers_parked_total", "Customers set aside after repeated faults.")
+TIMER_LATENESS = histogram(
+    "journey_timer_lateness_seconds",
+    "From the time that a timer is due to the turn that takes it up, by the installation's clock.",
+)
+MAIL_WAITS = histogram(
+    "journey_mail_wait_seconds",
+    "Of each take of mailboxes, how long the mail that waited longest had been there.",
+)
+MAILBOXES = gauge(
+    "journey_mailbox_customers_count",
+    "Customers with mail in all mailboxes, by where they stand.",
+    ("stage",),
+)
 PARTITIONS = gauge("journey_partitions_owned_count", "Partitions that this worker owns.")
 SCHEDULE_FAULTS = counter(
     "journey_schedule_faults_total",

@@ -1,5 +1,6 @@
 """From a first word on each channel to messages, receipts, clicks, orders and figures: by signed HTTP."""
 
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -31,10 +32,12 @@ from tests.e2e.greeting_shop import (
     comes,
     id_of,
 )
+from tests.e2e.monitoring import prometheus, queries, rules
 
 
 @pytest.mark.timeout(480)
 @pytest.mark.rule("J-21b", "P-20c", "C-30a", "T-02a", "T-03")
+@pytest.mark.rule("T-07a", "T-07b", "T-07c")
 @pytest.mark.rule("T-01b", "T-01c", "T-01d", "T-01e", "T-01f", "T-01g", "T-01h", "T-05a", "T-05b")
 async def test_who_follows_or_writes_is_greeted_and_what_becomes_of_it_is_counted() -> None:
     with tempfile.TemporaryDirectory(prefix="omnijourney-test-") as directory:
@@ -48,6 +51,8 @@ async def test_who_follows_or_writes_is_greeted_and_what_becomes_of_it_is_counte
             admin = await asyncpg.connect(installation.postgres_dsn)
             try:
                 await _story(Shop(installation, client, http, admin))
+                if shutil.which("prometheus") is not None:
+                    await _is_watched(installation, http, Path(directory) / "prometheus")
             finally:
                 await admin.close()
 
@@ -69,6 +74,10 @@ async def _story(shop: Shop) -> None:
     )
     await call(shop.client.channel_gateway.AdjustWallet, top_up)
     accounts = {channel: await shop.account(channel) for channel in CHANNELS}
+    quota = gateway.SetPlanQuotaRequest(
+        team_id=str(TEAM), request_id=id_of("quota"), account_id=accounts["line"], message_limit=200
+    )
+    await call(shop.client.channel_gateway.SetPlanQuota, quota)
     assert (await shop.tell("whatsapp", "webhooks/greet", verify_token=TOKEN))["verified"]
     journey_id = await shop.journey(accounts, await shop.coupon("Mug", 80))
 
@@ -118,6 +127,18 @@ async def _buys(shop: Shop, journey_id: str) -> None:
     await comes(lambda: shop.figures(journey_id, "clicked", "orders"), clicked)
     revenue = (await shop.nodes(journey_id))["whatsapp"].revenue.amounts
     assert list(revenue) == [Money(currency_code="TWD", amount_micros=90_000_000)]
+
+
+async def _is_watched(installation: Installation, http: aiohttp.ClientSession, directory: Path) -> None:
+    """A real Prometheus has data for each query of each dashboard, and finds the one service that is not there."""
+    targets = {str(service): url for service, url in installation.metrics_urls.items()}
+    targets["nobody"] = "http://127.0.0.1:1/metrics"
+    async with prometheus(targets, directory, http) as server:
+        assert await server.without_data(queries()) == []
+        alerts = {name: expression for name, expression in rules().items() if ":" not in name}
+        assert [name for name, expression in alerts.items() if await server.ask(expression)] == [
+            "ServiceDown"
+        ]
 
 
 async def _overview(shop: Shop, journey_id: str) -> None:

@@ -193,8 +193,9 @@ class Recorder:
 
 def count_outcomes(settled: Sequence[Settlement]) -> None:
     """Shows outcomes in the metrics."""
-    for (channel, state), count in Counter((job.channel, outcome.state) for job, outcome in settled).items():
-        metrics.OUTCOMES.labels(channel.name, state.name).inc(count)
+    counts = Counter((job.channel, outcome.state, outcome.reason) for job, outcome in settled)
+    for (channel, state, reason), count in counts.items():
+        metrics.OUTCOMES.labels(channel.name, state.name, reason).inc(count)
 
 
 def measure_windows(settled: Sequence[Settlement], now_s: float) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping, Set
 from typing import Final, NamedTuple
 
@@ -63,6 +64,10 @@ class Checkouts:
                 key = ActorKey(taken.partition, taken.team_id, taken.customer_id)
                 self._last_entries[key] = taken.last_entry_id
         metrics.MAILS.inc(sum(len(taken.mails) for taken in result.taken))
+        if result.taken:
+            oldest_ms = min(int(taken.last_entry_id.partition(b"-")[0]) for taken in result.taken)
+            now_s = time.time()  # noqa: TID251 - real time, as the mailboxes' server stamps its entries
+            metrics.MAIL_WAITS.observe(max(0.0, now_s - oldest_ms / 1_000))
         if len(result.taken) >= self.limits.customers_max:
             self._woken.update(partition for partition, _ in looked_at)
         return result

@@ -7,6 +7,7 @@ from libs.common.ids import PARTITIONS
 from libs.common.mailbox.api import Mailbox
 from libs.common.mailbox.relay import MailRelay
 from libs.common.rpc.operations import Lag, Progress
+from services.journey import metrics
 from services.journey.store.turns import TurnStore
 from services.journey.worker.actors import Worker
 
@@ -48,3 +49,10 @@ class JourneyLag:
             return Lag(pending, str(self.progress), oldest_pending=now)
         due, next_timer = await self._turns.look_ahead(now)
         return Lag(due, str(self.progress), oldest_pending=now if due else None, next_timer=next_timer)
+
+
+async def measure_mailboxes(mailbox: Mailbox) -> None:
+    """Shows how many customers have mail, and of how many a turn works on it. Raises MailboxUnavailable."""
+    depths = await mailbox.depths(range(PARTITIONS))
+    metrics.MAILBOXES.labels("ready").set(sum(depth.ready for depth in depths.values()))
+    metrics.MAILBOXES.labels("taken").set(sum(depth.taken for depth in depths.values()))

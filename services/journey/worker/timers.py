@@ -9,6 +9,7 @@ from typing import Final
 
 from libs.common.clock import Clock
 from services.journey.domain.model import ActorKey
+from services.journey.metrics import TIMER_LATENESS
 from services.journey.store.turns_protocol import TurnStorage
 
 LOOK_S: Final = 5.0
@@ -111,5 +112,6 @@ class TimerWatch:
             if customer in busy:
                 self._passed_over = True
             else:
+                TIMER_LATENESS.observe((now - wake_at).total_seconds())
                 idle.append(customer)
         return idle

@@ -70,3 +70,6 @@ ON CONFLICT (team_id, channel) DO UPDATE SET currency = EXCLUDED.currency, micro
 
 -- name: drop_price
 DELETE FROM message_price WHERE team_id = :team_id AND channel = :channel
+
+-- name: least_rest
+SELECT channel, rest FROM least_rest(:month);
