@@ -1,6 +1,7 @@
 """The works of `make bench W=…`: each starts an installation of its own, checks what came out, and tells its figure."""
 
-from collections.abc import Awaitable, Callable
+import statistics
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 from rich.console import Console
@@ -11,6 +12,7 @@ from bench import order as w3
 from bench import sleepers as w2
 from bench.field import field
 from bench.floor_0 import welcome_floor
+from bench.people import Asked, people
 from bench.result import Line, Result, Wanted
 from bench.simulations import simulations
 from bench.stops import FEW, stops
@@ -29,6 +31,7 @@ N_DEFAULT: Final = {
     "simulate": 100_000,
     "channels": 5_000,
     "ledger": 5_000_000,
+    "segment": 1_000_000,
 }
 """w2 and stop aim at 1,000,000 and w4 at 100,000: minutes each on two cores, so they are asked for by name
 (`W=w2 N=1000000`)."""
@@ -234,6 +237,53 @@ async def _ledger(wanted: Wanted) -> Result:
     return Result(wanted.work, wanted.n, lines, {"posting": posting, "page_ms": page_ms}, [], figure)
 
 
+async def _segment(wanted: Wanted) -> Result:
+    """Audiences over `n` customers, beside SQL written by hand and DuckDB on the same rows."""
+    async with field(wanted.directory) as on:
+        found = await people(on, wanted.n)
+    counts = sorted(ms for each in found.asked for ms in each.count_ms)
+    pages = sorted(ms for each in found.asked for ms in each.page_ms)
+    judged = sorted(found.judged_ms)
+    lines = [
+        *(line for each in found.asked for line in _asked_lines(each)),
+        Line("counts: p50, p95, ms", f"{_at(counts, 50):.0f}, {_at(counts, 95):.0f}", "", "p95 300"),
+        Line("first pages: p50, p95, ms", f"{_at(pages, 50):.0f}, {_at(pages, 95):.0f}", "", "p95 300"),
+        Line("500 judged in a call: p50, p95, ms", f"{_at(judged, 50):.1f}, {_at(judged, 95):.1f}", "", "10"),
+        Line(
+            f"stream of {found.streamed:,}, ids/s", f"{found.stream_per_s:,.0f}", f"{found.cursor_per_s:,.0f}"
+        ),
+        Line("  share of a bare cursor", f"{found.stream_per_s / found.cursor_per_s:.0%}", "", "50%"),
+        Line("events/s in batches of 500", f"{found.events_per_s:,.0f}", f"{found.bare_events_per_s:,.0f}"),
+        Line(
+            "  share of the bare statement", f"{found.events_per_s / found.bare_events_per_s:.0%}", "", "50%"
+        ),
+    ]
+    if found.without_duck:
+        lines.append(Line(f"DuckDB was left out: {found.without_duck}", ""))
+    figure = (
+        f"segment {wanted.n:,} customers: counts p50 {_at(counts, 50):.0f} ms, p95 {_at(counts, 95):.0f} ms, pages "
+        f"p50 {_at(pages, 50):.0f} ms, p95 {_at(pages, 95):.0f} ms, 500 judged in {_at(judged, 50):.1f} ms, stream "
+        f"{found.stream_per_s / found.cursor_per_s:.0%} of a bare cursor, events "
+        f"{found.events_per_s / found.bare_events_per_s:.0%} of the bare statement"
+    )
+    return Result(wanted.work, wanted.n, lines, {"people": found}, [], figure)
+
+
+def _asked_lines(each: Asked) -> list[Line]:
+    count, page = statistics.median(each.count_ms), statistics.median(each.page_ms)
+    by_hand, page_by_hand = statistics.median(each.floor_count_ms), statistics.median(each.floor_page_ms)
+    fast = "" if each.duck_ms is None else f", DuckDB {each.duck_ms:.0f}"
+    return [
+        Line(f"{each.name} ({each.customers:,}): count, ms", f"{count:.0f}", f"{by_hand:.0f}{fast}"),
+        Line("  times the count by hand", f"{each.count_ratio:.2f}", "", "1.5"),
+        Line("  first page, ms", f"{page:.0f}", f"{page_by_hand:.0f}"),
+    ]
+
+
+def _at(ordered: Sequence[float], percent: int) -> float:
+    return ordered[min(len(ordered) - 1, len(ordered) * percent // 100)]
+
+
 _PAGE_TARGETS: Final = {"no keyword": "10", "narrow keyword": "50", "broad keyword": "50"}
 
 
@@ -261,6 +311,7 @@ _WORKS: Final[dict[str, Callable[[Wanted], Awaitable[Result]]]] = {
     "simulate": _simulate,
     "channels": _channels,
     "ledger": _ledger,
+    "segment": _segment,
 }
 WORKS: Final = tuple(_WORKS)
 
