@@ -15,7 +15,7 @@ from libs.emulators.config import EmulatorSettings
 from libs.emulators.faults import Fault, FaultKind, cut
 from libs.emulators.journal import Record
 from libs.emulators.line_acts import again, event_of
-from libs.emulators.line_rules import Details, check_messages, check_multicast, check_push
+from libs.emulators.line_rules import Details, check_messages, check_multicast, check_push, check_reply
 from libs.emulators.line_state import REPLY_TOKEN_LIFE, LineChannel, LineState, digest_of
 from libs.emulators.webhooks import WebhookSender
 
@@ -92,10 +92,10 @@ class LineEmulator(Emulator):
             return body
         if "X-Line-Retry-Key" in request.headers:
             return _error(400, "The retry key is not supported for this API")
-        details = check_messages(body) if isinstance(body, dict) else [_not_an_object()]
+        details = check_reply(body)
         if details:
             return _faulty(details)
-        user, until = self.state.reply_tokens.pop(body.get("replyToken"), ("", self.clock.now()))
+        user, until = self.state.reply_tokens.pop(body["replyToken"], ("", self.clock.now()))
         if not user or self.clock.now() >= until:
             return _error(400, "Invalid reply token")
         return self._accept(channel, "reply", [user], body, None)

@@ -3,10 +3,14 @@
 Lengths of texts count UTF-16 units, those of template texts and labels grapheme clusters.
 """
 
+from __future__ import annotations
+
 import re
 import unicodedata
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 Details = list[dict[str, str]]
 
@@ -16,7 +20,9 @@ ALT_TEXT_MAX = 1500
 URL_MAX = 2000
 URI_MAX = 1000
 LABEL_MAX = 20
+REPLY_TOKEN_MAX = 100
 COLUMNS_MAX = 10
+QUICK_REPLIES_MAX = 13
 FLEX_BYTES_MAX = 30 * 1024
 
 _USER = re.compile(r"[UCR][0-9a-f]{32}")
@@ -66,7 +72,16 @@ def check_multicast(body: Any) -> Details:
     return check_messages(body, faults)
 
 
-def check_messages(body: dict[str, Any], faults: "Faults | None" = None) -> Details:
+def check_reply(body: Any) -> Details:
+    """Faults of a reply request: the token, messages, options."""
+    faults = Faults()
+    if faults.object(body, "") is None:
+        return faults.details
+    faults.text(body.get("replyToken"), "replyToken", REPLY_TOKEN_MAX)
+    return check_messages(body, faults)
+
+
+def check_messages(body: dict[str, Any], faults: Faults | None = None) -> Details:
     """Faults of the part that all sends share: messages, unit names, `notificationDisabled`."""
     faults = faults or Faults()
     messages = body.get("messages")
@@ -114,6 +129,14 @@ class Faults:
             return None
         return value
 
+    def one_of(self, value: Any, path: str, known: Mapping[str, T]) -> T | None:
+        """What is known under `value`, a kind."""
+        if isinstance(value, str) and value in known:
+            return known[value]
+        kinds = ", ".join(sorted(known))
+        self.add(path, f"Must be one of the following values: [{kinds}]")
+        return None
+
     def url(self, value: Any, path: str) -> None:
         """`value` as an https address."""
         if not isinstance(value, str) or not value.startswith("https://") or len(value) > URL_MAX:
@@ -123,15 +146,27 @@ class Faults:
 def _check_message(message: Any, path: str, faults: Faults) -> None:
     if faults.object(message, path) is None:
         return
-    check = _MESSAGES.get(message.get("type"))
-    if check is None:
-        kinds = ", ".join(sorted(_MESSAGES))
-        faults.add(f"{path}.type", f"Must be one of the following values: [{kinds}]")
+    check = faults.one_of(message.get("type"), f"{path}.type", _MESSAGES)
+    if check is not None:
+        check(message, path, faults)
+    if message.get("quickReply") is not None:
+        _check_quick_reply(message["quickReply"], f"{path}.quickReply", faults)
+
+
+def _check_quick_reply(quick: Any, path: str, faults: Faults) -> None:
+    items = quick.get("items") if isinstance(quick, dict) else None
+    if not isinstance(items, list) or not 1 <= len(items) <= QUICK_REPLIES_MAX:
+        faults.add(f"{path}.items", f"Size must be between 1 and {QUICK_REPLIES_MAX}")
         return
-    check(message, path, faults)
-    quick = message.get("quickReply")
-    if quick is not None and (not isinstance(quick, dict) or len(quick.get("items", [])) > 13):
-        faults.add(f"{path}.quickReply.items", "Size must be between 1 and 13")
+    for index, item in enumerate(items):
+        where = f"{path}.items[{index}]"
+        if faults.object(item, where) is None:
+            continue
+        if item.get("type", "action") != "action":
+            faults.add(f"{where}.type", "Must be one of the following values: [action]")
+        if item.get("imageUrl") is not None:
+            faults.url(item["imageUrl"], f"{where}.imageUrl")
+        _check_action(item.get("action"), f"{where}.action", faults)
 
 
 def _check_text(message: dict[str, Any], path: str, faults: Faults) -> None:
@@ -157,12 +192,9 @@ def _check_template(message: dict[str, Any], path: str, faults: Faults) -> None:
     template = faults.object(message.get("template"), f"{path}.template")
     if template is None:
         return
-    check = _TEMPLATES.get(template.get("type"))
-    if check is None:
-        kinds = ", ".join(sorted(_TEMPLATES))
-        faults.add(f"{path}.template.type", f"Must be one of the following values: [{kinds}]")
-        return
-    check(template, f"{path}.template", faults)
+    check = faults.one_of(template.get("type"), f"{path}.template.type", _TEMPLATES)
+    if check is not None:
+        check(template, f"{path}.template", faults)
 
 
 def _check_buttons(template: dict[str, Any], path: str, faults: Faults) -> None:
@@ -226,11 +258,12 @@ def _check_actions(actions: Any, path: str, faults: Faults, fewest: int, most: i
 def _check_action(action: Any, path: str, faults: Faults) -> None:
     if faults.object(action, path) is None:
         return
-    fields = _ACTIONS.get(action.get("type"))
+    fields = faults.one_of(action.get("type"), f"{path}.type", _ACTIONS)
     if fields is None:
-        kinds = ", ".join(sorted(_ACTIONS))
-        faults.add(f"{path}.type", f"Must be one of the following values: [{kinds}]")
         return
+    for name, longest in _OPTIONAL.items():
+        if action.get(name) is not None:
+            faults.text(action[name], f"{path}.{name}", longest, utf16_units)
     if action.get("label") is not None:
         faults.text(action["label"], f"{path}.label", LABEL_MAX)
     for name, longest in fields.items():
@@ -240,22 +273,25 @@ def _check_action(action: Any, path: str, faults: Faults) -> None:
         faults.add(f"{path}.uri", "Invalid action URI")
 
 
-_MESSAGES: dict[Any, Callable[[dict[str, Any], str, Faults], None]] = {
+_MESSAGES: dict[str, Callable[[dict[str, Any], str, Faults], None]] = {
     "text": _check_text,
     "textV2": _check_text,
     "image": _check_image,
     "flex": _check_flex,
     "template": _check_template,
 }
-_TEMPLATES: dict[Any, Callable[[dict[str, Any], str, Faults], None]] = {
+_TEMPLATES: dict[str, Callable[[dict[str, Any], str, Faults], None]] = {
     "buttons": _check_buttons,
     "confirm": _check_confirm,
     "carousel": _check_carousel,
     "image_carousel": _check_image_carousel,
 }
-_ACTIONS: dict[Any, dict[str, int]] = {
+_ACTIONS: dict[str, dict[str, int]] = {
     "uri": {"uri": URI_MAX},
     "postback": {"data": 300},
     "message": {"text": 300},
     "clipboard": {"clipboardText": 1000},
 }
+
+_OPTIONAL = {"displayText": 300}
+"""Texts that an action of any kind may have."""

@@ -4,6 +4,8 @@ from typing import Any
 
 CHANGED = "messages"
 """The field of what people write and of what became of messages."""
+DISPLAY_NUMBER = "15550783881"
+"""Of all emulated numbers."""
 
 
 def envelope(name: str, *entries: dict[str, Any]) -> dict[str, Any]:
@@ -15,7 +17,7 @@ def number_entry(
     waba_id: str, phone_number_id: str, value: dict[str, Any], field: str = CHANGED
 ) -> dict[str, Any]:
     """An entry of a business account, about one of its numbers."""
-    metadata = {"display_phone_number": "15550783881", "phone_number_id": phone_number_id}
+    metadata = {"display_phone_number": DISPLAY_NUMBER, "phone_number_id": phone_number_id}
     whole = {"messaging_product": "whatsapp", "metadata": metadata, **value}
     return {"id": waba_id, "changes": [{"field": field, "value": whole}]}
 
@@ -27,11 +29,13 @@ def inbound_value(wa_id: str, name: str, message: dict[str, Any]) -> dict[str, A
     return {"contacts": [contact], "messages": [{**message, "from": wa_id, "from_user_id": own_id}]}
 
 
-def said(act: dict[str, Any]) -> dict[str, Any]:
-    """What somebody wrote, or the button of an interactive message that they pressed."""
+def said(act: dict[str, Any], answered: str) -> dict[str, Any]:
+    """What somebody wrote, or the button that they pressed of an interactive message, which is `answered`."""
     if (button := act.get("button")) is not None:
         reply = {"id": str(button["id"]), "title": str(button["title"])}
-        return {"type": "interactive", "interactive": {"type": "button_reply", "button_reply": reply}}
+        pressed = {"type": "button_reply", "button_reply": reply}
+        context = {"from": DISPLAY_NUMBER, "id": answered}
+        return {"context": context, "type": "interactive", "interactive": pressed}
     return {"type": "text", "text": {"body": str(act.get("text", "hi"))}}
 
 

@@ -268,12 +268,17 @@ class WhatsAppEmulator(Emulator):
         message = {
             "id": f"wamid.{base64.b64encode(f'in/{self.next_id()}'.encode()).decode()}",
             "timestamp": str(int(now.timestamp())),
-            **said(data),
+            **said(data, self._answered(wa_id) if "button" in data else ""),
         }
         name = str(data.get("name", f"Person {wa_id[-4:]}"))
         sender = self._sender(data)
         self.sender.send(_webhook(sender, inbound_value(wa_id, name, message)))
         return web.json_response({}, status=202)
+
+    def _answered(self, wa_id: str) -> str:
+        """The message that a person answers: the last that was accepted for them."""
+        sent = [each["id"] for each in self.accepted.records() if each["recipient"] == wa_id]
+        return sent[-1] if sent else f"wamid.{base64.b64encode(b'none').decode()}"
 
     def _sender(self, data: Mapping[str, Any]) -> Sender:
         given = data.get("phone_number_id")
