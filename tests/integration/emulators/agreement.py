@@ -6,7 +6,7 @@ import copy
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
-from services.channel_gateway.domain.model import (
+from services.channel_gateway.domain.content import (
     Button,
     ButtonAction,
     ButtonCard,

@@ -17,7 +17,8 @@ from libs.emulators.server import Running, running
 from services.channel_gateway.clients.channels.base import Verdict
 from services.channel_gateway.clients.channels.transport import Transport
 from services.channel_gateway.clients.channels.whatsapp import WhatsappAdapter
-from services.channel_gateway.domain.model import Channel, Connection, ConnectionKind, TemplateContent
+from services.channel_gateway.domain.content import TemplateContent
+from services.channel_gateway.domain.model import Channel, Connection, ConnectionKind
 from tests.integration.emulators.agreement import CARDS, disagreements, mutants, operations_of
 from tests.integration.emulators.conftest import Exchange, answer_of, heard_by
 from tests.integration.emulators.contracts import Contract, whatsapp_contract
