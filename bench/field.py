@@ -220,6 +220,7 @@ async def field(
             "OMNIJOURNEY_EMULATOR_TOKEN": names.token,
             "OMNIJOURNEY_EMULATOR_SECRET": names.secret,
             "OMNIJOURNEY_EMULATOR_WHATSAPP_RATE": "100000",
+            "OMNIJOURNEY_EMULATOR_LINE_RATE": "100000",
         },
     )
     async with contextlib.AsyncExitStack() as stack:

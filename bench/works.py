@@ -14,6 +14,7 @@ from bench.field import field
 from bench.floor_0 import welcome_floor
 from bench.people import Asked, people
 from bench.result import Line, Result, Wanted
+from bench.sends import sending
 from bench.simulations import simulations
 from bench.stops import FEW, stops
 from bench.w1 import w1
@@ -190,10 +191,15 @@ async def _simulate(wanted: Wanted) -> Result:
 
 
 async def _channels(wanted: Wanted) -> Result:
-    """Webhooks in, beside a bare handler that commits the same bodies."""
-    async with field(wanted.directory) as on:
-        ours, bare = await webhooks(on, wanted.n)
+    """Webhooks in, beside a bare handler that commits the same bodies; sends out, beside a bare loop."""
+    async with field(wanted.directory, emulators=True) as on:
+        sent = await sending(on, wanted.n)
+        ours, bare = await webhooks(on, min(wanted.n, N_DEFAULT["channels"]))
     lines = [
+        Line("sends/s to one account", f"{sent.rate_per_s:,.0f}", f"{sent.bare_per_s:,.0f}"),
+        Line("  share of the bare loop", f"{sent.rate_per_s / sent.bare_per_s:.0%}", "", "50%"),
+        Line("another journey's beside it, p50, ms", f"{sent.probe_p50_ms:.0f}", f"{sent.alone_p50_ms:.0f}"),
+        Line(f"  the latest of {sent.probes}, ms", f"{sent.probe_max_ms:.0f}", "", "1,000"),
         Line(f"webhooks/s, {CONNECTIONS} at once", f"{ours.rate_per_s:,.0f}", f"{bare.rate_per_s:,.0f}"),
         Line("  share of the bare handler", f"{ours.rate_per_s / bare.rate_per_s:.0%}", "", "50%"),
         Line("p50 at half of the rate, ms", f"{ours.p50_ms:.1f}", f"{bare.p50_ms:.1f}"),
@@ -201,11 +207,13 @@ async def _channels(wanted: Wanted) -> Result:
         Line("  times the bare handler's", f"{ours.p99_ms / bare.p99_ms:.2f}", "", "3"),
     ]
     figure = (
-        f"channels {ours.rate_per_s:,.0f} webhooks/s stored = {ours.rate_per_s / bare.rate_per_s:.0%} of a bare "
+        f"channels {sent.rate_per_s:,.0f} sends/s = {sent.rate_per_s / sent.bare_per_s:.0%} of a bare loop's "
+        f"{sent.bare_per_s:,.0f} (target 50%), others {sent.probe_p50_ms:.0f} ms, at the most {sent.probe_max_ms:.0f} "
+        f"(target 1,000); {ours.rate_per_s:,.0f} webhooks/s stored = {ours.rate_per_s / bare.rate_per_s:.0%} of a bare "
         f"handler's {bare.rate_per_s:,.0f} (target 50%), p99 at half of that {ours.p99_ms:.1f} ms = "
         f"{ours.p99_ms / bare.p99_ms:.2f} times its {bare.p99_ms:.1f} (target 3)"
     )
-    return Result(wanted.work, wanted.n, lines, {"webhooks": ours, "bare": bare}, [], figure)
+    return Result(wanted.work, wanted.n, lines, {"sends": sent, "webhooks": ours, "bare": bare}, [], figure)
 
 
 async def _ledger(wanted: Wanted) -> Result:
