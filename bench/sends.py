@@ -8,6 +8,7 @@ import asyncio
 import json
 import sys
 import time
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -48,6 +49,9 @@ class Sending(msgspec.Struct, frozen=True):
     probe_p50_ms: float
     """From when another journey's message is asked for to when the channel took it, beside the broadcast."""
     probe_max_ms: float
+    probe_p50_ahead: int
+    probe_max_ahead: int
+    """Messages that left in between: what the line costs, on a machine of any speed."""
     alone_p50_ms: float
     """The same while nothing else is sent."""
 
@@ -65,7 +69,7 @@ async def sending(field: Field, count: int) -> Sending:
     quiet = await bench.probe(alone[:20], until=asyncio.Event())
     took_s, beside = await bench.run(many, probes)
     records = await bench.records()
-    late = sorted(_late_ms(beside, records))
+    late, ahead = sorted(_late_ms(beside, records)), sorted(_ahead(beside, records))
     unhurried = sorted(_late_ms(quiet, records))
     bare_s = await bench.bare(records[-count:])
     if not late:
@@ -76,6 +80,8 @@ async def sending(field: Field, count: int) -> Sending:
         len(late),
         late[len(late) // 2],
         late[-1],
+        ahead[len(ahead) // 2],
+        ahead[-1],
         unhurried[len(unhurried) // 2],
     )
 
@@ -83,6 +89,12 @@ async def sending(field: Field, count: int) -> Sending:
 def _late_ms(asked: dict[str, datetime], records: Iterable[dict[str, Any]]) -> list[float]:
     taken = {record["recipient"]: datetime.fromisoformat(record["accepted_at"]) for record in records}
     return [(taken[recipient] - at) / timedelta(milliseconds=1) for recipient, at in asked.items()]
+
+
+def _ahead(asked: dict[str, datetime], records: Sequence[dict[str, Any]]) -> list[int]:
+    times = [datetime.fromisoformat(record["accepted_at"]) for record in records]
+    places = {record["recipient"]: place for place, record in enumerate(records)}
+    return [places[recipient] - bisect_left(times, at) for recipient, at in asked.items()]
 
 
 class _Broadcast:

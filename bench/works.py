@@ -200,6 +200,7 @@ async def _channels(wanted: Wanted) -> Result:
         Line("  share of the bare loop", f"{sent.rate_per_s / sent.bare_per_s:.0%}", "", "50%"),
         Line("another journey's beside it, p50, ms", f"{sent.probe_p50_ms:.0f}", f"{sent.alone_p50_ms:.0f}"),
         Line(f"  the latest of {sent.probes}, ms", f"{sent.probe_max_ms:.0f}", "", "1,000"),
+        Line("  messages that left in between, p50, most", f"{sent.probe_p50_ahead}, {sent.probe_max_ahead}"),
         Line(f"webhooks/s, {CONNECTIONS} at once", f"{ours.rate_per_s:,.0f}", f"{bare.rate_per_s:,.0f}"),
         Line("  share of the bare handler", f"{ours.rate_per_s / bare.rate_per_s:.0%}", "", "50%"),
         Line("p50 at half of the rate, ms", f"{ours.p50_ms:.1f}", f"{bare.p50_ms:.1f}"),

@@ -264,7 +264,7 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
         rt.spawn("sender", sender.run)
         rt.spawn("recovery", Recovery(deliveries, account_store, presence, sender).run)
         _spawn_inbox(rt, worker, presses, replaying, resolving)
-        _spawn_upkeep(rt, resealing, _forgetting(rt, settings, inbox, figures))
+        _spawn_upkeep(rt, resealing, _forgetting(rt, settings, inbox, figures, links.store))
         async with (
             rt.serving(GatewayLag(deliveries, relay, progress), ReplayOperations(deps)) as serving,
             listening(
@@ -294,11 +294,16 @@ def _spawn_upkeep(rt: Runtime, resealing: Resealing, forgetting: Mapping[str, Fo
 
 
 def _forgetting(
-    rt: Runtime, settings: Settings, webhooks: ForgettingStore, contents: ForgettingStore
+    rt: Runtime,
+    settings: Settings,
+    webhooks: ForgettingStore,
+    contents: ForgettingStore,
+    clicks: ForgettingStore,
 ) -> dict[str, Forgetting]:
     kept = {
         "webhooks": (webhooks, settings.webhook_retention_days),
         "contents": (contents, settings.content_retention_days),
+        "clicks": (clicks, max(settings.click_retention_days, settings.link_days)),
     }
     return {what: Forgetting(store, rt.clock, days, what) for what, (store, days) in kept.items()}
 

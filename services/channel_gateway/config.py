@@ -108,6 +108,9 @@ class Settings(MailSourceSettings):
     content_retention_days: int = Field(default=90, ge=1, le=36_500)
     """Days of domain time for which what was sent can be read, from the acceptance of the send on: request bodies, with
     what they tell people."""
+    click_retention_days: int = Field(default=730, ge=1, le=36_500)
+    """Days of domain time for which openings of links are kept, from the sending of their message on; never less than
+    `link_days`. Figures of journeys stay."""
     webhook_private_networks: Annotated[str, AfterValidator(checked_networks)] = ""
     """Networks such as `10.0.0.0/8`, separated by commas, whose addresses teams' webhooks may go to although they are
     private. Empty: none."""

@@ -67,6 +67,8 @@ class Page(NamedTuple, Generic[Row_co]):
 
     rows: Sequence[Row_co]
     cursors: Mapping[int, int]
+    is_last: bool = False
+    """All that was committed when it was read is known with it. False: that is not known."""
 
 
 class History(Protocol[Row_co]):

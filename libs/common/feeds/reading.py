@@ -68,7 +68,7 @@ class PackedHistory(Generic[Row]):
         except ValueError as error:  # msgspec's, too
             raise self._unavailable(f"what it hands on is no page of rows: {error}") from error
         following = {cursor.partition: cursor.after_position for cursor in response.next_cursors}
-        return Page(rows, {**cursors, **following})
+        return Page(rows, {**cursors, **following}, response.at_end)
 
     def _unavailable(self, why: str) -> Unavailable:
         return Unavailable(

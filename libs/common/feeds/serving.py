@@ -50,6 +50,8 @@ class Reading(NamedTuple, Generic[Row]):
 
     rows: Rows[Row]
     notifier: CommitNotifier
+    is_at_end: Callable[[], bool] = lambda: False
+    """Whether the page that was read last was followed by nothing; False where that is not known."""
 
 
 class History(Protocol[Row]):
@@ -142,7 +144,8 @@ class HistoryServicer(history_service_pb2_grpc.HistoryServiceServicer, Generic[R
         reading = history.reading(cursors, size, request.kinds)
         rows, following = await long_poll(reading.rows, reading.notifier, wait_s, self._draining)
         packed = self._packed(rows) if rows else b""
-        if len(packed) > HISTORY_BYTES_MAX:
+        is_cut = len(packed) > HISTORY_BYTES_MAX
+        if is_cut:
             packed, following = self._cut(rows, cursors, following)
         return history_service_pb2.ListHistoryResponse(
             next_cursors=[
@@ -152,6 +155,7 @@ class HistoryServicer(history_service_pb2_grpc.HistoryServiceServicer, Generic[R
             ],
             form=history_service_pb2.HISTORY_FORM_PACKED,
             rows=packed,
+            at_end=reading.is_at_end() and not is_cut,
         )
 
     def _packed(self, rows: Sequence[Row]) -> bytes:

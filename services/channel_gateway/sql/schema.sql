@@ -311,6 +311,8 @@ CREATE TABLE coupon_press (
     CONSTRAINT coupon_press_try_at_check CHECK (((try_at >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (try_at < '9999-12-31 00:00:00+00'::timestamp with time zone)))
 );
 CREATE INDEX coupon_press_due ON channel_gateway.coupon_press USING btree (try_at, team_id) WHERE (try_at IS NOT NULL);
+-- Presses that may be tried, team by team.
+CREATE INDEX coupon_press_due_of ON channel_gateway.coupon_press USING btree (team_id, try_at) WHERE (try_at IS NOT NULL);
 ALTER TABLE coupon_press ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own_teams ON coupon_press USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
 
@@ -369,7 +371,7 @@ CREATE TABLE delivery (
 ) WITH (autovacuum_vacuum_scale_factor=0.02, fillfactor=50, autovacuum_analyze_scale_factor=0.5);
 ALTER TABLE delivery ALTER team_id SET STATISTICS 10, ALTER effect_key SET STATISTICS 10, ALTER customer_id SET STATISTICS 10, ALTER enrolment_id SET STATISTICS 10, ALTER journey_id SET STATISTICS 10, ALTER node_id SET STATISTICS 10, ALTER channel SET STATISTICS 10, ALTER account_id SET STATISTICS 10, ALTER template_id SET STATISTICS 10, ALTER state SET STATISTICS 10, ALTER accepted SET STATISTICS 10, ALTER reason SET STATISTICS 10, ALTER messages SET STATISTICS 10, ALTER price_micros SET STATISTICS 10, ALTER currency SET STATISTICS 10, ALTER capped SET STATISTICS 10, ALTER quota_month SET STATISTICS 10, ALTER stop_epoch SET STATISTICS 10, ALTER not_after SET STATISTICS 10, ALTER depth SET STATISTICS 10, ALTER recipient SET STATISTICS 10, ALTER parts SET STATISTICS 0, ALTER parts_sent SET STATISTICS 10, ALTER message_ids SET STATISTICS 10, ALTER sender SET STATISTICS 10, ALTER attempts SET STATISTICS 10, ALTER first_attempt_at SET STATISTICS 10, ALTER next_attempt_at SET STATISTICS 10, ALTER doubtful SET STATISTICS 10, ALTER created_at SET STATISTICS 10, ALTER settled_at SET STATISTICS 10, ALTER receipt SET STATISTICS 10, ALTER stint_id SET STATISTICS 10;
 CREATE INDEX delivery_by_time ON channel_gateway.delivery USING btree (team_id, created_at, effect_key);
-CREATE INDEX delivery_of_stint ON channel_gateway.delivery USING btree (stint_id) WHERE (stint_id IS NOT NULL);
+CREATE INDEX delivery_of_stint ON channel_gateway.delivery USING btree (stint_id, team_id) WHERE (stint_id IS NOT NULL);
 -- Messenger and Instagram tell of messages by the person they went to, and name no send. Of the other channels nothing is in it. Its columns
 -- and its condition change with no outcome, so that a send is still changed in its place.
 CREATE INDEX delivery_to_person ON channel_gateway.delivery USING btree (team_id, account_id, recipient, created_at) WHERE (channel = ANY (ARRAY[3, 4]));
@@ -654,6 +656,8 @@ CREATE TABLE outgoing_webhook (
 ) WITH (autovacuum_analyze_scale_factor=0.5);
 SELECT platform.sample_lightly('outgoing_webhook');
 CREATE INDEX outgoing_webhook_dead ON channel_gateway.outgoing_webhook USING btree (team_id, dead_at, webhook_id) WHERE (dead_at IS NOT NULL);
+-- Given-up webhooks of a subscription.
+CREATE INDEX outgoing_webhook_dead_of ON channel_gateway.outgoing_webhook USING btree (team_id, subscription_id, dead_at, webhook_id) WHERE (dead_at IS NOT NULL);
 CREATE INDEX outgoing_webhook_due ON channel_gateway.outgoing_webhook USING btree (team_id, subscription_id, next_at) WHERE (dead_at IS NULL);
 ALTER TABLE outgoing_webhook ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own_teams ON outgoing_webhook USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
@@ -838,6 +842,8 @@ CREATE TABLE tracked_link (
 SELECT platform.sample_lightly('tracked_link');
 CREATE INDEX tracked_link_by_time ON channel_gateway.tracked_link USING btree (team_id, opened_at, effect_key, link_id);
 CREATE INDEX tracked_link_of_journey ON channel_gateway.tracked_link USING btree (team_id, journey_id, opened_at, effect_key, link_id);
+-- Links by the age of their messages, for those that are forgotten.
+CREATE INDEX tracked_link_sent ON channel_gateway.tracked_link USING btree (sent_at);
 ALTER TABLE tracked_link ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own_teams ON tracked_link USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
 
@@ -910,6 +916,8 @@ CREATE INDEX webhook_inbox_stored ON channel_gateway.webhook_inbox USING btree (
 -- What waits is found team by team, so that one team's backlog stands in nobody's way. The index by sequence alone goes with a
 -- later migration: the release before reads by it.
 CREATE INDEX webhook_inbox_waiting ON channel_gateway.webhook_inbox USING btree (team_id, sequence) INCLUDE (event_count) WHERE (state = 1);
+-- Worked webhooks of a team, for those that are worked once more.
+CREATE INDEX webhook_inbox_worked ON channel_gateway.webhook_inbox USING btree (team_id, sequence) WHERE (state <> 1);
 ALTER TABLE webhook_inbox ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own_teams ON webhook_inbox USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
 

@@ -53,6 +53,13 @@ class LinkStore:
             (row["team_id"], row["url"]): row["link_id"] for row in found if row["link_id"] <= LINK_ID_MAX
         }
 
+    async def forget(self, sent_before: datetime, row_max: int) -> int:
+        """Removes openings, and links that were opened, of messages sent before a time; how many. Raises the driver's
+        errors."""
+        query = QUERIES.bind("forget_clicks", sent_before=sent_before, row_max=row_max)
+        forgotten: int = await self._pool.fetchval(*query)
+        return forgotten
+
     async def find(self, team_id: UUID, token: OpenedToken) -> TrackedLink | None:
         """A link of the team; None where it has none of the token."""
         bounds = {"lowest": token.lowest, "highest": token.highest, "link_id": token.link_id}

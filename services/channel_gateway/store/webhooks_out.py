@@ -32,6 +32,8 @@ from services.channel_gateway.store.vault import Vault
 
 SubscriptionKey = tuple[UUID, UUID]
 """Team and subscription."""
+DEAD_LETTERS_MAX: Final = 10_000
+"""Taken up again or dropped in one call."""
 LEASE_S: Final = 120
 """For which a process has claimed webhooks: longer than it takes to send them."""
 
@@ -108,7 +110,8 @@ async def change_dead_letters(
     connection: Connection, key: SubscriptionKey, webhook_ids: Sequence[UUID], *, replay: bool
 ) -> int:
     """Takes given-up webhooks up again, or drops them; how many."""
-    asked = {"team_id": key[0], "subscription_id": key[1], "webhook_ids": list(webhook_ids)}
+    place = {"team_id": key[0], "subscription_id": key[1]}
+    asked = {**place, "webhook_ids": list(webhook_ids), "most": DEAD_LETTERS_MAX}
     bound = (
         QUERIES.bind("replay_dead_letters", **asked, hours=ACTIVE_HOURS)
         if replay

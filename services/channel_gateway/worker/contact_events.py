@@ -58,8 +58,8 @@ class ContactFollower:
         await self._follower.run(stopping)
 
     async def catch_up(self) -> None:
-        """Returns when all that segment had committed when this was called is taken: a subscription that is stored now
-        gets exactly what comes after. Raises Unavailable while segment is away."""
+        """Returns when all that segment had committed when this was called is taken, whatever is committed meanwhile: a
+        subscription that is stored now gets exactly what comes after. Raises Unavailable while segment is away."""
         while True:
             before = await self._projection.cursors()
             page = await self._history.read(before, 0, PAGE_ROWS)
@@ -71,3 +71,5 @@ class ContactFollower:
                 continue
             except POISON as error:
                 raise Unavailable.dependency("segment") from error
+            if page.is_last:
+                return

@@ -33,6 +33,8 @@ from services.channel_gateway.worker.presence import Presence
 TEAMS_MAX: Final = 100
 PRESSES_MAX: Final = 20
 """Of a team, before the others have had their turn."""
+LANES_MAX: Final = 8
+"""Teams whose presses are tried at once: what is slow for one does not hold up the others."""
 IDLE_S: Final = 5.0
 TRIES_MAX: Final = 100
 """At the waits below about eight hours; then it is set aside with its reason."""
@@ -111,9 +113,16 @@ class CouponPresses:
     async def step(self) -> bool:
         """Tries what is due; whether there was any. Raises the driver's errors."""
         teams = await self._presses.due_teams(TEAMS_MAX)
-        for team_id in teams:
-            for waiting in await self._presses.due(team_id, PRESSES_MAX):
-                await self._try(team_id, waiting)
+        waiting = iter(teams)
+
+        async def lane() -> None:
+            for team_id in waiting:
+                for press in await self._presses.due(team_id, PRESSES_MAX):
+                    await self._try(team_id, press)
+
+        async with asyncio.TaskGroup() as lanes:
+            for _ in range(min(LANES_MAX, len(teams))):
+                lanes.create_task(lane())
         return bool(teams)
 
     async def _try(self, team_id: UUID, waiting: Waiting) -> None:

@@ -19,7 +19,7 @@ from services.segment.domain.consents import ChangePlace, Consent, ConsentChange
 Answer = TypeVar("Answer")
 DEADLINE_S: Final = 3.0
 ATTEMPTS_MAX: Final = 2
-"""A connection to the database is held meanwhile."""
+"""Somebody waits for the answer."""
 
 
 class Recorded(NamedTuple):

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from uuid import UUID
 
+from libs.common.audit import recording
 from libs.common.callers import caller
 from libs.common.db.pool import Connection, Pool, transaction
+from libs.common.db.requests import answer_after
 from libs.common.errors import NotFound
 from libs.common.ids import CustomerKey
 from services.segment.clients.consents import ConsentsClient
@@ -18,10 +20,9 @@ from services.segment.domain.consents import (
     Consenting,
     NewConsent,
 )
-from services.segment.domain.facts import Fact
 from services.segment.domain.views import CustomerParts
 from services.segment.store import customers, teams
-from services.segment.usecases.edits import Edits, Once, Reply
+from services.segment.usecases.edits import Once, Reply
 
 _IDENTITIES = CustomerParts(tags=False, attributes=False)
 
@@ -29,26 +30,26 @@ _IDENTITIES = CustomerParts(tags=False, attributes=False)
 class Consents:
     """Each method raises NotFound for a team or customer that is not there, Unavailable while the gateway is away."""
 
-    def __init__(self, pool: Pool, edits: Edits, gateway: ConsentsClient) -> None:
+    def __init__(self, pool: Pool, gateway: ConsentsClient) -> None:
         """One per process."""
         self._pool = pool
-        self._edits = edits
         self._gateway = gateway
 
     async def set(
         self, once: Once[Consent, Reply], key: CustomerKey, channel: int, state: int, note: str
     ) -> Reply:
         """What holds on the channel from now on. The gateway has it before this answers; if only we fail then, the
-        request may be repeated, and changes nothing there."""
+        request may be repeated, and changes nothing there. No transaction waits for the gateway."""
         said = NewConsent(channel, state, SOURCE_API, note, caller().name[:ACTOR_MAX])
 
-        async def work(connection: Connection, _facts: list[Fact]) -> Consent:
-            recorded = await self._gateway.record(await _consenting(connection, key), said)
+        async def work() -> Reply:
+            recorded = await self._gateway.record(await self._named(key), said)
             if recorded.before is not None:
                 once.note_before(recorded.before)
-            return recorded.consent
+            return once.written(recorded.consent)
 
-        return await self._edits.once(once, work)
+        with recording():
+            return await answer_after(self._pool, once.scope, once.request, once.reply, work)
 
     async def holding(self, key: CustomerKey) -> list[Consent]:
         """What holds on each channel of which something was said, in order."""

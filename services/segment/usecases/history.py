@@ -54,19 +54,20 @@ class History:
         """A reader of facts after the cursors, of these kinds (None: all)."""
         tags = None if kinds is None else tags_of(kinds)
         reached = dict(cursors)
+        at_end = False
 
         async def rows() -> tuple[list[Fact], dict[int, int]]:
-            nonlocal reached
+            nonlocal reached, at_end
             found: list[Fact] = []
             for _ in range(_READS_MAX):
                 page = await history.read_facts(self._pool, reached, row_max, tags=tags)
-                reached = page.cursors
+                reached, at_end = page.cursors, page.is_last
                 found = [fact for fact in page.facts if kinds is None or _is_one_of(fact, kinds)]
                 if found or page.is_last:
                     break
             return found, reached
 
-        return Reading(rows, self._notifiers.of(tags))
+        return Reading(rows, self._notifiers.of(tags), lambda: at_end)
 
     async def facts(
         self,

@@ -14,13 +14,23 @@ import grpc
 import pytest
 from pydantic import SecretStr
 
+from libs.common.db.pool import open_pool
 from libs.common.ids import new_id
 from libs.common.sealing import key_ring
 from libs.testing.fixtures import SECRET_KEY
 from omnijourney.channel_gateway.v1 import channel_gateway_service_pb2 as pb
 from omnijourney.channel_gateway.v1 import content_pb2, link_pb2
 from omnijourney.internal.v1 import send_pb2
-from tests.integration.channel_gateway.conftest import LINE, TIMEOUT_S, WHATSAPP, Gateway, GatewayMaker
+from services.channel_gateway.store.links import LinkStore
+from services.channel_gateway.worker.forgetting import Forgetting
+from tests.integration.channel_gateway.conftest import (
+    LINE,
+    TIMEOUT_S,
+    VAULT,
+    WHATSAPP,
+    Gateway,
+    GatewayMaker,
+)
 
 BASE = "https://s.example/l"
 PHONE = {"User-Agent": "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) Safari/604.1"}
@@ -255,3 +265,18 @@ async def test_links_sent_before_a_change_of_keys_still_lead_on(maker: GatewayMa
             await asyncio.sleep(0.02)
     async with maker.start(secret_keys=SecretStr(new)) as gateway:
         assert await opened(gateway, token) == (302, TARGET)
+
+
+async def test_old_openings_go_with_their_links_a_little_at_a_time(linking: Gateway) -> None:
+    _, (old,), _ = await sent(linking)
+    for _ in range(3):
+        assert await opened(linking, old) == (302, TARGET)
+    linking.clock.advance(timedelta(days=400))
+    _, (new,), _ = await sent(linking)
+    assert await opened(linking, new) == (302, TARGET)
+    async with await open_pool(linking.database.dsn_of("channel_gateway"), name="test") as pool:
+        forgetting = Forgetting(LinkStore(pool, VAULT), linking.clock, 365, "clicks")
+        # Two openings; the last opening and the link; nothing more.
+        assert [await forgetting.step(2) for _ in range(3)] == [2, 2, 0]
+    assert [len(await clicks(linking, token)) for token in (old, new)] == [0, 1]
+    assert (await link(linking, new)).clicks == 1

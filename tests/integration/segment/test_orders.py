@@ -3,22 +3,33 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from typing import Any, cast
+from uuid import UUID
 
 import asyncpg
 import grpc
 import pytest
 
+from libs.common.db.pool import open_pool
+from libs.common.ids import new_id
 from libs.common.mailbox import mail as letters
+from libs.testing.fixtures import Database
 from omnijourney.common.v1 import money_pb2
 from omnijourney.segment.v1 import event_pb2, order_pb2
+from omnijourney.segment.v1 import segment_service_pb2 as pb
+from services.segment.clients.consents import Recorded
+from services.segment.domain.consents import Consent, Consenting, NewConsent
+from services.segment.store.base import BOOK
+from services.segment.usecases.consents import Consents
+from services.segment.usecases.edits import Once
 from tests.integration.segment.conftest import START, Segment
 from tests.integration.segment.test_one_statement import owner
 
 __all__ = ["owner"]
 
 MEI = {"member_id": "mei"}
+EARLIEST, LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
 
 
 def _left(segment: Segment, key: str, order_id: str, left: int, **fields: Any) -> event_pb2.CustomerEvent:
@@ -140,3 +151,50 @@ async def test_what_another_process_took_of_an_order_meanwhile_is_not_taken_agai
     await waiting
     assert (await _order(segment, "o1")).remaining_amount.amount_micros == 40_000_000
     assert await _taken(segment, ordered.customer_id) == [60, 0]
+
+
+async def test_orders_of_one_customer_are_found_beside_many_of_the_team(
+    segment: Segment, owner: asyncpg.Connection[Any]
+) -> None:
+    await owner.execute(
+        """
+        INSERT INTO shop_order (team_id, shop_id, order_id, order_key, customer_id, uncounted, occur_time, body)
+        SELECT $1, 'shop', n::text, gen_random_uuid(), gen_random_uuid(), 0, now(), ''
+          FROM generate_series(1, 5000) AS n
+        """,
+        segment.team_id,
+    )
+    await owner.execute("ANALYZE shop_order")
+    newest = {"before_time": LATEST, "before_key": new_id(), "row_max": 50}
+    span = {"start_time": EARLIEST, "end_time": LATEST, **newest}
+    for customer_id, index in ((new_id(), "shop_order_of_customer"), (None, "shop_order_newest")):
+        sql, *arguments = BOOK.bind(
+            "list_orders", team_id=segment.team_id, customer_id=customer_id, shop_id="", **span
+        )
+        async with owner.transaction():
+            await owner.execute("SET LOCAL plan_cache_mode = force_custom_plan")
+            plan = await owner.fetchval(f"EXPLAIN (FORMAT JSON) {sql}", *arguments)
+        assert index in plan
+
+
+async def test_no_connection_waits_for_the_gateway_while_a_consent_is_set(
+    segment: Segment, database: Database
+) -> None:
+    mei = (await segment.record(segment.order("e1", "o1", 5, who=MEI)))[0].customer_id
+    async with await open_pool(database.dsn_of("segment"), name="test", size_max=1) as pool:
+
+        class Gateway:
+            """Takes consents while it uses the only connection itself."""
+
+            async def record(self, customer: Consenting, said: NewConsent) -> Recorded:
+                await pool.fetchval("SELECT 1")
+                consent = Consent(said.channel, said.state, said.source, START)
+                return Recorded(consent, None)
+
+        request = pb.SetConsentRequest(team_id=str(segment.team_id), customer_id=mei, request_id="r1")
+        once: Once[Consent, pb.SetConsentResponse] = Once(
+            segment.team_id, request, pb.SetConsentResponse, lambda _: pb.SetConsentResponse()
+        )
+        async with asyncio.timeout(10):
+            key = (segment.team_id, UUID(mei))
+            await Consents(pool, cast("Any", Gateway())).set(once, key, 0, 1, "")

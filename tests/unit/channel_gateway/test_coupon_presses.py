@@ -160,3 +160,44 @@ async def test_what_fails_in_an_unforeseen_way_is_set_aside() -> None:
     kept = Kept()
     await worked(kept, ValueError("spoilt"))
     assert kept.put_offs == [(None, "ValueError('spoilt')")]
+
+
+class Slow(Points):
+    """Of one team the claims wait."""
+
+    def __init__(self, team_id: UUID) -> None:
+        super().__init__("ABCD")
+        self.slow, self.quick_done = team_id, asyncio.Event()
+
+    async def claim(self, team_id: UUID, press: CouponPress) -> str:
+        if team_id == self.slow:
+            await self.quick_done.wait()
+        else:
+            self.quick_done.set()
+        return await super().claim(team_id, press)
+
+
+async def test_a_team_whose_claims_are_slow_does_not_hold_up_another() -> None:
+    slow, quick = TEAM, UUID(int=99)
+
+    class Two(Kept):
+        """A press of each team."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.of = {slow: dict(self.waiting), quick: dict(self.waiting)}
+
+        async def due_teams(self, most: int) -> list[UUID]:
+            return [team_id for team_id, waiting in self.of.items() if waiting]
+
+        async def due(self, team_id: UUID, most: int) -> list[Waiting]:
+            return list(self.of[team_id].values())
+
+        async def done(self, team_id: UUID, press_id: UUID) -> None:
+            del self.of[team_id][press_id]
+
+    kept = Two()
+    presses = CouponPresses(kept, Slow(slow), Sends(TAKEN), cast("Any", SimpleNamespace(is_forwarder=True)))
+    async with asyncio.timeout(10):
+        assert await presses.step()
+    assert kept.of == {slow: {}, quick: {}}

@@ -79,3 +79,6 @@ SELECT click_id, clicked_at, agent
  WHERE team_id = :team_id AND effect_key = :effect_key AND link_id = :link_id
    AND (:before_id::uuid IS NULL OR click_id < :before_id)
  ORDER BY click_id DESC LIMIT :most
+
+-- name: forget_clicks
+SELECT forget_clicks(:sent_before, :row_max)

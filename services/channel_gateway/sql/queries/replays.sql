@@ -32,7 +32,7 @@ UPDATE webhook_inbox SET state = inbox_state('STORED')
     SELECT sequence FROM webhook_inbox
      WHERE team_id = :team_id AND sequence > :reached AND received_at >= :start_time AND received_at < :end_time
        AND (:source::smallint = 0 OR source = :source)
-       AND (state = inbox_state('REFUSED') OR (NOT :refused_only AND state = inbox_state('RECORDED')))
+       AND state <> inbox_state('STORED') AND (NOT :refused_only OR state = inbox_state('REFUSED'))
      ORDER BY sequence LIMIT :most)
 RETURNING sequence
 

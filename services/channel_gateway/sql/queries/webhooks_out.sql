@@ -54,15 +54,23 @@ SELECT webhook_id, subscription_id, event_type, body, attempts, last_error, occu
  ORDER BY dead_at DESC, webhook_id DESC LIMIT :most
 
 -- name: replay_dead_letters
+-- The oldest ones first.
 UPDATE outgoing_webhook
    SET dead_at = NULL, attempts = 0, next_at = clock_timestamp(), give_up_at = clock_timestamp() + make_interval(hours => :hours)
- WHERE team_id = :team_id AND subscription_id = :subscription_id AND dead_at IS NOT NULL
-   AND (cardinality(:webhook_ids::uuid[]) = 0 OR webhook_id = ANY (:webhook_ids::uuid[]))
+ WHERE team_id = :team_id AND subscription_id = :subscription_id AND webhook_id IN (
+    SELECT webhook_id FROM outgoing_webhook
+     WHERE team_id = :team_id AND subscription_id = :subscription_id AND dead_at IS NOT NULL
+       AND (cardinality(:webhook_ids::uuid[]) = 0 OR webhook_id = ANY (:webhook_ids::uuid[]))
+     ORDER BY dead_at, webhook_id LIMIT :most)
 
 -- name: delete_dead_letters
+-- The oldest ones first.
 DELETE FROM outgoing_webhook
- WHERE team_id = :team_id AND subscription_id = :subscription_id AND dead_at IS NOT NULL
-   AND (cardinality(:webhook_ids::uuid[]) = 0 OR webhook_id = ANY (:webhook_ids::uuid[]))
+ WHERE team_id = :team_id AND subscription_id = :subscription_id AND webhook_id IN (
+    SELECT webhook_id FROM outgoing_webhook
+     WHERE team_id = :team_id AND subscription_id = :subscription_id AND dead_at IS NOT NULL
+       AND (cardinality(:webhook_ids::uuid[]) = 0 OR webhook_id = ANY (:webhook_ids::uuid[]))
+     ORDER BY dead_at, webhook_id LIMIT :most)
 
 -- name: contact_cursors
 SELECT partition, position FROM contact_cursor

@@ -784,14 +784,14 @@ class ChannelGatewayServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ReplayDeadLetters(self, request, context):
-        """Sends given-up webhooks again, under their old ids, for a day. Errors: NOT_FOUND.
+        """Sends given-up webhooks again, under their old ids, for a day: at most 10,000 in a call, the oldest first. Errors: NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DeleteDeadLetters(self, request, context):
-        """Drops given-up webhooks. Errors: NOT_FOUND.
+        """Drops given-up webhooks: at most 10,000 in a call, the oldest first. Errors: NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -177,9 +177,9 @@ class ChannelGatewayServiceStub:
     ListDeadLetters: _grpc.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.ListDeadLettersRequest, _channel_gateway_service_pb2.ListDeadLettersResponse]
     """Lists outgoing webhooks that were given up in the last 30 days, newest first."""
     ReplayDeadLetters: _grpc.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.ReplayDeadLettersRequest, _channel_gateway_service_pb2.ReplayDeadLettersResponse]
-    """Sends given-up webhooks again, under their old ids, for a day. Errors: NOT_FOUND."""
+    """Sends given-up webhooks again, under their old ids, for a day: at most 10,000 in a call, the oldest first. Errors: NOT_FOUND."""
     DeleteDeadLetters: _grpc.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.DeleteDeadLettersRequest, _channel_gateway_service_pb2.DeleteDeadLettersResponse]
-    """Drops given-up webhooks. Errors: NOT_FOUND."""
+    """Drops given-up webhooks: at most 10,000 in a call, the oldest first. Errors: NOT_FOUND."""
     SendTestMessage: _grpc.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.SendTestMessageRequest, _channel_gateway_service_pb2.SendTestMessageResponse]
     """Sends content to one person as a journey would, marked as a test: it is held to everything that holds a journey's message up but for
     caps of journeys and the frequency cap, it takes quota and balance, and it is in no figures and no customer's journey. The answer comes when
@@ -376,9 +376,9 @@ class ChannelGatewayServiceAsyncStub(ChannelGatewayServiceStub):
     ListDeadLetters: _aio.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.ListDeadLettersRequest, _channel_gateway_service_pb2.ListDeadLettersResponse]  # type: ignore[assignment]
     """Lists outgoing webhooks that were given up in the last 30 days, newest first."""
     ReplayDeadLetters: _aio.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.ReplayDeadLettersRequest, _channel_gateway_service_pb2.ReplayDeadLettersResponse]  # type: ignore[assignment]
-    """Sends given-up webhooks again, under their old ids, for a day. Errors: NOT_FOUND."""
+    """Sends given-up webhooks again, under their old ids, for a day: at most 10,000 in a call, the oldest first. Errors: NOT_FOUND."""
     DeleteDeadLetters: _aio.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.DeleteDeadLettersRequest, _channel_gateway_service_pb2.DeleteDeadLettersResponse]  # type: ignore[assignment]
-    """Drops given-up webhooks. Errors: NOT_FOUND."""
+    """Drops given-up webhooks: at most 10,000 in a call, the oldest first. Errors: NOT_FOUND."""
     SendTestMessage: _aio.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.SendTestMessageRequest, _channel_gateway_service_pb2.SendTestMessageResponse]  # type: ignore[assignment]
     """Sends content to one person as a journey would, marked as a test: it is held to everything that holds a journey's message up but for
     caps of journeys and the frequency cap, it takes quota and balance, and it is in no figures and no customer's journey. The answer comes when
@@ -896,7 +896,7 @@ class ChannelGatewayServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _channel_gateway_service_pb2.ReplayDeadLettersRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_channel_gateway_service_pb2.ReplayDeadLettersResponse, _abc.Awaitable[_channel_gateway_service_pb2.ReplayDeadLettersResponse]]:
-        """Sends given-up webhooks again, under their old ids, for a day. Errors: NOT_FOUND."""
+        """Sends given-up webhooks again, under their old ids, for a day: at most 10,000 in a call, the oldest first. Errors: NOT_FOUND."""
 
     @_abc_1.abstractmethod
     def DeleteDeadLetters(
@@ -904,7 +904,7 @@ class ChannelGatewayServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _channel_gateway_service_pb2.DeleteDeadLettersRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_channel_gateway_service_pb2.DeleteDeadLettersResponse, _abc.Awaitable[_channel_gateway_service_pb2.DeleteDeadLettersResponse]]:
-        """Drops given-up webhooks. Errors: NOT_FOUND."""
+        """Drops given-up webhooks: at most 10,000 in a call, the oldest first. Errors: NOT_FOUND."""
 
     @_abc_1.abstractmethod
     def SendTestMessage(

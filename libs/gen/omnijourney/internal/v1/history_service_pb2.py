@@ -28,7 +28,7 @@ from omnijourney.common.v1 import options_pb2 as omnijourney_dot_common_dot_v1_d
 from omnijourney.segment.v1 import history_pb2 as omnijourney_dot_segment_dot_v1_dot_history__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n-omnijourney/internal/v1/history_service.proto\x12\x17omnijourney.internal.v1\x1a\x1egoogle/protobuf/duration.proto\x1a#omnijourney/common/v1/history.proto\x1a#omnijourney/common/v1/options.proto\x1a$omnijourney/segment/v1/history.proto\"\x82\x02\n\x12ListHistoryRequest\x12\x35\n\x07\x63ursors\x18\x01 \x03(\x0b\x32$.omnijourney.common.v1.HistoryCursor\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\'\n\x04wait\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12/\n\x05kinds\x18\x04 \x03(\x0e\x32 .omnijourney.segment.v1.FactKind\x12\x32\n\x04\x66orm\x18\x05 \x01(\x0e\x32$.omnijourney.internal.v1.HistoryForm\x12\x14\n\x0c\x63ontent_only\x18\x06 \x01(\x08\"\xd0\x01\n\x13ListHistoryResponse\x12:\n\x0cnext_cursors\x18\x01 \x03(\x0b\x32$.omnijourney.common.v1.HistoryCursor\x12\x32\n\x04\x66orm\x18\x06 \x01(\x0e\x32$.omnijourney.internal.v1.HistoryForm\x12\x0c\n\x04rows\x18\x07 \x01(\x0cJ\x04\x08\x02\x10\x06R\rjourney_factsR\rgateway_factsR\x07\x65ntriesR\x0e\x63ustomer_facts*D\n\x0bHistoryForm\x12\x1c\n\x18HISTORY_FORM_UNSPECIFIED\x10\x00\x12\x17\n\x13HISTORY_FORM_PACKED\x10\x01\x32\x83\x01\n\x0eHistoryService\x12q\n\x0bListHistory\x12+.omnijourney.internal.v1.ListHistoryRequest\x1a,.omnijourney.internal.v1.ListHistoryResponse\"\x07\x90\x02\x01\xa8\xbb\x18\x05\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n-omnijourney/internal/v1/history_service.proto\x12\x17omnijourney.internal.v1\x1a\x1egoogle/protobuf/duration.proto\x1a#omnijourney/common/v1/history.proto\x1a#omnijourney/common/v1/options.proto\x1a$omnijourney/segment/v1/history.proto\"\x82\x02\n\x12ListHistoryRequest\x12\x35\n\x07\x63ursors\x18\x01 \x03(\x0b\x32$.omnijourney.common.v1.HistoryCursor\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\'\n\x04wait\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12/\n\x05kinds\x18\x04 \x03(\x0e\x32 .omnijourney.segment.v1.FactKind\x12\x32\n\x04\x66orm\x18\x05 \x01(\x0e\x32$.omnijourney.internal.v1.HistoryForm\x12\x14\n\x0c\x63ontent_only\x18\x06 \x01(\x08\"\xe0\x01\n\x13ListHistoryResponse\x12:\n\x0cnext_cursors\x18\x01 \x03(\x0b\x32$.omnijourney.common.v1.HistoryCursor\x12\x32\n\x04\x66orm\x18\x06 \x01(\x0e\x32$.omnijourney.internal.v1.HistoryForm\x12\x0c\n\x04rows\x18\x07 \x01(\x0c\x12\x0e\n\x06\x61t_end\x18\x08 \x01(\x08J\x04\x08\x02\x10\x06R\rjourney_factsR\rgateway_factsR\x07\x65ntriesR\x0e\x63ustomer_facts*D\n\x0bHistoryForm\x12\x1c\n\x18HISTORY_FORM_UNSPECIFIED\x10\x00\x12\x17\n\x13HISTORY_FORM_PACKED\x10\x01\x32\x83\x01\n\x0eHistoryService\x12q\n\x0bListHistory\x12+.omnijourney.internal.v1.ListHistoryRequest\x1a,.omnijourney.internal.v1.ListHistoryResponse\"\x07\x90\x02\x01\xa8\xbb\x18\x05\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,12 +37,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_HISTORYSERVICE'].methods_by_name['ListHistory']._loaded_options = None
   _globals['_HISTORYSERVICE'].methods_by_name['ListHistory']._serialized_options = b'\220\002\001\250\273\030\005'
-  _globals['_HISTORYFORM']._serialized_start=690
-  _globals['_HISTORYFORM']._serialized_end=758
+  _globals['_HISTORYFORM']._serialized_start=706
+  _globals['_HISTORYFORM']._serialized_end=774
   _globals['_LISTHISTORYREQUEST']._serialized_start=219
   _globals['_LISTHISTORYREQUEST']._serialized_end=477
   _globals['_LISTHISTORYRESPONSE']._serialized_start=480
-  _globals['_LISTHISTORYRESPONSE']._serialized_end=688
-  _globals['_HISTORYSERVICE']._serialized_start=761
-  _globals['_HISTORYSERVICE']._serialized_end=892
+  _globals['_LISTHISTORYRESPONSE']._serialized_end=704
+  _globals['_HISTORYSERVICE']._serialized_start=777
+  _globals['_HISTORYSERVICE']._serialized_end=908
 # @@protoc_insertion_point(module_scope)

@@ -101,10 +101,15 @@ class ListHistoryResponse(_message.Message):
     NEXT_CURSORS_FIELD_NUMBER: _builtins.int
     FORM_FIELD_NUMBER: _builtins.int
     ROWS_FIELD_NUMBER: _builtins.int
+    AT_END_FIELD_NUMBER: _builtins.int
     form: Global___HistoryForm.ValueType
     """The form of `rows`, as it was asked for. A service of the release before names none: its answer is not to be used."""
     rows: _builtins.bytes
     """The rows; empty when there are none."""
+    at_end: _builtins.bool
+    """Of segment only: with this page the reader has all that was committed in its partitions when it was read. False: there may be
+    more, as services of the release before always say.
+    """
     @_builtins.property
     def next_cursors(self) -> _containers.RepeatedCompositeFieldContainer[_history_pb2.HistoryCursor]:
         """Where to go on, for each cursor of the request that moved. May lie beyond rows of kinds that were not wanted, even when
@@ -117,10 +122,11 @@ class ListHistoryResponse(_message.Message):
         next_cursors: _abc.Iterable[_history_pb2.HistoryCursor] | None = ...,
         form: Global___HistoryForm.ValueType = ...,
         rows: _builtins.bytes = ...,
+        at_end: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["form", b"form", "next_cursors", b"next_cursors", "rows", b"rows"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at_end", b"at_end", "form", b"form", "next_cursors", b"next_cursors", "rows", b"rows"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
