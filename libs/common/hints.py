@@ -45,6 +45,11 @@ def read_id(text: str) -> str | Reason:
     return line_fault(found, ID_LENGTH_MAX) or found
 
 
+def read_click(text: str) -> str | Reason:
+    """The id of an opening of a link, as it is; empty where there is none."""
+    return line_fault(text, ID_LENGTH_MAX) or text
+
+
 def read_name(text: str) -> str | Reason:
     """A name; empty where it is blank."""
     found = trimmed(text)

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from libs.demo.shopfront import Shopfront
 from tests.fuzz import hooks, traps
-from tests.fuzz.world import World
+from tests.fuzz.world import PAGES, World
 
 ANSWER_WITHIN_S: Final = 15.0
 METHODS: Final = (
@@ -66,6 +66,7 @@ class HttpCases:
         self._shop = world.edge_shop
         self._key = base64.b64decode(world.edge_shop.webhook_secret.removeprefix("whsec_"))
         self._foreign = world.foreign_shop
+        self._pixel_key = world.pixel_key
         self._host = urlsplit(world.installation.http_url).netloc
         self._now = int(datetime.now(UTC).timestamp())
 
@@ -218,13 +219,39 @@ class HttpCases:
         return f"platform: {platform}", self.request(rng, body, path=path, more=head)
 
     def pixel(self, rng: random.Random) -> tuple[str, bytes]:
-        """What a page sends under a key that nobody made."""
-        made = event(rng)
-        spoil(rng, made)
-        path = f"/v1/teams/{self._shop.team_id}/pixels/{uuid.UUID(int=rng.getrandbits(128))}/events"
-        origin = rng.choice((b"origin: https://shop.example", b"origin: null", b"origin: \xe9", b"x: y"))
-        method = rng.choice(("POST", "OPTIONS", "GET"))
-        return "pixel", self.request(rng, _json(made), path=path, method=method, more=[origin])
+        """What a page sends, with odd values and tokens; or from elsewhere, or under a key that nobody made."""
+        events = [event(rng) for _ in range(rng.choice((1, 1, 2, 20, 21)))]
+        for made in events:
+            if rng.random() < 0.5:
+                made["order_token"] = self._order_token(rng, made)
+            for _ in range(rng.choice((0, 1, 1, 3))):
+                spoil(rng, made)
+        body = _json(events if rng.random() < 0.5 else events[0])
+        body = rng.choice(_bodies(rng))[1] if rng.random() < 0.1 else body
+        key, origin, method = self._pixel_key, b"origin: " + PAGES.encode(), "POST"
+        if stranger := rng.random() < 0.2:
+            key = str(uuid.UUID(int=rng.getrandbits(128)))
+        if astray := rng.random() < 0.1:
+            origin = rng.choice((b"origin: null", b"origin: \xe9", b"x: y"))
+        if rng.random() < 0.1:
+            method = rng.choice(("OPTIONS", "GET"))
+        path = f"/v1/teams/{self._shop.team_id}/pixels/{key}/events"
+        name = "pixel" if stranger or astray else "pixel of the shop"
+        return name, self.request(rng, body, path=path, method=method, more=[origin])
+
+    def _order_token(self, rng: random.Random, made: dict[str, Any]) -> Any:
+        """As the shop's back end makes it, with odd claims, or none."""
+        claims: dict[str, Any] = {
+            "shop_id": self._shop.shop_id, "order_id": made["order"]["id"], "currency": "HKD", "total": "1.00",
+            "expires_at": self._now + 600, "member_id": "100",
+        }  # fmt: skip
+        if rng.random() < 0.5:
+            claims[rng.choice(list(claims))] = _odd(rng)
+        payload = base64.urlsafe_b64encode(_json(claims)).decode().rstrip("=")
+        payload = rng.choice((payload, payload, payload[:-3], "\xe9", ""))
+        signed = f"order-token.v1.{payload}".encode()
+        code = base64.urlsafe_b64encode(hmac.digest(self._key, signed, hashlib.sha256)).decode().rstrip("=")
+        return rng.choice((f"{payload}.{code}", f"{payload}.{code}", f"{payload}.{code}x", payload, 7, None))
 
     def channel(self, rng: random.Random) -> tuple[str, bytes]:
         """What goes to the address of an account."""

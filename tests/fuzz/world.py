@@ -24,6 +24,7 @@ from libs.demo.webhooks import WebhookPoster
 from libs.embedded.keepalive import Died, Event
 from libs.emulators.config import EmulatorSettings
 from libs.supervisor import Installation, InstallationOptions, InstallationSettings
+from omnijourney.channel_gateway.v1.channel_gateway_service_pb2 import CreatePixelKeyRequest
 from omnijourney.common.v1.installation_service_pb2 import GetLagRequest
 from omnijourney.common.v1.scope_pb2 import SCOPE_ADMIN, SCOPE_OPERATE, SCOPE_READ, SCOPE_WRITE
 from omnijourney.segment.v1.api_client_pb2 import ApiClient
@@ -32,6 +33,7 @@ from tests.fuzz.furnish import FIRST_MEMBER, furnish
 from tests.fuzz.pools import Pools
 from tests.fuzz.rpcs import Rpc, served
 
+PAGES: Final = "https://shop.example"
 SHOPS: Final = ("own", "foreign", "bystander", "edge")
 MEMBERS: Final = range(FIRST_MEMBER, FIRST_MEMBER + 12)
 CALM_WITHIN_S: Final = 5.0
@@ -75,6 +77,8 @@ class World:
     emulators: EmulatorSettings
     deaths: list[str]
     """Processes that ended since the start, and why."""
+    pixel_key: str
+    """Under which pages of the edge's shop may report."""
     secrets: list[str] = field(default_factory=list)
     """Texts that no log may hold."""
     own_client: Client | None = None
@@ -204,6 +208,7 @@ async def world(directory: Path) -> AsyncIterator[World]:
             edge,
             emulators,
             deaths,
+            await _pixel_key(client, edge),
             [installation.token, emulators.token, emulators.secret, *(shop.webhook_secret for shop in shops)],
         )
         await furnish(client, made.foreign_shop)
@@ -222,6 +227,15 @@ def known_of(shop: Shopfront) -> dict[str, list[str]]:
         "account_id": [shop.whatsapp_account, shop.line_account],
         "shop_id": [shop.shop_id],
     }
+
+
+async def _pixel_key(client: Client, shop: Shopfront) -> str:
+    """One of the shop, for pages of `PAGES`."""
+    asked = CreatePixelKeyRequest(
+        team_id=shop.team_id, request_id="pixel", shop_id=shop.shop_id, origins=[PAGES]
+    )
+    made = await call(client.channel_gateway.CreatePixelKey, asked)
+    return made.pixel_key.pixel_key_id
 
 
 async def _build(client: Client, shop_id: str, emulators: EmulatorSettings) -> Shopfront:

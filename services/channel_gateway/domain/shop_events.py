@@ -142,9 +142,10 @@ class EventFaultError(Exception):
 
 
 class _Sent(ShopEvent, frozen=True):
-    """As it came: nothing that is said of the customer makes an event wrong."""
+    """As it came: nothing that is said of the customer, or of what led to the order, makes an event wrong."""
 
     customer: msgspec.Raw = msgspec.Raw(b"null")
+    attribution: msgspec.Raw = msgspec.Raw(b"null")  # type: ignore[assignment]  # read in `_attribution`
 
 
 class _Named(msgspec.Struct):
@@ -154,6 +155,9 @@ class _Named(msgspec.Struct):
 _LIST: Final = msgspec.json.Decoder(list[msgspec.Raw])
 _EVENT: Final = msgspec.json.Decoder(_Sent)
 _CUSTOMER: Final = msgspec.json.Decoder(dict[str, msgspec.Raw] | None)
+_ATTRIBUTION: Final = msgspec.json.Decoder(dict[str, msgspec.Raw] | None)
+_TEXT: Final = msgspec.json.Decoder(str | None)
+_CLICK: Final = "attribution.click_id"
 _HINT: Final = msgspec.json.Decoder()
 _NAMED: Final = msgspec.json.Decoder(_Named)
 _UNDECODABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
@@ -220,10 +224,9 @@ def _judged(sent: _Sent) -> ShopReport:
         return ShopReport(sent.event_id, None, fault)
     customer, left_out = _customer(sent.customer)
     order, names_left_out = _with_names(sent.order)
-    event = ShopEvent(
-        sent.event, sent.event_id, sent.occurred_at, order, customer, sent.refund, sent.attribution
-    )
-    return ShopReport(sent.event_id, event, None, (*left_out, *names_left_out))
+    attribution, click_left_out = _attribution(sent.attribution)
+    event = ShopEvent(sent.event, sent.event_id, sent.occurred_at, order, customer, sent.refund, attribution)
+    return ShopReport(sent.event_id, event, None, (*left_out, *names_left_out, *click_left_out))
 
 
 def _with_names(order: ShopOrder) -> tuple[ShopOrder, tuple[LeftOut, ...]]:
@@ -254,6 +257,22 @@ def _customer(raw: msgspec.Raw) -> tuple[ShopCustomer, tuple[LeftOut, ...]]:
     return ShopCustomer(**found), tuple(left_out)
 
 
+def _attribution(raw: msgspec.Raw) -> tuple[ShopAttribution | None, tuple[LeftOut, ...]]:
+    """What led to an order. Who opens a link may write anything into its address, from where shops take it."""
+    try:
+        sent = _ATTRIBUTION.decode(raw)
+    except (msgspec.ValidationError, RecursionError):
+        return None, (LeftOut("attribution", Reason.WRONG_TYPE),)
+    if sent is None:
+        return None, ()
+    try:
+        click_id = _TEXT.decode(sent.get("click_id", b"null"))
+    except (msgspec.ValidationError, RecursionError):
+        return ShopAttribution(), (LeftOut(_CLICK, Reason.WRONG_TYPE),)
+    fault = line_fault(click_id, TEXT_LENGTH_MAX_OF_ID) if click_id else None
+    return (ShopAttribution(), (LeftOut(_CLICK, fault),)) if fault else (ShopAttribution(click_id), ())
+
+
 def _hint(field: str, raw: msgspec.Raw) -> str | Reason:
     try:
         value = _HINT.decode(raw)
@@ -281,8 +300,6 @@ def _faults(event: ShopEvent) -> Iterator[Fault]:
     yield from _order_faults(event)
     if event.event == "order.refunded":
         yield from _refund_faults(event)
-    if event.attribution is not None:
-        yield from _line_faults("attribution.click_id", event.attribution.click_id)
 
 
 def _order_faults(event: ShopEvent) -> Iterator[Fault]:

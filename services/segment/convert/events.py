@@ -6,8 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
+import msgspec
+
 from libs.common.audience.values import KEY, TEXT_LENGTH_MAX, ValueFault, parse_number
-from libs.common.hints import Reason, read_email, read_id, read_name, read_phone_hint
+from libs.common.hints import Reason, read_click, read_email, read_id, read_name, read_phone_hint
 from libs.common.money import format_micros
 from libs.common.phones import is_e164
 from omnijourney.internal.v1 import change_pb2
@@ -62,12 +64,16 @@ def _read_event(
     kind = message.WhichOneof("event")
     if kind is None:
         return refused_event("INVALID_FIELDS", "event is required")
+    body = _EVENTS[kind](check, getattr(message, kind), kind)
+    if isinstance(body, model.OrderCompleted):
+        click_id = _usable(f"{kind}.click_id", read_click(message.order_completed.click_id), left_out)
+        body = msgspec.structs.replace(body, click_id=click_id or "")
     event = Event(
         team_id=check.uuid("team_id", message.team_id),
         event_key=check.line("event_key", message.event_key),
         selector=_read_hints(check, message.customer, countries.get(message.team_id, ""), left_out),
         occurred_at=check.time("occur_time", message, "occur_time") or _EPOCH,
-        body=_EVENTS[kind](check, getattr(message, kind), kind),
+        body=body,
         customer_name=_usable("customer_name", read_name(message.customer_name), left_out) or "",
     )
     if event.selector.is_empty() and isinstance(event.body, model.CustomerInteracted | model.TeamInteracted):
@@ -189,7 +195,6 @@ def _order_completed(check: Check, message: event_pb2.OrderCompleted, path: str)
         items=tuple(_item(check, item, f"{path}.items[{i}]") for i, item in enumerate(message.items)),
         signed=message.signed,
         test=message.test,
-        click_id=check.line(f"{path}.click_id", message.click_id, required=False),
         cart_id=check.line(f"{path}.cart_id", message.cart_id, required=False),
     )
 

@@ -62,8 +62,8 @@ ODD: dict[str, Callable[[event_pb2.CustomerEvent], None]] = {
 }
 
 
-LEFT_OUT = {"NUL in the member", "NUL in the name", "a huge name"}
-"""What is said of the customer and cannot be used is left out, and the order counts."""
+LEFT_OUT = {"NUL in the member", "NUL in the name", "a huge name", "NUL in a click"}
+"""What is said of the customer or of a click and cannot be used is left out, and the order counts."""
 
 
 @pytest.mark.parametrize("odd", ODD)
@@ -74,6 +74,7 @@ async def test_an_odd_event_is_refused_and_its_neighbour_recorded(segment: Segme
     expected = ACCEPTED if odd in LEFT_OUT else REFUSED
     assert (answer.status, recorded.status) == (expected, ACCEPTED)
     assert answer.message or odd in LEFT_OUT
+    assert bool(answer.left_out) == (odd in LEFT_OUT), "and said to be"
     # Whatever was left behind would show in the team's customer and history.
     customer = await segment.customer(recorded.customer_id)
     assert customer.times.HasField("checkout_time")

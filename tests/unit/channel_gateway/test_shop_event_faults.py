@@ -121,7 +121,6 @@ def test_what_nobody_reads_is_no_fault(more: str) -> None:
         (GOOD.replace("order.completed", HALF), "event"),
         (with_line(f'{{"quantity":"{HALF}"}}'), "order.items[1].quantity"),
         (with_line(f'{{"sku":"{HALF}"}}'), "order.items[1].sku"),
-        (with_more(f'"attribution":{{"click_id":"{HALF}"}}'), "attribution.click_id"),
         (GOOD.encode().replace(b"o1", b"\xc3("), "order.id"),
         (with_more('"x":' + "[" * 2000 + "]" * 2000), ""),
         (with_more('"x":' + '{"a":' * 2000 + "1" + "}" * 2000), ""),
@@ -231,3 +230,31 @@ def _paths(kind: Any, path: str = "") -> list[str]:
 
 def test_every_field_says_what_to_send() -> None:
     assert set(_paths(msgspec.inspect.type_info(shop_events.ShopEvent))) == set(FORMS)
+
+
+@pytest.mark.rule("S-01c")
+@pytest.mark.parametrize(
+    ("attribution", "field", "reason"),
+    [
+        ({"click_id": "a\x1b"}, "attribution.click_id", Reason.CONTROL_CHARACTERS),
+        ({"click_id": "x" * 201}, "attribution.click_id", Reason.TOO_LONG),
+        ({"click_id": 7}, "attribution.click_id", Reason.WRONG_TYPE),
+        ({"click_id": {"a": 1}}, "attribution.click_id", Reason.WRONG_TYPE),
+        (7, "attribution", Reason.WRONG_TYPE),
+        ([1], "attribution", Reason.WRONG_TYPE),
+    ],
+)
+def test_a_click_that_cannot_be_one_is_left_out_and_the_order_counts(
+    attribution: Any, field: str, reason: Reason
+) -> None:
+    report = first_of_three(with_more(f'"attribution":{json.dumps(attribution)}'))
+    assert report.event is not None
+    assert report.event.attribution is None or report.event.attribution.click_id is None
+    assert [(each.field, each.reason) for each in report.left_out] == [(field, reason)]
+
+
+@pytest.mark.rule("S-01c")
+def test_a_click_of_broken_text_is_left_out_and_the_order_counts() -> None:
+    report = first_of_three(with_more(f'"attribution":{{"click_id":"{HALF}"}}'))
+    assert report.event is not None
+    assert [each.field for each in report.left_out] == ["attribution.click_id"]

@@ -61,7 +61,10 @@ ITEMS: Final[dict[str, tuple[Callable[[], Any], Callable[[Any], bool]]]] = {
 }
 """A sound item, and whether one is taken."""
 LEFT_OUT: Final = frozenset(
-    {"customer_name", "customer.phone", "customer.email", "customer.member_id", "customer.browser_token"}
+    {
+        *("customer_name", "customer.phone", "customer.email", "customer.member_id"),
+        *("customer.browser_token", "order_completed.click_id"),
+    }
 )
 """Of an event: a hint that cannot be used is left out, and the rest is taken."""
 

@@ -177,7 +177,9 @@ class OrderCompleted(_message.Message):
     test: _builtins.bool
     """True for a trial order: stored, earns nothing, triggers nothing."""
     click_id: _builtins.str
-    """Id of the tracked click that led to the order; may be empty."""
+    """Id of the tracked click that led to the order, up to 200 characters; may be empty. One that cannot be used is left out, the order
+    counts.
+    """
     cart_id: _builtins.str
     """Id of the shopping cart that became the order, up to 200 characters; may be empty. Journeys can wait for the order of a cart."""
     @_builtins.property
