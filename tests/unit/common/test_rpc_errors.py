@@ -38,6 +38,7 @@ async def _told(serve: Serve, error: Exception) -> RemoteError:
     return remote_error(caught.value)
 
 
+@pytest.mark.rule("X-01b")
 @pytest.mark.parametrize(
     ("error", "code", "reason", "metadata"),
     [
@@ -63,6 +64,7 @@ async def test_each_refusal_has_its_status_and_reason(
     assert f"ERROR_REASON_{reason}" in error_reason_pb2.ErrorReason.keys()  # noqa: SIM118 - no dict
 
 
+@pytest.mark.rule("X-01b")
 async def test_all_faults_of_fields_arrive(serve: Serve) -> None:
     violations = [FieldViolation(f"nodes[{n}].delay", "must be positive") for n in range(40)]
     told = await _told(serve, errors.InvalidArgument.of(*violations))

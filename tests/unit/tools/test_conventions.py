@@ -126,6 +126,7 @@ def test_internal_packages_are_free() -> None:
     assert _faults(file) == []
 
 
+@pytest.mark.rule("X-01c")
 def test_the_contracts_keep_the_conventions() -> None:
     assert conventions.check(baseline.image()) == []
 
