@@ -126,6 +126,8 @@ class SystemTriggers:
     async def _of_journeys(self, team_id: UUID, journey_ids: Iterable[UUID]) -> dict[UUID, str]:
         wanted, now = list(journey_ids), self._clock.now()
         found: dict[UUID, Journey] = {
-            journey.journey_id: journey for journey in await self._journeys.by_ids(team_id, wanted)
+            journey.journey_id: journey
+            for journey in await self._journeys.by_ids(team_id, wanted)
+            if journey.deleted_at is None
         }
         return {journey_id: trigger_refusal(found.get(journey_id), now) for journey_id in wanted}

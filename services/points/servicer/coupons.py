@@ -10,13 +10,14 @@ from uuid import UUID
 import msgspec
 
 from libs.common.callers import caller
-from libs.common.errors import FieldViolation, InvalidArgument
+from libs.common.errors import DomainError, FieldViolation, InvalidArgument, NotFound, Unavailable
 from libs.common.paging import page_key, page_of, page_size
 from libs.common.rpc.servicing import ids_of, team_of
 from omnijourney.common.v1 import channel_pb2
 from omnijourney.points.v1 import points_service_pb2 as pb
 from services.points.convert import coupons as convert
 from services.points.domain.coupons import Claim, Coupon, Terms
+from services.points.domain.errors import coupon_not_claimable
 from services.points.servicer.base import Base
 
 
@@ -82,20 +83,25 @@ class CouponCalls(Base):
         """Claims a coupon: deduction and claim, or the text for too few points."""
         # A channel claims for the customer who pressed its button.
         wanted = convert.claim_request(request, "" if caller().is_internal else caller().name)
-        await self._deps.customers.require(wanted.team_id, wanted.customer_id)
-        is_open = await self._is_open(wanted.team_id, request.channel)
+        forbidden = await self._forbidden(wanted.team_id, wanted.customer_id, request.channel)
         response, fresh = await self._deps.coupons.claim(
-            request, wanted, pb.ClaimCouponResponse, convert.claim_response, is_open=is_open
+            request, wanted, pb.ClaimCouponResponse, convert.claim_response, forbidden=forbidden
         )
         response.replayed = not fresh
         self._deps.notifier.notify()
         return response
 
-    async def _is_open(self, team_id: UUID, on_channel: int) -> bool:
-        """Whether coupons can be claimed on a channel (P-03). People and programs, which name none, always may."""
-        if on_channel == channel_pb2.CHANNEL_UNSPECIFIED:
-            return True
-        return on_channel in (await self._deps.settings.of(team_id)).points_channels
+    async def _forbidden(self, team_id: UUID, customer_id: UUID, on_channel: int) -> DomainError | None:
+        """Why the customer can claim nothing there (P-03), or why nobody can say. People and programs name no channel,
+        and always may."""
+        try:
+            await self._deps.customers.require(team_id, customer_id)
+            if on_channel == channel_pb2.CHANNEL_UNSPECIFIED:
+                return None
+            is_open = on_channel in (await self._deps.settings.of(team_id)).points_channels
+        except (NotFound, Unavailable) as error:
+            return error
+        return None if is_open else coupon_not_claimable("CHANNEL_CLOSED")
 
     async def GetCouponClaim(
         self, request: pb.GetCouponClaimRequest, context: Any

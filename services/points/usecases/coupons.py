@@ -13,7 +13,7 @@ from libs.common.audit import note_before
 from libs.common.clock import Clock
 from libs.common.db.pool import Connection, Pool
 from libs.common.db.requests import Reply, Write, answer_once
-from libs.common.errors import FieldViolation, InvalidArgument
+from libs.common.errors import DomainError, FieldViolation, InvalidArgument
 from libs.common.ids import epoch_ms, new_id
 from libs.common.rpc.servicing import check_etag
 from services.points.domain.coupons import Claim, Coupon, CouponUse, Terms, refusal
@@ -109,19 +109,19 @@ class Coupons:
         reply: type[Reply],
         answer: Callable[[ClaimResult], Reply],
         *,
-        is_open: bool,
+        forbidden: DomainError | None,
     ) -> tuple[Reply, bool]:
         """Claims: one deduction and one claim, or neither (P-20, P-21); and whether it happened in this very call.
 
-        `is_open`: whether coupons can be claimed where the customer asks; a repeated request is answered all the same.
-        Raises NotFound and FailedPrecondition `COUPON_NOT_CLAIMABLE`.
+        `forbidden`: why nothing can be claimed; a repeated request is answered all the same. Raises it, NotFound, and
+        FailedPrecondition `COUPON_NOT_CLAIMABLE`.
         """
         fresh = False
 
         async def claim(connection: Connection) -> Reply:
             nonlocal fresh
-            if not is_open:
-                raise coupon_not_claimable("CHANNEL_CLOSED")
+            if forbidden is not None:
+                raise forbidden
             claimed = await self._claim(connection, wanted)
             fresh = True
             return answer(claimed)

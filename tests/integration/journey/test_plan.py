@@ -25,7 +25,7 @@ from services.journey.store.places import PlacedEffects, PlaceStore
 from services.journey.worker.turns import Waiting
 from tests.integration.journey.conftest import START, Site
 from tests.integration.journey.house import House, delay, message, until
-from tests.integration.journey.turns_by_hand import epochs, key_of
+from tests.integration.journey.turns_by_hand import epochs, key_of, refused_for
 
 JOURNEY = UUID(int=100)
 """That the site saves."""
@@ -211,7 +211,7 @@ async def _refused(site: Site) -> list[tuple[UUID, int]]:
 async def test_the_first_refused_trigger_closes_its_journey_and_all_of_the_burst_are_counted(
     site: Site,
 ) -> None:
-    site.plans = FixedPlans(1)
+    site.plans, refused = FixedPlans(1), refused_for("PLAN_LIMIT")
     journey = await site.save_journey(d.Node("wait", d.Delay(3600)))
     other = await site.save_journey(d.Node("wait", d.Delay(3600)), number=101, trigger=d.TagTrigger(("VIP",)))
     async with site.worker():
@@ -233,6 +233,7 @@ async def test_the_first_refused_trigger_closes_its_journey_and_all_of_the_burst
     assert (shown.status, shown.reason) == (CLOSED, d.StatusReason.PLAN_TRIGGER_LIMIT)
     assert (await site.journeys.get(TEAM, other.journey_id)).status is d.JourneyStatus.ACTIVE
     assert set(await _refused(site)) == {(journey.journey_id, RefusalReason.PLAN_LIMIT)}
+    assert refused_for("PLAN_LIMIT") == refused + 5
     assert await _inside(site) == 1
 
 

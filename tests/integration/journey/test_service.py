@@ -283,6 +283,25 @@ async def test_a_system_trigger_says_why_it_is_not_taken(desk: Desk) -> None:
     assert len((await desk.internal.mail.ListMail(mail_of(customer), timeout=10)).mails) == 2
 
 
+@pytest.mark.parametrize("published", [False, True])
+async def test_a_journey_that_was_deleted_is_triggered_no_more(desk: Desk, published: bool) -> None:
+    journey = await desk.create(trigger=trigger_pb2.Trigger(system=trigger_pb2.SystemTriggered()))
+    item = journey_service_pb2.SystemTriggerItem(
+        request_id=str(uuid5(TEAM, "one")),
+        journey_id=journey.journey_id,
+        customer_id=str(uuid5(TEAM, "customer")),
+    )
+    if published:
+        await desk.publish(journey)
+        await desk.call("StopJourney", journey_id=journey.journey_id)
+        await desk.until_status(journey, journey_pb2.JOURNEY_STATUS_STOPPED)
+    (before,) = (await desk.call("TriggerJourneys", items=[item])).results
+    assert before.reason == error_reason_pb2.ERROR_REASON_STATUS_FORBIDS_ACTION
+    await desk.call("DeleteJourney", journey_id=journey.journey_id)
+    (after,) = (await desk.call("TriggerJourneys", items=[item])).results
+    assert (after.accepted, after.reason) == (False, error_reason_pb2.ERROR_REASON_RESOURCE_NOT_FOUND)
+
+
 async def test_system_triggers_are_refused_while_too_many_wait(
     servers: Servers, databases: Databases, redis: object
 ) -> None:

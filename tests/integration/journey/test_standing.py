@@ -116,12 +116,15 @@ async def test_who_rests_where_and_why_is_told_at_every_moment(site: Site) -> No
     assert await site.states(journey) == {State.COMPLETED: 5}
 
 
-async def test_those_set_aside_are_listed_and_not_counted(site: Site) -> None:
+async def test_those_set_aside_are_listed_and_counted_apart(site: Site) -> None:
     ann, bob = islice(customers(), 2)
     journey = await site.save_journey(FIRST, HELLO, LATER)
     fence = await epochs(site)
     await site.runner().run({key_of(each): Waiting((site.order(each),)) for each in (ann, bob)}, fence)
+    assert await site.enrolments.count(TEAM, journey.journey_id) == {State.LIVE: 2}
     await site.turns.park(key_of(ann), "fault", 3, fence)
+    counts = await site.enrolments.count(TEAM, journey.journey_id)
+    assert {state: count for state, count in counts.items() if count} == {State.LIVE: 1, State.PARKED: 1}
     assert await counted(site, journey) == [WaitRow("pause", WAIT.DELAY, 1, START + HOUR)]
     assert ids(await everybody(site, journey, node_id="pause")) == {ann, bob}
     assert ids(await everybody(site, journey, node_id="pause", states=(State.PARKED,))) == {ann}

@@ -26,7 +26,15 @@ from services.journey.usecases.leases import WorkerDraining
 from services.journey.usecases.write import OPERATORS, Call
 from services.journey.worker.turns import Waiting
 from tests.integration.journey.conftest import Site
-from tests.integration.journey.turns_by_hand import MESSAGE, POINTS, epochs, key_of, once_tagged, stop
+from tests.integration.journey.turns_by_hand import (
+    MESSAGE,
+    POINTS,
+    epochs,
+    key_of,
+    once_tagged,
+    refused_for,
+    stop,
+)
 
 
 async def test_a_hundred_customers_walk_to_the_end(site: Site) -> None:
@@ -242,13 +250,17 @@ async def test_the_first_refused_send_stops_the_journey_by_itself(site: Site) ->
 
 @pytest.mark.rule("J-13a")
 async def test_the_limit_holds_over_turns_and_workers(site: Site) -> None:
-    journey = await site.save_journey(POINTS, enrolments_per_customer_max=2)
+    journey, refused = (
+        await site.save_journey(POINTS, enrolments_per_customer_max=2),
+        refused_for("CUSTOMER_LIMIT"),
+    )
     [customer] = islice(customers(), 1)
     for _ in range(2):
         async with site.worker():
             await site.deliver(site.order(customer), site.order(customer))
             await site.until(lambda: _empty(site))
     assert await site.states(journey) == {State.COMPLETED: 2}
+    assert refused_for("CUSTOMER_LIMIT") == refused + 2
 
 
 async def test_two_workers_share_the_partitions_and_one_takes_over_when_the_other_goes(site: Site) -> None:

@@ -8,6 +8,7 @@ from libs.common.db.pool import transaction
 from libs.common.ids import PARTITIONS, partition_of
 from libs.common.leases import LeaseKeeper
 from libs.testing.mails import TEAM
+from services.journey import metrics
 from services.journey.domain import model as d
 from services.journey.domain.model import ActorKey
 from tests.integration.journey.conftest import Site
@@ -30,6 +31,11 @@ async def epochs(site: Site) -> dict[int, int]:
     await keeper.renew()
     assert len(held) == PARTITIONS
     return held
+
+
+def refused_for(reason: str) -> float:
+    """How many triggers this process has refused for a reason."""
+    return float(metrics.REFUSALS.labels(reason)._value.get())
 
 
 async def stop(site: Site, journey: d.Journey) -> None:

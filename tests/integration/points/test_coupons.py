@@ -11,6 +11,8 @@ from uuid import UUID
 import grpc
 import pytest
 
+from libs.common.clients.team_settings import TeamSettingsClient
+from libs.common.errors import Unavailable
 from libs.common.ids import new_id
 from libs.common.rpc.errors import RemoteError, remote_error
 from libs.common.rpc.values import timestamp
@@ -229,6 +231,32 @@ async def test_coupons_are_claimed_on_the_channels_that_the_team_has_opened(
                 error = await refused(claim(points, coupon, customer, channel=channel))
                 assert (error.reason, error.metadata) == ("COUPON_NOT_CLAIMABLE", {"cause": "CHANNEL_CLOSED"})
             assert await points.balance(customer) == (left, 1_000)
+
+
+@pytest.mark.rule("P-20a")
+@pytest.mark.parametrize("since", ["segment is away", "the channel was closed"])
+async def test_a_claim_that_was_made_is_answered_again_whatever_has_become_of_its_channel(
+    neighboured: Neighboured, monkeypatch: pytest.MonkeyPatch, since: str
+) -> None:
+    monkeypatch.setattr("libs.common.clients.team_settings.KEPT_S", 0.0)
+    points, customer, whatsapp = neighboured, new_id(), channel_pb2.CHANNEL_WHATSAPP
+    await points.post(build.manual(points.team_id, customer, 1_000))
+    coupon = await create(points, mug(points))
+    first = await claim(points, coupon, customer, "tap", channel=whatsapp)
+    if since == "segment is away":
+
+        async def away(*_: object) -> None:
+            raise Unavailable.dependency("segment")
+
+        monkeypatch.setattr(TeamSettingsClient, "of", away)
+    else:
+        await points.open_points(channel_pb2.CHANNEL_LINE)
+    again = await claim(points, coupon, customer, "tap", channel=whatsapp)
+    assert (again.claim, again.replayed) == (first.claim, True)
+    another = await refused(claim(points, coupon, customer, "another", channel=whatsapp))
+    reason = "DEPENDENCY_UNAVAILABLE" if since == "segment is away" else "COUPON_NOT_CLAIMABLE"
+    assert another.reason == reason
+    assert await points.balance(customer) == (920, 1_000)
 
 
 async def use(points: Points, request_id: str = "", **named: str) -> pb.UseCouponClaimResponse:

@@ -11,6 +11,7 @@ from libs.common import crash
 from omnijourney.common.v1 import channel_pb2
 from omnijourney.journey.v1 import enrolment_pb2, journey_pb2, node_pb2, trigger_pb2
 from services.journey.store.turns import TurnStore
+from tests.integration.journey.turns_by_hand import refused_for
 from tests.integration.journey.whole_site import ALL, LINE, WHATSAPP
 from tests.integration.whole_path.stage import STATUS, Stage, node, quiet, says, until
 
@@ -100,7 +101,7 @@ async def test_a_journey_that_starts_itself_is_cut_counted_and_logged(stage: Sta
         node("tag", tags=node_pb2.TagsNode(add=["loop"])),
         trigger=tagged("loop"),
     )
-    customer = await stage.customer()
+    customer, refused = await stage.customer(), refused_for("CAUSATION_DEPTH")
 
     async def is_refused() -> bool:
         return [fact.reason for fact in await stage.refusals(journey_id)] == [CAUSATION_DEPTH]
@@ -111,6 +112,7 @@ async def test_a_journey_that_starts_itself_is_cut_counted_and_logged(stage: Sta
     depths = [enrolment.causation_depth for enrolment in await stage.enrolments(journey_id)]
     assert sorted(depths) == list(range(17))
     assert "a chain of journeys was cut" in [entry["event"] for entry in logged]
+    assert refused_for("CAUSATION_DEPTH") == refused + 1
 
 
 async def _effects_of_all_kinds(stage: Stage) -> str:
