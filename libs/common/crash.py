@@ -27,6 +27,7 @@ POINTS: Final = {
     "gateway.after_claim": "a coupon is claimed for who pressed its button, the answer is not stored",
     "segment.before_commit": "a batch of events is written, its transaction is not committed",
     "segment.after_commit": "a batch of events is committed, neither answered nor mailed",
+    "segment.after_erasing": "a part of an erasure is done, and not noted; the customer's own row goes with the note",
     "segment.after_changes": "a batch of effects is committed, neither answered nor mailed",
     "points.before_commit": "a batch of postings is decided, and neither written nor committed",
     "points.after_commit": "a batch of postings is committed and not answered",

@@ -70,6 +70,7 @@ from services.channel_gateway.store.inbox import InboxStore
 from services.channel_gateway.store.links import LinkStore
 from services.channel_gateway.store.lost_sends import LostSendStore
 from services.channel_gateway.store.money import MoneyStore
+from services.channel_gateway.store.persons import PersonStore
 from services.channel_gateway.store.pixels import PixelStore
 from services.channel_gateway.store.rates import RateStore
 from services.channel_gateway.store.replays import ReplayStore
@@ -89,6 +90,7 @@ from services.channel_gateway.usecases.frequency import FrequencyCaps
 from services.channel_gateway.usecases.links import Clicks, LinkMaker
 from services.channel_gateway.usecases.lost_sends import LostSends
 from services.channel_gateway.usecases.money import Money
+from services.channel_gateway.usecases.persons import Persons
 from services.channel_gateway.usecases.pixels import Pixels
 from services.channel_gateway.usecases.references import References
 from services.channel_gateway.usecases.replays import Replays
@@ -228,6 +230,7 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
                 publisher=content_publisher,
                 clock=rt.clock,
             ),
+            persons=Persons(PersonStore(rt.pool)),
             consents=Consents(rt.pool, rt.clock),
             content=Content(rt.pool, vault, points, content_publisher, rt.clock),
             template_sync=TemplateSync(rt.pool, vault, content_publisher, rt.clock),

@@ -10,7 +10,7 @@ from functools import partial
 
 import grpc
 
-from libs.common.app import App, Runtime, runtime
+from libs.common.app import App, Run, Runtime, runtime
 from libs.common.clients.team_settings import TeamSettingsClient
 from libs.common.clock import Clock
 from libs.common.cpu_wait import CpuWait
@@ -59,6 +59,7 @@ from services.journey.store.journeys import JourneyStore
 from services.journey.store.leases import LeaseStore
 from services.journey.store.mail import JourneyMailStore
 from services.journey.store.orphans import OrphanStore
+from services.journey.store.persons import PersonStore
 from services.journey.store.places import CountedPlans, PlacedEffects, PlaceStore
 from services.journey.store.references import FollowedSource, ReferenceStore
 from services.journey.store.simulations import SimulationStore
@@ -72,6 +73,7 @@ from services.journey.usecases.gate import Gate
 from services.journey.usecases.leases import WorkerDraining
 from services.journey.usecases.lifecycle import Lifecycle
 from services.journey.usecases.parked import ParkedCustomers
+from services.journey.usecases.persons import Persons
 from services.journey.usecases.references import Uses
 from services.journey.usecases.schedule import ScheduledChanges
 from services.journey.usecases.simulations import Simulations
@@ -181,6 +183,19 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
             mail=mail,
             kept_days=settings.content_retention_days,
         )
+        parked = ParkedCustomers(
+            rt.pool, mailbox, readers, rt.clock, changed=notifier.notify, unparked=worker.wake
+        )
+        ended = EndedEnrolments(
+            rt.pool,
+            enrolments=enrolments,
+            mail=mail,
+            sends=sends,
+            clock=rt.clock,
+            check_intake=triggered.check_intake,
+            deliver=relay.submit,
+            changed=notifier.notify,
+        )
         dependencies = Dependencies(
             lifecycle=lifecycle,
             applying=Applying(journeys, lifecycle, journeys_changed),
@@ -188,19 +203,9 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
             triggers=triggered.one_by_one,
             trigger_outcomes=triggered.outcomes,
             audience_triggers=triggered.audiences,
-            parked=ParkedCustomers(
-                rt.pool, mailbox, readers, rt.clock, changed=notifier.notify, unparked=worker.wake
-            ),
-            ended_enrolments=EndedEnrolments(
-                rt.pool,
-                enrolments=enrolments,
-                mail=mail,
-                sends=sends,
-                clock=rt.clock,
-                check_intake=triggered.check_intake,
-                deliver=relay.submit,
-                changed=notifier.notify,
-            ),
+            parked=parked,
+            ended_enrolments=ended,
+            persons=Persons(PersonStore(rt.pool), enrolments=enrolments, ended=ended, parked=parked),
             uses=references.uses,
             simulations=_simulations(
                 rt,
@@ -243,11 +248,15 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
         )
         internal.serve(rt.server, dependencies)
         await stack.enter_async_context(rt.running("mail relay", relay))
-        rt.spawn("worker", partial(_work, rt, settings, worker))
-        rt.spawn("schedule", scheduler.run)
-        rt.spawn("orphans", orphans.run)
+        loops: dict[str, Run] = {
+            "worker": partial(_work, rt, settings, worker),
+            "schedule": scheduler.run,
+            "orphans": orphans.run,
+            "clock watch": partial(_watch_clock, rt.clock, worker, scheduler),
+        }
+        for name, run in loops.items():
+            rt.spawn(name, run)
         references.spawn(rt)
-        rt.spawn("clock watch", partial(_watch_clock, rt.clock, worker, scheduler))
         lag = JourneyLag(
             worker=worker, mailbox=mailbox, turns=turns, relay=relay, clock=rt.clock, progress=progress
         )

@@ -25,6 +25,7 @@ from services.points.store.customers import CustomerStore
 from services.points.store.imports import ImportStore
 from services.points.store.ledger import LedgerStore
 from services.points.store.outcomes import OutcomeStore
+from services.points.store.persons import PersonStore
 from services.points.store.reports import ReportStore
 from services.points.usecases.adjustments import Adjustments
 from services.points.usecases.checks import LedgerChecks
@@ -32,6 +33,7 @@ from services.points.usecases.coupons import Coupons
 from services.points.usecases.customers import Customers
 from services.points.usecases.imports import ImportChunks, Imports
 from services.points.usecases.ledger import Ledger
+from services.points.usecases.persons import Persons
 from services.points.usecases.reports import HistoryReport
 from services.points.usecases.rows_set_aside import RowsSetAside
 from services.points.worker.customers import CustomerProjection, customer_follower
@@ -79,6 +81,7 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
             settings=TeamSettingsClient(to_segment),
             customers=Customers(customers, segment),
             rows_set_aside=RowsSetAside(rt.pool, history, segment, customers),
+            persons=Persons(PersonStore(rt.pool, queries)),
             notifier=notifier,
             draining=rt.draining,
         )

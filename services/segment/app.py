@@ -18,9 +18,12 @@ from services.segment import metrics
 from services.segment.clients.consents import ConsentsClient
 from services.segment.clients.gateway import gateway_history
 from services.segment.clients.journeys import JourneysClient
+from services.segment.clients.persons import PersonsClient
 from services.segment.clients.points import PointsClient, points_history
 from services.segment.config import Settings
 from services.segment.servicer import Dependencies, SegmentServicer, internal
+from services.segment.servicer.erasures import ErasureOperations
+from services.segment.store.erasures import ErasureStore
 from services.segment.store.marketed import MarketedStore
 from services.segment.store.points import PointsStore
 from services.segment.store.texts import TextStore
@@ -33,11 +36,13 @@ from services.segment.usecases.conflicts import Conflicts
 from services.segment.usecases.consents import Consents
 from services.segment.usecases.customers import Customers
 from services.segment.usecases.edits import Edits
+from services.segment.usecases.erasures import Erasures
 from services.segment.usecases.evaluator import AudienceEvaluator
 from services.segment.usecases.history import History
 from services.segment.usecases.identities import Identities
 from services.segment.usecases.orders import Orders
 from services.segment.usecases.teams import Teams
+from services.segment.worker.erasing import Erasing
 from services.segment.worker.marketed import MarketedProjection, marketed_follower
 from services.segment.worker.notifier import FactNotifiers
 from services.segment.worker.points import PointsProjection, points_follower
@@ -60,6 +65,7 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
         rt.channel(settings.points_target) as points,
         rt.channel(settings.channel_gateway_target) as gateway,
         rt.channel(settings.journey_target) as journey,
+        rt.channel(settings.stats_target) as stats,
     ):
         notifiers, progress = FactNotifiers(), Progress()
         relay = MailRelay(
@@ -78,6 +84,12 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
             intake = Intake(relay, settings.mail_backlog_max)
             edits = Edits(rt.pool, rt.clock, writer, publisher, intake)
             customers = Customers(rt.pool, edits)
+            erasure_store = ErasureStore(rt.pool)
+            others = PersonsClient(
+                {"journey": journey, "points": points, "channel_gateway": gateway, "stats": stats}
+            )
+            erasing = Erasing(erasure_store, others, writer, publisher, rt.clock)
+            erasures = Erasures(erasure_store, writer, rt.clock, erasing.wake)
             dependencies = Dependencies(
                 teams=Teams(rt.pool, edits),
                 api_clients=ApiClients(rt.pool, edits, SystemClock()),
@@ -94,6 +106,7 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
                 ),
                 history=History(rt.pool, notifiers),
                 orders=Orders(rt.pool),
+                erasures=erasures,
                 writer=writer,
                 intake=intake,
             )
@@ -105,8 +118,11 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
             internal.serve(rt.server, dependencies, rt.draining)
             rt.spawn("marketed times", marketed.run)
             rt.spawn("points", followed.run)
+            rt.spawn("erasures", erasing.run)
             rt.spawn("message texts", MessageTexts(TextStore(rt.pool), rt.clock, settings.text_retention).run)
             rt.spawn("audit log", partial(audit_trail.keep_forgetting, settings.audit_retention_days))
-            async with rt.serving(SegmentLag(writer, relay, progress)) as serving:
+            async with rt.serving(
+                SegmentLag(writer, relay, progress), ErasureOperations(erasures)
+            ) as serving:
                 yield serving
             await writer.drain()

@@ -23,9 +23,12 @@ class Settings(MailSourceSettings):
     channel_gateway_target: str = peer_target("channel_gateway")
     """`host:port` of the gateway, whose history says when the team last marketed."""
     journey_target: str = peer_target("journey")
-    """`host:port` of the journey service, asked which journeys name what is to be deleted."""
+    """`host:port` of the journey service, asked which journeys name what is to be deleted, and where enrolments of a
+    person who is erased end."""
     points_target: str = peer_target("points")
     """`host:port` of the points service, asked when an audience names points."""
+    stats_target: str = peer_target("stats")
+    """`host:port` of stats, which forgets the clicks of a person who is erased."""
 
     @property
     def text_retention(self) -> timedelta:

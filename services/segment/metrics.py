@@ -48,6 +48,11 @@ MAIL_BACKLOG: Final = metrics.gauge(
 MAIL_HELD: Final = metrics.gauge(
     "segment_mail_held_partitions_count", "Partitions that get no mail, since their mailboxes are full."
 )
+ERASED: Final = metrics.counter("segment_persons_erased_total", "Persons who were erased everywhere.")
+ERASURE_FAULTS: Final = metrics.counter(
+    "segment_erasure_faults_total",
+    "Steps of erasures that failed by a fault of their own, and are taken again; see the log.",
+)
 TEXTS_FORGOTTEN: Final = metrics.counter(
     "segment_texts_forgotten_total",
     "Messages whose texts were kept for long enough and taken out of the history.",

@@ -10,6 +10,7 @@ from libs.common.app import App, runtime
 from libs.common.clients.team_settings import TeamSettingsClient
 from libs.common.clock import Clock
 from libs.common.rpc.operations import Progress
+from libs.common.rpc.persons import serve_persons
 from libs.embedded import attach
 from omnijourney.stats.v1 import stats_service_pb2, stats_service_pb2_grpc
 from services.stats.clients.histories import Peers, histories
@@ -19,9 +20,11 @@ from services.stats.config import Settings
 from services.stats.servicer import Dependencies, RebuildOperations, StatsServicer
 from services.stats.store.counters import CounterStore
 from services.stats.store.orders import OrderStore
+from services.stats.store.persons import PersonStore
 from services.stats.store.projections import ProjectionStore
 from services.stats.store.rebuilds import RebuildStore
 from services.stats.usecases.figures import Lifts, Series, Worth, attribution_windows
+from services.stats.usecases.persons import Persons
 from services.stats.usecases.projections import Projections
 from services.stats.usecases.rebuilds import Rebuilds
 from services.stats.worker.readers import Reader, ReadersLag
@@ -63,6 +66,7 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
             StatsServicer(dependencies),
             stats_service_pb2.DESCRIPTOR.services_by_name["StatsService"],
         )
+        serve_persons(rt.server, Persons(PersonStore(rt.pool)))
         for reader in readers:
             rt.spawn(f"reader of {reader.name} {reader.source.value}", reader.run)
         rt.spawn("rebuilds", rebuilder.run)

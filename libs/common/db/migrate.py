@@ -46,8 +46,8 @@ _PUBLIC_SCOPES: Final = {"channel_gateway": SCOPE_WRITE}
 """What a service may call of the public contracts beside what is internal, where it is more than to read."""
 _GENERATION: Final = re.compile(r"password ([1-9][0-9]{0,8})")
 # What a service may do with the platform's tables beyond what all may: segment serves the RPCs of API clients, looks
-# for channel accounts, shows the audit log and takes out of it what is old. It can neither make a client of
-# configuration nor turn one into it.
+# for channel accounts, shows the audit log and takes out of it what is old, or a person's. It can neither make a client
+# of configuration nor turn one into it.
 _WRITES_PLATFORM: Final = {
     "segment": """
         GRANT INSERT (api_client_id, team_id, name, name_folded, scopes, token_sha256, expire_at),
@@ -56,6 +56,7 @@ _WRITES_PLATFORM: Final = {
            ON platform.api_client TO %2$I;
         GRANT SELECT ON platform.audit_entry, platform.channel_account TO %2$I;
         GRANT EXECUTE ON FUNCTION platform.forget_audit_entries(timestamptz, integer) TO %2$I;
+        GRANT EXECUTE ON FUNCTION platform.erase_audit_entries(uuid, uuid, integer, text[]) TO %2$I;
     """
 }
 

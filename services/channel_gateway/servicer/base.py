@@ -37,6 +37,7 @@ from services.channel_gateway.usecases.content_tests import ContentTests
 from services.channel_gateway.usecases.frequency import FrequencyCaps
 from services.channel_gateway.usecases.lost_sends import LostSends
 from services.channel_gateway.usecases.money import Money
+from services.channel_gateway.usecases.persons import Persons
 from services.channel_gateway.usecases.pixels import Pixels
 from services.channel_gateway.usecases.references import References
 from services.channel_gateway.usecases.replays import Replays
@@ -56,6 +57,7 @@ class Dependencies:
     reservation: Reservation
     lost_sends: LostSends
     references: References
+    persons: Persons
     accounts: Accounts
     consents: Consents
     content: Content

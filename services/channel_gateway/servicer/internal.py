@@ -9,6 +9,7 @@ from uuid import UUID
 
 from libs.common.feeds.serving import MailPage, Reading, SelectedRows, serve_history, serve_mail
 from libs.common.rpc.fields import FieldCheck
+from libs.common.rpc.persons import serve_persons
 from libs.common.rpc.server import GrpcServer
 from omnijourney.internal.v1 import (
     consents_service_pb2,
@@ -145,3 +146,4 @@ def serve(server: GrpcServer, deps: Dependencies) -> None:
     )
     serve_history(server, GatewayHistory(deps), deps.draining, ContentHistory(deps))
     serve_mail(server, OutcomeMails(deps))
+    serve_persons(server, deps.persons)

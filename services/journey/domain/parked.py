@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, NamedTuple
@@ -127,3 +127,9 @@ def dropping_turn(
         if e.enrolment_id in ended
     ]
     return _turn_of(replace(actor, taken=taken), left, changed, halted)
+
+
+def passing_turn(actor: Actor, enrolments: Sequence[Enrolment], numbers: Mapping[int, int]) -> TurnResult:
+    """A turn that takes mail of its sources up to these numbers without acting on it."""
+    taken = {source: max(actor.taken.get(source, 0), number) for source, number in numbers.items()}
+    return _turn_of(replace(actor, taken={**actor.taken, **taken}), enrolments, (), ())

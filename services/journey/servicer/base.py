@@ -25,6 +25,7 @@ from services.journey.usecases.explain import Explanations
 from services.journey.usecases.leases import WorkerDraining
 from services.journey.usecases.lifecycle import Lifecycle
 from services.journey.usecases.parked import ParkedCustomers
+from services.journey.usecases.persons import Persons
 from services.journey.usecases.references import Uses
 from services.journey.usecases.simulations import Simulations
 from services.journey.usecases.trigger_outcomes import TriggerOutcomes
@@ -43,6 +44,7 @@ class Dependencies:
     audience_triggers: AudienceTriggers
     parked: ParkedCustomers
     ended_enrolments: EndedEnrolments
+    persons: Persons
     uses: Uses
     simulations: Simulations
     explanations: Explanations

@@ -10,6 +10,7 @@ from libs.common.feeds.journey_records import FEED_START
 from libs.common.feeds.notifier import CommitNotifier
 from libs.common.feeds.records import SHARDS
 from libs.common.feeds.serving import Reading, serve_history, serve_mail
+from libs.common.rpc.persons import serve_persons
 from libs.common.rpc.server import GrpcServer
 from services.journey.convert.history import row_values
 from services.journey.servicer.base import Dependencies
@@ -61,3 +62,4 @@ def serve(server: GrpcServer, deps: Dependencies) -> None:
     """Adds all of it to the server."""
     serve_history(server, JourneyHistory(deps), deps.draining)
     serve_mail(server, deps.mail)
+    serve_persons(server, deps.persons)

@@ -87,6 +87,23 @@ class EndedEnrolments:
 
         return await answer_after(self._pool, call.team_id, call.request, call.form, work)
 
+    async def take_out(self, found: StoredEnrolment) -> None:
+        """Has an enrolment of a person who is erased end, without waiting for it. To be called again until it has
+        ended: nothing happens twice.
+
+        Raises ResourceExhausted while too much mail waits, Unavailable while the gateway does not answer.
+        """
+        enrolment = found.enrolment
+        team_id, enrolment_id = enrolment.team_id, enrolment.enrolment_id
+        end = EndRow(enrolment.customer_id, enrolment_id, derived_id(enrolment_id, "erased"), "")
+        self._check_intake()
+        self._deliver(await self._mail.append_end(team_id, end, self._clock.now()))
+        heard = await self._mail.find_end(team_id, end.request_key)
+        if heard is not None and heard.parked and await self._ended_aside(team_id, end):
+            return
+        if heard is not None and heard.taken and enrolment.wait is WaitReason.SEND:
+            await self._take_back(found)
+
     async def _end(
         self, call: Call[StoredEnrolment, Reply], enrolment_id: UUID, note: str
     ) -> StoredEnrolment:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 from uuid import UUID
@@ -10,12 +11,13 @@ from uuid import UUID
 import structlog
 
 from libs.common.clock import Clock
-from libs.common.db.pool import Connection, Pool
+from libs.common.db.pool import Connection, Pool, transaction
 from libs.common.errors import FieldViolation, InvalidArgument, NotFound, Unavailable
 from libs.common.mailbox.api import Mailbox
 from libs.common.mailbox.mail import Mail, MailSource
 from services.journey.clients.calls import ServiceUnavailable
 from services.journey.clients.mail import MailReader
+from services.journey.domain.model import ActorKey
 from services.journey.domain.parked import (
     Drop,
     Dropped,
@@ -23,6 +25,7 @@ from services.journey.domain.parked import (
     ParkedRow,
     dropping_turn,
     halted_by_drop,
+    passing_turn,
 )
 from services.journey.domain.turn import RunSegment
 from services.journey.store.parked import ParkedStore, actor_key
@@ -115,6 +118,17 @@ class ParkedCustomers:
         reply = await once(self._pool, call, work)
         self._changed()
         return reply
+
+    async def let_go(self, key: ActorKey, numbers: Mapping[int, int]) -> None:
+        """Moves the actor of a customer who is erased, and whose enrolments have ended, past mail up to these numbers
+        of its sources, and parks them no more. Nothing happens where they are not parked."""
+        with contextlib.suppress(NotFound):
+            async with transaction(self._pool, [key.team_id]) as connection:
+                state = await self._store.hold(connection, key)
+                now = self._clock.now()
+                turn = passing_turn(state.actors[key], state.enrolments[key], numbers)
+                await self._store.write(connection, key, turn, state, now)
+                await self._store.unpark(connection, key, now)
 
     async def _waiting_for(self, drop: Drop) -> Mapping[int, Sequence[Mail] | None]:
         """Mail of the customer that waits, by source, the mail of `drop` among it."""

@@ -23,6 +23,7 @@ from services.points.usecases.coupons import Coupons
 from services.points.usecases.customers import Customers
 from services.points.usecases.imports import Imports
 from services.points.usecases.ledger import Ledger
+from services.points.usecases.persons import Persons
 from services.points.usecases.reports import HistoryReport
 from services.points.usecases.rows_set_aside import RowsSetAside
 from services.points.worker.imports import Importer
@@ -55,6 +56,7 @@ class Dependencies:
     importer: Importer
     customers: Customers
     rows_set_aside: RowsSetAside
+    persons: Persons
     settings: TeamSettingsClient
     """Asked only where days are named, and where a coupon is claimed on a channel."""
     notifier: CommitNotifier

@@ -8,6 +8,7 @@ from typing import Any
 
 from libs.common.errors import FieldViolation, InvalidArgument
 from libs.common.feeds.serving import Reading, SelectedRows, serve_history
+from libs.common.rpc.persons import serve_persons
 from libs.common.rpc.server import GrpcServer
 from libs.common.rpc.servicing import Edge
 from omnijourney.internal.v1 import ledger_service_pb2, ledger_service_pb2_grpc
@@ -67,3 +68,4 @@ def serve(server: GrpcServer, deps: Dependencies) -> None:
         ledger_service_pb2.DESCRIPTOR.services_by_name["LedgerService"],
     )
     serve_history(server, EntryHistory(deps), deps.draining)
+    serve_persons(server, deps.persons)

@@ -303,6 +303,7 @@ CREATE UNIQUE INDEX entry_by_position ON points.entry USING btree (partition, "p
 CREATE INDEX entry_by_time ON points.entry USING btree (team_id, posted_at, customer_id, sequence);
 CREATE UNIQUE INDEX entry_key ON points.entry USING btree (team_id, key) WHERE (fingerprint IS NOT NULL);
 CREATE TRIGGER append_only BEFORE DELETE OR UPDATE OR TRUNCATE ON points.entry FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER figures_stay BEFORE UPDATE ON points.entry FOR EACH ROW EXECUTE FUNCTION keep_figures();
 ALTER TABLE entry ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own_teams ON entry USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
 

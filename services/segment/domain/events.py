@@ -92,6 +92,8 @@ def _record(recorder: Recorder, event: Event, now: datetime, latest: datetime) -
     if use is not None:
         return _answer_again(use, digest)
     named = event.selector.customer_id
+    if recorder.context.erased and _is_of_erased(recorder, event):
+        return refused_event("CUSTOMER_ERASED", "the customer was erased")
     if named is not None and recorder.pending.customer(event.team_id, named) is None:
         return refused_event("RESOURCE_NOT_FOUND", "there is no such customer")
     if event.occurred_at > latest:
@@ -105,6 +107,19 @@ def _record(recorder: Recorder, event: Event, now: datetime, latest: datetime) -
         if len(facts) > before:
             facts[before].event_key, facts[before].digest = event.event_key, digest
     return result
+
+
+def _is_of_erased(recorder: Recorder, event: Event) -> bool:
+    """Whether an event names a customer who was erased, or an order or refund of one."""
+    team_id, body, context = event.team_id, event.body, recorder.context
+    owners = {event.selector.customer_id}
+    if isinstance(body, OrderCompleted | OrderRefunded) and body.order_id:
+        order = context.orders.get((team_id, body.shop_id, body.order_id))
+        owners.add(None if order is None else order.customer_id)
+    if isinstance(body, OrderRefunded):
+        refund = context.refunds.get((team_id, body.shop_id, body.refund_id))
+        owners.add(None if refund is None else refund.customer_id)
+    return any(owner is not None and (team_id, owner) in context.erased for owner in owners)
 
 
 def _answer_again(use: KeyUse, digest: bytes) -> EventResult:

@@ -46,3 +46,8 @@ def content_of(body: Any) -> Any:
 def digest_of(content: Any) -> bytes:
     """16 bytes that tell two contents under one key apart."""
     return hashlib.blake2b(_ENCODER.encode(content), digest_size=16).digest()
+
+
+def hidden_key(key: str) -> str:
+    """What stands in the place of a caller's key that names a person who was erased."""
+    return f"erased:{hashlib.blake2b(key.encode(), digest_size=32).hexdigest()}"

@@ -55,6 +55,8 @@ class EventContext(msgspec.Struct):
     keys: dict[tuple[UUID, str], KeyUse] = {}
     orders: dict[OrderId, Order] = {}
     refunds: dict[OrderId, Refund] = {}
+    erased: set[CustomerKey] = set()
+    """Customers that events or their orders name, and who were erased."""
 
 
 class Candidate(NamedTuple):

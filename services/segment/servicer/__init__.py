@@ -12,6 +12,7 @@ from services.segment.servicer.base import Dependencies
 from services.segment.servicer.conflicts import ConflictRpcs
 from services.segment.servicer.consents import ConsentRpcs
 from services.segment.servicer.customers import CustomerRpcs
+from services.segment.servicer.erasures import ErasureRpcs
 from services.segment.servicer.history import HistoryRpcs
 from services.segment.servicer.identities import IdentityRpcs
 from services.segment.servicer.orders import OrderRpcs
@@ -31,6 +32,7 @@ class SegmentServicer(
     AudienceUseRpcs,
     HistoryRpcs,
     OrderRpcs,
+    ErasureRpcs,
     segment_service_pb2_grpc.SegmentServiceServicer,
 ):
     """See `protos/omnijourney/segment/v1/segment_service.proto`."""

@@ -20,6 +20,7 @@ from services.segment.usecases.audit import AuditTrail
 from services.segment.usecases.conflicts import Conflicts
 from services.segment.usecases.consents import Consents
 from services.segment.usecases.customers import Customers
+from services.segment.usecases.erasures import Erasures
 from services.segment.usecases.evaluator import AudienceEvaluator
 from services.segment.usecases.history import History
 from services.segment.usecases.identities import Identities
@@ -48,6 +49,7 @@ class Dependencies:
     evaluator: AudienceEvaluator
     history: History
     orders: Orders
+    erasures: Erasures
     writer: Writer
     intake: Intake
 

@@ -486,6 +486,8 @@ CREATE TABLE browser (
     customer_id uuid NOT NULL,
     CONSTRAINT browser_pkey PRIMARY KEY (team_id, token)
 );
+-- Browsers of one customer. Each is learnt once.
+CREATE INDEX browser_customer ON segment.browser USING btree (team_id, customer_id);
 ALTER TABLE browser ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own_teams ON browser USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
 
@@ -594,6 +596,35 @@ CREATE TABLE effect (
 SELECT platform.sample_lightly('effect');
 ALTER TABLE effect ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own_teams ON effect USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
+
+-- Erasures of persons: one for each customer who was erased, or is being erased. The row is what is left of the customer. `known` is what
+-- other services find their rows by; it is gone with the last step. `step` is an ErasureStep, `cursor` how far it is. Who works on one
+-- holds a claim until a real time.
+CREATE TABLE erasure (
+    team_id       uuid NOT NULL,
+    erasure_id    uuid NOT NULL,
+    customer_id   uuid NOT NULL,
+    step          smallint NOT NULL DEFAULT 1,
+    cursor        text NOT NULL DEFAULT ''::text,
+    known         bytea,
+    mail_number   bigint NOT NULL DEFAULT 0,
+    tries         integer NOT NULL DEFAULT 0,
+    claim         uuid,
+    claimed_until timestamp with time zone,
+    created_at    timestamp with time zone NOT NULL,
+    updated_at    timestamp with time zone NOT NULL,
+    CONSTRAINT erasure_pkey PRIMARY KEY (team_id, erasure_id),
+    CONSTRAINT erasure_of_customer UNIQUE (team_id, customer_id),
+    CONSTRAINT erasure_check CHECK (((step < 11) OR (known IS NULL))),
+    CONSTRAINT erasure_mail_number_check CHECK ((mail_number >= 0)),
+    CONSTRAINT erasure_step_check CHECK (((step >= 1) AND (step <= 11))),
+    CONSTRAINT erasure_times_readable CHECK (((created_at >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (created_at < '9999-12-31 00:00:00+00'::timestamp with time zone) AND (updated_at >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (updated_at < '9999-12-31 00:00:00+00'::timestamp with time zone)))
+);
+CREATE INDEX erasure_by_time ON segment.erasure USING btree (team_id, created_at DESC, erasure_id DESC);
+-- Those that somebody has to work on.
+CREATE INDEX erasure_unfinished ON segment.erasure USING btree (created_at) WHERE (step < 11);
+ALTER TABLE erasure ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own_teams ON erasure USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
 
 -- Reports that were taken, by their key.
 CREATE TABLE event_key (

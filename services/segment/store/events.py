@@ -25,6 +25,7 @@ from services.segment.domain.model import (
 from services.segment.domain.recorder import EventContext, KeyUse, OrderId, Recording, candidates
 from services.segment.store.base import BOOK, Row, by_key
 from services.segment.store.conflicts import note_conflicts
+from services.segment.store.erasures import load_erased
 from services.segment.store.errors import CollisionError
 from services.segment.store.writes import Writes, save
 
@@ -122,7 +123,7 @@ async def load_event_context(
     _note_people(context, row)
     if not row["locked"]:
         await _lock_found(connection, context, events, named)
-    _check_orders(context)
+    await _note_missing(connection, context, named)
     return context
 
 
@@ -263,7 +264,14 @@ def _customers_named(context: EventContext, events: Iterable[Event]) -> set[tupl
     return named
 
 
-def _check_orders(context: EventContext) -> None:
-    for (team, _, _), order in context.orders.items():
-        if order.customer_id is not None and (team, order.customer_id) not in context.customers:
-            raise CollisionError("the customer of an order went away")
+async def _note_missing(connection: Connection, context: EventContext, named: _Named) -> None:
+    """Says which customers that are named, and not there, were erased. Raises CollisionError where one just went."""
+    reports: list[tuple[OrderId, Order | Refund]] = [*context.orders.items(), *context.refunds.items()]
+    owners = {(key[0], report.customer_id) for key, report in reports if report.customer_id is not None}
+    bound = {(team, binding.customer_id) for (team, _), binding in context.identities.items()}
+    missing = (owners | bound | named.customers) - context.customers.keys()
+    if not missing:
+        return
+    context.erased = await load_erased(connection, missing)
+    if bound & missing or (owners & missing) - context.erased:
+        raise CollisionError("the customer of an order or an identity went away")

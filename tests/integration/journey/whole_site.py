@@ -28,6 +28,7 @@ from omnijourney.points.v1 import points_service_pb2
 from omnijourney.points.v1.points_service_pb2_grpc import PointsServiceStub
 from omnijourney.segment.v1 import attribute_pb2, audience_pb2, segment_service_pb2, team_pb2
 from omnijourney.segment.v1.segment_service_pb2_grpc import SegmentServiceStub
+from omnijourney.stats.v1.stats_service_pb2_grpc import StatsServiceStub
 from services.channel_gateway.app import app as gateway_app
 from services.channel_gateway.config import Settings as GatewaySettings
 from services.journey.app import app as journey_app
@@ -36,6 +37,8 @@ from services.points.app import app as points_app
 from services.points.config import Settings as PointsSettings
 from services.segment.app import app as segment_app
 from services.segment.config import Settings as SegmentSettings
+from services.stats.app import app as stats_app
+from services.stats.config import Settings as StatsSettings
 
 LINE, WHATSAPP = channel_pb2.CHANNEL_LINE, channel_pb2.CHANNEL_WHATSAPP
 AWAY = "127.0.0.1:1"
@@ -70,6 +73,8 @@ class Site:
     http_port: int = 0
     """Of the gateway."""
     channels: dict[str, grpc.aio.Channel] = field(default_factory=dict)
+    admin_dsn: str = ""
+    """Of the database."""
 
     async def call(self, name: str, /, **fields: Any) -> Any:
         """Calls an RPC of whichever service has it."""
@@ -241,10 +246,12 @@ async def refusal(call: Any) -> RemoteError:
 
 
 @asynccontextmanager
-async def serving_site(servers: Servers, databases: Databases, **of_gateway: Any) -> AsyncIterator[Site]:
+async def serving_site(
+    servers: Servers, databases: Databases, *, with_stats: bool = False, **of_gateway: Any
+) -> AsyncIterator[Site]:
     """Journey with points, segment and the gateway, whose settings `of_gateway` changes; those three end with
-    `site.stack`."""
-    services = ("journey", "segment", "points", "channel_gateway")
+    `site.stack`. `with_stats`: so that there are all five."""
+    services = ("journey", "segment", "points", "channel_gateway", *(["stats"] if with_stats else []))
     async with (
         databases.fresh({each: f"services.{each}" for each in services}) as database,
         AsyncExitStack() as later,
@@ -262,6 +269,9 @@ async def serving_site(servers: Servers, databases: Databases, **of_gateway: Any
             "journey_target": f"{LOOPBACK}:{ports['journey']}",
             "points_target": AWAY,
         }
+        if with_stats:
+            ports["stats"] = free_port()
+            targets["stats_target"] = f"{LOOPBACK}:{ports['stats']}"
 
         async def serve(name: str, app: Any, settings: Any, stub: Any, on: AsyncExitStack) -> str:
             known = {key: value for key, value in targets.items() if key in settings.model_fields}
@@ -285,4 +295,6 @@ async def serving_site(servers: Servers, databases: Databases, **of_gateway: Any
         )
         journey = await serve("journey", journey_app, JourneySettings, JourneyServiceStub, later)
         targets["journey_target"] = journey
-        yield Site(stubs, "", stack, installations, journey, targets, http_port, channels)
+        if with_stats:
+            await serve("stats", stats_app, StatsSettings, StatsServiceStub, later)
+        yield Site(stubs, "", stack, installations, journey, targets, http_port, channels, database.admin_dsn)

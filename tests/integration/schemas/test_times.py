@@ -41,6 +41,7 @@ async def test_times_that_nobody_can_read_are_refused(connection: "asyncpg.Conne
         "points.entry",
         "segment.customer",
         "segment.departure",
+        "segment.erasure",
         "segment.fact",
         "segment.identity",
         "segment.refund",
@@ -73,6 +74,7 @@ OURS_ALONE = {
     "channel_gateway.webhook_subscription.closed_until",
     "channel_gateway.webhook_subscription.looked_at",
     "journey.audience_trigger.due_at",  # real time
+    "segment.erasure.claimed_until",  # real time
     "journey.audience_trigger.ended_at",
     "journey.audience_trigger.started_at",
     "journey.actor.live_since",  # `created_at` of the enrolment that is named beside it

@@ -21,3 +21,6 @@ VALUES (:team_id, :audit_entry_id, :actor, :client_id, :method, :request_id, :re
 
 -- name: forget_requests
 SELECT forget_requests(clock_timestamp() - make_interval(secs => :older_than_s), :row_max)
+
+-- name: erase_answers
+SELECT erase_answers(:team_id, :after, :row_max, :identifiers::text[]) AS last

@@ -30,7 +30,7 @@ SELECT team_id, replay_id, source, start_time, end_time, refused_only, reached, 
 UPDATE webhook_inbox SET state = inbox_state('STORED')
  WHERE sequence IN (
     SELECT sequence FROM webhook_inbox
-     WHERE team_id = :team_id AND sequence > :reached AND received_at >= :start_time AND received_at < :end_time
+     WHERE team_id = :team_id AND body <> '' AND sequence > :reached AND received_at >= :start_time AND received_at < :end_time
        AND (:source::smallint = 0 OR source = :source)
        AND state <> inbox_state('STORED') AND (NOT :refused_only OR state = inbox_state('REFUSED'))
      ORDER BY sequence LIMIT :most)

@@ -230,6 +230,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """FAILED_PRECONDITION: there are as many API clients as allowed that are not revoked. Example: `{"limit": "100"}`."""
     ERROR_REASON_API_CLIENT_UNCHANGEABLE: _ErrorReason.ValueType  # 408
     """FAILED_PRECONDITION: the API client was revoked, or configuration gives it. Example: `{"cause": "REVOKED"}`, or `CONFIGURED`."""
+    ERROR_REASON_CUSTOMER_ERASED: _ErrorReason.ValueType  # 412
+    """Reason of one result: the customer that the event names, or whose order it names, was erased. Example: `{}`."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why a call was refused. Each reason names the metadata keys that come with it."""
@@ -442,4 +444,6 @@ ERROR_REASON_API_CLIENT_LIMIT: ErrorReason.ValueType  # 407
 """FAILED_PRECONDITION: there are as many API clients as allowed that are not revoked. Example: `{"limit": "100"}`."""
 ERROR_REASON_API_CLIENT_UNCHANGEABLE: ErrorReason.ValueType  # 408
 """FAILED_PRECONDITION: the API client was revoked, or configuration gives it. Example: `{"cause": "REVOKED"}`, or `CONFIGURED`."""
+ERROR_REASON_CUSTOMER_ERASED: ErrorReason.ValueType  # 412
+"""Reason of one result: the customer that the event names, or whose order it names, was erased. Example: `{}`."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -789,15 +789,22 @@ class SegmentServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ExportPerson(self, request, context):
-        """Streams everything that all services hold of one person, as JSON lines. Errors: NOT_FOUND.
+        """Streams everything that all services hold of one person, as JSON lines: each an object with `service`, `kind` and what is held, segment's
+        first. A part is of its own moment; what would have to be searched for by its text (bodies of webhooks, the audit log) is left out.
+        Errors: NOT_FOUND, UNAVAILABLE while a service does not answer.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def StartErasure(self, request, context):
-        """Starts to erase a person everywhere: customer, bodies of webhooks, deliveries, mail and logs. The ledger keeps its
-        figures. Cannot be undone. Errors: NOT_FOUND.
+        """Starts to erase a person everywhere: customer, bodies of webhooks, deliveries, mail and notes. The ledger, the audit log and the
+        statistics keep their figures, under an id that is nobody's. Cannot be undone, cancelled or paused. The operation, of kind OTHER and
+        with the customer as `resource_id`, counts steps; it waits for what goes on: webhooks that wait, messages on the wire.
+        A customer who is being erased, or was, is answered with the operation that does it. What was known of them is free for
+        somebody new. Events that name the erased id, or an order or refund of it, are refused as `CUSTOMER_ERASED`; what was recorded
+        before is answered as before when it comes again under its key, and brings nobody back; a new event makes a new customer.
+        Answers that were kept for request ids are empty afterwards. Errors: NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

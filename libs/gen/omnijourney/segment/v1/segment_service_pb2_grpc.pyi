@@ -187,10 +187,18 @@ class SegmentServiceStub:
     ListConsentChanges: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.ListConsentChangesRequest, _segment_service_pb2.ListConsentChangesResponse]
     """Lists the changes of a customer's consent, newest first. Errors: NOT_FOUND."""
     ExportPerson: _grpc.UnaryStreamMultiCallable[_segment_service_pb2.ExportPersonRequest, _segment_service_pb2.ExportPersonResponse]
-    """Streams everything that all services hold of one person, as JSON lines. Errors: NOT_FOUND."""
+    """Streams everything that all services hold of one person, as JSON lines: each an object with `service`, `kind` and what is held, segment's
+    first. A part is of its own moment; what would have to be searched for by its text (bodies of webhooks, the audit log) is left out.
+    Errors: NOT_FOUND, UNAVAILABLE while a service does not answer.
+    """
     StartErasure: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.StartErasureRequest, _segment_service_pb2.StartErasureResponse]
-    """Starts to erase a person everywhere: customer, bodies of webhooks, deliveries, mail and logs. The ledger keeps its
-    figures. Cannot be undone. Errors: NOT_FOUND.
+    """Starts to erase a person everywhere: customer, bodies of webhooks, deliveries, mail and notes. The ledger, the audit log and the
+    statistics keep their figures, under an id that is nobody's. Cannot be undone, cancelled or paused. The operation, of kind OTHER and
+    with the customer as `resource_id`, counts steps; it waits for what goes on: webhooks that wait, messages on the wire.
+    A customer who is being erased, or was, is answered with the operation that does it. What was known of them is free for
+    somebody new. Events that name the erased id, or an order or refund of it, are refused as `CUSTOMER_ERASED`; what was recorded
+    before is answered as before when it comes again under its key, and brings nobody back; a new event makes a new customer.
+    Answers that were kept for request ids are empty afterwards. Errors: NOT_FOUND.
     """
     GetRetention: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.GetRetentionRequest, _segment_service_pb2.GetRetentionResponse]
     """Reads how long each kind of record is kept."""
@@ -394,10 +402,18 @@ class SegmentServiceAsyncStub(SegmentServiceStub):
     ListConsentChanges: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.ListConsentChangesRequest, _segment_service_pb2.ListConsentChangesResponse]  # type: ignore[assignment]
     """Lists the changes of a customer's consent, newest first. Errors: NOT_FOUND."""
     ExportPerson: _aio.UnaryStreamMultiCallable[_segment_service_pb2.ExportPersonRequest, _segment_service_pb2.ExportPersonResponse]  # type: ignore[assignment]
-    """Streams everything that all services hold of one person, as JSON lines. Errors: NOT_FOUND."""
+    """Streams everything that all services hold of one person, as JSON lines: each an object with `service`, `kind` and what is held, segment's
+    first. A part is of its own moment; what would have to be searched for by its text (bodies of webhooks, the audit log) is left out.
+    Errors: NOT_FOUND, UNAVAILABLE while a service does not answer.
+    """
     StartErasure: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.StartErasureRequest, _segment_service_pb2.StartErasureResponse]  # type: ignore[assignment]
-    """Starts to erase a person everywhere: customer, bodies of webhooks, deliveries, mail and logs. The ledger keeps its
-    figures. Cannot be undone. Errors: NOT_FOUND.
+    """Starts to erase a person everywhere: customer, bodies of webhooks, deliveries, mail and notes. The ledger, the audit log and the
+    statistics keep their figures, under an id that is nobody's. Cannot be undone, cancelled or paused. The operation, of kind OTHER and
+    with the customer as `resource_id`, counts steps; it waits for what goes on: webhooks that wait, messages on the wire.
+    A customer who is being erased, or was, is answered with the operation that does it. What was known of them is free for
+    somebody new. Events that name the erased id, or an order or refund of it, are refused as `CUSTOMER_ERASED`; what was recorded
+    before is answered as before when it comes again under its key, and brings nobody back; a new event makes a new customer.
+    Answers that were kept for request ids are empty afterwards. Errors: NOT_FOUND.
     """
     GetRetention: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.GetRetentionRequest, _segment_service_pb2.GetRetentionResponse]  # type: ignore[assignment]
     """Reads how long each kind of record is kept."""
@@ -916,7 +932,10 @@ class SegmentServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _segment_service_pb2.ExportPersonRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_segment_service_pb2.ExportPersonResponse], _abc.AsyncIterator[_segment_service_pb2.ExportPersonResponse]]:
-        """Streams everything that all services hold of one person, as JSON lines. Errors: NOT_FOUND."""
+        """Streams everything that all services hold of one person, as JSON lines: each an object with `service`, `kind` and what is held, segment's
+        first. A part is of its own moment; what would have to be searched for by its text (bodies of webhooks, the audit log) is left out.
+        Errors: NOT_FOUND, UNAVAILABLE while a service does not answer.
+        """
 
     @_abc_1.abstractmethod
     def StartErasure(
@@ -924,8 +943,13 @@ class SegmentServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _segment_service_pb2.StartErasureRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_segment_service_pb2.StartErasureResponse, _abc.Awaitable[_segment_service_pb2.StartErasureResponse]]:
-        """Starts to erase a person everywhere: customer, bodies of webhooks, deliveries, mail and logs. The ledger keeps its
-        figures. Cannot be undone. Errors: NOT_FOUND.
+        """Starts to erase a person everywhere: customer, bodies of webhooks, deliveries, mail and notes. The ledger, the audit log and the
+        statistics keep their figures, under an id that is nobody's. Cannot be undone, cancelled or paused. The operation, of kind OTHER and
+        with the customer as `resource_id`, counts steps; it waits for what goes on: webhooks that wait, messages on the wire.
+        A customer who is being erased, or was, is answered with the operation that does it. What was known of them is free for
+        somebody new. Events that name the erased id, or an order or refund of it, are refused as `CUSTOMER_ERASED`; what was recorded
+        before is answered as before when it comes again under its key, and brings nobody back; a new event makes a new customer.
+        Answers that were kept for request ids are empty afterwards. Errors: NOT_FOUND.
         """
 
     @_abc_1.abstractmethod

@@ -1,0 +1,19 @@
+-- Persons: what is held of one, and how it is taken out.
+
+-- name: blank_notes
+-- What people noted when they ended enrolments of the customer, and what triggers came with. That there was something stays known.
+UPDATE mail SET note = CASE WHEN note IS NOT NULL THEN '' END, data = CASE WHEN data IS NOT NULL THEN '{}'::jsonb END
+ WHERE team_id = :team_id AND customer_id = :customer_id AND (note <> '' OR data <> '{}');
+
+-- name: record_bodies
+-- The records of these commits, with their places.
+SELECT shard, position, body FROM history_record
+ WHERE team_id = :team_id AND commit_key = ANY (:commit_keys::bigint[]) AND shard = :shard ORDER BY position;
+
+-- name: replace_records
+UPDATE history_record AS r SET body = n.body
+  FROM unnest(:shards::smallint[], :positions::bigint[], :bodies::bytea[]) AS n (shard, position, body)
+ WHERE r.shard = n.shard AND r.position = n.position;
+
+-- name: last_own_number
+SELECT number FROM mail_number WHERE team_id = :team_id AND customer_id = :customer_id;

@@ -1,0 +1,17 @@
+-- The numbers of services.segment.domain.erasure.ErasureStep.
+-- The planner puts the number in the place of a call.
+CREATE OR REPLACE FUNCTION erasure_step(name text) RETURNS integer
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN CASE name
+    WHEN 'SETTLE_WEBHOOKS' THEN 1
+    WHEN 'CLOSE' THEN 2
+    WHEN 'END_ENROLMENTS' THEN 3
+    WHEN 'REMOVE_FACTS' THEN 4
+    WHEN 'REMOVE_MESSAGES' THEN 5
+    WHEN 'REMOVE_STEPS' THEN 6
+    WHEN 'REMOVE_POINTS_TEXTS' THEN 7
+    WHEN 'REMOVE_CLICKS' THEN 8
+    WHEN 'REMOVE_ANSWERS' THEN 9
+    WHEN 'REMOVE_AUDIT' THEN 10
+    WHEN 'DONE' THEN 11
+END;

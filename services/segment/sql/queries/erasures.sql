@@ -1,0 +1,109 @@
+-- Erasures of persons, and what they take out of segment's own tables.
+
+-- name: insert_erasure
+INSERT INTO erasure (team_id, erasure_id, customer_id, created_at, updated_at)
+VALUES (:team_id, :erasure_id, :customer_id, :now, :now)
+
+-- name: get_erasure
+SELECT team_id, erasure_id, customer_id, step, cursor, known, mail_number, tries, created_at, updated_at
+  FROM erasure WHERE team_id = :team_id AND erasure_id = :erasure_id
+
+-- name: erasure_of_customer
+SELECT team_id, erasure_id, customer_id, step, cursor, known, mail_number, tries, created_at, updated_at
+  FROM erasure WHERE team_id = :team_id AND customer_id = :customer_id
+
+-- name: erased_customers
+-- Which of these are being erased, or were, and are no customers any more.
+SELECT e.team_id, e.customer_id
+  FROM unnest(:keys::input_customer[]) AS w
+ CROSS JOIN LATERAL (
+    SELECT r.team_id, r.customer_id FROM erasure AS r
+     WHERE r.team_id = w.team_id AND r.customer_id = w.customer_id AND r.step > erasure_step('CLOSE') LIMIT 1
+ ) AS e
+
+-- name: list_erasures
+SELECT team_id, erasure_id, customer_id, step, cursor, known, mail_number, tries, created_at, updated_at
+  FROM erasure
+ WHERE team_id = :team_id
+   AND (:before_time::timestamptz IS NULL OR (created_at, erasure_id) < (:before_time, :before_id::uuid))
+ ORDER BY created_at DESC, erasure_id DESC LIMIT :most
+
+-- name: claim_erasure
+SELECT team_id, erasure_id FROM claim_erasure(:own, :claim_s)
+
+-- name: advance_erasure
+-- Notes how far it is and renews the claim; no row if it is not the claim's any more.
+UPDATE erasure
+   SET step = :step::smallint, cursor = :cursor, known = :known, mail_number = :mail_number, tries = 0, updated_at = :now,
+       claimed_until = CASE WHEN :step::smallint < erasure_step('DONE') THEN clock_timestamp() + make_interval(secs => :claim_s) END
+ WHERE team_id = :team_id AND erasure_id = :erasure_id AND claim = :own
+RETURNING true
+
+-- name: leave_erasure
+-- Gives it back, to be gone on with after so many real seconds.
+UPDATE erasure SET tries = tries + 1, claimed_until = clock_timestamp() + make_interval(secs => :pause_s)
+ WHERE team_id = :team_id AND erasure_id = :erasure_id AND claim = :own
+
+-- name: browsers_of_customer
+SELECT token FROM browser WHERE team_id = :team_id AND customer_id = :customer_id ORDER BY token LIMIT :most
+
+-- name: remove_customer
+-- All rows by which the customer is known, and their own.
+WITH tags AS (
+    DELETE FROM customer_tag WHERE team_id = :team_id AND customer_id = :customer_id
+), own_values AS (
+    DELETE FROM customer_attribute WHERE team_id = :team_id AND customer_id = :customer_id
+), browsers AS (
+    DELETE FROM browser WHERE team_id = :team_id AND customer_id = :customer_id
+), identities AS (
+    DELETE FROM identity WHERE team_id = :team_id AND customer_id = :customer_id
+), departures AS (
+    DELETE FROM departure WHERE team_id = :team_id AND external_id = ANY (:external_ids::text[])
+), points AS (
+    UPDATE customer_points SET known = false WHERE team_id = :team_id AND customer_id = :customer_id
+), conflicts AS (
+    DELETE FROM identity_conflict WHERE team_id = :team_id AND :customer_id IN (customer_id, other_customer_id)
+)
+DELETE FROM customer WHERE team_id = :team_id AND customer_id = :customer_id
+
+-- name: history_end
+SELECT position FROM history_head WHERE partition = :partition
+
+-- name: facts_of_customer
+-- Of a part of the customer's partition, with the keys of the reports that made them.
+SELECT partition, position, team_id, customer_id, event_id, occur_time, record_time, depth, mail_number, body, event_key
+  FROM fact
+ WHERE partition = :partition AND position > :after AND position <= :until AND team_id = :team_id AND customer_id = :customer_id
+ ORDER BY position
+
+-- name: hide_event_keys
+UPDATE fact AS f SET event_key = n.key
+  FROM unnest(:positions::bigint[], :keys::text[]) AS n (position, key)
+ WHERE f.partition = :partition AND f.position = n.position AND f.event_key IS NOT NULL
+
+-- name: lock_orders
+SELECT o.shop_id, o.order_id, o.body
+  FROM unnest(:shops::text[], :orders::text[]) AS n (shop_id, order_id)
+ CROSS JOIN LATERAL (
+    SELECT * FROM shop_order AS r
+     WHERE r.team_id = :team_id AND r.shop_id = n.shop_id AND r.order_id = n.order_id AND r.customer_id = :customer_id
+       FOR NO KEY UPDATE
+ ) AS o
+
+-- name: replace_orders
+UPDATE shop_order AS o SET body = n.body
+  FROM unnest(:shops::text[], :orders::text[], :bodies::bytea[]) AS n (shop_id, order_id, body)
+ WHERE o.team_id = :team_id AND o.shop_id = n.shop_id AND o.order_id = n.order_id
+
+-- name: own_event_keys
+-- Keys that no fact carries, in their order.
+SELECT event_key, customer_id FROM event_key
+ WHERE team_id = :team_id AND event_key > :after ORDER BY event_key LIMIT :row_max
+
+-- name: hide_own_event_keys
+UPDATE event_key AS k SET event_key = n.key
+  FROM unnest(:before::text[], :keys::text[]) AS n (before, key)
+ WHERE k.team_id = :team_id AND k.event_key = n.before
+
+-- name: erase_audit_entries
+SELECT platform.erase_audit_entries(:team_id, :after::uuid, :row_max, :identifiers::text[]) AS last
