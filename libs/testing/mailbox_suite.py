@@ -14,7 +14,7 @@ import pytest
 from libs.common.ids import PARTITIONS
 from libs.common.mailbox import Depth, Mailbox, PutBack, Refusals, TakenMailbox, Trim
 from libs.common.mailbox.errors import Fenced, MailboxLost
-from libs.common.mailbox.mail import Mail, MailSource
+from libs.common.mailbox.mail import Mail, MailSource, encode
 from libs.testing.mails import TEAM, Numberer, customers
 
 P = 7
@@ -105,6 +105,48 @@ class MailboxSuite:
         first = await taken(mailbox, 1, customers_max=2)
         second = await taken(mailbox, 1, customers_max=2)
         assert [b.customer_id for b in first + second] == three_customers()
+
+    async def test_what_is_taken_is_bounded_in_bytes_and_others_go_on(
+        self, installation: Installation
+    ) -> None:
+        mailbox, post = await installation.open(), Numberer()
+        await own(mailbox, 1, P)
+        ann, bob, cid = three_customers()
+        large = [post.large(ann, 60_000) for _ in range(50)]
+        await mailbox.deliver(
+            [*large[:25], post.mail(bob), *large[25:], *(post.mail(cid) for _ in range(40))]
+        )
+        result = await mailbox.take([(P, 1)], 500, 100, 200_000, 10_000_000)
+        # The fourth has as much: that is all of hers for now, and nobody else is kept waiting.
+        assert [(who(box)[1], numbers(box), box.more) for box in result.taken] == [
+            (ann, [1, 2, 3, 4], True),
+            (bob, [1], False),
+            (cid, [*range(1, 41)], False),
+        ]
+        assert not result.full
+        await mailbox.trim(trims(result.taken, 1))
+        seen = [4]
+        while boxes := (await mailbox.take([(P, 1)], 500, 100, 1_000_000, 10_000_000)).taken:
+            seen.append(numbers(boxes[0])[-1])
+            assert sum(len(encode(mail)) for mail in boxes[0].mails) < 1_100_000
+            await mailbox.trim(trims(boxes, 1))
+        assert seen == [4, 21, 38, 50]
+
+    async def test_a_take_ends_with_the_customer_with_whom_it_is_full(
+        self, installation: Installation
+    ) -> None:
+        mailbox, post = await installation.open(), Numberer()
+        await own(mailbox, 1, P)
+        people = three_customers()
+        for each in people:
+            await mailbox.deliver([post.large(each, 60_000) for _ in range(3)])
+        first = await mailbox.take([(P, 1)], 500, 100, 1_000_000, 200_000)
+        assert [who(box)[1] for box in first.taken] == people[:2]
+        assert first.full
+        second = await mailbox.take([(P, 1)], 500, 100, 1_000_000, 200_000)
+        assert [who(box)[1] for box in second.taken] == people[2:], "they kept their places"
+        assert not second.full
+        assert [box.more for box in (*first.taken, *second.taken)] == [False] * 3
 
     async def test_what_is_left_makes_the_customer_ready_again(self, installation: Installation) -> None:
         mailbox, post = await installation.open(), Numberer()

@@ -49,6 +49,10 @@ class Numberer:
             body=body or TagApplied("vip"),
         )
 
+    def large(self, customer_id: UUID, size: int) -> Mail:
+        """The same, of at least `size` bytes."""
+        return self.mail(customer_id, TagApplied("x" * size))
+
     def skip(self, partition: int, rows: int = 1) -> None:
         """Let history rows without mail lie between."""
         self._positions[partition] += rows

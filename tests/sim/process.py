@@ -110,7 +110,7 @@ class DoorMailbox(InMemoryMailbox):
         await self._call("deliver", lambda: InMemoryMailbox.deliver(self, mails))
 
     async def take(
-        self, partitions: Sequence[tuple[int, int]], customers_max: int, mail_max: int
+        self, partitions: Sequence[tuple[int, int]], customers_max: int, mail_max: int, *in_bytes: int
     ) -> TakeResult:
         """See `Mailbox`."""
         self._door.check()
@@ -120,7 +120,7 @@ class DoorMailbox(InMemoryMailbox):
         result: list[TakeResult] = []
 
         async def work() -> TakeResult:
-            result.append(await InMemoryMailbox.take(self, partitions, customers_max, mail_max))
+            result.append(await InMemoryMailbox.take(self, partitions, customers_max, mail_max, *in_bytes))
             return result[0]
 
         try:

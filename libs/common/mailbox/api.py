@@ -25,6 +25,11 @@ CUSTOMERS_MAX = 2_000
 """Most customers that one `take` checks out; the knee of a turn is near 500."""
 MAIL_MAX = 1_000
 """Most mails of one customer in one `take`."""
+CUSTOMER_BYTES_MAX = 512 * 1024
+"""Of one customer's mail in one `take`, but for the mail with which it has as much: a mail may have some 100 kB."""
+TAKE_BYTES_MAX = 16 * 1024 * 1024
+"""Of all mail in one `take`, but for the customer with whom it has as much; five hundred with a hundred ordinary mails
+each have less."""
 
 QuietMarks = dict[int, int]
 """Source → highest position ever delivered. Given when a partition holds no mail at all: everything up to
@@ -43,6 +48,8 @@ class TakenMailbox(msgspec.Struct, frozen=True):
     """Hand it to `trim` when all of `mails` is committed."""
     undecodable: int = 0
     """Entries among them that are no mail; they go with the trim, their numbers are missing in `mails`."""
+    more: bool = False
+    """There may be more mail of the customer, by its number or its bytes."""
 
 
 class Trim(NamedTuple):
@@ -88,6 +95,8 @@ class TakeResult(Refusals):
     """
 
     taken: list[TakenMailbox] = msgspec.field(default_factory=list)
+    full: bool = False
+    """There may be more customers with mail in each of the partitions, by the number of those taken or their bytes."""
 
 
 class Depth(NamedTuple):
@@ -141,10 +150,16 @@ class Mailbox(MailSink, Protocol):
         ...
 
     async def take(
-        self, partitions: Sequence[tuple[int, int]], customers_max: int, mail_max: int
+        self,
+        partitions: Sequence[tuple[int, int]],
+        customers_max: int,
+        mail_max: int,
+        customer_bytes_max: int = CUSTOMER_BYTES_MAX,
+        bytes_max: int = TAKE_BYTES_MAX,
     ) -> TakeResult:
         """Take up to `customers_max` ready customers of all (partition, epoch)s together, each with up to
-        `mail_max` mails.
+        `mail_max` mails; no more mail of one who has `customer_bytes_max`, no more customers once all have
+        `bytes_max`.
 
         The places are shared out evenly first; what remains goes to the partitions that have more.
         """

@@ -12,7 +12,7 @@ from redis.exceptions import ResponseError
 
 Client = Redis | RedisCluster
 
-VERSION: Final = 4
+VERSION: Final = 5
 """Of `mailbox.lua`. A server never goes back to an older one: newer functions serve older callers, too."""
 
 

@@ -147,27 +147,52 @@ local function deliver_many(keys, args)
   return replies
 end
 
--- Hands out up to `customers_max` ready customers: appends {member, last entry id, payload...}... to the reply. Returns how many
--- were ready, up to that.
-local function hand_out(reply, ready, customers_max, mail_max)
+local FIRST_READ, NEXT_READ = 16, 32 -- entries of one read: most customers have fewer, and each may have some 100 kB
+
+-- The oldest mail of a customer as {member, last entry id, payload...}, and its bytes: up to `mail_max`, and no more once it has
+-- `bytes_max`. nil if there is none.
+local function oldest(stream, member, mail_max, bytes_max)
+  local box, bytes, from, count = {member, ''}, 0, '-', math.min(FIRST_READ, mail_max)
+  repeat
+    local entries = redis.call('XRANGE', stream, from, '+', 'COUNT', count)
+    for _, entry in ipairs(entries) do
+      box[2], box[#box + 1] = entry[1], entry[2][2]
+      bytes = bytes + #entry[2][2]
+      if bytes >= bytes_max then
+        return box, bytes
+      end
+    end
+    local is_last = #entries < count
+    from, count = '(' .. box[2], math.min(NEXT_READ, mail_max - #box + 2)
+  until is_last or count == 0
+  return #box > 2 and box or nil, bytes
+end
+
+-- Hands out up to `customers_max` ready customers, no more once they have `room.all` bytes of mail: appends to the reply what
+-- `oldest` has of each, and takes its bytes off `room.all`. Returns how many were ready, up to that.
+local function hand_out(reply, ready, customers_max, mail_max, room)
   local prefix = prefix_of(ready)
   local members = redis.call('LPOP', ready, customers_max)
   if not members then
     return 0
   end
-  local held = {}
+  local held, left = {}, {}
   for _, member in ipairs(members) do
-    local entries = redis.call('XRANGE', prefix .. 'm:' .. member, '-', '+', 'COUNT', mail_max)
-    if #entries > 0 then
-      local box = {member, entries[#entries][1]}
-      for i, entry in ipairs(entries) do
-        box[i + 2] = entry[2][2]
+    if room.all <= 0 then
+      left[#left + 1] = member
+    else
+      local box, bytes = oldest(prefix .. 'm:' .. member, member, mail_max, room.each)
+      if box then
+        reply[#reply + 1] = box
+        held[#held + 1] = member
+        room.all = room.all - bytes
       end
-      reply[#reply + 1] = box
-      held[#held + 1] = member
     end
   end
   in_chunks('SADD', prefix .. 'taken', held)
+  for at = #left, 1, -1 do
+    redis.call('LPUSH', ready, left[at])
+  end
   return #members
 end
 
@@ -176,16 +201,18 @@ local function take(ready, args)
   local reply = refusal(prefix_of(ready), args[1], args[2])
   if not reply then
     reply = {'OK'}
-    hand_out(reply, ready, args[3], args[4])
+    hand_out(reply, ready, args[3], tonumber(args[4]), {each = math.huge, all = math.huge})
   end
   return reply
 end
 
--- ARGV: {customers_max of all together, mail_max, epoch, attempt, epoch, attempt...}
+-- ARGV: {customers_max of all together, mail_max, epoch, attempt, epoch, attempt..., bytes of one customer's mail, of all together};
+-- callers of version 4 and before do not say the last two: no bound.
 -- The places are shared out evenly; what is left goes to the partitions that had as many as they were asked for.
 local function take_many(keys, args)
   local wanted = cmsgpack.unpack(args[1])
   local places, mail_max = wanted[1], wanted[2]
+  local room = {each = wanted[2 * #keys + 3] or math.huge, all = wanted[2 * #keys + 4] or math.huge}
   local replies, open = {}, {}
   for i, ready in ipairs(keys) do
     replies[i] = refusal(prefix_of(ready), wanted[2 * i + 1], wanted[2 * i + 2]) or {'OK'}
@@ -193,11 +220,11 @@ local function take_many(keys, args)
       open[#open + 1] = i
     end
   end
-  while #open > 0 and places > 0 do
+  while #open > 0 and places > 0 and room.all > 0 do
     local share, more = math.max(1, math.floor(places / #open)), {}
     for _, i in ipairs(open) do
       local asked = math.min(share, places)
-      local found = asked > 0 and hand_out(replies[i], keys[i], asked, mail_max) or 0
+      local found = asked > 0 and room.all > 0 and hand_out(replies[i], keys[i], asked, mail_max, room) or 0
       places = places - found
       if found == share then
         more[#more + 1] = i

@@ -10,6 +10,8 @@ from uuid import UUID
 
 from libs.common.ids import PARTITIONS, partition_of
 from libs.common.mailbox.api import (
+    CUSTOMER_BYTES_MAX,
+    TAKE_BYTES_MAX,
     Depth,
     PeekedMail,
     PutBack,
@@ -21,7 +23,7 @@ from libs.common.mailbox.api import (
 )
 from libs.common.mailbox.checkout import share_out
 from libs.common.mailbox.errors import MailboxUnavailable
-from libs.common.mailbox.mail import Mail
+from libs.common.mailbox.mail import Mail, encode
 from libs.common.mailbox.wakes import WakeSet
 
 _Customer = tuple[UUID, UUID]
@@ -136,16 +138,23 @@ class InMemoryMailbox:
         return result
 
     async def take(
-        self, partitions: Sequence[tuple[int, int]], customers_max: int, mail_max: int
+        self,
+        partitions: Sequence[tuple[int, int]],
+        customers_max: int,
+        mail_max: int,
+        customer_bytes_max: int = CUSTOMER_BYTES_MAX,
+        bytes_max: int = TAKE_BYTES_MAX,
     ) -> TakeResult:
         """See `Mailbox.take`."""
         self._check()
         result = TakeResult()
         asked = [key for key in partitions if not self._refused(result, *key)]
-        while asked and (left := customers_max - len(result.taken)) > 0:
+        room = bytes_max
+        while asked and room > 0 and (left := customers_max - len(result.taken)) > 0:
             for (number, _), count in share_out(left, asked).items():
-                self._take(result, number, count, mail_max)
+                room -= self._take(result, number, count, mail_max, customer_bytes_max, room)
             asked = [key for key in asked if self.server.partitions[key[0]].ready]
+        result.full = room <= 0 or len(result.taken) >= customers_max
         return result
 
     async def trim(self, items: Sequence[Trim]) -> dict[int, QuietMarks]:
@@ -213,11 +222,31 @@ class InMemoryMailbox:
             (result.fenced if refusal == "fenced" else result.lost).append(number)
         return refusal is not None
 
-    def _take(self, result: TakeResult, number: int, count: int, mail_max: int) -> None:
-        partition = self.server.partitions[number]
+    def _take(  # noqa: PLR0917 - bounds, each of its own kind
+        self, result: TakeResult, number: int, count: int, mail_max: int, customer_bytes_max: int, room: int
+    ) -> int:
+        """Takes customers of one partition; the bytes of their mail."""
+        partition, size = self.server.partitions[number], 0
         for _ in range(min(count, len(partition.ready))):
+            if size >= room:
+                break
             customer = partition.ready.popleft()
-            entries = partition.boxes[customer][:mail_max]
+            entries, own_size = _oldest(partition.boxes[customer][:mail_max], customer_bytes_max)
+            size += own_size
             partition.taken.add(customer)
             mails = [mail for _, mail in entries]
-            result.taken.append(TakenMailbox(number, *customer, mails, entries[-1][0]))
+            more = len(mails) >= mail_max or own_size >= customer_bytes_max
+            result.taken.append(TakenMailbox(number, *customer, mails, entries[-1][0], more=more))
+        return size
+
+
+def _oldest(
+    entries: Sequence[tuple[bytes, Mail]], bytes_max: int
+) -> tuple[Sequence[tuple[bytes, Mail]], int]:
+    """Those up to the one with which they have `bytes_max`, and their bytes."""
+    size = 0
+    for place, (_, mail) in enumerate(entries):
+        size += len(encode(mail))
+        if size >= bytes_max:
+            return entries[: place + 1], size
+    return entries, size

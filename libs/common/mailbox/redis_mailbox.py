@@ -13,7 +13,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -21,6 +21,8 @@ from asyncpg.pgproto.pgproto import UUID as DriverUUID  # noqa: N811 - two class
 
 from libs.common.ids import partition_of
 from libs.common.mailbox.api import (
+    CUSTOMER_BYTES_MAX,
+    TAKE_BYTES_MAX,
     Depth,
     PeekedMail,
     PutBack,
@@ -129,7 +131,12 @@ class RedisMailbox:
         return result
 
     async def take(
-        self, partitions: Sequence[tuple[int, int]], customers_max: int, mail_max: int
+        self,
+        partitions: Sequence[tuple[int, int]],
+        customers_max: int,
+        mail_max: int,
+        customer_bytes_max: int = CUSTOMER_BYTES_MAX,
+        bytes_max: int = TAKE_BYTES_MAX,
     ) -> TakeResult:
         """See `Mailbox.take`. One round trip; in a cluster a second when the ready customers are spread
         unevenly.
@@ -138,7 +145,8 @@ class RedisMailbox:
         async with self._checkout.taking:
             await self._settle(partitions)
             try:
-                await self._take(result, partitions, customers_max, mail_max)
+                bounds = _Bounds(customers_max, mail_max, customer_bytes_max, bytes_max)
+                await self._take(result, partitions, bounds)
             except MailboxUnavailable:
                 if not result.taken:
                     raise  # else the next call raises; what came before is checked out by the caller
@@ -147,28 +155,31 @@ class RedisMailbox:
                 raise
         return result
 
-    async def _take(
-        self, result: TakeResult, partitions: Sequence[tuple[int, int]], customers_max: int, mail_max: int
-    ) -> None:
-        asked = list(partitions)
-        while asked and (left := customers_max - len(result.taken)) > 0:
+    async def _take(self, result: TakeResult, partitions: Sequence[tuple[int, int]], bounds: _Bounds) -> None:
+        asked, bytes_left = list(partitions), bounds.bytes_max
+        while asked and (left := bounds.customers_max - len(result.taken)) > 0 and bytes_left > 0:
             attempts = {p: self._checkout.attempt(p) for p, _ in asked}
             shares = (
                 [([key], n) for key, n in share_out(left, asked).items()]
                 if self._wire.apart
                 else [(asked, left)]
             )
+            room = -(-bytes_left // len(shares))
             with self._doubting(attempts):
                 answers = await self._wire.send(
-                    [_take_message(keys, n, mail_max, attempts) for keys, n in shares]
+                    [_take_message(keys, n, bounds, room, attempts) for keys, n in shares]
                 )
             more = asked[len(shares) :] if self._wire.apart else []
             for (keys, places), replies in zip(shares, answers, strict=True):
+                room_left = room
                 for key, reply in zip(keys, replies, strict=True):
-                    self._receive(result, key[0], reply)
+                    size = self._receive(result, key[0], reply, bounds)
+                    bytes_left, room_left = bytes_left - size, room_left - size
                     if self._stale(key[0], reply, attempts) or (self._wire.apart and len(reply) > places):
                         more.append(key)
+                result.full = result.full or room_left <= 0
             asked = more
+        result.full = result.full or len(result.taken) >= bounds.customers_max
 
     def _drop(self, taken: Iterable[TakenMailbox]) -> None:
         """The caller will never see these: the next take gives them back."""
@@ -285,19 +296,35 @@ class RedisMailbox:
             await self._owner_call("oj_settle", doubted)
             self._checkout.settled(p for p, _, _ in doubted)
 
-    def _receive(self, result: TakeResult, partition: int, reply: Reply) -> None:
+    def _receive(self, result: TakeResult, partition: int, reply: Reply, bounds: _Bounds) -> int:
+        """Notes what was handed out of a partition; its bytes."""
+        received = 0
         if not _note_refusal(result, partition, reply):
             for member, last_entry_id, *payloads in reply[1:]:
                 self._checkout.take(partition, member.decode())
-                result.taken.append(_taken(partition, member, last_entry_id, payloads))
+                size = sum(map(len, payloads))
+                more = len(payloads) >= bounds.mail_max or size >= bounds.customer_bytes_max
+                result.taken.append(_taken(partition, member, last_entry_id, payloads, more=more))
+                received += size
+        return received
+
+
+class _Bounds(NamedTuple):
+    """Of one take."""
+
+    customers_max: int
+    mail_max: int
+    customer_bytes_max: int
+    bytes_max: int
 
 
 def _take_message(
-    keys: Sequence[tuple[int, int]], places: int, mail_max: int, attempts: Mapping[int, int]
+    keys: Sequence[tuple[int, int]], places: int, bounds: _Bounds, room: int, attempts: Mapping[int, int]
 ) -> Message:
-    wanted = [places, mail_max]
+    wanted = [places, bounds.mail_max]
     for partition, epoch in keys:
         wanted += (epoch, attempts[partition])
+    wanted += (bounds.customer_bytes_max, room)
     return "oj_take", [partition for partition, _ in keys], pack(wanted)
 
 
@@ -328,7 +355,9 @@ def _delivery(mails: Sequence[Written]) -> Arguments:
     return arguments
 
 
-def _taken(partition: int, member: bytes, last_entry_id: bytes, payloads: Sequence[bytes]) -> TakenMailbox:
+def _taken(
+    partition: int, member: bytes, last_entry_id: bytes, payloads: Sequence[bytes], *, more: bool
+) -> TakenMailbox:
     mails = [mail for payload in payloads if (mail := _decoded(payload)) is not None]
     text = member.decode()
     return TakenMailbox(
@@ -338,6 +367,7 @@ def _taken(partition: int, member: bytes, last_entry_id: bytes, payloads: Sequen
         mails,
         last_entry_id,
         undecodable=len(payloads) - len(mails),
+        more=more,
     )
 
 

@@ -25,6 +25,9 @@ _ALWAYS: Final = frozenset({HasBasic})
 _WHOLE: Final = frozenset({HasBasic, HasTags, IsBound})
 """What is known of a customer of whom there is nothing else."""
 _AUDIENCES_MAX: Final = 10_000
+_LARGE_BYTES: Final = 4_096
+_LARGE_AUDIENCES_MAX: Final = 50
+"""Readings that are kept: few of the large ones, which may have half a MiB each."""
 _NO_ZONE: Final = "UTC"
 """Of days; no view knows times."""
 
@@ -48,11 +51,18 @@ def decision_from(view: CustomerView, expression: Expression) -> Decision | None
     return decide(expression, _subject(view), view.as_of, _NO_ZONE)
 
 
-@lru_cache(maxsize=_AUDIENCES_MAX)
 def _expression(audience: bytes) -> Expression | None:
     """None for an audience with faults, which segment names."""
+    return _small(audience) if len(audience) <= _LARGE_BYTES else _large(audience)
+
+
+def _read(audience: bytes) -> Expression | None:
     reading = read_audience(audience_pb2.Audience.FromString(audience))
     return None if reading.faults else reading.expression
+
+
+_small: Final = lru_cache(maxsize=_AUDIENCES_MAX)(_read)
+_large: Final = lru_cache(maxsize=_LARGE_AUDIENCES_MAX)(_read)
 
 
 def _subject(view: CustomerView) -> Subject:

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from libs.common.paging import fitting, page_key, page_of, page_size
+from libs.common.paging import fitting, page_key, page_of, page_size, page_token
 from libs.common.rpc.fields import FieldCheck
 from libs.common.rpc.servicing import ids_of
 from omnijourney.journey.v1 import journey_pb2
@@ -163,8 +163,10 @@ class JourneyRpcs(TextRpcs):
         size = page_size(request.page_size)
         arguments = ("revisions", team_id, journey_id)
         before = page_key(request.page_token, int, *arguments) or REVISION_AFTER_ALL
-        rows = await self._deps.journeys.revisions(team_id, journey_id, before, size + 1)
+        rows, cut = await self._deps.journeys.revisions(team_id, journey_id, before, size + 1)
         page = page_of(rows, size, _revision_key, *arguments)
+        if cut and not page.next_token:
+            page = page._replace(next_token=page_token(_revision_key(rows[-1]), *arguments))
         messages = [convert.revision_message(revision) for revision in page.rows]
         shown, token = fitting(page, messages, _revision_key, *arguments)
         return pb.ListRevisionsResponse(revisions=shown, next_page_token=token)

@@ -11,6 +11,7 @@ from uuid import UUID
 
 import msgspec
 
+from libs.common import paging
 from libs.common.db.pool import Connection, Pool, transaction
 from libs.common.errors import NotFound
 from libs.common.rpc.servicing import check_etag
@@ -238,23 +239,30 @@ class JourneyStore:
 
     async def revisions(
         self, team_id: UUID, journey_id: UUID, before: int, limit: int
-    ) -> list[StoredRevision]:
-        """Revisions with a lower number than `before`, newest first."""
+    ) -> tuple[list[StoredRevision], bool]:
+        """Revisions with a lower number than `before`, newest first, no more once they have `PAGE_BYTES_MAX`; whether
+        there may be more for that."""
         query = BOOK.bind(
-            "list_revisions", team_id=team_id, journey_id=journey_id, before=before, limit=limit
+            "list_revisions",
+            team_id=team_id,
+            journey_id=journey_id,
+            before=before,
+            limit=limit,
+            bytes_max=paging.PAGE_BYTES_MAX,
         )
         async with transaction(self.pool, [team_id]) as connection:
             rows = await connection.fetch(*query)
-        return [
+        found = [
             StoredRevision(
                 row["revision"], codec.read_definition(row["definition"]), row["actor"], row["created_at"]
             )
             for row in rows
         ]
+        return found, bool(rows) and rows[-1]["bytes"] >= paging.PAGE_BYTES_MAX
 
     async def revision(self, team_id: UUID, journey_id: UUID, number: int) -> StoredRevision:
         """One revision. Raises NotFound."""
-        found = await self.revisions(team_id, journey_id, number + 1, 1)
+        found, _ = await self.revisions(team_id, journey_id, number + 1, 1)
         if not found or found[0].revision != number:
             raise NotFound.of("revision", str(number))
         return found[0]

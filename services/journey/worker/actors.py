@@ -282,7 +282,9 @@ class Worker:
             self._timers.look_again()
         for key in outcome.committed:
             self._retries.forget(key)
-        await self._trim(batch, [*outcome.committed, *outcome.parked])
+        # Who is partial stays checked out and is put back as others who are idle, with all mail: the next turn goes on.
+        done = [key for key in outcome.committed if key not in outcome.partial]
+        await self._trim(batch, [*done, *outcome.parked])
 
     def _note(self, committed: Mapping[ActorKey, TurnResult]) -> None:
         results = committed.values()

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import msgspec
 
-from libs.common.mailbox.api import Mailbox, TakenMailbox
+from libs.common.mailbox.api import Mailbox
 from services.journey.domain.model import ActorKey
 from services.journey.worker.checkouts import Checkouts
 from services.journey.worker.halting import Halting
@@ -86,10 +86,10 @@ class Candidates:
             key = ActorKey(taken.partition, taken.team_id, taken.customer_id)
             # If a timer of theirs is worked on, the mail goes back, and comes again.
             if key not in busy:
-                batch[key] = _waiting(taken, self._checkouts.limits.mail_max)
+                batch[key] = Waiting(taken.mails, taken.more, taken.last_entry_id)
         for partition in {*result.fenced, *result.lost}:
             self._partitions.drop(partition)
-        return len(result.taken) < self._checkouts.limits.customers_max
+        return not result.full
 
     async def _add_stuck(self, batch: Batch, busy: Set[ActorKey]) -> None:
         """Adds those who are to ask again. Mail that waits comes first: it may be what they wait for."""
@@ -106,8 +106,3 @@ class Candidates:
         wanted = list(keys)
         waiting = await self._mailbox.waiting([(key.team_id, key.customer_id) for key in wanted])
         return [key for key in wanted if (key.team_id, key.customer_id) not in waiting]
-
-
-def _waiting(taken: TakenMailbox, mail_max: int) -> Waiting:
-    mail_left = len(taken.mails) + taken.undecodable >= mail_max
-    return Waiting(taken.mails, mail_left, taken.last_entry_id)

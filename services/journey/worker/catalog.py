@@ -12,10 +12,13 @@ from services.journey.clients.plans import NoPlans, TeamPlans
 from services.journey.clients.zones import TeamZones
 from services.journey.domain.matching import TeamJourneys, journeys_by_id
 from services.journey.domain.model import Journey
+from services.journey.store.codec import definition_text
 from services.journey.store.turns_protocol import TurnStorage
 
 KEPT_MAX: Final = 10_000
 """Definitions kept; when there are more all are forgotten, and read again as they are needed."""
+BYTES_MAX: Final = 64 << 20
+"""Of their texts as they are stored, but for those of one batch: a team may draw journeys of half a MiB."""
 
 ByTeam = Mapping[UUID, TeamJourneys]
 
@@ -46,12 +49,21 @@ class Recalled(NamedTuple):
 class JourneyCatalog:
     """Definitions by journey. A turn loads the versions with its state, and the catalogue what is new of them."""
 
-    def __init__(self, store: TurnStorage, zones: TeamZones, plans: TeamPlans | None = None) -> None:
+    def __init__(
+        self,
+        store: TurnStorage,
+        zones: TeamZones,
+        plans: TeamPlans | None = None,
+        *,
+        bytes_max: int = BYTES_MAX,
+    ) -> None:
         """`zones` is asked for teams with do-not-disturb windows only, `plans` for those with open journeys."""
         self._store = store
         self._zones = zones
         self._plans = plans or NoPlans()
+        self._bytes_max = bytes_max
         self._journeys: dict[UUID, Journey] = {}
+        self._sizes: dict[UUID, int] = {}
         self._teams: dict[UUID, TeamJourneys] = {}
         """As found last, without zones."""
         self._found = _Found(frozenset(), {}, {}, frozenset())
@@ -100,10 +112,7 @@ class JourneyCatalog:
         stale = [journey_id for journey_id in versions if journey_id not in known]
         if stale:
             fresh = {journey.journey_id: journey for journey in await self._store.journeys(teams, stale)}
-            if max(len(self._journeys), len(self._teams)) >= KEPT_MAX:
-                self._journeys.clear()
-                self._teams.clear()
-            self._journeys |= fresh
+            self._keep(fresh)
             known |= fresh
         by_team: dict[UUID, list[Journey]] = {team: [] for team in teams}
         for journey_id in versions:
@@ -111,6 +120,16 @@ class JourneyCatalog:
             by_team.get(journey.team_id, []).append(journey)
         ordered = {team: journeys_by_id(journeys) for team, journeys in by_team.items()}
         return _found(teams, ordered)
+
+    def _keep(self, fresh: Mapping[UUID, Journey]) -> None:
+        sizes = {id_: len(definition_text(journey.definition)) for id_, journey in fresh.items()}
+        size = sum((self._sizes | sizes).values())
+        if size > self._bytes_max or max(len(self._journeys), len(self._teams)) >= KEPT_MAX:
+            self._journeys.clear()
+            self._sizes.clear()
+            self._teams.clear()
+        self._journeys |= fresh
+        self._sizes |= sizes
 
 
 def _found(teams: frozenset[UUID], by_team: ByTeam) -> _Found:

@@ -6,7 +6,15 @@ import time
 from collections.abc import Iterable, Mapping, Set
 from typing import Final, NamedTuple
 
-from libs.common.mailbox.api import Mailbox, PutBack, QuietMarks, TakeResult, Trim
+from libs.common.mailbox.api import (
+    CUSTOMER_BYTES_MAX,
+    TAKE_BYTES_MAX,
+    Mailbox,
+    PutBack,
+    QuietMarks,
+    TakeResult,
+    Trim,
+)
 from services.journey import metrics
 from services.journey.domain.model import ActorKey
 
@@ -18,6 +26,10 @@ class BatchLimits(NamedTuple):
     """More gain little, and make everybody in the batch wait longer."""
     mail_max: int = 100
     """Mail of one customer."""
+    customer_bytes_max: int = CUSTOMER_BYTES_MAX
+    """The same in bytes."""
+    bytes_max: int = TAKE_BYTES_MAX
+    """All mail of a batch."""
 
 
 LIMITS: Final = BatchLimits()
@@ -68,7 +80,7 @@ class Checkouts:
             oldest_ms = min(int(taken.last_entry_id.partition(b"-")[0]) for taken in result.taken)
             now_s = time.time()  # noqa: TID251 - real time, as the mailboxes' server stamps its entries
             metrics.MAIL_WAITS.observe(max(0.0, now_s - oldest_ms / 1_000))
-        if len(result.taken) >= self.limits.customers_max:
+        if result.full:
             self._woken.update(partition for partition, _ in looked_at)
         return result
 

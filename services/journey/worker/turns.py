@@ -22,7 +22,7 @@ from services.journey.clients.effects import Effects
 from services.journey.clients.mail import MailReader
 from services.journey.domain import effects as fx
 from services.journey.domain.acting import take_turn
-from services.journey.domain.inbox import read_inbox, usable_view
+from services.journey.domain.inbox import Inbox, read_inbox, usable_view
 from services.journey.domain.lifecycle import JourneyChanged
 from services.journey.domain.matching import TeamJourneys
 from services.journey.domain.model import ActorKey
@@ -67,6 +67,9 @@ class BatchOutcome(msgspec.Struct):
     committed: dict[ActorKey, TurnResult]
     parked: set[ActorKey]
     failed: dict[ActorKey, Exception]
+    partial: set[ActorKey] = msgspec.field(default_factory=set)
+    """Those of the committed whose missing mail was too much for one turn: what was taken out of their mailbox is not
+    worked yet."""
 
 
 class _Round(NamedTuple):
@@ -126,6 +129,7 @@ class TurnRunner:
             outcome.committed.update(alone.committed)
             outcome.parked.update(alone.parked)
             outcome.failed.update(alone.failed)
+            outcome.partial.update(alone.partial)
         return outcome
 
     async def run(self, batch: Mapping[ActorKey, Waiting], fence: Mapping[int, int]) -> BatchOutcome:
@@ -152,7 +156,7 @@ class TurnRunner:
         outcome = BatchOutcome({}, loaded.parked, {})
         work = {key: waiting for key, waiting in batch.items() if key not in loaded.parked}
         now = self._clock.now()
-        turns, failed = await self._begin(work, loaded, by_team, now)
+        turns, failed = await self._begin(work, loaded, by_team, now, outcome.partial)
         outcome.failed.update(failed)
         rounds: list[_Round] = []
         results: dict[ActorKey, TurnResult] = {}
@@ -251,8 +255,9 @@ class TurnRunner:
         loaded: LoadedTurns,
         by_team: Mapping[UUID, TeamJourneys],
         now: datetime,
+        partial: set[ActorKey],
     ) -> tuple[dict[ActorKey, Turn], dict[ActorKey, Exception]]:
-        """Makes the turns ready to run."""
+        """Makes the turns ready to run; notes in `partial` whose missing mail is not all in hand."""
         rate = self._clock.rate
         since = now - timedelta(seconds=VIEW_AGE_MAX_S * rate) if rate else None
         turns: dict[ActorKey, Turn] = {}
@@ -260,10 +265,13 @@ class TurnRunner:
         for key, waiting in work.items():
             actor = loaded.actors[key]
             try:
-                mails = await self._inbox(actor, waiting.mails)
+                inbox = await self._inbox(actor, waiting.mails)
             except (MailGap, ServiceUnavailable) as error:
                 failed[key] = error
                 continue
+            if inbox.gaps:
+                partial.add(key)
+            mails, mail_left = inbox.mails, waiting.mail_left or bool(inbox.gaps)
             begun = self._begun_before(key, loaded.state_of(key)) if self._begun else None
             turns[key] = take_turn(
                 TurnInput(
@@ -272,31 +280,30 @@ class TurnRunner:
                     mails,
                     by_team[key.team_id],
                     now,
-                    waiting.mail_left,
+                    mail_left,
                     waiting.again,
-                    usable_view(actor.taken, mails, mail_left=waiting.mail_left, since=since),
+                    usable_view(actor.taken, mails, mail_left=mail_left, since=since),
                     begun.runs if begun else (),
                 )
             )
         return turns, failed
 
-    async def _inbox(self, actor: Actor, mails: Sequence[Mail]) -> Sequence[Mail]:
-        """The mail to work on; what is missing between is fetched from its source."""
+    async def _inbox(self, actor: Actor, mails: Sequence[Mail]) -> Inbox:
+        """The mail to work on; what is missing between is fetched from its source, one page of each: there may be any
+        number, and what is left of a gap is fetched by the next turn."""
         inbox = read_inbox(actor.taken, mails)
         if not inbox.gaps:
-            return inbox.mails
+            return inbox
         metrics.MAIL_GAPS.inc(len(inbox.gaps))
         fetched: list[Mail] = []
-        while inbox.gaps:
-            for source, after in inbox.gaps.items():
-                reader = self._readers[source]
-                page = await reader.of_customer(actor.team_id, actor.customer_id, after)
-                fetched.extend(page.mails)
-            healed = read_inbox(actor.taken, sorted([*mails, *fetched], key=lambda mail: mail.occurred_at))
-            if healed.gaps == inbox.gaps:
-                raise MailGap(f"mail after {healed.gaps} is missing")
-            inbox = healed  # a page of large mails may end within the gap
-        return inbox.mails
+        for source, after in inbox.gaps.items():
+            reader = self._readers[source]
+            page = await reader.of_customer(actor.team_id, actor.customer_id, after)
+            fetched.extend(page.mails)
+        healed = read_inbox(actor.taken, sorted([*mails, *fetched], key=lambda mail: mail.occurred_at))
+        if healed.gaps == inbox.gaps:
+            raise MailGap(f"mail after {healed.gaps} is missing")
+        return healed
 
     async def _drive(
         self,

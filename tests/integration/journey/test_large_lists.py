@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 
 from libs.common import paging
+from libs.common.db.pool import open_pool
 from libs.testing.fixtures import Databases, Servers
+from libs.testing.mails import TEAM
 from omnijourney.journey.v1 import journey_pb2, node_pb2
+from services.journey.store.journeys import JourneyStore
 from tests.integration.journey.desk import Desk, serving_desk
 
 
@@ -42,3 +46,9 @@ async def _look(desk: Desk) -> None:
     assert [each.journey_id for each in page.journeys] == [each.journey_id for each in reversed(large)]
     revisions = [page.revisions for page in await _pages(desk, "ListRevisions", journey_id=changed)]
     assert [[each.revision for each in page] for page in revisions] == [[3, 2], [1]]
+    pool = await open_pool(desk.dsn, name="test", size_max=1)
+    try:
+        read, cut = await JourneyStore(pool).revisions(TEAM, UUID(changed), 4, 501)
+    finally:
+        pool.terminate()
+    assert ([each.revision for each in read], cut) == ([3, 2], True), "no more are read than a page may show"

@@ -327,3 +327,25 @@ async def test_a_journey_that_cannot_follow_its_schedule_keeps_no_other_from_it(
 
 async def _is_active(site: Site, journey: d.Journey) -> bool:
     return await site.status(journey) is d.JourneyStatus.ACTIVE
+
+
+async def test_missing_mail_is_fetched_a_page_a_turn_and_the_last_of_it_is_worked_like_the_first(
+    site: Site,
+) -> None:
+    journey = await site.save_journey(d.Node("tag", d.Tags(("vip",))))
+    other, customer = islice(customers(), 2)
+
+    async def worked(count: int) -> bool:
+        return (await site.states(journey)).get(State.COMPLETED) == count
+
+    async with site.worker():
+        await site.deliver(site.order(other))
+        await site.until(lambda: worked(1))  # the mailboxes are taken over by now
+        *_, last = [site.order(customer) for _ in range(7)]
+        await site.deliver(last)
+        await site.until(lambda: worked(8))
+    assert (site.effects.points[customer], site.effects.points[other]) == (7, 1)
+    async with transaction(site.pool, [TEAM]) as connection:
+        versions = dict(await connection.fetch("SELECT customer_id, version FROM actor"))
+    assert versions[other] == 1
+    assert versions[customer] == 3, "a page of two each turn"

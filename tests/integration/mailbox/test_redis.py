@@ -202,7 +202,9 @@ async def test_a_trim_that_never_arrived_is_done_before_the_next_take(
 
 
 async def test_a_take_that_arrives_late_is_stale(mailbox: RedisMailbox, wire: DeafWire) -> None:
-    late = redis_mailbox._take_message([(P, 1)], 10, 10, {P: mailbox._checkout.attempt(P)})
+    late = redis_mailbox._take_message(
+        [(P, 1)], 10, redis_mailbox._Bounds(10, 10, 1_000, 1_000), 1_000, {P: mailbox._checkout.attempt(P)}
+    )
     wire.deaf_to = ["oj_take"]
     with pytest.raises(MailboxUnavailable):
         await taken(mailbox, 1)

@@ -11,7 +11,7 @@ import msgspec
 from libs.common.mailbox import mail as m
 from services.journey.domain import model as d
 from services.journey.store.turns_protocol import TurnStorage
-from services.journey.worker.catalog import JourneyCatalog
+from services.journey.worker.catalog import BYTES_MAX, JourneyCatalog
 from tests.unit.journey.builders import TEAM, delay, journey, with_status
 
 OTHER = UUID(int=9)
@@ -39,8 +39,8 @@ class Definitions:
         """As a batch loads them."""
         return {journey_id: each.version for journey_id, each in self.by_id.items()}
 
-    def catalog(self) -> JourneyCatalog:
-        return JourneyCatalog(cast("TurnStorage", self), self)
+    def catalog(self, bytes_max: int = BYTES_MAX) -> JourneyCatalog:
+        return JourneyCatalog(cast("TurnStorage", self), self, bytes_max=bytes_max)
 
 
 def _of(team: UUID, number: int, **definition: object) -> d.Journey:
@@ -101,3 +101,20 @@ async def test_journeys_are_recalled_as_they_were_found_last_for_any_teams_found
     again = await catalog.recall({TEAM, OTHER})
     assert again is not None
     assert again.versions == {**table.versions(), UUID(int=3): 2}
+
+
+async def test_definitions_are_kept_up_to_so_many_bytes_and_read_again_after_that() -> None:
+    small, large = _of(TEAM, 1), _of(OTHER, 2, name="x" * 10_000)
+    table = Definitions(small, large)
+    catalog = table.catalog(bytes_max=9_000)
+    of_small, of_large = {small.journey_id: small.version}, {large.journey_id: large.version}
+    for _ in range(2):
+        await catalog.current({TEAM}, of_small)
+    assert table.read == 1
+    assert (await catalog.current({OTHER}, of_large))[OTHER].keys() == of_large.keys(), (
+        "one batch has what it needs"
+    )
+    assert await catalog.recall({TEAM}) is None
+    await catalog.current({TEAM}, of_small)
+    assert table.read == 3
+    assert await catalog.recall({OTHER}) is None, "the large one went as the next came"

@@ -23,10 +23,10 @@ class OnTheWay(InMemoryMailbox):
     """Answers a take a moment after it was done."""
 
     async def take(
-        self, partitions: Sequence[tuple[int, int]], customers_max: int, mail_max: int
+        self, partitions: Sequence[tuple[int, int]], customers_max: int, mail_max: int, *in_bytes: int
     ) -> TakeResult:
         """See `Mailbox.take`."""
-        result = await super().take(partitions, customers_max, mail_max)
+        result = await super().take(partitions, customers_max, mail_max, *in_bytes)
         await asyncio.sleep(0)
         return result
 

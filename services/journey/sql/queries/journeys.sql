@@ -85,8 +85,13 @@ UPDATE journey SET deleted_at = :now, updated_at = :now, version = version + 1
  WHERE team_id = :team_id AND journey_id = :journey_id;
 
 -- name: list_revisions
-SELECT revision, definition, actor, created_at FROM journey_revision
- WHERE team_id = :team_id AND journey_id = :journey_id AND revision < :before ORDER BY revision DESC LIMIT :limit;
+-- Up to the one with which they have `bytes_max`; `bytes` are those of a revision and all before it.
+SELECT revision, definition, actor, created_at, bytes
+  FROM (SELECT page.*, sum(own_bytes) OVER (ORDER BY revision DESC) AS bytes
+          FROM (SELECT revision, definition, actor, created_at, octet_length(definition::text) AS own_bytes FROM journey_revision
+                 WHERE team_id = :team_id AND journey_id = :journey_id AND revision < :before
+                 ORDER BY revision DESC LIMIT :limit) AS page) AS counted
+ WHERE bytes - own_bytes < :bytes_max ORDER BY revision DESC;
 
 -- name: raise_brake
 -- A journey that stops by itself is stopped by a person too.
