@@ -7,6 +7,7 @@ from typing import Final
 
 from libs.common.audience.values import KEY
 from libs.common.rpc.fields import FieldCheck
+from services.journey.domain.memory import data_size
 
 KEYS_MAX: Final = 20
 VALUE_LENGTH_MAX: Final = 1_000
@@ -30,7 +31,7 @@ def trigger_data_of(check: FieldCheck, data: Mapping[str, str]) -> tuple[tuple[s
             check.fault(path, f"has {len(value)} characters: at most {VALUE_LENGTH_MAX}")
         if "\0" in value:
             check.fault(path, "must not hold U+0000: take it out")
-    size = sum(len(key.encode()) + len(value.encode()) for key, value in data.items())
+    size = data_size(data)
     if size > DATA_BYTES_MAX:
         check.fault("data", f"has {size} bytes of UTF-8, keys and values together: at most {DATA_BYTES_MAX}")
     return tuple(sorted(data.items()))

@@ -43,6 +43,7 @@ class Outcome(NamedTuple):
 ENROLLED: Final = Outcome(EntryResult.ENROLLED)
 WAITS: Final = Outcome(EntryResult.PENDING)
 OVER_CUSTOMER_LIMIT: Final = Outcome(EntryResult.REFUSED, "CUSTOMER_LIMIT")
+OVER_LIVE_LIMIT: Final = Outcome(EntryResult.REFUSED, "LIVE_LIMIT")
 OVER_PLAN_LIMIT: Final = Outcome(EntryResult.REFUSED, "PLAN_LIMIT")
 NOT_LIVE: Final = Outcome(EntryResult.NOT_LIVE)
 DROPPED: Final = Outcome(EntryResult.DROPPED)
@@ -59,6 +60,8 @@ class TriggerState(NamedTuple):
     """Whether an operator dropped its mail."""
     entries: int
     """How often the customer has entered the journey."""
+    crowded: bool = False
+    """Whether the limit of live enrolments refused it."""
 
 
 def outcome_of(journey: Journey | None, state: TriggerState) -> Outcome:
@@ -73,6 +76,8 @@ def outcome_of(journey: Journey | None, state: TriggerState) -> Outcome:
         return WAITS
     if state.dropped:
         return DROPPED
+    if state.crowded:
+        return OVER_LIVE_LIMIT
     if journey is None:
         return NOT_LIVE
     most = journey.definition.enrolments_per_customer_max

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Iterator
+from typing import Final
 from uuid import UUID
 
 from libs.common.ids import driver_id
@@ -11,11 +12,17 @@ from services.journey.domain import effects as fx
 from services.journey.domain.engine import Start
 from services.journey.domain.enrolment import Enrolment
 from services.journey.domain.matching import DEPTH_MAX, matching
+from services.journey.domain.memory import data_size
 from services.journey.domain.model import Journey, StatusReason
 from services.journey.domain.plan import month_of
 from services.journey.domain.running import Running
 from services.journey.domain.turn import Refusal, RefusalReason, enrolment_id_of
 from services.journey.domain.waits import memory_of
+
+LIVE_MAX: Final = 200
+"""Live enrolments of one customer in all journeys: they lie in one row, some 110 bytes each, which each turn writes."""
+LIVE_DATA_BYTES_MAX: Final = 262_144
+"""Of the data of their triggers."""
 
 
 class Entering(Running):
@@ -34,7 +41,7 @@ class Entering(Running):
             if refusal is None:
                 yield from self._enrol(journey, enrolment)
             else:
-                self._refusals.append(Refusal(journey.journey_id, refusal, self._now))
+                self._refuse(journey, refusal, mail)
         if self._journeys.used_up:
             self._refuse_late(mail)
 
@@ -61,8 +68,10 @@ class Entering(Running):
         """Counts what occurred before the plan closed a journey, and is worked after it."""
         for journey in matching(self._journeys.used_up, mail.body, mail.occurred_at, self._now):
             if mail.occurred_at <= journey.updated_at:
-                reason = self._refusal(journey, mail) or RefusalReason.PLAN_LIMIT
-                self._refusals.append(Refusal(journey.journey_id, reason, self._now))
+                self._refuse(journey, self._refusal(journey, mail) or RefusalReason.PLAN_LIMIT, mail)
+
+    def _refuse(self, journey: Journey, reason: RefusalReason, mail: m.Mail) -> None:
+        self._refusals.append(Refusal(journey.journey_id, reason, self._now, int(mail.source), mail.number))
 
     def _has_place(self, enrolment: Enrolment, mail: m.Mail) -> Generator[fx.Effect, fx.Answer, bool]:
         """Whether the team's plan has room for an enrolment this month."""
@@ -87,7 +96,16 @@ class Entering(Running):
         limit = journey.definition.enrolments_per_customer_max
         if limit is not None and self._entries.get(journey.journey_id, 0) >= limit:
             return RefusalReason.CUSTOMER_LIMIT
+        if len(self._live) >= LIVE_MAX or self._holds_too_much(mail.body):
+            return RefusalReason.LIVE_LIMIT
         return None
+
+    def _holds_too_much(self, body: m.Body) -> bool:
+        """Whether the data of a trigger are too much beside those of the live enrolments."""
+        if not isinstance(body, m.SystemTrigger) or body.data is None:
+            return False
+        kept = (each.memory.data for each in self._live.values() if each.memory is not None)
+        return sum(map(data_size, (body.data, *kept))) > LIVE_DATA_BYTES_MAX
 
     def _enrol(self, journey: Journey, enrolment: Enrolment) -> Generator[fx.Effect, fx.Answer, None]:
         if journey.definition.enrolments_per_customer_max is not None:

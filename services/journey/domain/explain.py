@@ -72,7 +72,8 @@ class Kept(msgspec.Struct, frozen=True):
     """What is kept of a customer and a journey, and is needed to judge some events.
 
     `changes` are in order; `taken` is the last mail taken of each source; `enrolments` are those that the events led
-    to, by id; `entries` counts all of the customer in this journey.
+    to, by id; `entries` counts all of the customer in this journey; `crowded` are source and number of mail that the
+    limit of live enrolments refused here.
     """
 
     journey: Journey
@@ -83,6 +84,7 @@ class Kept(msgspec.Struct, frozen=True):
     enrolments: Mapping[UUID, StoredEnrolment]
     entries: int
     now: datetime
+    crowded: frozenset[tuple[int, int]] = frozenset()
 
 
 class Explained(NamedTuple):
@@ -174,6 +176,9 @@ def _dropped(kept: Kept, mail: Mail) -> Why | None:
 def _limits(kept: Kept, mail: Mail) -> Why | None:
     """Limits never come back: one that is reached now was reached then, or the event had let the customer in."""
     refused, most = EntryResult.REFUSED, kept.journey.definition.enrolments_per_customer_max
+    if (mail.source, mail.number) in kept.crowded:
+        message = "the customer was inside as many journeys, or with as much data, as one may be at once"
+        return Why(refused, message, reason="LIVE_LIMIT")
     if mail.depth > DEPTH_MAX:
         message = f"journeys caused one another in a chain of more than {DEPTH_MAX}"
         return Why(refused, message, value=str(mail.depth), reason="CAUSATION_DEPTH")

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 
 import msgspec
+
+
+def data_size(data: Mapping[str, str] | None) -> int:
+    """Bytes of UTF-8 of a trigger's data, keys and values together."""
+    return sum(len(key.encode()) + len(value.encode()) for key, value in data.items()) if data else 0
 
 
 class Memory(msgspec.Struct, frozen=True, array_like=True):

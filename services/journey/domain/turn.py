@@ -22,6 +22,7 @@ class RefusalReason(IntEnum):
     CUSTOMER_LIMIT = 1
     PLAN_LIMIT = 2
     CAUSATION_DEPTH = 3
+    LIVE_LIMIT = 4
 
 
 class Actor(msgspec.Struct, frozen=True):
@@ -54,11 +55,13 @@ class RunSegment(msgspec.Struct, frozen=True):
 
 
 class Refusal(msgspec.Struct, frozen=True):
-    """A trigger that met all conditions and did not enrol."""
+    """A trigger that met all conditions and did not enrol; `source` and `number` are of its mail."""
 
     journey_id: UUID
     reason: RefusalReason
     at: datetime
+    source: int = 0
+    number: int = 0
 
 
 class TurnResult(msgspec.Struct, frozen=True):

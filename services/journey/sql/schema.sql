@@ -219,9 +219,10 @@ CREATE TABLE audience_trigger (
     created_at          timestamp with time zone NOT NULL,
     started_at          timestamp with time zone,
     ended_at            timestamp with time zone,
+    over_live_limit     bigint NOT NULL DEFAULT 0,
     CONSTRAINT audience_trigger_pkey PRIMARY KEY (team_id, operation_id),
     CONSTRAINT audience_trigger_check CHECK (((0 <= settled) AND (settled <= handed) AND (handed <= found))),
-    CONSTRAINT audience_trigger_check1 CHECK (((((((enrolled + over_customer_limit) + over_plan_limit) + not_live) + set_aside) + dropped) = settled)),
+    CONSTRAINT audience_trigger_check1 CHECK ((((((((enrolled + over_customer_limit) + over_live_limit) + over_plan_limit) + not_live) + set_aside) + dropped) = settled)),
     CONSTRAINT audience_trigger_check2 CHECK (((state > 2) = (ended_at IS NOT NULL))),
     CONSTRAINT audience_trigger_check3 CHECK (((state <> 3) OR (found_all AND (settled = found)))),
     CONSTRAINT audience_trigger_rate_check CHECK ((rate > 0)),
@@ -452,6 +453,18 @@ CREATE TABLE lease_worker (
     draining   boolean NOT NULL DEFAULT false,
     CONSTRAINT lease_worker_pkey PRIMARY KEY (worker_id)
 );
+
+-- Mail that started nothing in a journey, since its customer was inside as many enrolments as one may be: nothing else tells it later.
+CREATE TABLE live_refusal (
+    team_id     uuid NOT NULL,
+    customer_id uuid NOT NULL,
+    source      smallint NOT NULL,
+    number      bigint NOT NULL,
+    journey_id  uuid NOT NULL,
+    CONSTRAINT live_refusal_pkey PRIMARY KEY (team_id, customer_id, journey_id, source, number)
+);
+ALTER TABLE live_refusal ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own_teams ON live_refusal USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
 
 -- Mail of this service to actors: system triggers. `number` has no gaps within a customer.
 CREATE TABLE mail (

@@ -26,6 +26,7 @@ AudienceTriggerKey = tuple[UUID, UUID]
 _COUNTS: Final[Mapping[Outcome, str]] = {
     d.ENROLLED: "enrolled",
     d.OVER_CUSTOMER_LIMIT: "over_customer_limit",
+    d.OVER_LIVE_LIMIT: "over_live_limit",
     d.OVER_PLAN_LIMIT: "over_plan_limit",
     d.NOT_LIVE: "not_live",
     d.WAITS: "set_aside",

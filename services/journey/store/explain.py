@@ -51,6 +51,9 @@ class ExplanationStore:
                 *BOOK.bind("enrolments_by_id", enrolment_ids=list(enrolment_ids), **actor)
             )
             entries = await connection.fetchval(*BOOK.bind("count_entries", journey_id=journey_id, **actor))
+            crowded = await connection.fetch(
+                *BOOK.bind("live_refusals_of_customer", journey_id=journey_id, **whose)
+            )
             changes = await _changes(connection, journey)
             journey = await _as_it_ran(connection, journey, changes)
         return Kept(
@@ -62,6 +65,7 @@ class ExplanationStore:
             {row["enrolment_id"]: stored_enrolment(row) for row in found},
             entries,
             now,
+            frozenset((row["source"], row["number"]) for row in crowded),
         )
 
 

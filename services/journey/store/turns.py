@@ -21,7 +21,7 @@ from libs.common.times import UnreadableTime
 from services.journey.domain import effects as fx
 from services.journey.domain.lifecycle import JourneyChanged, stopped_by_itself
 from services.journey.domain.model import ActorKey, Journey, StatusReason
-from services.journey.domain.turn import TurnResult
+from services.journey.domain.turn import RefusalReason, TurnResult
 from services.journey.store import codec
 from services.journey.store.book import BOOK
 from services.journey.store.journeys import BY_ITSELF
@@ -140,14 +140,14 @@ class TurnStore:
         rows = commit_rows(turns, loaded.stored, now, journeys)
         leases = {key.partition: fence[key.partition] for key in turns}
         used = frozenset[UUID]().union(*(turn.journeys_used for turn in turns.values()))
-        stops = _stops(turns.values())
+        stops, crowded = _stops(turns.values()), _crowded(turns)
         held = {
             "journey_ids": list(used),
             "versions": [journeys[journey_id].version for journey_id in used],
         }
         with _refusals():
             crash.reach("journey.before_commit")
-            if not stops:
+            if not stops and not crowded:
                 known = _known(loaded)
                 teams = _teams_to_bind(turns, loaded)
                 await fetch_alone(self._pool, *_commit_query(teams, leases, {**held, **known}, rows))
@@ -158,6 +158,8 @@ class TurnStore:
                 if loaded.unproven is not None:
                     await connection.execute(*_proof_query(loaded))
                 await _stop_journeys(connection, stops, journeys, rows.records, now)
+                if crowded:
+                    await connection.execute(*BOOK.bind("note_live_refusals", rows=crowded))
                 await write_turns(connection, rows)
         return rows.packed
 
@@ -314,6 +316,16 @@ def _stops(turns: Iterable[TurnResult]) -> dict[UUID, StatusReason]:
         for journey_id, reason in turn.stops.items():
             stops.setdefault(journey_id, StatusReason[reason])
     return stops
+
+
+def _crowded(turns: Mapping[ActorKey, TurnResult]) -> list[tuple[Any, ...]]:
+    """The refusals that nothing else tells later: who is inside much has left by then."""
+    return [
+        (key.team_id, key.customer_id, refusal.source, refusal.number, refusal.journey_id)
+        for key, turn in turns.items()
+        for refusal in turn.refusals
+        if refusal.reason is RefusalReason.LIVE_LIMIT
+    ]
 
 
 async def _stop_journeys(

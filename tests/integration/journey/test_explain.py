@@ -15,7 +15,9 @@ from libs.common.rpc.errors import remote_error
 from libs.testing.mails import TEAM, customers
 from omnijourney.common.v1 import error_reason_pb2
 from omnijourney.journey.v1 import enrolment_pb2, explain_pb2, journey_pb2, node_pb2, trigger_pb2
+from omnijourney.journey.v1 import journey_service_pb2 as pb
 from omnijourney.segment.v1 import audience_pb2, customer_pb2
+from services.journey.domain import entering
 from services.journey.domain import model as d
 from services.journey.domain.enrolment import EnrolmentState
 from services.journey.domain.explain import EntryResult, Explained
@@ -140,6 +142,37 @@ async def test_who_did_not_enter_is_told_by_what(house: House) -> None:
     assert (entry.result, entry.value) == (NOT_LIVE, "TRIGGER_CLOSED")
     await house.call("journey", "StopJourney", journey_id=journey_id)
     assert (await newest(house, journey_id, jun)).value == "TRIGGER_CLOSED", "it is told as of then"
+
+
+@pytest.mark.rule("J-41b")
+async def test_who_was_inside_too_many_journeys_is_told_so_though_they_have_left(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(entering, "LIVE_MAX", 2)
+    module = await house.module()
+    nodes = delay(), message("late", bot_module_id=module)
+    journeys = [await house.publish(*nodes, trigger=VIP) for _ in range(3)]
+    by_call = await house.publish(*nodes)
+    mei = await customer(house)
+    await tag(house, mei, "vip")
+    for journey_id in journeys:
+        await newest(house, journey_id, mei)
+    entered = {journey_id: await newest(house, journey_id, mei) for journey_id in journeys}
+    assert sorted(entry.result for entry in entered.values()) == [ENROLLED, ENROLLED, REFUSED]
+    [kept_out] = [entry for entry in entered.values() if entry.result == REFUSED]
+    assert kept_out.reason == error_reason_pb2.ERROR_REASON_LIVE_LIMIT
+    key = str(new_id())
+    item = pb.SystemTriggerItem(request_id=key, journey_id=by_call, customer_id=mei)
+    await house.call("journey", "TriggerJourneys", items=[item])
+    assert (await newest(house, by_call, mei)).reason == error_reason_pb2.ERROR_REASON_LIVE_LIMIT
+    for entry in entered.values():
+        if entry.result == ENROLLED:
+            await house.call("journey", "EndEnrolment", enrolment_id=entry.enrolment_id)
+    await house.call("journey", "CloseTrigger", journey_id=by_call)
+    assert (await newest(house, by_call, mei)).reason == error_reason_pb2.ERROR_REASON_LIVE_LIMIT
+    became = await house.call("journey", "BatchGetTriggerOutcomes", journey_id=by_call, event_keys=[key])
+    [outcome] = became.outcomes
+    assert (outcome.result, outcome.reason) == (REFUSED, error_reason_pb2.ERROR_REASON_LIVE_LIMIT)
 
 
 @pytest.mark.rule("J-41b", "J-07h")

@@ -10,6 +10,7 @@ import pytest
 from libs.common.audience.expressions import AttributeType
 from libs.common.mailbox import mail as m
 from services.journey.domain import effects as fx
+from services.journey.domain import entering
 from services.journey.domain import model as d
 from services.journey.domain.enrolment import EnrolmentState
 from services.journey.domain.inbox import read_inbox
@@ -133,6 +134,40 @@ def test_the_limit_per_customer_is_exact_and_refusals_are_counted_apart() -> Non
     assert [r.reason for r in turn.refusals] == [RefusalReason.CUSTOMER_LIMIT] * 2
     later = run([given], [checkout(5)], actor=turn.actor)
     assert (len(later.enrolments), len(later.refusals)) == (0, 1)
+
+
+def test_a_customer_is_inside_so_many_enrolments_of_all_journeys_and_no_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(entering, "LIVE_MAX", 3)
+    sleeping = [journey(delay("wait", 60), number=number) for number in (101, 102)]
+    turn = run(sleeping, [checkout(1), checkout(2)])
+    assert len(turn.enrolments) == 3
+    [refused] = turn.refusals
+    assert (refused.reason, refused.source, refused.number) == (RefusalReason.LIVE_LIMIT, 1, 2)
+    later = run(sleeping, [checkout(3)], actor=turn.actor, enrolments=turn.enrolments)
+    assert (len(later.enrolments), [each.number for each in later.refusals]) == (0, [3, 3])
+    left = run(sleeping, [checkout(3)], actor=turn.actor, enrolments=turn.enrolments[1:])
+    assert (len(left.enrolments), len(left.refusals)) == (1, 1), "who has left makes room"
+    # Who walks to the end at once stays nowhere.
+    assert len(run([journey(TAG)], [checkout(number) for number in range(1, 6)]).enrolments) == 5
+
+
+def test_the_data_of_live_enrolments_are_bounded_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(entering, "LIVE_DATA_BYTES_MAX", 10)
+    given = journey(delay("wait", 60), trigger=d.SystemTriggerKind())
+
+    def by_call(number: int, **data: str) -> m.Mail:
+        body = m.SystemTrigger(given.journey_id, UUID(int=number), data=data or None)
+        return mail(number, body, source=m.MailSource.JOURNEY)
+
+    turn = run([given], [by_call(1, a="茶茶"), by_call(2, b="123"), by_call(3, b="12"), by_call(4)])
+    assert [each.memory and each.memory.data for each in turn.enrolments] == [
+        {"a": "茶茶"},
+        {"b": "12"},
+        None,
+    ]
+    assert [(each.reason, each.number) for each in turn.refusals] == [(RefusalReason.LIVE_LIMIT, 2)]
 
 
 def test_a_chain_of_journeys_longer_than_16_is_refused() -> None:

@@ -20,17 +20,17 @@ DELETE FROM audience_trigger_page AS p USING gone WHERE p.team_id = :team_id AND
 
 -- name: read_audience_trigger
 SELECT team_id, operation_id, journey_id, audience_id, audience, rate, state, paused, version, tries, found, found_all, through, handed,
-       settled, enrolled, over_customer_limit, over_plan_limit, not_live, set_aside, dropped, reason, message, created_at, started_at, ended_at
+       settled, enrolled, over_customer_limit, over_live_limit, over_plan_limit, not_live, set_aside, dropped, reason, message, created_at, started_at, ended_at
   FROM audience_trigger WHERE team_id = :team_id AND operation_id = :operation_id
 
 -- name: lock_audience_trigger
 SELECT team_id, operation_id, journey_id, audience_id, audience, rate, state, paused, version, tries, found, found_all, through, handed,
-       settled, enrolled, over_customer_limit, over_plan_limit, not_live, set_aside, dropped, reason, message, created_at, started_at, ended_at
+       settled, enrolled, over_customer_limit, over_live_limit, over_plan_limit, not_live, set_aside, dropped, reason, message, created_at, started_at, ended_at
   FROM audience_trigger WHERE team_id = :team_id AND operation_id = :operation_id FOR UPDATE
 
 -- name: list_audience_triggers
 SELECT team_id, operation_id, journey_id, audience_id, audience, rate, state, paused, version, tries, found, found_all, through, handed,
-       settled, enrolled, over_customer_limit, over_plan_limit, not_live, set_aside, dropped, reason, message, created_at, started_at, ended_at
+       settled, enrolled, over_customer_limit, over_live_limit, over_plan_limit, not_live, set_aside, dropped, reason, message, created_at, started_at, ended_at
   FROM audience_trigger
  WHERE team_id = :team_id
    AND (:after_created_at::timestamptz IS NULL OR (created_at, operation_id) < (:after_created_at, :after_operation_id::uuid))
@@ -84,7 +84,7 @@ UPDATE audience_trigger SET handed = handed + :count, started_at = COALESCE(star
 -- name: note_settled_customers
 UPDATE audience_trigger
    SET settled = settled + :count, enrolled = enrolled + :enrolled, over_customer_limit = over_customer_limit + :over_customer_limit,
-       over_plan_limit = over_plan_limit + :over_plan_limit, not_live = not_live + :not_live, set_aside = set_aside + :set_aside,
+       over_live_limit = over_live_limit + :over_live_limit, over_plan_limit = over_plan_limit + :over_plan_limit, not_live = not_live + :not_live, set_aside = set_aside + :set_aside,
        dropped = dropped + :dropped
  WHERE team_id = :team_id AND operation_id = :operation_id
 
@@ -116,7 +116,11 @@ SELECT k.place::integer AS place, m.number <= COALESCE(a.taken_journey, 0) AS ta
                AND m.number > d.after_number AND m.number <= d.through_number) AS dropped,
        (SELECT count(*) FROM enrolment AS e
          WHERE e.partition = m.partition AND e.team_id = m.team_id AND e.customer_id = m.customer_id AND e.journey_id = m.journey_id)
-       + (a.live_journey_id IS NOT DISTINCT FROM m.journey_id)::integer AS entries
+       + (a.live_journey_id IS NOT DISTINCT FROM m.journey_id)::integer AS entries,
+       EXISTS (
+            SELECT FROM live_refusal AS r
+             WHERE r.team_id = m.team_id AND r.customer_id = m.customer_id AND r.journey_id = m.journey_id
+               AND r.source = :source AND r.number = m.number) AS crowded
   FROM unnest(:request_keys::uuid[], :enrolment_ids::uuid[]) WITH ORDINALITY AS k (request_key, enrolment_id, place)
   JOIN mail AS m ON m.team_id = :team_id AND m.request_key = k.request_key AND m.journey_id = :journey_id
   LEFT JOIN actor AS a ON a.partition = m.partition AND a.team_id = m.team_id AND a.customer_id = m.customer_id

@@ -16,6 +16,13 @@ SELECT :team_id, :customer_id, d.source, d.through_number, d.after_number, :now
 -- name: dropped_mail_of_customer
 SELECT source, after_number, through_number, at FROM dropped_mail WHERE team_id = :team_id AND customer_id = :customer_id;
 
+-- name: note_live_refusals
+INSERT INTO live_refusal (team_id, customer_id, source, number, journey_id)
+SELECT * FROM unnest(:rows::live_refusal[]) ON CONFLICT DO NOTHING;
+
+-- name: live_refusals_of_customer
+SELECT source, number FROM live_refusal WHERE team_id = :team_id AND customer_id = :customer_id AND journey_id = :journey_id;
+
 -- name: enrolments_by_id
 -- Those of these enrolments of a customer that there are.
 SELECT e.team_id, e.customer_id, e.enrolment_id, e.journey_id, e.created_at, e.trigger_event_id, e.depth, e.updated_at,

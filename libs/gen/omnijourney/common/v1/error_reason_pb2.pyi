@@ -94,6 +94,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """Reason of a refused trigger: the team's plan has no enrolments left this month. Example: `{}`."""
     ERROR_REASON_CAUSATION_DEPTH: _ErrorReason.ValueType  # 123
     """Reason of a refused trigger: the chain of journeys that caused it is longer than 16. Example: `{}`."""
+    ERROR_REASON_LIVE_LIMIT: _ErrorReason.ValueType  # 124
+    """Reason of a refused trigger: the customer is inside 200 enrolments of all journeys, or the data of their triggers have 262,144 bytes with
+    those of this one. Example: `{}`.
+    """
     ERROR_REASON_FORMULA_ALREADY_SET: _ErrorReason.ValueType  # 200
     """---- points: 200 to 299 ----
     FAILED_PRECONDITION: the team has another earning formula; it never changes. Example: `{"amount": "100", "points": "1"}`.
@@ -308,6 +312,10 @@ ERROR_REASON_PLAN_LIMIT: ErrorReason.ValueType  # 122
 """Reason of a refused trigger: the team's plan has no enrolments left this month. Example: `{}`."""
 ERROR_REASON_CAUSATION_DEPTH: ErrorReason.ValueType  # 123
 """Reason of a refused trigger: the chain of journeys that caused it is longer than 16. Example: `{}`."""
+ERROR_REASON_LIVE_LIMIT: ErrorReason.ValueType  # 124
+"""Reason of a refused trigger: the customer is inside 200 enrolments of all journeys, or the data of their triggers have 262,144 bytes with
+those of this one. Example: `{}`.
+"""
 ERROR_REASON_FORMULA_ALREADY_SET: ErrorReason.ValueType  # 200
 """---- points: 200 to 299 ----
 FAILED_PRECONDITION: the team has another earning formula; it never changes. Example: `{"amount": "100", "points": "1"}`.
