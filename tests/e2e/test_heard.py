@@ -90,6 +90,8 @@ async def _story(shop: Shop) -> None:
         return {who for channel in CHANNELS for who, _ in await shop.recipients(channel)}
 
     await comes(greeted, set(PEOPLE.values()))
+    for channel, who in PEOPLE.items():
+        await shop.arrive(channel, who)
     for channel, switch, told in (
         ("whatsapp", "statuses", {"status": "read"}),
         ("messenger", "receipts", {"kind": "read"}),
@@ -114,6 +116,8 @@ async def _story(shop: Shop) -> None:
     await shop.tell("line", "acts", acts=[{"kind": "unfollow", "user_id": MEI}])
     blocked = "SELECT blocked FROM segment.identity WHERE external_id = $1"
     await comes(lambda: shop.admin.fetchval(blocked, MEI), wanted=True)
+    triggered = (await shop.overview(journey_id)).triggered_count
+    assert triggered == len(PEOPLE) + len(UNREACHED), "who follows or writes again is nothing new"
 
 
 async def _buys(shop: Shop, journey_id: str) -> None:
