@@ -107,8 +107,11 @@ class AttemptClassifier:
             self._recorder.settle(job, DeliveryOutcome(state, attempt.reason or Reason.RETRIES_EXHAUSTED))
             return
         delay_s = max(attempt.wait_s, delay_of(backoff, job.attempts, self._rng))
-        if backoff.holds_account or attempt.wait_s:
-            lane.hold(time.monotonic() + delay_s)
+        now_s = time.monotonic()
+        if backoff.holds_person:
+            lane.pace(job.recipient, delay_s, now_s)
+        elif backoff.holds_account or attempt.wait_s:
+            lane.hold(now_s + delay_s)
         self._recorder.postpone(job, delay_s)
 
     def _note_trouble(self, lane: Lane, job: Job, attempt: Attempt) -> None:

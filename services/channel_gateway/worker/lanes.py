@@ -8,6 +8,7 @@ from uuid import UUID
 from libs.common.token_bucket import TokenBucket
 from services.channel_gateway.domain.model import Account, AccountState, Job
 from services.channel_gateway.worker.fair_queue import FairQueue
+from services.channel_gateway.worker.pacing import PacedPeople
 
 BUCKET_DEPTH_S: Final = 0.05
 """An idle account saves up so many seconds' worth of its rate."""
@@ -27,13 +28,14 @@ class Lane:
         self._share_until_s = math.inf
         self._used_s = now_s
         self._waiting = FairQueue()
+        self._paced = PacedPeople()
         self._later: list[tuple[float, int, Job]] = []
         self._serial = 0
         self._held_until_s = 0.0
 
     def __len__(self) -> int:
         """Sends that wait, those for a retry included."""
-        return len(self._waiting) + len(self._later)
+        return len(self._waiting) + len(self._later) + len(self._paced)
 
     def update(self, account: Account, now_s: float) -> None:
         """Takes over what the account is now."""
@@ -97,6 +99,9 @@ class Lane:
 
     def add_later(self, job: Job, due_s: float) -> None:
         """Keeps a send until the monotonic time `due_s`."""
+        if job.recipient in self._paced:
+            self._paced.keep(job, due_s)
+            return
         self._serial += 1
         heapq.heappush(self._later, (due_s, self._serial, job))
 
@@ -104,14 +109,19 @@ class Lane:
         """Lets nothing leave before the monotonic time `until_s`."""
         self._held_until_s = max(self._held_until_s, until_s)
 
-    def claim(self, now_s: float, *, at_once: bool) -> bool:
+    def pace(self, recipient: str, wait_s: float, now_s: float) -> None:
+        """Lets nothing leave for one person for `wait_s` seconds, and then one after the other."""
+        self._paced.pace(recipient, now_s + wait_s, now_s)
+
+    def claim(self, now_s: float, recipient: str, *, at_once: bool) -> bool:
         """Whether a new send may leave now, before it is stored: there is room, and nothing waits ahead of it.
 
         It counts as in flight from here on. `at_once`: its answer takes no time, so any number may be in flight.
         """
         ahead = self._waiting or (self._later and self._later[0][0] <= now_s)
         full = not at_once and self.in_flight >= self.account.concurrency_max
-        if ahead or full or now_s < self._held_until_s or not self._may_leave(now_s):
+        held = now_s < self._held_until_s or self._paced.holds(recipient, now_s)
+        if ahead or full or held or not self._may_leave(now_s):
             return False
         self.in_flight += 1
         return True
@@ -119,6 +129,9 @@ class Lane:
     def give_up(self) -> None:
         """Makes room again for a claim whose send was not stored."""
         self.in_flight -= 1
+        self._put_back()
+
+    def _put_back(self) -> None:
         if self._bucket is not None:
             self._bucket.put_back()
 
@@ -129,6 +142,8 @@ class Lane:
         taken: list[Job] = []
         if self._is_shut:
             # None of them leaves; that they fail waits for no rate.
+            while self._paced and len(taken) < most:
+                taken.append(self._paced.take_any())
             while self._waiting and len(taken) < most:
                 taken.append(self._waiting.take())
             self.in_flight += len(taken)
@@ -136,23 +151,36 @@ class Lane:
         if now_s < self._held_until_s:
             return taken
         free = min(most, self.account.concurrency_max - self.in_flight)
-        while self._waiting and len(taken) < free and self._may_leave(now_s):
-            taken.append(self._waiting.take())
+        while len(taken) < free and (job := self._take(now_s)) is not None:
+            taken.append(job)
         self.in_flight += len(taken)
         return taken
 
+    def _take(self, now_s: float) -> Job | None:
+        """The send whose turn it is, if the rate lets one leave. What is to people who are paced stands aside."""
+        if self._paced and self._paced.next_at_s() <= now_s:
+            return self._paced.take(now_s) if self._may_leave(now_s) else None
+        while self._waiting and self._may_leave(now_s):
+            job = self._waiting.take()
+            if not self._paced.holds(job.recipient, now_s):
+                return job
+            self._paced.keep(job)
+            self._put_back()
+        return None
+
     def next_s(self, now_s: float) -> float | None:
         """Seconds until something may leave by itself; None: nothing before an answer or a new send."""
-        if self._is_shut and self._waiting:
+        if self._is_shut and (self._waiting or self._paced):
             return 0.0
         due: list[float] = []
+        ready_s = 0.0 if self._waiting else self._paced.next_at_s() - now_s
         if (
-            self._waiting
+            ready_s < math.inf
             and self._bucket is not None
             and self.in_flight < self.account.concurrency_max
             and self.has_share(now_s)
         ):
-            due.append(max(self._held_until_s - now_s, self._bucket.next_s()))
+            due.append(max(self._held_until_s - now_s, self._bucket.next_s(), ready_s))
         if self._later:
             due.append(max(0.0, self._later[0][0] - now_s))
         return min(due) if due else None

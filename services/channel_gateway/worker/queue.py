@@ -70,7 +70,7 @@ class SendQueue:
         now_s = time.monotonic()
         for job, account in zip(jobs, accounts, strict=True):
             lane = self._lane_of(account, now_s)
-            if not self.closing and lane.claim(now_s, at_once=self._at_once(account)):
+            if not self.closing and lane.claim(now_s, job.recipient, at_once=self._at_once(account)):
                 claim.states.append(SendState.IN_FLIGHT)
                 claim.ready.append((lane, job))
             else:

@@ -7,7 +7,7 @@ from uuid import UUID
 import msgspec
 import pytest
 
-from services.channel_gateway.domain.model import AccountState
+from services.channel_gateway.domain.model import AccountState, Job
 from services.channel_gateway.worker.lanes import Lane
 from tests.unit.channel_gateway.build import account, job
 
@@ -74,24 +74,24 @@ def test_a_changed_rate_takes_effect() -> None:
 
 def test_a_claim_finds_room_only_where_nothing_waits() -> None:
     lane = Lane(account(concurrency_max=2, rate_per_second=10_000), 0.0)
-    assert [lane.claim(0.0, at_once=False) for _ in range(3)] == [True, True, False]
+    assert [lane.claim(0.0, "anna", at_once=False) for _ in range(3)] == [True, True, False]
     lane.give_up()
     jobs(lane, 1)
-    assert not lane.claim(0.0, at_once=False), "what waits goes first"
+    assert not lane.claim(0.0, "anna", at_once=False), "what waits goes first"
     assert numbers(lane, 0.0) == [0]
     lane.in_flight = 0
     lane.add_later(job(), 1.0)
-    assert lane.claim(0.5, at_once=False)
-    assert not lane.claim(1.0, at_once=False), "what is due again goes first"
+    assert lane.claim(0.5, "anna", at_once=False)
+    assert not lane.claim(1.0, "anna", at_once=False), "what is due again goes first"
 
 
 def test_claims_keep_the_rate_and_holds_whatever_may_be_in_flight() -> None:
     lane = Lane(account(concurrency_max=1, rate_per_second=100), 0.0)
-    assert [lane.claim(0.0, at_once=True) for _ in range(6)] == [True] * 5 + [False], "the burst"
+    assert [lane.claim(0.0, "anna", at_once=True) for _ in range(6)] == [True] * 5 + [False], "the burst"
     lane.give_up()
-    assert lane.claim(0.0, at_once=True), "a claim given up is there again"
+    assert lane.claim(0.0, "anna", at_once=True), "a claim given up is there again"
     lane.hold(5.0)
-    assert not lane.claim(4.0, at_once=True)
+    assert not lane.claim(4.0, "anna", at_once=True)
     assert lane.in_flight == 5
 
 
@@ -121,3 +121,63 @@ def test_nothing_leaves_without_a_share_or_after_its_time() -> None:
     left = sum(len(numbers(lane, 1.1 + tick * 0.01)) for tick in range(1, 289))
     assert 26 <= left <= 29
     assert (numbers(lane, 4.0), lane.share_at(4.0)) == ([], 0.0)
+
+
+def to(recipient: str, number: int, **changes: object) -> Job:
+    """A send of a journey of its own."""
+    ids = {"effect_key": UUID(int=number), "journey_id": UUID(int=number)}
+    return job(recipient=recipient, **ids, **changes)
+
+
+def paced_lane() -> Lane:
+    """Anna got too much: her first send was refused, two more wait for her, and between them one for Ben."""
+    lane = Lane(account(concurrency_max=100, rate_per_second=10_000), 0.0)
+    first, others = to("anna", 1, began_s=0.0), [to("anna", 2), to("ben", 3), to("anna", 4)]
+    lane.add(first)
+    for each in others:
+        lane.add(each)
+    assert lane.collect(0.0, 1) == [first]
+    lane.in_flight = 0
+    lane.pace("anna", 4.0, 0.0)
+    return lane
+
+
+def test_sends_to_one_person_wait_in_their_order_and_nobody_elses_do() -> None:
+    lane = paced_lane()
+    assert numbers(lane, 0.0) == [3]
+    assert not lane.claim(0.0, "anna", at_once=False)
+    assert lane.claim(0.0, "ben", at_once=False)
+    lane.add_later(to("anna", 1, began_s=0.0), 4.1)  # noted meanwhile, behind those that were never tried
+    lane.add(to("anna", 5))
+    assert len(lane) == 4
+    assert numbers(lane, 4.0) == [], "its own time has not come"
+    assert lane.next_s(4.0) == pytest.approx(0.1)
+    left = [(at, each) for at in range(4, 40) for each in numbers(lane, at + 0.1)]
+    assert left == [(4, 1), (10, 2), (16, 4), (22, 5)], "one every six seconds"
+    assert lane.next_s(40.0) is None
+    lane.in_flight = 0
+    assert [lane.claim(40.0, "anna", at_once=False) for _ in range(2)] == [True, True], (
+        "and is as all others again"
+    )
+
+
+def test_who_is_paced_again_waits_again() -> None:
+    lane = paced_lane()
+    lane.add_later(to("anna", 1, began_s=0.0), 4.0)
+    assert numbers(lane, 4.0) == [1, 3]
+    lane.pace("anna", 16.0, 4.5)
+    lane.add_later(to("anna", 1, began_s=0.0), 20.5)
+    assert numbers(lane, 20.0) == []
+    assert numbers(lane, 20.5) == [1]
+
+
+def test_what_waits_for_a_person_fails_with_its_account_and_obeys_its_rate_and_holds() -> None:
+    lane = paced_lane()
+    assert numbers(lane, 0.0) == [3]
+    lane.hold(30.0)
+    assert numbers(lane, 20.0) == []
+    assert lane.next_s(20.0) == pytest.approx(10.0)
+    lane.update(msgspec.structs.replace(account(), state=AccountState.UNUSABLE), 20.0)
+    assert lane.next_s(20.0) == 0.0
+    assert numbers(lane, 20.0) == [2, 4]
+    assert len(lane) == 0

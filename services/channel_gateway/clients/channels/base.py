@@ -34,6 +34,8 @@ class RetryPolicy(NamedTuple):
     """Attempts in all; the last one's failure is final."""
     holds_account: bool = False
     """The whole account waits, not only this send."""
+    holds_person: bool = False
+    """All sends of the account to the person wait, in their order."""
 
 
 ATTEMPTS_MAX: Final = 6
@@ -58,7 +60,7 @@ FEW: Final = RetryPolicy(1.0, 2.0, 60.0, 3)
 """For answers that seldom pass."""
 SLOW_ACCOUNT: Final = RetryPolicy(1.0, 2.0, 60.0, ATTEMPTS_MAX, holds_account=True)
 """The account sends too fast."""
-PAIR: Final = RetryPolicy(4.0, 4.0, 4.0**6, ATTEMPTS_MAX)
+PAIR: Final = RetryPolicy(4.0, 4.0, 4.0**6, ATTEMPTS_MAX, holds_person=True)
 """Too many to one person: 4^n seconds."""
 LONG: Final = RetryPolicy(15.0, 2.0, 600.0, ATTEMPTS_MAX)
 """Passes within minutes."""
