@@ -26,6 +26,7 @@ from services.channel_gateway.domain.content import (
     TextCard,
 )
 from services.channel_gateway.domain.model import Account, Connection, ConnectionKind
+from services.channel_gateway.domain.references import module_misfits
 from services.channel_gateway.domain.render import card_text_faults, coupon_cards
 
 NAME_MAX: Final = 100
@@ -282,6 +283,18 @@ def module_message(module: BotModule) -> content_pb2.BotModule:
         update_time=timestamp(module.updated_at),
         etag=str(module.version),
     )
+
+
+def misfit_messages(module: BotModule) -> list[content_pb2.ContentMisfit]:
+    """What of a bot module each channel would refuse, whoever gets it."""
+    return [
+        content_pb2.ContentMisfit(
+            channel=int(misfit.channel),  # type: ignore[arg-type]  # the enums have the same numbers
+            field=misfit.field,
+            message=misfit.message,
+        )
+        for misfit in module_misfits("module.cards", module.cards)
+    ]
 
 
 def _card_messages(cards: Iterable[Card]) -> list[content_pb2.Card]:

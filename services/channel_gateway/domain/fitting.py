@@ -24,7 +24,7 @@ class Misfit(NamedTuple):
     field: str
     """Below the card."""
     message: str
-    """For people; quotes nothing of the content."""
+    """For people, with what to do; quotes nothing of the content."""
 
 
 def misfits(channel: Channel, card: FlatCard) -> Iterator[Misfit]:
@@ -67,12 +67,14 @@ def _buttons_of(limits: Limits, card: ButtonCard) -> Iterator[Misfit]:
     most = limits.quick_replies if is_answers(limits, card) else limits.buttons
     if counted > most:
         kind = "answers" if limits.distinct_answers else "buttons"
-        yield Misfit("buttons", f"{limits.name} takes at most {most} {kind}")
+        yield Misfit("buttons", f"{limits.name} takes at most {most} {kind}: put the others on another card")
     for index, button in enumerate(card.buttons):
         yield from _button(limits, f"buttons[{index}]", button)
     answers = [each for each in card.buttons if each.action is not ButtonAction.URL]
     if limits.distinct_answers and _alike(answers):
-        yield Misfit("buttons", f"{limits.name} takes no two answers alike")
+        yield Misfit(
+            "buttons", f"{limits.name} takes no two answers alike: give each a label and a value of its own"
+        )
 
 
 def _button(limits: Limits, path: str, button: Button) -> Iterator[Misfit]:
@@ -93,10 +95,10 @@ def _alike(answers: list[Button]) -> bool:
 
 def _text(limits: Limits, field: str, text: str, length: Length) -> Iterator[Misfit]:
     if not text.strip():
-        yield Misfit(field, "a text is empty when filled in")
+        yield Misfit(field, "a text is empty when filled in: give it words, or its variables a default")
     yield from _long(limits, field, text, length)
 
 
 def _long(limits: Limits, field: str, text: str, length: Length) -> Iterator[Misfit]:
     if over := length.over(text):
-        yield Misfit(field, f"is too long for {limits.name}: {over}")
+        yield Misfit(field, f"is too long for {limits.name}: {over}, shorten it")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 from uuid import UUID
 
@@ -14,6 +14,7 @@ from services.channel_gateway.domain.content import (
     Card,
     ConditionCard,
     CouponCard,
+    FlatCard,
     ImageCard,
     ModuleContent,
     Template,
@@ -21,6 +22,8 @@ from services.channel_gateway.domain.content import (
     TemplateState,
     TextCard,
 )
+from services.channel_gateway.domain.fitting import misfits
+from services.channel_gateway.domain.limits import LIMITS
 from services.channel_gateway.domain.model import AccountState, Channel, ConnectionKind, Reason, Send
 from services.channel_gateway.domain.prepare import Catalogue, ContentRefusedError, Writer, send_to_nobody
 from services.channel_gateway.domain.render import (
@@ -134,7 +137,7 @@ def message_findings(
             if module is None:
                 fault = Finding("bot_module_id", NOT_FOUND, "there is no such bot module")
                 return MessageFindings((fault,))
-            leaves = list(_leaves("cards", module.cards))
+            leaves = list(leaves_of("cards", module.cards))
             texts = [text for _, card in leaves for _, text in card_texts(card)]
             send = send_to_nobody(team_id, reference.channel, reference.content, reference.account_id)
             return MessageFindings(
@@ -189,7 +192,7 @@ def _card_faults(
 def _refusal(card: TextCard | ImageCard | ButtonCard | CouponCard, send: Send, writer: Writer) -> str:
     """Why the card can never be sent on the send's channel, whoever gets it; empty if it can."""
     try:
-        writer.write_cards(send, "", [filled(card, lambda text: fill(text, lambda _: _SHORTEST))])
+        writer.write_cards(send, "", [_with_shortest(card)])
     except ContentRefusedError as refused:
         return str(refused)
     return ""
@@ -203,15 +206,40 @@ def _coupon_faults(cards: Iterable[Card], coupons: Mapping[str, bool]) -> Iterat
             yield Finding("bot_module_id", NOT_CLAIMABLE, f"{path}: the coupon is archived")
 
 
-def _leaves(
+class ChannelMisfit(NamedTuple):
+    """What of a module a channel would refuse, whoever gets it."""
+
+    channel: Channel
+    field: str
+    """Path below the module's cards, which begin with it."""
+    message: str
+
+
+def module_misfits(path: str, cards: Sequence[Card]) -> list[ChannelMisfit]:
+    """What of a module does not fit, channel by channel; `path` is that of its cards."""
+    shortest = [(below, _with_shortest(card)) for below, card in leaves_of(path, cards)]
+    return [
+        ChannelMisfit(channel, f"{below}.{misfit.field}", misfit.message)
+        for channel in LIMITS
+        for below, card in shortest
+        for misfit in misfits(channel, card)
+    ]
+
+
+def _with_shortest(card: TextCard | ImageCard | ButtonCard | CouponCard) -> FlatCard:
+    """A card filled in so that what does not fit then never does."""
+    return filled(card, lambda text: fill(text, lambda _: _SHORTEST))
+
+
+def leaves_of(
     path: str, cards: Iterable[Card]
 ) -> Iterator[tuple[str, TextCard | ImageCard | ButtonCard | CouponCard]]:
     """All cards that say something, with their paths."""
     for index, card in enumerate(cards):
         here = f"{path}[{index}]"
         if isinstance(card, ConditionCard):
-            yield from _leaves(f"{here}.condition.then_cards", card.then_cards)
-            yield from _leaves(f"{here}.condition.else_cards", card.else_cards)
+            yield from leaves_of(f"{here}.condition.then_cards", card.then_cards)
+            yield from leaves_of(f"{here}.condition.else_cards", card.else_cards)
         else:
             yield f"{here}.{_KINDS[type(card)]}", card
 

@@ -40,7 +40,9 @@ class ContentRpcs(Part):
         module = BotModule(team_id, new_id(epoch_ms(now)), name, cards, now, now, 1)
 
         def reply(created: BotModule) -> pb.CreateBotModuleResponse:
-            return pb.CreateBotModuleResponse(module=convert.module_message(created))
+            return pb.CreateBotModuleResponse(
+                module=convert.module_message(created), misfits=convert.misfit_messages(created)
+            )
 
         call = Call(team_id, request, pb.CreateBotModuleResponse, reply)
         return await self._deps.content.create_module(call, module)
@@ -49,7 +51,9 @@ class ContentRpcs(Part):
         """Reads a bot module."""
         team_id, module_id = ids_of(request.team_id, "bot_module_id", request.bot_module_id)
         module = await self._deps.content_store.module(team_id, module_id)
-        return pb.GetBotModuleResponse(module=convert.module_message(module))
+        return pb.GetBotModuleResponse(
+            module=convert.module_message(module), misfits=convert.misfit_messages(module)
+        )
 
     async def ListBotModules(
         self, request: pb.ListBotModulesRequest, context: Any
@@ -86,7 +90,9 @@ class ContentRpcs(Part):
             )
 
         def reply(updated: BotModule) -> pb.UpdateBotModuleResponse:
-            return pb.UpdateBotModuleResponse(module=convert.module_message(updated))
+            return pb.UpdateBotModuleResponse(
+                module=convert.module_message(updated), misfits=convert.misfit_messages(updated)
+            )
 
         call = Call(team_id, request, pb.UpdateBotModuleResponse, reply)
         given = cards if "cards" in fields else ()

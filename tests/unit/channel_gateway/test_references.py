@@ -70,7 +70,7 @@ def test_a_text_that_fits_somebody_is_no_fault() -> None:
     assert messages(found(TextCard("{{customer.name}}"))) == []
     assert messages(found(TextCard("{{customer.name}}" + "x" * 4_999))) == []
     assert messages(found(TextCard("{{customer.name}}" + "x" * 5_000))) == [
-        "cards[0].text: text: is too long for LINE: has 5001 UTF-16 units, at most 5000 fit"
+        "cards[0].text: text: is too long for LINE: has 5001 UTF-16 units, at most 5000 fit, shorten it"
     ]
 
 

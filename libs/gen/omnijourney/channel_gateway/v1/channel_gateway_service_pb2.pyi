@@ -648,18 +648,24 @@ class CreateBotModuleResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     MODULE_FIELD_NUMBER: _builtins.int
+    MISFITS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def module(self) -> _content_pb2.BotModule:
         """As created."""
+
+    @_builtins.property
+    def misfits(self) -> _containers.RepeatedCompositeFieldContainer[_content_pb2.ContentMisfit]:
+        """What does not fit, of each of the four channels: journeys that send it there are not published."""
 
     def __init__(
         self,
         *,
         module: _content_pb2.BotModule | None = ...,
+        misfits: _abc.Iterable[_content_pb2.ContentMisfit] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["module", b"module"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["module", b"module"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["misfits", b"misfits", "module", b"module"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -698,18 +704,24 @@ class GetBotModuleResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     MODULE_FIELD_NUMBER: _builtins.int
+    MISFITS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def module(self) -> _content_pb2.BotModule:
         """The resource."""
+
+    @_builtins.property
+    def misfits(self) -> _containers.RepeatedCompositeFieldContainer[_content_pb2.ContentMisfit]:
+        """What does not fit, of each of the four channels."""
 
     def __init__(
         self,
         *,
         module: _content_pb2.BotModule | None = ...,
+        misfits: _abc.Iterable[_content_pb2.ContentMisfit] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["module", b"module"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["module", b"module"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["misfits", b"misfits", "module", b"module"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -822,18 +834,24 @@ class UpdateBotModuleResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     MODULE_FIELD_NUMBER: _builtins.int
+    MISFITS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def module(self) -> _content_pb2.BotModule:
         """As changed."""
+
+    @_builtins.property
+    def misfits(self) -> _containers.RepeatedCompositeFieldContainer[_content_pb2.ContentMisfit]:
+        """What does not fit, of each of the four channels: live journeys that send it there fail for every customer."""
 
     def __init__(
         self,
         *,
         module: _content_pb2.BotModule | None = ...,
+        misfits: _abc.Iterable[_content_pb2.ContentMisfit] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["module", b"module"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["module", b"module"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["misfits", b"misfits", "module", b"module"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -464,7 +464,7 @@ class ChannelGatewayServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CreateBotModule(self, request, context):
-        """Creates a bot module.
+        """Creates a bot module. It is of no channel: what does not fit one is told in the answer.
         Errors: INVALID_ARGUMENT with every faulty field, ALREADY_EXISTS for a reused request id or a taken name, UNAVAILABLE
         `DEPENDENCY_UNAVAILABLE` when it has coupon cards and points does not answer.
         """

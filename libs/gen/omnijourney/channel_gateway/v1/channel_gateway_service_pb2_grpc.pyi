@@ -58,7 +58,7 @@ class ChannelGatewayServiceStub:
     CheckChannelAccount: _grpc.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.CheckChannelAccountRequest, _channel_gateway_service_pb2.CheckChannelAccountResponse]
     """Asks the channel whether the account works. Errors: NOT_FOUND."""
     CreateBotModule: _grpc.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.CreateBotModuleRequest, _channel_gateway_service_pb2.CreateBotModuleResponse]
-    """Creates a bot module.
+    """Creates a bot module. It is of no channel: what does not fit one is told in the answer.
     Errors: INVALID_ARGUMENT with every faulty field, ALREADY_EXISTS for a reused request id or a taken name, UNAVAILABLE
     `DEPENDENCY_UNAVAILABLE` when it has coupon cards and points does not answer.
     """
@@ -257,7 +257,7 @@ class ChannelGatewayServiceAsyncStub(ChannelGatewayServiceStub):
     CheckChannelAccount: _aio.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.CheckChannelAccountRequest, _channel_gateway_service_pb2.CheckChannelAccountResponse]  # type: ignore[assignment]
     """Asks the channel whether the account works. Errors: NOT_FOUND."""
     CreateBotModule: _aio.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.CreateBotModuleRequest, _channel_gateway_service_pb2.CreateBotModuleResponse]  # type: ignore[assignment]
-    """Creates a bot module.
+    """Creates a bot module. It is of no channel: what does not fit one is told in the answer.
     Errors: INVALID_ARGUMENT with every faulty field, ALREADY_EXISTS for a reused request id or a taken name, UNAVAILABLE
     `DEPENDENCY_UNAVAILABLE` when it has coupon cards and points does not answer.
     """
@@ -519,7 +519,7 @@ class ChannelGatewayServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _channel_gateway_service_pb2.CreateBotModuleRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_channel_gateway_service_pb2.CreateBotModuleResponse, _abc.Awaitable[_channel_gateway_service_pb2.CreateBotModuleResponse]]:
-        """Creates a bot module.
+        """Creates a bot module. It is of no channel: what does not fit one is told in the answer.
         Errors: INVALID_ARGUMENT with every faulty field, ALREADY_EXISTS for a reused request id or a taken name, UNAVAILABLE
         `DEPENDENCY_UNAVAILABLE` when it has coupon cards and points does not answer.
         """

@@ -9,6 +9,7 @@ from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from omnijourney.common.v1 import channel_pb2 as _channel_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -167,6 +168,38 @@ class BotModule(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___BotModule: _TypeAlias = BotModule  # noqa: Y015
+
+@_typing.final
+class ContentMisfit(_message.Message):
+    """What of a module a channel would refuse, whoever gets it. Variables count as one character: how long they make a text is known
+    when it is sent.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHANNEL_FIELD_NUMBER: _builtins.int
+    FIELD_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    channel: _channel_pb2.Channel.ValueType
+    """The channel."""
+    field: _builtins.str
+    """Path of the field below the request, for example `module.cards[0].button.buttons[1].label`."""
+    message: _builtins.str
+    """Why it does not fit, and what to do; for people."""
+    def __init__(
+        self,
+        *,
+        channel: _channel_pb2.Channel.ValueType = ...,
+        field: _builtins.str = ...,
+        message: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel", b"channel", "field", b"field", "message", b"message"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ContentMisfit: _TypeAlias = ContentMisfit  # noqa: Y015
 
 @_typing.final
 class Card(_message.Message):
