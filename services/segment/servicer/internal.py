@@ -184,7 +184,7 @@ def serve(server: GrpcServer, dependencies: Dependencies, draining: asyncio.Even
     """Adds all of it to the server; `draining` ends reads that wait."""
     server.add(
         customers_service_pb2_grpc.add_CustomersServiceServicer_to_server,
-        CustomersServicer(dependencies),  # type: ignore[abstract]  # what is missing answers UNIMPLEMENTED
+        CustomersServicer(dependencies),
         customers_service_pb2.DESCRIPTOR.services_by_name["CustomersService"],
     )
     serve_history(server, FactHistory(dependencies.history), draining)

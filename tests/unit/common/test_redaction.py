@@ -23,7 +23,6 @@ _NO_SECRETS: Final = {
     "next_page_token": "opaque, and good for the same arguments only",
     "shop_key_id": "names a key",
     "secret_key_id": "names a key",
-    "token_digests": "digests of random tokens",
     "browser_token": "names a browser, as a cookie of the shop does; who knows it learns nothing by it",
     "omnijourney.channel_gateway.v1.TrackedLink.token": "stands in the address that customers get",
     "omnijourney.channel_gateway.v1.LinkClick.token": "stands in the address that customers get",

@@ -10,7 +10,6 @@ from google.protobuf.internal import containers as _containers
 from omnijourney.internal.v1 import change_pb2 as _change_pb2
 from omnijourney.internal.v1 import profile_pb2 as _profile_pb2
 from omnijourney.internal.v1 import reference_pb2 as _reference_pb2
-from omnijourney.segment.v1 import api_client_pb2 as _api_client_pb2
 from omnijourney.segment.v1 import attribute_pb2 as _attribute_pb2
 from omnijourney.segment.v1 import audience_pb2 as _audience_pb2
 from omnijourney.segment.v1 import team_pb2 as _team_pb2
@@ -274,78 +273,6 @@ class BatchGetTeamSettingsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___BatchGetTeamSettingsResponse: _TypeAlias = BatchGetTeamSettingsResponse  # noqa: Y015
-
-@_typing.final
-class BatchResolveTokensRequest(_message.Message):
-    """Asks whose tokens these are."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    TOKEN_DIGESTS_FIELD_NUMBER: _builtins.int
-    @_builtins.property
-    def token_digests(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]:
-        """SHA-256 of each token, 32 bytes, up to 500."""
-
-    def __init__(
-        self,
-        *,
-        token_digests: _abc.Iterable[_builtins.bytes] | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["token_digests", b"token_digests"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___BatchResolveTokensRequest: _TypeAlias = BatchResolveTokensRequest  # noqa: Y015
-
-@_typing.final
-class BatchResolveTokensResponse(_message.Message):
-    """Whose tokens they are."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    TOKENS_FIELD_NUMBER: _builtins.int
-    @_builtins.property
-    def tokens(self) -> _containers.RepeatedCompositeFieldContainer[Global___ResolvedToken]:
-        """One per digest, in order."""
-
-    def __init__(
-        self,
-        *,
-        tokens: _abc.Iterable[Global___ResolvedToken] | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["tokens", b"tokens"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___BatchResolveTokensResponse: _TypeAlias = BatchResolveTokensResponse  # noqa: Y015
-
-@_typing.final
-class ResolvedToken(_message.Message):
-    """What a token is good for."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    API_CLIENT_FIELD_NUMBER: _builtins.int
-    @_builtins.property
-    def api_client(self) -> _api_client_pb2.ApiClient:
-        """The client; absent for a token that is unknown, revoked or past its end."""
-
-    def __init__(
-        self,
-        *,
-        api_client: _api_client_pb2.ApiClient | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["api_client", b"api_client"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["api_client", b"api_client"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___ResolvedToken: _TypeAlias = ResolvedToken  # noqa: Y015
 
 @_typing.final
 class CheckTraitsRequest(_message.Message):

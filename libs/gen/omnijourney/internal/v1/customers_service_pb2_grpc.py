@@ -55,11 +55,6 @@ class CustomersServiceStub:
                 request_serializer=omnijourney_dot_internal_dot_v1_dot_customers__service__pb2.BatchGetTeamSettingsRequest.SerializeToString,
                 response_deserializer=omnijourney_dot_internal_dot_v1_dot_customers__service__pb2.BatchGetTeamSettingsResponse.FromString,
                 _registered_method=True)
-        self.BatchResolveTokens = channel.unary_unary(
-                '/omnijourney.internal.v1.CustomersService/BatchResolveTokens',
-                request_serializer=omnijourney_dot_internal_dot_v1_dot_customers__service__pb2.BatchResolveTokensRequest.SerializeToString,
-                response_deserializer=omnijourney_dot_internal_dot_v1_dot_customers__service__pb2.BatchResolveTokensResponse.FromString,
-                _registered_method=True)
         self.CheckTraits = channel.unary_unary(
                 '/omnijourney.internal.v1.CustomersService/CheckTraits',
                 request_serializer=omnijourney_dot_internal_dot_v1_dot_customers__service__pb2.CheckTraitsRequest.SerializeToString,
@@ -99,13 +94,6 @@ class CustomersServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def BatchResolveTokens(self, request, context):
-        """Other services: whose tokens these are, by their SHA-256, up to 500; answers in order, unknown ones without a client.
-        """
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
     def CheckTraits(self, request, context):
         """Reads what a journey's definition is held to before it is published: the team's settings and attributes, and every fault of
         audiences. Errors: INVALID_ARGUMENT.
@@ -136,11 +124,6 @@ def add_CustomersServiceServicer_to_server(servicer, server):
                     servicer.BatchGetTeamSettings,
                     request_deserializer=omnijourney_dot_internal_dot_v1_dot_customers__service__pb2.BatchGetTeamSettingsRequest.FromString,
                     response_serializer=omnijourney_dot_internal_dot_v1_dot_customers__service__pb2.BatchGetTeamSettingsResponse.SerializeToString,
-            ),
-            'BatchResolveTokens': grpc.unary_unary_rpc_method_handler(
-                    servicer.BatchResolveTokens,
-                    request_deserializer=omnijourney_dot_internal_dot_v1_dot_customers__service__pb2.BatchResolveTokensRequest.FromString,
-                    response_serializer=omnijourney_dot_internal_dot_v1_dot_customers__service__pb2.BatchResolveTokensResponse.SerializeToString,
             ),
             'CheckTraits': grpc.unary_unary_rpc_method_handler(
                     servicer.CheckTraits,
@@ -257,33 +240,6 @@ class CustomersService:
             '/omnijourney.internal.v1.CustomersService/BatchGetTeamSettings',
             omnijourney_dot_internal_dot_v1_dot_customers__service__pb2.BatchGetTeamSettingsRequest.SerializeToString,
             omnijourney_dot_internal_dot_v1_dot_customers__service__pb2.BatchGetTeamSettingsResponse.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
-    def BatchResolveTokens(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
-            target,
-            '/omnijourney.internal.v1.CustomersService/BatchResolveTokens',
-            omnijourney_dot_internal_dot_v1_dot_customers__service__pb2.BatchResolveTokensRequest.SerializeToString,
-            omnijourney_dot_internal_dot_v1_dot_customers__service__pb2.BatchResolveTokensResponse.FromString,
             options,
             channel_credentials,
             insecure,

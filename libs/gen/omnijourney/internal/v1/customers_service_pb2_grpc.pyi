@@ -41,8 +41,6 @@ class CustomersServiceStub:
     """Reads the definitions of up to 500 attributes of any teams, for checks of running journeys; in order."""
     BatchGetTeamSettings: _grpc.UnaryUnaryMultiCallable[_customers_service_pb2.BatchGetTeamSettingsRequest, _customers_service_pb2.BatchGetTeamSettingsResponse]
     """Reads the settings of up to 500 teams; the answers come in order, absent ones with an empty team id."""
-    BatchResolveTokens: _grpc.UnaryUnaryMultiCallable[_customers_service_pb2.BatchResolveTokensRequest, _customers_service_pb2.BatchResolveTokensResponse]
-    """Other services: whose tokens these are, by their SHA-256, up to 500; answers in order, unknown ones without a client."""
     CheckTraits: _grpc.UnaryUnaryMultiCallable[_customers_service_pb2.CheckTraitsRequest, _customers_service_pb2.CheckTraitsResponse]
     """Reads what a journey's definition is held to before it is published: the team's settings and attributes, and every fault of
     audiences. Errors: INVALID_ARGUMENT.
@@ -61,8 +59,6 @@ class CustomersServiceAsyncStub(CustomersServiceStub):
     """Reads the definitions of up to 500 attributes of any teams, for checks of running journeys; in order."""
     BatchGetTeamSettings: _aio.UnaryUnaryMultiCallable[_customers_service_pb2.BatchGetTeamSettingsRequest, _customers_service_pb2.BatchGetTeamSettingsResponse]  # type: ignore[assignment]
     """Reads the settings of up to 500 teams; the answers come in order, absent ones with an empty team id."""
-    BatchResolveTokens: _aio.UnaryUnaryMultiCallable[_customers_service_pb2.BatchResolveTokensRequest, _customers_service_pb2.BatchResolveTokensResponse]  # type: ignore[assignment]
-    """Other services: whose tokens these are, by their SHA-256, up to 500; answers in order, unknown ones without a client."""
     CheckTraits: _aio.UnaryUnaryMultiCallable[_customers_service_pb2.CheckTraitsRequest, _customers_service_pb2.CheckTraitsResponse]  # type: ignore[assignment]
     """Reads what a journey's definition is held to before it is published: the team's settings and attributes, and every fault of
     audiences. Errors: INVALID_ARGUMENT.
@@ -102,14 +98,6 @@ class CustomersServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_customers_service_pb2.BatchGetTeamSettingsResponse, _abc.Awaitable[_customers_service_pb2.BatchGetTeamSettingsResponse]]:
         """Reads the settings of up to 500 teams; the answers come in order, absent ones with an empty team id."""
-
-    @_abc_1.abstractmethod
-    def BatchResolveTokens(
-        self,
-        request: _customers_service_pb2.BatchResolveTokensRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_customers_service_pb2.BatchResolveTokensResponse, _abc.Awaitable[_customers_service_pb2.BatchResolveTokensResponse]]:
-        """Other services: whose tokens these are, by their SHA-256, up to 500; answers in order, unknown ones without a client."""
 
     @_abc_1.abstractmethod
     def CheckTraits(
