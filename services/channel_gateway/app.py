@@ -67,6 +67,7 @@ from services.channel_gateway.store.figures import FigureStore
 from services.channel_gateway.store.frequency import FrequencyStore
 from services.channel_gateway.store.heard import HeardStore
 from services.channel_gateway.store.inbox import InboxStore
+from services.channel_gateway.store.limited import LIMITED_DAYS, LimitStore
 from services.channel_gateway.store.links import LinkStore
 from services.channel_gateway.store.lost_sends import LostSendStore
 from services.channel_gateway.store.money import MoneyStore
@@ -197,6 +198,7 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
                 trouble,
                 rt.clock,
                 segment,
+                limits=LimitStore(rt.pool),
                 resolving=resolving,
                 publisher=publisher,
                 content_publisher=content_publisher,
@@ -307,6 +309,7 @@ def _forgetting(
         "webhooks": (webhooks, settings.webhook_retention_days),
         "contents": (contents, settings.content_retention_days),
         "clicks": (clicks, max(settings.click_retention_days, settings.link_days)),
+        "limits of people": (LimitStore(rt.pool), LIMITED_DAYS),
     }
     return {what: Forgetting(store, rt.clock, days, what) for what, (store, days) in kept.items()}
 

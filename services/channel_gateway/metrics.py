@@ -27,6 +27,11 @@ UNRECORDED_SECONDS: Final = metrics.histogram(
 REFUSALS: Final = metrics.counter(
     "gateway_refusals_total", "Final refusals by channels, by channel and code.", ("channel", "code")
 )
+ACCOUNT_HOLDS: Final = metrics.counter(
+    "gateway_account_holds_total",
+    "Answers for which all sends of an account wait, by channel and code.",
+    ("channel", "code"),
+)
 WAITING: Final = metrics.gauge(
     "gateway_waiting_sends_count", "Sends that wait in this process.", ("channel",)
 )

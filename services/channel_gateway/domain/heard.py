@@ -85,6 +85,13 @@ class PageReceipt(NamedTuple):
     until: datetime | None = None
 
 
+class Limited(NamedTuple):
+    """The channel delivers somebody no marketing for now."""
+
+    external_id: str
+    at: datetime
+
+
 class Preference(NamedTuple):
     """Somebody wants messages no more, or again."""
 
@@ -107,7 +114,7 @@ class TemplateReport(NamedTuple):
 
 Acted = Joined | Left | Wrote
 """What a person did, of which segment is told."""
-Heard = Acted | MessageReceipt | MessageTaken | PageReceipt | Preference | TemplateReport
+Heard = Acted | MessageReceipt | MessageTaken | PageReceipt | Limited | Preference | TemplateReport
 
 
 class Item(NamedTuple):

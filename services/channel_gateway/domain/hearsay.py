@@ -12,6 +12,7 @@ from libs.common.consent_words import ConsentWords
 from services.channel_gateway.domain.content import TemplateState
 from services.channel_gateway.domain.heard import (
     Heard,
+    Limited,
     MessageReceipt,
     MessageTaken,
     PageReceipt,
@@ -39,6 +40,7 @@ class Hearsay(msgspec.Struct):
     last_messages: dict[AccountPerson, datetime] = {}
     """When people last wrote, where the channel has a window."""
     preferences: dict[ChannelPerson, Preference] = {}
+    limited: dict[ChannelPerson, datetime] = {}
     template_states: dict[AccountTemplate, tuple[datetime, TemplateState]] = {}
     template_categories: dict[AccountTemplate, tuple[datetime, str]] = {}
     receipts: dict[UUID, tuple[UUID, list[ReceiptKind]]] = {}
@@ -59,6 +61,9 @@ def heard_of(webhooks: Iterable[tuple[Channel, UUID, Sequence[Heard]]], words: C
                     _wrote(gathered, channel, account_id, each, words)
                 case Preference():
                     _prefer(gathered, (int(channel), each.external_id), each)
+                case Limited(external_id=external_id, at=at):
+                    who = (int(channel), external_id)
+                    gathered.limited[who] = max(at, gathered.limited.get(who, at))
                 case TemplateReport():
                     _template_reported(gathered, (account_id, each.name, each.language), each)
                 case MessageReceipt():

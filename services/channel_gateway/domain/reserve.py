@@ -13,7 +13,7 @@ import msgspec
 
 from libs.common.frequency import CountedSend, FrequencyRule, room_at
 from libs.common.ids import CustomerKey
-from services.channel_gateway.domain.content import TextContent
+from services.channel_gateway.domain.content import TemplateContent, TextContent
 from services.channel_gateway.domain.model import (
     CAP_REASONS,
     Channel,
@@ -74,6 +74,8 @@ class Limits(msgspec.Struct):
     """What their customers got, as far as it may count."""
     opted_out: set[tuple[UUID, int, str, UUID]] = msgspec.field(default_factory=set)
     """By team, channel, the person's id and the customer: who wants no messages."""
+    limited: set[tuple[UUID, int, str, UUID]] = msgspec.field(default_factory=set)
+    """By team, channel, the person's id and the template: marketing that the channel would not deliver now."""
 
 
 class Reserved(msgspec.Struct, frozen=True):
@@ -142,6 +144,8 @@ def _decide_one(
         return early or prepared  # type: ignore[return-value]  # one of them is an SendAnswer here
     if (send.team_id, int(send.channel), prepared.recipient, send.customer_id) in limits.opted_out:
         return SendAnswer(SendState.SKIPPED, Reason.OPTED_OUT)
+    if limits.limited and _is_limited(send, prepared, limits):
+        return SendAnswer(SendState.FAILED, Reason.META_LIMITED)
     exhausted = _cap(send, prepared, limits)
     if exhausted is None and (capped := _frequency_cap(send, prepared, limits, now)):
         return capped
@@ -155,6 +159,12 @@ def _decide_one(
     _take(send, prepared, price, limits)
     on_plan = send.channel is Channel.LINE
     return Reserved(prepared, price, send.cap, month if on_plan else None)
+
+
+def _is_limited(send: Send, prepared: Prepared, limits: Limits) -> bool:
+    if not isinstance(send.content, TemplateContent):
+        return False
+    return (send.team_id, int(send.channel), prepared.recipient, send.content.template_id) in limits.limited
 
 
 def _frequency_cap(send: Send, prepared: Prepared, limits: Limits, now: datetime) -> SendAnswer | None:

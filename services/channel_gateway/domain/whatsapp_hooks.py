@@ -14,6 +14,7 @@ from services.channel_gateway.domain.heard import (
     Heard,
     Item,
     ItemFaultError,
+    Limited,
     MessageReceipt,
     MessageTaken,
     Preference,
@@ -40,6 +41,8 @@ _TAKEN: Final = frozenset({"sent", *_RECEIPTS})
 """Whatever becomes of a message: WhatsApp has it."""
 _OPTED_OUT: Final = 131050
 """Code: the person stopped the business's marketing messages."""
+_LIMITED: Final = 131049
+"""Code: the person gets enough marketing of businesses; not to be tried again within a day."""
 _WANTED: Final = {"stop": False, "resume": True}
 
 
@@ -180,11 +183,13 @@ def _status(part: msgspec.Raw) -> tuple[Heard, ...]:
         heard.append(MessageTaken(ours.effect_key, ours.number, kept_id(status.id)))
         if kind is not None:
             heard.append(MessageReceipt(ours.effect_key, kind))
-    opted_out = kind is ReceiptKind.FAILED and any(error.code == _OPTED_OUT for error in status.errors)
-    if opted_out and _WA_ID.fullmatch(status.recipient_id):
+    codes = {error.code for error in status.errors} if kind is ReceiptKind.FAILED else frozenset()
+    if _OPTED_OUT in codes and _WA_ID.fullmatch(status.recipient_id):
         heard.append(
             Preference(status.recipient_id, at_seconds(status.timestamp), False, PreferenceSource.CHANNEL)
         )
+    if _LIMITED in codes and _WA_ID.fullmatch(status.recipient_id):
+        heard.append(Limited(status.recipient_id, at_seconds(status.timestamp)))
     return tuple(heard)
 
 

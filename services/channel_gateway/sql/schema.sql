@@ -537,6 +537,21 @@ CREATE TABLE journey_usage (
 ALTER TABLE journey_usage ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own_teams ON journey_usage USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
 
+-- People to whom a channel delivers no marketing for now: WhatsApp limits what one person gets of all businesses (131049), and asks not to try
+-- again within a day. Kept for that day.
+CREATE TABLE limited_person (
+    team_id     uuid NOT NULL,
+    channel     smallint NOT NULL,
+    external_id text NOT NULL,
+    noted_at    timestamp with time zone NOT NULL,
+    CONSTRAINT limited_person_pkey PRIMARY KEY (team_id, channel, external_id),
+    CONSTRAINT limited_person_channel_check CHECK (((channel >= 1) AND (channel <= 4))),
+    CONSTRAINT limited_person_noted_at_check CHECK (((noted_at >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (noted_at < '9999-12-31 00:00:00+00'::timestamp with time zone)))
+);
+CREATE INDEX limited_person_by_time ON channel_gateway.limited_person USING btree (noted_at);
+ALTER TABLE limited_person ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own_teams ON limited_person USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
+
 -- Every opening. `agent`: the program that it was, empty for a person.
 CREATE TABLE link_click (
     team_id    uuid NOT NULL,

@@ -34,6 +34,7 @@ from services.channel_gateway.store.catalogue import CatalogueStore
 from services.channel_gateway.store.errors import reservation_conflicts
 from services.channel_gateway.store.facts import Written
 from services.channel_gateway.store.frequency import hold_frequency, note_uses
+from services.channel_gateway.store.limited import find_limited
 from services.channel_gateway.store.rows import parts_of
 from services.channel_gateway.store.send_groups import SendBatch, template_of
 from services.channel_gateway.store.vault import Vault
@@ -219,6 +220,7 @@ async def _hold_limits(
     if not live:
         return limits
     await _look_for_opt_outs(connection, limits, live)
+    limits.limited = await find_limited(connection, live, now)
     await hold_frequency(connection, limits, live, capped, now)
     await _hold_usage(connection, limits, [s for s, _ in live if s.cap is not None])
     await _hold_quotas(connection, limits, [p.account for s, p in live if s.channel is Channel.LINE], now)

@@ -17,6 +17,7 @@ from services.channel_gateway.domain.unreachable import RefusedPerson, refusal_w
 from services.channel_gateway.store.book import QUERIES, columns
 from services.channel_gateway.store.facts import Written, write_facts
 from services.channel_gateway.store.inbox import InboxStore
+from services.channel_gateway.store.limited import LimitStore
 
 GONE_AT_CHANNEL: Final = "GONE_AT_CHANNEL"
 
@@ -29,6 +30,7 @@ class TroubleStore:
         self._pool = pool
         self._inbox = inbox
         self._clock = clock
+        self._limits = LimitStore(pool)
 
     async def account_unusable(self, account: Account, reason: str) -> Written:
         """An active account becomes unusable until somebody renews it."""
@@ -49,6 +51,12 @@ class TroubleStore:
     async def person_refused(self, account: Account, person: RefusedPerson) -> Written:
         """Somebody is to be told to segment as who left, which the inbox does. They are back when they write."""
         await self._inbox.store([refusal_webhook(account, person, self._clock.now())])
+        return Written([], {})
+
+    async def person_limited(self, account: Account, recipient: str) -> Written:
+        """Somebody gets no marketing for a day."""
+        limited = {(int(account.channel), recipient): self._clock.now()}
+        await self._limits.note(account.team_id, limited)
         return Written([], {})
 
     async def note_templates(

@@ -63,6 +63,10 @@ class ChannelTrouble(Protocol):
         """The channel does not let the account write to somebody."""
         ...
 
+    async def person_limited(self, account: Account, recipient: str) -> Written:
+        """The channel delivers somebody no marketing for now."""
+        ...
+
 
 class AttemptClassifier:
     """Says what an attempt means for its send, and has the recorder record it."""
@@ -76,7 +80,7 @@ class AttemptClassifier:
     def classify(self, lane: Lane, job: Job, attempt: Attempt) -> None:
         """One attempt that has ended."""
         _attempts_of(job.channel.name, attempt.verdict.value).inc()
-        if attempt.account_unusable or attempt.template_state is not None or attempt.unreachable:
+        if _is_trouble(attempt):
             self._note_trouble(lane, job, attempt)
         # An answer that only puts off says nothing of the attempt before.
         job.doubtful = attempt.doubtful or (job.doubtful and attempt.verdict is Verdict.RETRY)
@@ -111,6 +115,7 @@ class AttemptClassifier:
         if backoff.holds_person:
             lane.pace(job.recipient, delay_s, now_s)
         elif backoff.holds_account or attempt.wait_s:
+            metrics.ACCOUNT_HOLDS.labels(job.channel.name, attempt.reason).inc()
             lane.hold(now_s + delay_s)
         self._recorder.postpone(job, delay_s)
 
@@ -132,6 +137,14 @@ class AttemptClassifier:
         if attempt.unreachable:
             person = RefusedPerson(job.recipient, job.effect_key)
             self._recorder.trouble(job.effect_key, lambda: trouble.person_refused(account, person))
+        if attempt.limits_person:
+            self._recorder.trouble(job.effect_key, lambda: trouble.person_limited(account, job.recipient))
+
+
+def _is_trouble(attempt: Attempt) -> bool:
+    """Whether an answer says something of the account, the template or the person that is kept."""
+    of_person = attempt.unreachable or attempt.limits_person
+    return of_person or attempt.account_unusable or attempt.template_state is not None
 
 
 def delay_of(backoff: RetryPolicy, attempts: int, rng: random.Random) -> float:

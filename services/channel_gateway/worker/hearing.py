@@ -14,6 +14,7 @@ from services.channel_gateway.domain.heard import Wrote
 from services.channel_gateway.domain.hearsay import heard_of
 from services.channel_gateway.domain.page_receipts import receipts_of
 from services.channel_gateway.store.heard import HeardStore
+from services.channel_gateway.store.limited import LimitStore
 from services.channel_gateway.store.trouble import TroubleStore
 from services.channel_gateway.worker.resolving import Resolving
 
@@ -36,12 +37,13 @@ class Hearing:
         clock: Clock,
         settings: TeamWords,
         *,
+        limits: LimitStore,
         resolving: Resolving,
         publisher: CommitPublisher,
         content_publisher: CommitPublisher,
     ) -> None:
-        """`resolving` goes by what channels have of messages; `publisher` publishes receipts, `content_publisher`
-        templates that are gone."""
+        """`limits` keeps who gets no marketing for now, `resolving` goes by what channels have of messages; `publisher`
+        publishes receipts, `content_publisher` templates that are gone."""
         self._store = store
         self._publisher = publisher
         self._clock = clock
@@ -49,6 +51,7 @@ class Hearing:
         self._templates = templates
         self._content_publisher = content_publisher
         self._resolving = resolving
+        self._limits = limits
 
     async def note(self, team_id: UUID, webhooks: Sequence[ConvertedWebhook]) -> None:
         """Of a team's webhooks. Raises the driver's errors, and Unavailable while the team's words cannot be had: what
@@ -65,6 +68,8 @@ class Hearing:
             await self._store.note_messages(team_id, hearsay.last_messages)
         if hearsay.preferences:
             await self._store.note_preferences(team_id, hearsay.preferences)
+        if hearsay.limited:
+            await self._limits.note(team_id, hearsay.limited)
         if hearsay.template_states or hearsay.template_categories:
             written = await self._templates.note_templates(
                 team_id, hearsay.template_states, hearsay.template_categories

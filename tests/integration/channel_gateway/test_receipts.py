@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 
 import pytest
 
@@ -33,7 +34,7 @@ async def sent(platform: Platform) -> tuple[str, str]:
     return send.effect_key, message["id"]
 
 
-def status_body(number: str, status: dict[str, str]) -> bytes:
+def status_body(number: str, status: Mapping[str, object]) -> bytes:
     """A webhook with one status."""
     value = {"metadata": {"phone_number_id": number}, "statuses": [status]}
     entry = {"id": "9", "changes": [{"field": "messages", "value": value}]}

@@ -88,6 +88,8 @@ class Rule(NamedTuple):
     """What the template is at the channel; DISABLED: gone."""
     unreachable: bool = False
     """The person cannot be written to through the account, until they write themselves."""
+    limits_person: bool = False
+    """The channel delivers the person no marketing for a day."""
     confirm: Confirm = Confirm.NONE
 
 
@@ -106,6 +108,7 @@ class Attempt(msgspec.Struct, frozen=True):
     account_unusable: bool = False
     template_state: TemplateState | None = None
     unreachable: bool = False
+    limits_person: bool = False
     detail: str = ""
     """For people and logs; holds no content."""
 
@@ -150,6 +153,7 @@ def attempt_of(
         account_unusable=rule.account_unusable,
         template_state=rule.template_state,
         unreachable=rule.unreachable,
+        limits_person=rule.limits_person,
         detail=detail,
     )
 

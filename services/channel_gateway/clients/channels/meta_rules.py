@@ -42,7 +42,7 @@ WHATSAPP: Final[dict[int, Rule]] = {
     # The person.
     131047: Rule(Verdict.SKIPPED, Reason.OUTSIDE_WINDOW),
     131050: Rule(Verdict.SKIPPED, Reason.OPTED_OUT),
-    131049: Rule(Verdict.FAILED, "META_LIMITED"),
+    131049: Rule(Verdict.FAILED, Reason.META_LIMITED, limits_person=True),
     130472: Rule(Verdict.FAILED, "META_EXPERIMENT"),
     131026: Rule(Verdict.FAILED, "UNDELIVERABLE", unreachable=True),
     131021: Rule(Verdict.FAILED, "RECIPIENT_IS_SENDER"),

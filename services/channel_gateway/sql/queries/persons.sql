@@ -17,6 +17,9 @@ WITH consents AS (
 ), opted_out AS (
     DELETE FROM opt_out AS o USING generate_series(1, 4) AS n (channel), unnest(:identifiers::text[]) AS i (external_id)
      WHERE o.team_id = :team_id AND o.channel = n.channel AND o.external_id = i.external_id
+), limited AS (
+    DELETE FROM limited_person AS l USING generate_series(1, 4) AS n (channel), unnest(:identifiers::text[]) AS i (external_id)
+     WHERE l.team_id = :team_id AND l.channel = n.channel AND l.external_id = i.external_id
 ), heard AS (
     DELETE FROM inbound AS h USING account AS a, unnest(:identifiers::text[]) AS i (external_id)
      WHERE a.team_id = :team_id AND h.team_id = :team_id AND h.account_id = a.account_id AND h.external_id = i.external_id
