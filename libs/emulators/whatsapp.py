@@ -259,8 +259,8 @@ class WhatsAppEmulator(Emulator):
         return web.json_response({})
 
     async def _inbound(self, request: web.Request) -> web.Response:
-        """A person writes, or presses a button: `{"wa_id","text"?,"button"?: {"id","title"},"name"?}`. It opens the
-        window, and reaches the product if it can."""
+        """A person writes, or presses a button: `{"wa_id","text"?,"answers"?,"button"?: {"id","title"},"name"?}`. It
+        opens the window, and reaches the product if it can."""
         data = await read_object(request)
         now = self.clock.now()
         wa_id = str(data["wa_id"])

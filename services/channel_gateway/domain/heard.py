@@ -56,6 +56,8 @@ class Wrote(NamedTuple):
     """What the button carried that was pressed, as its author gave it."""
     effect_key: UUID | None = None
     """Of the send whose button it was, where the button says so."""
+    answered_id: str = ""
+    """Of the message that it answers, on the channel, where it names one."""
 
 
 class MessageReceipt(NamedTuple):
@@ -73,6 +75,10 @@ class MessageTaken(NamedTuple):
     """Of the send's messages, from 0."""
     message_id: str
     """On the channel; empty where it is none that can be kept."""
+    external_id: str = ""
+    """To whom; empty where the channel does not say, or nobody can answer."""
+    sent_at: datetime | None = None
+    """None: the channel does not say."""
 
 
 class PageReceipt(NamedTuple):

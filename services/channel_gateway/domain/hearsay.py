@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -34,6 +35,16 @@ ChannelPerson = tuple[int, str]
 """Channel, and the person's id on it."""
 
 
+class Reply(NamedTuple):
+    """Somebody wrote something that is no press of a button of ours."""
+
+    account_id: UUID
+    external_id: str
+    at: datetime
+    answered_id: str
+    """The message that it names; empty: none."""
+
+
 class Hearsay(msgspec.Struct):
     """By key, so that it can be noted in the order of keys."""
 
@@ -45,6 +56,9 @@ class Hearsay(msgspec.Struct):
     template_categories: dict[AccountTemplate, tuple[datetime, str]] = {}
     receipts: dict[UUID, tuple[UUID, list[ReceiptKind]]] = {}
     """By the key of the effect: the account, and what was told, in the order in which it was told."""
+    last_sent: dict[AccountPerson, tuple[datetime, UUID]] = {}
+    """When the last send to people was sent that was told of, and its key."""
+    replies: set[Reply] = set()
     taken: dict[MessageKey, tuple[UUID, str]] = {}
     """The account, and the message's id on the channel."""
     page_receipts: dict[AccountPerson, list[PageReceipt]] = {}
@@ -71,6 +85,7 @@ def heard_of(webhooks: Iterable[tuple[Channel, UUID, Sequence[Heard]]], words: C
                     kinds.append(each.kind)
                 case MessageTaken():
                     gathered.taken[each.effect_key, each.number] = (account_id, each.message_id)
+                    _sent(gathered, (account_id, each.external_id), each)
                 case PageReceipt():
                     gathered.page_receipts.setdefault((account_id, each.external_id), []).append(each)
                 case _:
@@ -78,10 +93,19 @@ def heard_of(webhooks: Iterable[tuple[Channel, UUID, Sequence[Heard]]], words: C
     return gathered
 
 
+def _sent(gathered: Hearsay, person: AccountPerson, taken: MessageTaken) -> None:
+    if taken.external_id and taken.sent_at is not None:
+        last = (taken.sent_at, taken.effect_key)
+        gathered.last_sent[person] = max(last, gathered.last_sent.get(person, last))
+
+
 def _wrote(gathered: Hearsay, channel: Channel, account_id: UUID, wrote: Wrote, words: ConsentWords) -> None:
     if channel is not Channel.LINE:
         person = (account_id, wrote.external_id)
         gathered.last_messages[person] = max(wrote.at, gathered.last_messages.get(person, wrote.at))
+    # Elsewhere it is not said of messages that they were sent, or read.
+    if channel is Channel.WHATSAPP and wrote.effect_key is None:
+        gathered.replies.add(Reply(account_id, wrote.external_id, wrote.at, wrote.answered_id))
     wants = words.wanted(wrote.text) if wrote.text else None
     if wants is not None:
         said = Preference(wrote.external_id, wrote.at, wants, PreferenceSource.CHAT)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Final
 
 import msgspec
@@ -27,7 +28,7 @@ from services.channel_gateway.domain.hook_bodies import read_items, read_part
 from services.channel_gateway.domain.meta_parts import CHANGE, Id, at_seconds
 from services.channel_gateway.domain.meta_templates import is_of_templates, read_template
 from services.channel_gateway.domain.receipts import ReceiptKind
-from services.channel_gateway.domain.whatsapp_messages import WhatsappMessage, said
+from services.channel_gateway.domain.whatsapp_messages import WhatsappMessage, answered_id, said
 
 _WA_ID: Final = re.compile(r"[0-9]{5,20}")
 _FIELDS: Final = frozenset({"messages", "user_preferences"})
@@ -171,7 +172,8 @@ def _message(part: msgspec.Raw, names: Mapping[str, str]) -> tuple[Heard, ...]:
         raise ItemFaultError("from is no phone number")
     text, press = said(message)
     at, key, name = at_seconds(message.timestamp), checked_id(message.id, "id"), names.get(message.sender, "")
-    return (Wrote(message.sender, at, key, name, press.text or text, press.data, press.effect_key),)
+    answered = kept_id(answered_id(message))
+    return (Wrote(message.sender, at, key, name, press.text or text, press.data, press.effect_key, answered),)
 
 
 def _status(part: msgspec.Raw) -> tuple[Heard, ...]:
@@ -180,7 +182,7 @@ def _status(part: msgspec.Raw) -> tuple[Heard, ...]:
     kind = _RECEIPTS.get(status.status)
     heard: list[Heard] = []
     if status.status in _TAKEN and (ours := read_callback(status.biz_opaque_callback_data)) is not None:
-        heard.append(MessageTaken(ours.effect_key, ours.number, kept_id(status.id)))
+        heard.append(MessageTaken(ours.effect_key, ours.number, kept_id(status.id), *_whom_and_when(status)))
         if kind is not None:
             heard.append(MessageReceipt(ours.effect_key, kind))
     codes = {error.code for error in status.errors} if kind is ReceiptKind.FAILED else frozenset()
@@ -191,6 +193,16 @@ def _status(part: msgspec.Raw) -> tuple[Heard, ...]:
     if _LIMITED in codes and _WA_ID.fullmatch(status.recipient_id):
         heard.append(Limited(status.recipient_id, at_seconds(status.timestamp)))
     return tuple(heard)
+
+
+def _whom_and_when(status: _Status) -> tuple[str, datetime | None]:
+    """To whom a message went, and when; nobody of one that did not come, or of which it is not said."""
+    if status.status == "failed" or not _WA_ID.fullmatch(status.recipient_id):
+        return "", None
+    try:
+        return status.recipient_id, at_seconds(status.timestamp)
+    except ItemFaultError:
+        return "", None
 
 
 def _preference(part: msgspec.Raw) -> tuple[Heard, ...]:

@@ -26,6 +26,10 @@ class _Interactive(msgspec.Struct, frozen=True):
     list_reply: _Answer | None = None
 
 
+class _Context(msgspec.Struct, frozen=True):
+    id: str = ""
+
+
 class WhatsappMessage(msgspec.Struct, frozen=True, rename={"sender": "from"}):
     """Of a person."""
 
@@ -38,6 +42,12 @@ class WhatsappMessage(msgspec.Struct, frozen=True, rename={"sender": "from"}):
     text: _Text | None = None
     button: _TemplateButton | None = None
     interactive: _Interactive | None = None
+    context: _Context | None = None
+
+
+def answered_id(message: WhatsappMessage) -> str:
+    """The message that it answers; empty where it names none: what somebody just types does not."""
+    return message.context.id if message.context is not None else ""
 
 
 def said(message: WhatsappMessage) -> tuple[str, Pressed]:

@@ -468,7 +468,10 @@ CREATE TABLE inbound (
     account_id  uuid NOT NULL,
     external_id text NOT NULL,
     last_at     timestamp with time zone NOT NULL,
+    sent_key    uuid,
+    sent_at     timestamp with time zone,
     CONSTRAINT inbound_pkey PRIMARY KEY (team_id, account_id, external_id),
+    CONSTRAINT inbound_sent_at_check CHECK (((sent_at >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (sent_at < '9999-12-31 00:00:00+00'::timestamp with time zone))),
     CONSTRAINT inbound_time_readable CHECK (((last_at >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (last_at < '9999-12-31 00:00:00+00'::timestamp with time zone))) NOT VALID
 ) WITH (autovacuum_analyze_scale_factor=0.5);
 SELECT platform.sample_lightly('inbound');

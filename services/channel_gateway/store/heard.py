@@ -13,9 +13,10 @@ from libs.common.feeds.records import SHARDS, epoch_us
 from libs.common.ids import partition_of
 from services.channel_gateway.domain.facts import FactKind
 from services.channel_gateway.domain.heard import Preference
-from services.channel_gateway.domain.hearsay import AccountPerson, ChannelPerson
+from services.channel_gateway.domain.hearsay import AccountPerson, ChannelPerson, Reply
 from services.channel_gateway.domain.model import Channel, SendState, is_test
 from services.channel_gateway.domain.page_receipts import SentToPerson
+from services.channel_gateway.domain.prepare import SERVICE_WINDOW
 from services.channel_gateway.domain.receipts import ReceiptKind, after, new_steps
 from services.channel_gateway.store.book import QUERIES, columns
 from services.channel_gateway.store.charges import note_refunds_due
@@ -42,6 +43,39 @@ class HeardStore:
         rows = [(*person, at) for person, at in sorted(last.items())]
         async with transaction(self._pool, [team_id]) as connection:
             await connection.execute(QUERIES["note_messages"], team_id, *columns(rows, 3))
+
+    async def note_sent(self, team_id: UUID, last: Mapping[AccountPerson, tuple[datetime, UUID]]) -> None:
+        """Notes the last send to people, which what they write next answers; never goes back."""
+        rows = [(*person, key, at) for person, (at, key) in sorted(last.items())]
+        accounts, external_ids, keys, times = columns(rows, 4)
+        async with transaction(self._pool, [team_id]) as connection:
+            await connection.execute(
+                *QUERIES.bind(
+                    "note_sent",
+                    team_id=team_id,
+                    account_ids=accounts,
+                    external_ids=external_ids,
+                    effect_keys=keys,
+                    times=times,
+                )
+            )
+
+    async def answered(self, team_id: UUID, replies: Iterable[Reply]) -> list[tuple[UUID, UUID]]:
+        """The sends that replies answer: the account, and the key of the effect."""
+        accounts, external_ids, times, answered_ids = columns(sorted(replies), 4)
+        async with transaction(self._pool, [team_id]) as connection:
+            rows = await connection.fetch(
+                *QUERIES.bind(
+                    "find_answered",
+                    team_id=team_id,
+                    account_ids=accounts,
+                    external_ids=external_ids,
+                    times=times,
+                    answered_ids=answered_ids,
+                    window=SERVICE_WINDOW,
+                )
+            )
+        return [(row["account_id"], row["effect_key"]) for row in rows]
 
     async def note_preferences(self, team_id: UUID, heard: Mapping[ChannelPerson, Preference]) -> None:
         """Notes who wants messages no more, or again; what is older than what is known changes nothing."""

@@ -11,8 +11,9 @@ from libs.common.consent_words import DEFAULTS, ConsentWords
 from libs.common.feeds.publisher import CommitPublisher
 from services.channel_gateway.convert.events import ConvertedWebhook
 from services.channel_gateway.domain.heard import Wrote
-from services.channel_gateway.domain.hearsay import heard_of
+from services.channel_gateway.domain.hearsay import Hearsay, heard_of
 from services.channel_gateway.domain.page_receipts import receipts_of
+from services.channel_gateway.domain.receipts import ReceiptKind
 from services.channel_gateway.store.heard import HeardStore
 from services.channel_gateway.store.limited import LimitStore
 from services.channel_gateway.store.trouble import TroubleStore
@@ -78,10 +79,20 @@ class Hearing:
         if hearsay.taken:
             # Before receipts: those of pages find sends that are sent.
             await self._resolving.note(team_id, hearsay.taken)
+        if hearsay.last_sent:
+            await self._store.note_sent(team_id, hearsay.last_sent)
+        receipts = await self._receipts(team_id, hearsay)
+        if receipts:
+            written = await self._store.note_receipts(team_id, receipts, self._clock.now())
+            self._publisher.publish(*written)
+
+    async def _receipts(self, team_id: UUID, hearsay: Hearsay) -> dict[UUID, tuple[UUID, list[ReceiptKind]]]:
+        """All of the webhooks' receipts, by the key of the effect, with those that are told of people."""
         receipts = dict(hearsay.receipts)
         if hearsay.page_receipts:
             sends = await self._store.sends_to(team_id, hearsay.page_receipts)
             receipts |= receipts_of(hearsay.page_receipts, sends)
-        if receipts:
-            written = await self._store.note_receipts(team_id, receipts, self._clock.now())
-            self._publisher.publish(*written)
+        if hearsay.replies:
+            for account_id, key in await self._store.answered(team_id, hearsay.replies):
+                receipts.setdefault(key, (account_id, []))[1].append(ReceiptKind.REPLIED)
+        return receipts

@@ -76,8 +76,9 @@ def test_whatever_whatsapp_tells_of_a_message_says_that_it_has_it() -> None:
     }
     _, items = meta_hooks.read_meta(json.dumps(body).encode())
     taken = [[each for each in item.heard if isinstance(each, MessageTaken)] for item in items]
-    has_it = MessageTaken(key, 1, "wamid.1")
-    assert taken == [[has_it]] * 4 + [[], [], [has_it._replace(message_id="")]]
+    has_it = MessageTaken(key, 1, "wamid.1", "886912000001", AT)
+    failed = MessageTaken(key, 1, "wamid.1")
+    assert taken == [[has_it]] * 3 + [[failed], [], [], [has_it._replace(message_id="")]]
 
 
 @pytest.mark.rule("C-04b")

@@ -4,6 +4,29 @@ INSERT INTO inbound AS i (team_id, account_id, external_id, last_at)
 SELECT :team_id, * FROM unnest(:account_ids::uuid[], :external_ids::text[], :times::timestamptz[])
 ON CONFLICT (team_id, account_id, external_id) DO UPDATE SET last_at = EXCLUDED.last_at WHERE i.last_at < EXCLUDED.last_at
 
+-- name: note_sent
+-- The last sends to people that channels told of, in the order of keys, each once; never goes back.
+INSERT INTO inbound AS i (team_id, account_id, external_id, last_at, sent_key, sent_at)
+SELECT :team_id, account_id, external_id, '0001-01-02 00:00:00+00', sent_key, sent_at
+  FROM unnest(:account_ids::uuid[], :external_ids::text[], :effect_keys::uuid[], :times::timestamptz[])
+    AS w (account_id, external_id, sent_key, sent_at)
+ON CONFLICT (team_id, account_id, external_id) DO UPDATE SET sent_key = EXCLUDED.sent_key, sent_at = EXCLUDED.sent_at
+ WHERE i.sent_key IS DISTINCT FROM EXCLUDED.sent_key AND (i.sent_at IS NULL OR i.sent_at <= EXCLUDED.sent_at)
+
+-- name: find_answered
+-- The sends that people answered: the last one to them, sent within the window before they wrote; where they named a message, only if it is one of that send.
+SELECT w.account_id, i.sent_key AS effect_key
+  FROM unnest(:account_ids::uuid[], :external_ids::text[], :times::timestamptz[], :answered_ids::text[])
+    AS w (account_id, external_id, at, answered_id)
+ CROSS JOIN LATERAL (
+    SELECT sent_key, sent_at FROM inbound
+     WHERE (inbound.team_id, inbound.account_id, inbound.external_id) = (:team_id, w.account_id, w.external_id) LIMIT 1
+ ) AS i
+ CROSS JOIN LATERAL (
+    SELECT message_ids FROM delivery WHERE delivery.team_id = :team_id AND delivery.effect_key = i.sent_key LIMIT 1
+ ) AS d
+ WHERE i.sent_at <= w.at AND i.sent_at > w.at - :window::interval AND (w.answered_id = '' OR w.answered_id = ANY (d.message_ids))
+
 -- name: note_preferences
 -- Who wants messages no more, or again, in the order of keys, each once; and what of that is a change.
 WITH written AS (

@@ -88,7 +88,9 @@ class _ReceiptKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ReceiptKi
     RECEIPT_KIND_READ: _ReceiptKind.ValueType  # 2
     """The customer opened it."""
     RECEIPT_KIND_REPLIED: _ReceiptKind.ValueType  # 3
-    """The customer answered it, by a press of one of its buttons. WhatsApp only."""
+    """The customer answered it, WhatsApp only: by a press of one of its buttons; by a message that names one of its messages; or by the next message
+    that they wrote, within 24 hours, where it was the last send to them before that.
+    """
     RECEIPT_KIND_FAILED: _ReceiptKind.ValueType  # 4
     """The channel failed to deliver it after having accepted it."""
 
@@ -102,7 +104,9 @@ RECEIPT_KIND_DELIVERED: ReceiptKind.ValueType  # 1
 RECEIPT_KIND_READ: ReceiptKind.ValueType  # 2
 """The customer opened it."""
 RECEIPT_KIND_REPLIED: ReceiptKind.ValueType  # 3
-"""The customer answered it, by a press of one of its buttons. WhatsApp only."""
+"""The customer answered it, WhatsApp only: by a press of one of its buttons; by a message that names one of its messages; or by the next message
+that they wrote, within 24 hours, where it was the last send to them before that.
+"""
 RECEIPT_KIND_FAILED: ReceiptKind.ValueType  # 4
 """The channel failed to deliver it after having accepted it."""
 Global___ReceiptKind: _TypeAlias = ReceiptKind  # noqa: Y015

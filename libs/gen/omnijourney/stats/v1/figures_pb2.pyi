@@ -401,7 +401,9 @@ class MessageFigures(_message.Message):
 
     @_builtins.property
     def replied(self) -> Global___Count:
-        """Messages that were answered."""
+        """Messages that were answered, WhatsApp only: by a press of a button, by a message that names them, or by the next message within 24 hours, which
+        counts for the last message before it.
+        """
 
     @_builtins.property
     def clicked(self) -> Global___Count:
