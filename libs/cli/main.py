@@ -12,6 +12,7 @@ from libs.cli import journeys, tokens
 from libs.cli.audit import export_audit
 from libs.cli.console import out
 from libs.cli.journey_commands import journey
+from libs.cli.message_commands import message
 from libs.cli.migrate import run_migrate
 from libs.cli.options import DataDir, configured
 from libs.cli.points import check_points
@@ -48,6 +49,7 @@ app.add_typer(secrets)
 audit = typer.Typer(name="audit", help="Who changed what.", no_args_is_help=True)
 app.add_typer(audit)
 app.add_typer(journey)
+app.add_typer(message)
 
 
 @app.command()

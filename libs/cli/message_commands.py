@@ -1,0 +1,66 @@
+"""`omnijourney message`: one function per subcommand."""
+
+import asyncio
+from collections.abc import Iterable
+from typing import Annotated, Any
+
+import typer
+
+from libs.cli import journeys, trial_messages
+from libs.cli.customer_triggers import data_of
+from libs.cli.journey_commands import Team
+from libs.cli.options import DataDir, configured
+from libs.client import ClientSettings
+
+message = typer.Typer(name="message", help="Messages to single people.", no_args_is_help=True)
+
+
+@message.callback()
+def _messages() -> None:
+    """Messages to single people."""
+
+
+@message.command("test")
+def send_test(
+    customer: Annotated[str, typer.Argument(help="Id of the customer who gets it.")],
+    *,
+    team: Team,
+    account: Annotated[str, typer.Option(help="Name or id of the account that sends.")],
+    module: Annotated[str, typer.Option(help="Name or id of a bot module.")] = "",
+    template: Annotated[str, typer.Option(help="Name or id of a template of the account.")] = "",
+    parameter: Annotated[
+        list[str] | None,
+        typer.Option(help="A parameter of the template's body, in their order; may be repeated."),
+    ] = None,
+    header: Annotated[str, typer.Option(help="The parameter of the template's header.")] = "",
+    button: Annotated[
+        list[str] | None,
+        typer.Option(metavar="INDEX=TEXT", help="The parameter of a template's button; may be repeated."),
+    ] = None,
+    data: Annotated[
+        list[str] | None,
+        typer.Option(metavar="KEY=VALUE", help="What messages show as {{trigger.KEY}}; may be repeated."),
+    ] = None,
+    wait: Annotated[float, typer.Option(min=0, max=600, help="Seconds to wait for its end.")] = 30.0,
+    data_dir: DataDir = None,
+) -> None:
+    """Send content to one customer as a journey would, in no figures. Exit code 1 if it was not sent."""
+    if bool(module) == bool(template):
+        raise typer.BadParameter("give --module or --template, and not both")
+    said = trial_messages.Said(
+        module, template, parameter or (), header, _buttons_of(button or ()), data_of(data or ())
+    )
+    command = trial_messages.send(team, account, customer, said, wait)
+    changes: dict[str, Any] = {"data_dir": data_dir} if data_dir is not None else {}
+    raise typer.Exit(asyncio.run(journeys.run(configured(ClientSettings, changes), command)))
+
+
+def _buttons_of(texts: Iterable[str]) -> dict[int, str]:
+    """Raises BadParameter for what is no index and text."""
+    buttons: dict[int, str] = {}
+    for text in texts:
+        index, equals, value = text.partition("=")
+        if not equals or not index.isascii() or not index.isdigit() or len(index) > 1:
+            raise typer.BadParameter(f"--button {text!r}: give INDEX=TEXT, the index from 0 to 9")
+        buttons[int(index)] = value
+    return buttons
