@@ -67,6 +67,12 @@ def template_faults(
 ) -> Iterator[FieldViolation]:
     """Those of all parameters of a template, where `path` is the template's."""
     yield from _parameter_faults(f"{path}.parameters", parameters)
+    longest = max(map(len, parameters), default=0)
+    if longest <= PARAMETER_LENGTH_MAX < sum(map(_fixed_length, parameters)):
+        yield FieldViolation(
+            f"{path}.parameters",
+            f"must have at most {PARAMETER_LENGTH_MAX} characters together: shorten them",
+        )
     yield from _header_faults(f"{path}.header_parameters", header)
     yield from _button_faults(f"{path}.button_parameters", buttons)
 
@@ -86,13 +92,18 @@ def _parameter_faults(field: str, texts: Sequence[str]) -> Iterator[FieldViolati
             yield FieldViolation(path, "must not hold line breaks, tabs or more than 4 blanks on end")
 
 
+def _fixed_length(text: str) -> int:
+    """Characters of a text that are there whoever gets it."""
+    return sum(len(part) for part in parts_of(text) if isinstance(part, str))
+
+
 def _header_faults(field: str, texts: Sequence[str]) -> Iterator[FieldViolation]:
     """Those of the parameters of a template's header."""
     if len(texts) > 1:
         yield FieldViolation(field, "may hold one: no header takes more")
     yield from _parameter_faults(field, texts)
     for index, text in enumerate(texts):
-        if sum(len(part) for part in parts_of(text) if isinstance(part, str)) > HEADER_LENGTH_MAX:
+        if _fixed_length(text) > HEADER_LENGTH_MAX:
             yield FieldViolation(f"{field}[{index}]", f"must have at most {HEADER_LENGTH_MAX} characters")
 
 

@@ -47,17 +47,22 @@ async def test_what_fits_a_channel_in_no_case_is_told_when_it_is_saved(gateway: 
             else_cards=[button_card("{{customer.name}}" + "x" * 160, says("Yes", "x" * 300))],
         )
     )
+    coupon = content_pb2.Card(
+        coupon=content_pb2.CouponCard(coupon_id=gateway.coupon(), text="x" * 161, button_label="Claim")
+    )
     request = create(
         gateway,
         content_pb2.Card(text=content_pb2.TextCard(text="歡迎" * 1_000)),
         button_card("Which?", address, says("Same"), says("Same")),
         branch,
+        coupon,
     )
     saved = await gateway.stub.CreateBotModule(request, timeout=TIMEOUT_S)
     inside = "module.cards[2].condition.else_cards[0].button"
     assert places(saved.misfits) == {
         (LINE, "module.cards[1].button.buttons[0].url"),
         (LINE, f"{inside}.text"),
+        (LINE, "module.cards[3].coupon.text"),
         (WHATSAPP, "module.cards[1].button.buttons"),
         (WHATSAPP, f"{inside}.buttons[0].message_text"),
         (INSTAGRAM, "module.cards[0].text.text"),

@@ -150,4 +150,6 @@ def test_parameters_of_header_and_buttons_are_looked_at_as_those_of_the_body() -
     assert of_template(header_parameters=("x" * 61,)) == [f"{path}.header_parameters[0]"]
     assert of_template(header_parameters=("x" * 60,)) == []
     assert of_template(header_parameters=("a", "b")) == [f"{path}.header_parameters"]
+    assert of_template(parameters=("x" * 1_000, "{{customer.name}}" + "y" * 24)) == []
+    assert of_template(parameters=("x" * 1_000, "y" * 25)) == [f"{path}.parameters"]
     assert of_template(button_parameters=("a",) * 11) == [f"{path}.button_parameters"]
