@@ -12,7 +12,7 @@ import pytest
 from libs.common.ids import PARTITIONS
 from libs.common.mailbox import Depth, MailboxUnavailable, RedisMailbox, library, open_mailbox, redis_mailbox
 from libs.common.mailbox.mail import decode, encode
-from libs.common.mailbox.wire import Message, Wire
+from libs.common.mailbox.wire import Message, Wire, pack
 from libs.testing import redis_servers
 from libs.testing.mailbox_suite import (
     LATEST_S,
@@ -212,6 +212,17 @@ async def test_a_take_that_arrives_late_is_stale(mailbox: RedisMailbox, wire: De
     assert len(await taken(mailbox, 1, customers_max=1)) == 1
     assert await wire.exchange([late]) == [[[b"STALE"]]]
     assert (await mailbox.depths([P]))[P] == Depth(ready=2, taken=1)
+
+
+async def test_a_caller_that_names_no_bounds_in_bytes_takes_by_number(installation: Installation) -> None:
+    """As processes of version 4 do, while an installation is brought up to date."""
+    mailbox, post, ann = await installation.open(), Numberer(), next(customers(P))
+    await own(mailbox, 1, P)
+    assert isinstance(mailbox, RedisMailbox)
+    mails = [post.large(ann, 60_000) for _ in range(30)]
+    await mailbox.deliver(mails)
+    [[[status, [_, _, *payloads]]]] = await mailbox._wire.exchange([("oj_take", [P], pack([10, 25, 1, 0]))])
+    assert (status, [decode(payload) for payload in payloads]) == (b"OK", mails[:25])
 
 
 # ---- servers that go ----
