@@ -27,6 +27,7 @@ from services.stats.usecases.figures import Lifts, Series, Worth, attribution_wi
 from services.stats.usecases.persons import Persons
 from services.stats.usecases.projections import Projections
 from services.stats.usecases.rebuilds import Rebuilds
+from services.stats.usecases.recounts import Recounts
 from services.stats.worker.readers import Reader, ReadersLag
 from services.stats.worker.rebuilds import Rebuilder
 
@@ -51,6 +52,7 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
         readers = [Reader(history, projections, progress, windows) for history in histories(peers)]
         store = RebuildStore(rt.pool)
         rebuilder = Rebuilder(store, histories(peers), windows, rt.clock)
+        recounts = Recounts(histories(peers), projections, store)
         dependencies = Dependencies(
             counters=counters,
             series=Series(counters, settings_of),
@@ -58,7 +60,14 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
             worth=Worth(settings_of),
             waits=Waits(peers.journey),
             orders=OrderStore(rt.pool),
-            projections=Projections(rt.pool, readers, projections, counters, GrpcRecords(peers)),
+            projections=Projections(
+                rt.pool,
+                readers,
+                projections,
+                counters=counters,
+                records=GrpcRecords(peers),
+                recounts=recounts,
+            ),
             rebuilds=Rebuilds(store, rt.clock, rebuilder.wake),
         )
         rt.server.add(

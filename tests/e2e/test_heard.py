@@ -17,6 +17,7 @@ from omnijourney.common.v1.money_pb2 import Money
 from omnijourney.points.v1 import points_service_pb2 as points
 from omnijourney.segment.v1 import segment_service_pb2 as segment
 from omnijourney.segment.v1.team_pb2 import MODULE_JOURNEYS, MODULE_POINTS, CurrencyRate, Team, TeamSettings
+from omnijourney.stats.v1 import stats_service_pb2
 from tests.e2e.greeting_shop import (
     BROWSER,
     CHANNELS,
@@ -38,7 +39,7 @@ from tests.e2e.monitoring import prometheus, queries, rules
 @pytest.mark.timeout(480)
 @pytest.mark.rule("J-21b", "P-20c", "C-30a", "T-02a", "T-03")
 @pytest.mark.rule("T-07a", "T-07b", "T-07c")
-@pytest.mark.rule("T-01b", "T-01c", "T-01d", "T-01e", "T-01f", "T-01g", "T-01h", "T-05a", "T-05b")
+@pytest.mark.rule("T-01b", "T-01c", "T-01d", "T-01e", "T-01f", "T-01g", "T-01h", "T-06b", "T-05a", "T-05b")
 async def test_who_follows_or_writes_is_greeted_and_what_becomes_of_it_is_counted() -> None:
     with tempfile.TemporaryDirectory(prefix="omnijourney-test-") as directory:
         settings = InstallationSettings(data_dir=Path(directory) / "data")
@@ -118,6 +119,15 @@ async def _story(shop: Shop) -> None:
     await comes(lambda: shop.admin.fetchval(blocked, MEI), wanted=True)
     triggered = (await shop.overview(journey_id)).triggered_count
     assert triggered == len(PEOPLE) + len(UNREACHED), "who follows or writes again is nothing new"
+    await comes(lambda: _findings(shop), [])
+
+
+async def _findings(shop: Shop) -> list[str]:
+    """Figures that are not what the five services' own records say."""
+    request = stats_service_pb2.CheckProjectionsRequest(team_id=str(TEAM))
+    pieces = [each async for each in shop.client.stats.CheckProjections(request, timeout=30)]
+    assert pieces[-1].compared_count > 50
+    return [str(each.finding) for each in pieces if each.HasField("finding")]
 
 
 async def _buys(shop: Shop, journey_id: str) -> None:

@@ -34,7 +34,7 @@ from services.channel_gateway.domain.model import (
     SendState,
     is_test,
 )
-from services.channel_gateway.domain.receipts import shown
+from services.channel_gateway.domain.receipts import ReceiptKind, shown
 
 PARAMETER_LENGTH_MAX: Final = 2_000
 DEPTH_MAX: Final = 1_000
@@ -269,8 +269,16 @@ _FIGURES: Final = {
 }
 
 
-def figures_of(rows: Iterable[Row]) -> list[quota_pb2.ChannelFigures]:
-    """Figures by channel from counts by channel, state and currency."""
+_RECEIPTS: Final = {
+    ReceiptKind.DELIVERED: "sends_delivered",
+    ReceiptKind.READ: "sends_read",
+    ReceiptKind.REPLIED: "sends_replied",
+}
+
+
+def figures_of(rows: Iterable[Row], refunds: Iterable[Row]) -> list[quota_pb2.ChannelFigures]:
+    """Figures by channel from counts by channel, state, currency and receipt, and from refunds by channel and
+    currency."""
     channels: dict[int, quota_pb2.ChannelFigures] = {}
     costs: dict[tuple[int, str], int] = {}
     for row in rows:
@@ -278,6 +286,7 @@ def figures_of(rows: Iterable[Row]) -> list[quota_pb2.ChannelFigures]:
         name = _FIGURES.get(SendState(row["state"]))
         if name is not None:
             setattr(figures, name, getattr(figures, name) + row["sends"])
+        _add_receipts(figures, row["receipt"], row["sends"])
         if row["state"] != SendState.UNKNOWN:
             figures.messages_sent += row["messages"]
         if row["currency"]:
@@ -285,7 +294,20 @@ def figures_of(rows: Iterable[Row]) -> list[quota_pb2.ChannelFigures]:
             costs[key] = costs.get(key, 0) + row["micros"]
     for (channel, currency), micros in sorted(costs.items()):
         channels[channel].costs.add(currency_code=currency, amount_micros=micros)
+    for row in refunds:
+        refunded = channels[row["channel"]].refunds
+        refunded.add(currency_code=row["currency"], amount_micros=row["micros"])
     return [channels[channel] for channel in sorted(channels)]
+
+
+def _add_receipts(figures: quota_pb2.ChannelFigures, receipt: int, sends: int) -> None:
+    """What was delivered may have failed in part, and what was read was delivered."""
+    came = receipt & ~ReceiptKind.FAILED
+    names = [name for kind, name in _RECEIPTS.items() if came >= kind]
+    if receipt & ReceiptKind.FAILED:
+        names.append("sends_failed_later")
+    for name in names:
+        setattr(figures, name, getattr(figures, name) + sends)
 
 
 def _id(value: UUID | None) -> str:

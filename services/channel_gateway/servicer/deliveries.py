@@ -87,8 +87,8 @@ class ChannelGatewayServicer(
         team_id = check.uuid("team_id", request.team_id)
         journey_id = check.optional_uuid("journey_id", request.journey_id)
         check.done()
-        rows = await self._deps.figures.send_figures(team_id, journey_id)
-        return pb.GetSendFiguresResponse(figures=convert.figures_of(rows))
+        rows, refunds = await self._deps.figures.send_figures(team_id, journey_id)
+        return pb.GetSendFiguresResponse(figures=convert.figures_of(rows, refunds))
 
     async def GetJourneyUsage(
         self, request: pb.GetJourneyUsageRequest, context: Any

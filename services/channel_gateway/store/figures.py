@@ -81,14 +81,15 @@ class FigureStore:
             )
         return rows
 
-    async def send_figures(self, team_id: UUID, journey_id: UUID | None) -> list[Row]:
-        """Sends and messages by channel, state and currency."""
+    async def send_figures(self, team_id: UUID, journey_id: UUID | None) -> tuple[list[Row], list[Row]]:
+        """Sends and messages by channel, state, currency and receipt; and what was given back by channel and
+        currency."""
+        asked = {"team_id": team_id, "journey_id": journey_id}
         async with transaction(self._pool, [team_id]) as connection:
             await replanned(connection)
-            rows: list[Row] = await connection.fetch(
-                *QUERIES.bind("get_send_figures", team_id=team_id, journey_id=journey_id)
-            )
-        return rows
+            rows: list[Row] = await connection.fetch(*QUERIES.bind("get_send_figures", **asked))
+            refunds: list[Row] = await connection.fetch(*QUERIES.bind("get_refund_figures", **asked))
+        return rows, refunds
 
     async def journey_usage(self, team_id: UUID, journey_id: UUID) -> list[Row]:
         """Messages taken under a journey's caps, by channel."""

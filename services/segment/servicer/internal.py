@@ -129,6 +129,16 @@ class CustomersServicer(Base, customers_service_pb2_grpc.CustomersServiceService
         answer.audiences.extend(map(audience_findings, survey.faults))
         return answer
 
+    async def CountOrders(
+        self, request: customers_service_pb2.CountOrdersRequest, context: Any
+    ) -> customers_service_pb2.CountOrdersResponse:
+        """Orders and refunds of a team."""
+        check = Check()
+        team_id = check.uuid("team_id", request.team_id)
+        check.done()
+        orders, refunds = await self._deps.orders.count(team_id)
+        return customers_service_pb2.CountOrdersResponse(order_count=orders, refund_count=refunds)
+
 
 class FactHistory:
     """The history of segment, for `HistoryServicer`."""

@@ -55,6 +55,13 @@ async def list_orders(
         return await _with_refunds(connection, team_id, await connection.fetch(*query))
 
 
+async def count_orders(pool: Pool, team_id: UUID) -> tuple[int, int]:
+    """Orders and refunds of a team that count."""
+    async with transaction(pool, [team_id]) as connection:
+        (row,) = await connection.fetch(*BOOK.bind("count_orders", team_id=team_id))
+    return row["orders"], row["refunds"]
+
+
 async def _with_refunds(connection: Connection, team_id: UUID, rows: Sequence[Row]) -> list[KnownOrder]:
     known = {
         (row["shop_id"], row["order_id"]): KnownOrder(

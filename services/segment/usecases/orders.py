@@ -25,6 +25,10 @@ class Orders:
             raise NotFound.of("order", order_id)
         return known
 
+    async def count(self, team_id: UUID) -> tuple[int, int]:
+        """Orders and refunds that count."""
+        return await orders.count_orders(self._pool, team_id)
+
     async def list_newest(
         self,
         team_id: UUID,

@@ -41,6 +41,21 @@ class SendFigures(NamedTuple):
     failed: int
     skipped: int
     unknown: int
+    delivered: int = 0
+    read: int = 0
+    replied: int = 0
+    failed_later: int = 0
+
+
+Costs = Mapping[tuple[int, str], int]
+"""By channel and currency, millionths, less what was given back."""
+
+
+class OrderFigures(NamedTuple):
+    """Orders and refunds of known customers that count, as segment has them."""
+
+    orders: int
+    refunds: int
 
 
 class RunFigures(NamedTuple):
@@ -62,7 +77,14 @@ _LEDGER: Final = LedgerFigures(
     Metric.CUMULATIVE,
 )
 _SENDS: Final = SendFigures(
-    Metric.MESSAGES_SENT, Metric.SENDS_FAILED, Metric.SENDS_SKIPPED, Metric.SENDS_UNKNOWN
+    Metric.MESSAGES_SENT,
+    Metric.SENDS_FAILED,
+    Metric.SENDS_SKIPPED,
+    Metric.SENDS_UNKNOWN,
+    Metric.DELIVERED,
+    Metric.READ,
+    Metric.REPLIED,
+    Metric.FAILED_LATER,
 )
 
 
@@ -90,3 +112,65 @@ def compare_runs(journey_id: UUID, totals: Iterable[Total], recorded: RunFigures
     yield Compared(f"journey {journey_id}: triggered", counted.get(Metric.TRIGGERED, 0), sum(recorded))
     yield Compared(f"journey {journey_id}: completed", counted.get(Metric.COMPLETED, 0), recorded.completed)
     yield Compared(f"journey {journey_id}: halted", counted.get(Metric.HALTED, 0), recorded.halted)
+
+
+def compare_costs(sends: Iterable[Total], recorded: Costs) -> Iterator[Compared]:
+    """What the sends of all journeys together cost, by channel and currency."""
+    counted: dict[tuple[int, str], int] = {}
+    for total in sends:
+        if total.metric == Metric.MESSAGE_COST:
+            key = (total.channel, total.currency)
+            counted[key] = counted.get(key, 0) + total.value
+    for channel, currency in sorted(counted.keys() | recorded.keys()):
+        figure = f"sends on channel {channel}: cost in {currency}"
+        yield Compared(figure, counted.get((channel, currency), 0), recorded.get((channel, currency), 0))
+
+
+def compare_orders(totals: Iterable[Total], recorded: OrderFigures) -> Iterator[Compared]:
+    """The team's orders and refunds."""
+    counted = {total.metric: total.value for total in totals if not total.node_id}
+    yield Compared("orders: orders", counted.get(Metric.ORDERS, 0), recorded.orders)
+    yield Compared("orders: refunds", counted.get(Metric.REFUNDS, 0), recorded.refunds)
+
+
+class Differing(NamedTuple):
+    """A figure that this service keeps twice, and not alike."""
+
+    journey_id: UUID
+    metric: int
+    node_id: str
+    counted: int
+    recorded: int
+
+
+def compare_kept(what: str, differing: Iterable[Differing]) -> Iterator[Compared]:
+    """Figures that this service keeps twice, as `what` says; one that agrees where none differs."""
+    found = [
+        Compared(
+            f"{what}: journey {each.journey_id}, node {each.node_id}, {each.metric}",
+            each.counted,
+            each.recorded,
+        )
+        for each in differing
+    ]
+    yield from found or [Compared(what, 0, 0)]
+
+
+def compare_nodes(
+    journey_id: UUID, totals: Iterable[Total], recounted: Mapping[tuple[UUID, int, str], int]
+) -> Iterator[Compared]:
+    """The nodes of a journey beside what its history says from the beginning, by (journey, metric, node)."""
+    counted = {
+        (total.metric, total.node_id): total.value
+        for total in totals
+        if total.node_id and is_of_node(total.metric)
+    }
+    recorded = {(metric, node): value for (of, metric, node), value in recounted.items() if of == journey_id}
+    for metric, node_id in sorted(counted.keys() | recorded.keys()):
+        figure = f"journey {journey_id}: node {node_id}, {metric}"
+        yield Compared(figure, counted.get((metric, node_id), 0), recorded.get((metric, node_id), 0))
+
+
+def is_of_node(metric: int) -> bool:
+    """Whether a figure is of the steps at a node."""
+    return metric == Metric.NODE_ENTERED or metric > Metric.NODE_RESULT

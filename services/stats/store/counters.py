@@ -9,8 +9,9 @@ from typing import Final, NamedTuple
 from uuid import UUID
 
 from libs.common.db.pool import Pool, snapshot
+from services.stats.domain.check import Differing
 from services.stats.domain.lift import Group, Lift
-from services.stats.domain.model import NO_CHANNEL, NO_JOURNEY, Metric, Total
+from services.stats.domain.model import NO_CHANNEL, NO_JOURNEY, FirstKind, Metric, Total
 from services.stats.store.base import BOOK
 
 _SEND_METRICS: Final = (
@@ -20,7 +21,17 @@ _SEND_METRICS: Final = (
     Metric.SENDS_SKIPPED,
     Metric.SENDS_UNKNOWN,
 )
+MESSAGE_METRICS: Final = (
+    *_SEND_METRICS,
+    Metric.DELIVERED,
+    Metric.READ,
+    Metric.REPLIED,
+    Metric.FAILED_LATER,
+)
+"""With what channels told of messages later."""
 
+DIFFERING_MAX: Final = 100
+"""Figures of a kind that are named; more say nothing more."""
 _SENDS: Final = {"metrics": list(_SEND_METRICS), "no_channel": NO_CHANNEL, "no_journey": NO_JOURNEY}
 
 
@@ -138,14 +149,14 @@ class CounterStore:
             sends = await connection.fetch(*BOOK.bind("sends_series", step_starts=[], **_SENDS, **asked))
         return [Total(*row) for row in totals], [Total(*row[1:]) for row in sends]
 
-    async def team(self, team_id: UUID) -> tuple[list[Total], list[Total]]:
-        """Totals of the team as a whole, and what it sent by journey, node and channel, as of one moment."""
+    async def team(
+        self, team_id: UUID, metrics: Sequence[Metric] = _SEND_METRICS
+    ) -> tuple[list[Total], list[Total]]:
+        """Totals of the team as a whole, and some of its messages by journey, node and channel, as of one moment."""
         async with snapshot(self._pool, [team_id]) as connection:
             totals = await connection.fetch(*BOOK.bind("totals", team_id=team_id, journey_ids=[NO_JOURNEY]))
             sends = await connection.fetch(
-                *BOOK.bind(
-                    "totals_of_sends", team_id=team_id, metrics=list(_SEND_METRICS), no_channel=NO_CHANNEL
-                )
+                *BOOK.bind("totals_of_sends", team_id=team_id, metrics=list(metrics), no_channel=NO_CHANNEL)
             )
         return [Total(*row) for row in totals], [Total(*row) for row in sends]
 
@@ -166,6 +177,23 @@ class CounterStore:
             for (node_id, held_out), group in groups.items()
             if held_out
         ]
+
+    async def differing(self, team_id: UUID) -> dict[str, list[Differing]]:
+        """Figures that are kept twice and not alike, up to DIFFERING_MAX of each kind, as of one moment."""
+        asked = {"team_id": team_id, "row_max": DIFFERING_MAX}
+        firsts = {"kinds": [FirstKind.SHOPPER, FirstKind.CLICK], "metrics": [Metric.SHOPPERS, Metric.CLICKED]}
+        attributed = {"orders": Metric.JOURNEY_ORDERS, "revenue": Metric.JOURNEY_REVENUE}
+        queries = {
+            "sums of quarters": BOOK.bind("differing_totals", **asked),
+            "orders of journeys": BOOK.bind("differing_orders", **asked, **attributed),
+            "what counts once": BOOK.bind("differing_firsts", team_id=team_id, **firsts),
+        }
+        async with snapshot(self._pool, [team_id]) as connection:
+            found = {
+                what: [Differing(*row) for row in await connection.fetch(*query)]
+                for what, query in queries.items()
+            }
+        return {what: [e for e in each if e.counted != e.recorded] for what, each in found.items()}
 
     async def journeys(self, team_id: UUID) -> list[UUID]:
         """Journeys that anybody was enrolled into, in order of their ids."""

@@ -18,6 +18,9 @@ from services.stats.domain.rebuild import KEPT_MAX, Rebuild, RebuildKey, Rebuild
 from services.stats.store.base import BOOK
 from services.stats.store.counting import beside_counters, columns
 
+Aside = Mapping[tuple[int, int], frozenset[int] | None]
+"""Of rows (partition, position) that are not counted which facts; None: all."""
+
 
 class LostError(Exception):
     """The rebuild is somebody else's by now, or was cancelled."""
@@ -109,10 +112,8 @@ class RebuildStore:
         """Where it stands in a history."""
         return _stand(await self.pool.fetch(*_stand_query(key, source)))
 
-    async def aside(
-        self, source: Source, places: Sequence[tuple[int, int]]
-    ) -> dict[tuple[int, int], frozenset[int] | None]:
-        """Of some rows of a history those that are not counted, and which of their facts (None: all)."""
+    async def aside(self, source: Source, places: Sequence[tuple[int, int]]) -> Aside:
+        """Of some rows of a history those that are not counted, and which of their facts."""
         query = BOOK.bind(
             "rows_aside_among",
             source=source,

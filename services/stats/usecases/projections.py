@@ -17,11 +17,21 @@ from libs.common.errors import FieldViolation, InvalidArgument
 from libs.common.feeds.follower import AWAY, POISON, CursorMovedError
 from services.stats import metrics
 from services.stats.clients.records import Records
-from services.stats.domain.check import Compared, compare_ledger, compare_runs, compare_sends
+from services.stats.domain.check import (
+    Compared,
+    compare_costs,
+    compare_kept,
+    compare_ledger,
+    compare_nodes,
+    compare_orders,
+    compare_runs,
+    compare_sends,
+)
 from services.stats.domain.model import Counts, Source, Total
 from services.stats.domain.views import ProjectionState, RowPlace, RowSetAside
-from services.stats.store.counters import CounterStore
+from services.stats.store.counters import MESSAGE_METRICS, CounterStore
 from services.stats.store.projections import ProjectionStore
+from services.stats.usecases.recounts import Recounts
 from services.stats.worker.readers import Reader
 
 RETRIED_MAX: Final = 500
@@ -40,15 +50,18 @@ class Projections:
         pool: Pool,
         readers: Sequence[Reader],
         store: ProjectionStore,
+        *,
         counters: CounterStore,
         records: Records,
+        recounts: Recounts,
     ) -> None:
-        """`readers` are asked how far they are, `records` what the counters should say."""
+        """`readers` are asked how far they are, `records` and `recounts` what the counters should say."""
         self._pool = pool
         self._readers = readers
         self._store = store
         self._counters = counters
         self._records = records
+        self._recounts = recounts
 
     async def states(self) -> list[ProjectionState]:
         """How far each service's history is counted, and what keeps it from going on."""
@@ -133,14 +146,25 @@ class Projections:
             yield compared
 
     async def _compare(self, team_id: UUID) -> AsyncIterator[Compared]:
-        totals, sends = await self._counters.team(team_id)
+        totals, sends = await self._counters.team(team_id, MESSAGE_METRICS)
         for compared in compare_ledger(totals, await self._records.ledger(team_id)):
             yield compared
-        for compared in compare_sends(_by_channel(sends), await self._records.sends(team_id)):
+        recorded, costs = await self._records.sends(team_id)
+        for compared in compare_sends(_by_channel(sends), recorded):
             yield compared
+        for compared in compare_costs(sends, costs):
+            yield compared
+        for compared in compare_orders(totals, await self._records.orders(team_id)):
+            yield compared
+        for what, differing in (await self._counters.differing(team_id)).items():
+            for compared in compare_kept(what, differing):
+                yield compared
+        recounted = await self._recounts.nodes(team_id)
         for journey_id in await self._counters.journeys(team_id):
             counted = await self._counters.totals(team_id, [journey_id])
             for compared in compare_runs(journey_id, counted, await self._records.runs(team_id, journey_id)):
+                yield compared
+            for compared in compare_nodes(journey_id, counted, recounted):
                 yield compared
 
 

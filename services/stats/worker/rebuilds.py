@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 from uuid import UUID
 
@@ -21,7 +21,7 @@ from services.stats.convert.facts import read_each, read_facts
 from services.stats.domain.fold import count, merge
 from services.stats.domain.model import Counts, Order, Source
 from services.stats.domain.rebuild import TRIES_MAX, Rebuild
-from services.stats.store.rebuilds import Claim, LostError, RebuildStore, Rows, Stand
+from services.stats.store.rebuilds import Aside, Claim, LostError, RebuildStore, Rows, Stand
 from services.stats.worker.readers import SourceHistory, Windows
 
 POLL_S: Final = 5.0
@@ -37,7 +37,6 @@ _AGAIN: Final = (CursorMovedError, *COLLIDED)
 """Somebody else counted at the same moment: nothing was written."""
 
 _log = structlog.get_logger(__name__)
-Count = Callable[[Rows], Awaitable[None]]
 
 
 class _FaultyError(Exception):
@@ -203,24 +202,12 @@ class _Work:
         key = self._claim.key
         aside = await self._store.aside(source, [row.place for row in rows]) if rows else {}
         shadows: dict[UUID, UUID] = {}
-        sound: list[Any] = []
-        parts: list[Counts] = []
+
+        def shadow(team_id: UUID) -> UUID | None:
+            return shadows.setdefault(team_id, key.shadow_of(team_id)) if key.counts(team_id) else None
+
         try:
-            for row in rows:
-                left_out = aside.get(row.place, frozenset[int]())
-                if left_out is None:
-                    continue
-                if row.team is None:
-                    raise ValueError("the service whose row it is cannot read it")
-                if not key.counts(own := UUID(bytes=row.team)):
-                    continue
-                shadow = shadows.setdefault(own, key.shadow_of(own))
-                counted = msgspec.structs.replace(row, team=shadow.bytes)
-                if left_out:
-                    parts += _without(source, counted, left_out)
-                else:
-                    sound.append(counted)
-            counts = merge([count(read_facts(source, sound)), *parts])
+            counts = counts_without(source, rows, aside, shadow)
         except POISON as error:
             raise _FaultyError(
                 f"a row of the history of {source.name} that was counted before cannot be read: {error!r}"
@@ -241,6 +228,29 @@ class _Work:
 
         found = counts.attribution._replace(orders=tuple(map(dated, orders)))
         return counts._replace(attribution=found)
+
+
+def counts_without(
+    source: Source, rows: Sequence[Any], aside: Aside, counted_as: Callable[[UUID], UUID | None]
+) -> Counts:
+    """What rows add that were counted before, but for what is `aside`: each team's under an id, None for none of it.
+    Raises `POISON`."""
+    sound: list[Any] = []
+    parts: list[Counts] = []
+    for row in rows:
+        left_out = aside.get(row.place, frozenset[int]())
+        if left_out is None:
+            continue
+        if row.team is None:
+            raise ValueError("the service whose row it is cannot read it")
+        if (team_id := counted_as(UUID(bytes=row.team))) is None:
+            continue
+        counted = msgspec.structs.replace(row, team=team_id.bytes)
+        if left_out:
+            parts += _without(source, counted, left_out)
+        else:
+            sound.append(counted)
+    return merge([count(read_facts(source, sound)), *parts])
 
 
 def _without(source: Source, row: Any, left_out: frozenset[int]) -> list[Counts]:

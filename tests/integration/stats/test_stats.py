@@ -30,12 +30,10 @@ from libs.testing.history_rows import (
     stored,
 )
 from libs.testing.mails import customers
-from omnijourney.channel_gateway.v1 import channel_gateway_service_pb2 as gateway
-from omnijourney.channel_gateway.v1 import delivery_pb2, quota_pb2
+from omnijourney.channel_gateway.v1 import delivery_pb2
 from omnijourney.journey.v1 import enrolment_pb2
 from omnijourney.journey.v1 import journey_service_pb2 as journey
-from omnijourney.points.v1 import account_pb2, entry_pb2
-from omnijourney.points.v1 import points_service_pb2 as points
+from omnijourney.points.v1 import entry_pb2
 from omnijourney.stats.v1 import figures_pb2
 from omnijourney.stats.v1 import stats_service_pb2 as pb
 from services.stats.worker import readers as worker
@@ -319,50 +317,3 @@ async def test_too_many_steps(stats: Stats) -> None:
     with pytest.raises(grpc.aio.AioRpcError) as refused_call:
         await stats.stub.GetJourneySeries(request, timeout=TIMEOUT_S)
     assert refused_call.value.code() is grpc.StatusCode.INVALID_ARGUMENT
-
-
-# ---- the checker ----
-
-
-def _records(stats: Stats, *, completed: int) -> None:
-    stats.feeds["points"].answers["GetLedgerSummary"] = points.GetLedgerSummaryResponse(
-        summary=account_pb2.LedgerSummary(entries=1, earned=5, balance=5, cumulative=5)
-    )
-    stats.feeds["channel_gateway"].answers["GetSendFigures"] = gateway.GetSendFiguresResponse(
-        figures=[quota_pb2.ChannelFigures(channel=WHATSAPP, sends_sent=1, messages_sent=2)]
-    )
-    stats.feeds["journey"].answers["CountEnrolments"] = journey.CountEnrolmentsResponse(
-        live_count=1, completed_count=completed
-    )
-
-
-async def _check(stats: Stats) -> list[pb.CheckProjectionsResponse]:
-    request = pb.CheckProjectionsRequest(team_id=str(TEAM))
-    return [each async for each in stats.stub.CheckProjections(request, timeout=TIMEOUT_S)]
-
-
-async def test_the_checker_finds_what_does_not_agree(stats: Stats) -> None:
-    stats.feeds["points"].record(entry(PEOPLE[0], entry_pb2.ENTRY_SOURCE_WEB_ORDER, 5, cumulative=5))
-    stats.feeds["channel_gateway"].record(sent(PEOPLE[0], messages=2))
-    stats.feeds["journey"].record(
-        run_segment(PEOPLE[0], enrolled=True), run_segment(PEOPLE[1], enrolled=True, state=DONE)
-    )
-    await stats.settle()
-    _records(stats, completed=1)
-    (last,) = await _check(stats)
-    assert (last.HasField("finding"), last.compared_count) == (False, 14)
-    _records(stats, completed=2)
-    *findings, last = await _check(stats)
-    assert {
-        (each.finding.figure.split(": ")[1], each.finding.counted, each.finding.recorded) for each in findings
-    } == {
-        ("triggered", 2, 3),
-        ("completed", 1, 2),
-    }
-    assert last.compared_count == 14
-
-
-async def test_a_service_that_cannot_be_asked_ends_the_check(stats: Stats) -> None:
-    with pytest.raises(grpc.aio.AioRpcError) as refused_call:
-        await _check(stats)
-    assert refused_call.value.code() is grpc.StatusCode.UNAVAILABLE

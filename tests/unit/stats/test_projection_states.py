@@ -38,7 +38,7 @@ async def test_what_is_counted_and_set_aside_is_told_while_the_service_is_away()
     kept: Any = Kept()
     away = (Away(Source.POINTS, "points"), Away(Source.RECORDS, "journey"), Away(Source.JOURNEY, "journey"))
     readers = [Reader(history, kept, Progress(), weekly) for history in away]
-    states = await Projections(kept, readers, kept, kept, kept).states()
+    states = await Projections(kept, readers, kept, counters=kept, records=kept, recounts=kept).states()
     assert [(each.source, each.counted, each.waiting, each.set_aside) for each in states] == [
         ("points", 7, 0, 3),
         ("journey", 2, 0, 0),

@@ -24,14 +24,25 @@ SELECT team_id, effect_key, customer_id, enrolment_id, journey_id, node_id, chan
 
 -- name: get_send_figures
 -- Of sends that are not settled, what left before they were put off. Without tests.
-SELECT channel, state, currency, count(*) AS sends, sum(reported.messages)::bigint AS messages,
+SELECT channel, state, currency, receipt, count(*) AS sends, sum(reported.messages)::bigint AS messages,
        sum(reported.messages * price_micros)::bigint AS micros
   FROM delivery CROSS JOIN LATERAL (
     SELECT CASE WHEN state >= send_state('ACCEPTED') THEN messages_reported ELSE delivery.messages END AS messages
   ) AS reported
  WHERE team_id = :team_id AND (:journey_id::uuid IS NULL OR journey_id = :journey_id)
    AND NOT (journey_id = '00000000-0000-0000-0000-000000000000' AND node_id = 'test')
- GROUP BY channel, state, currency ORDER BY channel
+ GROUP BY channel, state, currency, receipt ORDER BY channel
+
+-- name: get_refund_figures
+-- Without tests.
+SELECT r.channel, r.currency, sum(r.micros)::bigint AS micros
+  FROM message_refund AS r
+ WHERE r.team_id = :team_id AND (:journey_id::uuid IS NULL OR r.journey_id = :journey_id)
+   AND NOT EXISTS (
+        SELECT FROM delivery AS d
+         WHERE r.journey_id = '00000000-0000-0000-0000-000000000000' AND d.team_id = r.team_id AND d.effect_key = r.effect_key
+           AND d.node_id = 'test')
+ GROUP BY r.channel, r.currency ORDER BY r.channel, r.currency
 
 -- name: get_journey_usage
 SELECT channel, used FROM journey_usage WHERE team_id = :team_id AND journey_id = :journey_id ORDER BY channel

@@ -23,3 +23,8 @@ SELECT r.team_id, r.shop_id, input.order_id, r.refund_key, r.customer_id, r.unco
        AND refund_order_id(f.body, f.shop_id, f.refund_id) = input.order_id
  ) AS r
  ORDER BY r.occur_time, r.refund_key
+
+-- name: count_orders
+-- Those of known customers that count.
+SELECT (SELECT count(*) FROM shop_order AS o WHERE o.team_id = :team_id AND o.uncounted = uncounted('COUNTS') AND o.customer_id IS NOT NULL) AS orders,
+       (SELECT count(*) FROM refund AS r WHERE r.team_id = :team_id AND r.uncounted = uncounted('COUNTS') AND r.customer_id IS NOT NULL) AS refunds

@@ -71,3 +71,37 @@ SELECT m.node_id, m.held_out, count(*) AS member_count,
               AND s.ordered_at >= m.came_at AND s.ordered_at < m.came_at + :order_window::interval)) AS ordered_count
   FROM split_member AS m WHERE m.team_id = :team_id AND m.journey_id = :journey_id
  GROUP BY m.node_id, m.held_out ORDER BY m.node_id, m.held_out;
+
+-- name: differing_totals
+-- Sums over all time that are not those of their quarters.
+SELECT COALESCE(t.journey_id, c.journey_id) AS journey_id, COALESCE(t.metric, c.metric) AS metric, COALESCE(t.node_id, c.node_id) AS node_id,
+       COALESCE(t.value, 0) AS total, COALESCE(c.value, 0) AS summed
+  FROM (SELECT * FROM total WHERE team_id = :team_id) AS t
+  FULL JOIN (
+    SELECT journey_id, metric, node_id, channel, currency, sum(value)::bigint AS value
+      FROM counter WHERE team_id = :team_id GROUP BY journey_id, metric, node_id, channel, currency) AS c
+    USING (journey_id, metric, node_id, channel, currency)
+ WHERE COALESCE(t.value, 0) <> COALESCE(c.value, 0)
+ ORDER BY 1, 2, 3 LIMIT :row_max;
+
+-- name: differing_orders
+-- Orders and revenue of journeys that are not those of the orders that are counted for them.
+SELECT COALESCE(t.journey_id, s.journey_id) AS journey_id, COALESCE(t.metric, s.metric) AS metric, COALESCE(t.node_id, s.node_id) AS node_id,
+       COALESCE(t.value, 0) AS total, COALESCE(s.value, 0) AS summed
+  FROM (SELECT * FROM total WHERE team_id = :team_id AND metric IN (:orders::smallint, :revenue::smallint)) AS t
+  FULL JOIN (
+    SELECT journey_id, :orders::smallint AS metric, node_id, channel, '' AS currency, count(*) AS value
+      FROM shop_order WHERE team_id = :team_id AND journey_id IS NOT NULL GROUP BY 1, 3, 4
+     UNION ALL
+    SELECT journey_id, :revenue::smallint, node_id, channel, currency, sum(counted_micros)::bigint
+      FROM shop_order WHERE team_id = :team_id AND journey_id IS NOT NULL GROUP BY 1, 3, 4, 5) AS s
+    USING (journey_id, metric, node_id, channel, currency)
+ WHERE COALESCE(t.value, 0) <> COALESCE(s.value, 0)
+ ORDER BY 1, 2, 3 LIMIT :row_max;
+
+-- name: differing_firsts
+-- What counts once beside what is noted as seen.
+SELECT '00000000-0000-0000-0000-000000000000'::uuid AS journey_id, k.metric, '' AS node_id,
+       COALESCE((SELECT sum(t.value)::bigint FROM total AS t WHERE t.team_id = :team_id AND t.metric = k.metric), 0) AS total,
+       (SELECT count(*) FROM first_time AS f WHERE f.team_id = :team_id AND f.kind = k.kind) AS summed
+  FROM unnest(:kinds::smallint[], :metrics::smallint[]) AS k (kind, metric);

@@ -223,6 +223,11 @@ class ChannelFigures(_message.Message):
     SENDS_CANCELLED_FIELD_NUMBER: _builtins.int
     SENDS_PENDING_FIELD_NUMBER: _builtins.int
     COSTS_FIELD_NUMBER: _builtins.int
+    SENDS_DELIVERED_FIELD_NUMBER: _builtins.int
+    SENDS_READ_FIELD_NUMBER: _builtins.int
+    SENDS_REPLIED_FIELD_NUMBER: _builtins.int
+    SENDS_FAILED_LATER_FIELD_NUMBER: _builtins.int
+    REFUNDS_FIELD_NUMBER: _builtins.int
     channel: _channel_pb2.Channel.ValueType
     """The channel."""
     sends_sent: _builtins.int
@@ -243,9 +248,21 @@ class ChannelFigures(_message.Message):
     """Sends that were cancelled by a stop before they left."""
     sends_pending: _builtins.int
     """Sends accepted and not settled."""
+    sends_delivered: _builtins.int
+    """Sends of which a message was delivered, as far as the channel told."""
+    sends_read: _builtins.int
+    """Of these, sends of which one was read."""
+    sends_replied: _builtins.int
+    """Of these, sends that were answered."""
+    sends_failed_later: _builtins.int
+    """Sends of which a message failed after the channel had accepted it."""
     @_builtins.property
     def costs(self) -> _containers.RepeatedCompositeFieldContainer[_money_pb2.Money]:
         """Cost of the messages sent or unknown, per currency."""
+
+    @_builtins.property
+    def refunds(self) -> _containers.RepeatedCompositeFieldContainer[_money_pb2.Money]:
+        """What of the cost was given back for them, per currency."""
 
     def __init__(
         self,
@@ -260,10 +277,15 @@ class ChannelFigures(_message.Message):
         sends_cancelled: _builtins.int = ...,
         sends_pending: _builtins.int = ...,
         costs: _abc.Iterable[_money_pb2.Money] | None = ...,
+        sends_delivered: _builtins.int = ...,
+        sends_read: _builtins.int = ...,
+        sends_replied: _builtins.int = ...,
+        sends_failed_later: _builtins.int = ...,
+        refunds: _abc.Iterable[_money_pb2.Money] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel", b"channel", "costs", b"costs", "messages_sent", b"messages_sent", "sends_cancelled", b"sends_cancelled", "sends_exhausted", b"sends_exhausted", "sends_failed", b"sends_failed", "sends_pending", b"sends_pending", "sends_sent", b"sends_sent", "sends_skipped", b"sends_skipped", "sends_unknown", b"sends_unknown"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel", b"channel", "costs", b"costs", "messages_sent", b"messages_sent", "refunds", b"refunds", "sends_cancelled", b"sends_cancelled", "sends_delivered", b"sends_delivered", "sends_exhausted", b"sends_exhausted", "sends_failed", b"sends_failed", "sends_failed_later", b"sends_failed_later", "sends_pending", b"sends_pending", "sends_read", b"sends_read", "sends_replied", b"sends_replied", "sends_sent", b"sends_sent", "sends_skipped", b"sends_skipped", "sends_unknown", b"sends_unknown"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -31,7 +31,7 @@ from omnijourney.segment.v1 import audience_pb2 as omnijourney_dot_segment_dot_v
 from omnijourney.segment.v1 import team_pb2 as omnijourney_dot_segment_dot_v1_dot_team__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n/omnijourney/internal/v1/customers_service.proto\x12\x17omnijourney.internal.v1\x1a#omnijourney/common/v1/options.proto\x1a$omnijourney/internal/v1/change.proto\x1a%omnijourney/internal/v1/profile.proto\x1a\'omnijourney/internal/v1/reference.proto\x1a&omnijourney/segment/v1/attribute.proto\x1a%omnijourney/segment/v1/audience.proto\x1a!omnijourney/segment/v1/team.proto\"G\n\x13\x41pplyChangesRequest\x12\x30\n\x07\x63hanges\x18\x01 \x03(\x0b\x32\x1f.omnijourney.internal.v1.Change\"N\n\x14\x41pplyChangesResponse\x12\x36\n\x07results\x18\x01 \x03(\x0b\x32%.omnijourney.internal.v1.ChangeResult\"\x83\x01\n\x17\x42\x61tchGetProfilesRequest\x12\x33\n\x05items\x18\x01 \x03(\x0b\x32$.omnijourney.internal.v1.CustomerRef\x12\x33\n\x05parts\x18\x02 \x03(\x0e\x32$.omnijourney.internal.v1.ProfilePart\"3\n\x0b\x43ustomerRef\x12\x0f\n\x07team_id\x18\x01 \x01(\t\x12\x13\n\x0b\x63ustomer_id\x18\x02 \x01(\t\"N\n\x18\x42\x61tchGetProfilesResponse\x12\x32\n\x08profiles\x18\x01 \x03(\x0b\x32 .omnijourney.internal.v1.Profile\"Q\n\x19\x42\x61tchGetAttributesRequest\x12\x34\n\x05items\x18\x01 \x03(\x0b\x32%.omnijourney.internal.v1.AttributeRef\",\n\x0c\x41ttributeRef\x12\x0f\n\x07team_id\x18\x01 \x01(\t\x12\x0b\n\x03key\x18\x02 \x01(\t\"S\n\x1a\x42\x61tchGetAttributesResponse\x12\x35\n\nattributes\x18\x01 \x03(\x0b\x32!.omnijourney.segment.v1.Attribute\"/\n\x1b\x42\x61tchGetTeamSettingsRequest\x12\x10\n\x08team_ids\x18\x01 \x03(\t\"V\n\x1c\x42\x61tchGetTeamSettingsResponse\x12\x36\n\x08settings\x18\x01 \x03(\x0b\x32$.omnijourney.segment.v1.TeamSettings\"r\n\x12\x43heckTraitsRequest\x12\x0f\n\x07team_id\x18\x01 \x01(\t\x12\x16\n\x0e\x61ttribute_keys\x18\x02 \x03(\t\x12\x33\n\taudiences\x18\x03 \x03(\x0b\x32 .omnijourney.segment.v1.Audience\"\xc2\x01\n\x13\x43heckTraitsResponse\x12\x36\n\x08settings\x18\x01 \x01(\x0b\x32$.omnijourney.segment.v1.TeamSettings\x12\x35\n\nattributes\x18\x02 \x03(\x0b\x32!.omnijourney.segment.v1.Attribute\x12<\n\taudiences\x18\x03 \x03(\x0b\x32).omnijourney.internal.v1.AudienceFindings2\x96\x05\n\x10\x43ustomersService\x12t\n\x0c\x41pplyChanges\x12,.omnijourney.internal.v1.ApplyChangesRequest\x1a-.omnijourney.internal.v1.ApplyChangesResponse\"\x07\x90\x02\x02\xa8\xbb\x18\x05\x12\x80\x01\n\x10\x42\x61tchGetProfiles\x12\x30.omnijourney.internal.v1.BatchGetProfilesRequest\x1a\x31.omnijourney.internal.v1.BatchGetProfilesResponse\"\x07\x90\x02\x01\xa8\xbb\x18\x05\x12\x86\x01\n\x12\x42\x61tchGetAttributes\x12\x32.omnijourney.internal.v1.BatchGetAttributesRequest\x1a\x33.omnijourney.internal.v1.BatchGetAttributesResponse\"\x07\x90\x02\x01\xa8\xbb\x18\x05\x12\x8c\x01\n\x14\x42\x61tchGetTeamSettings\x12\x34.omnijourney.internal.v1.BatchGetTeamSettingsRequest\x1a\x35.omnijourney.internal.v1.BatchGetTeamSettingsResponse\"\x07\x90\x02\x01\xa8\xbb\x18\x05\x12q\n\x0b\x43heckTraits\x12+.omnijourney.internal.v1.CheckTraitsRequest\x1a,.omnijourney.internal.v1.CheckTraitsResponse\"\x07\x90\x02\x01\xa8\xbb\x18\x05\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n/omnijourney/internal/v1/customers_service.proto\x12\x17omnijourney.internal.v1\x1a#omnijourney/common/v1/options.proto\x1a$omnijourney/internal/v1/change.proto\x1a%omnijourney/internal/v1/profile.proto\x1a\'omnijourney/internal/v1/reference.proto\x1a&omnijourney/segment/v1/attribute.proto\x1a%omnijourney/segment/v1/audience.proto\x1a!omnijourney/segment/v1/team.proto\"%\n\x12\x43ountOrdersRequest\x12\x0f\n\x07team_id\x18\x01 \x01(\t\"@\n\x13\x43ountOrdersResponse\x12\x13\n\x0border_count\x18\x01 \x01(\x03\x12\x14\n\x0crefund_count\x18\x02 \x01(\x03\"G\n\x13\x41pplyChangesRequest\x12\x30\n\x07\x63hanges\x18\x01 \x03(\x0b\x32\x1f.omnijourney.internal.v1.Change\"N\n\x14\x41pplyChangesResponse\x12\x36\n\x07results\x18\x01 \x03(\x0b\x32%.omnijourney.internal.v1.ChangeResult\"\x83\x01\n\x17\x42\x61tchGetProfilesRequest\x12\x33\n\x05items\x18\x01 \x03(\x0b\x32$.omnijourney.internal.v1.CustomerRef\x12\x33\n\x05parts\x18\x02 \x03(\x0e\x32$.omnijourney.internal.v1.ProfilePart\"3\n\x0b\x43ustomerRef\x12\x0f\n\x07team_id\x18\x01 \x01(\t\x12\x13\n\x0b\x63ustomer_id\x18\x02 \x01(\t\"N\n\x18\x42\x61tchGetProfilesResponse\x12\x32\n\x08profiles\x18\x01 \x03(\x0b\x32 .omnijourney.internal.v1.Profile\"Q\n\x19\x42\x61tchGetAttributesRequest\x12\x34\n\x05items\x18\x01 \x03(\x0b\x32%.omnijourney.internal.v1.AttributeRef\",\n\x0c\x41ttributeRef\x12\x0f\n\x07team_id\x18\x01 \x01(\t\x12\x0b\n\x03key\x18\x02 \x01(\t\"S\n\x1a\x42\x61tchGetAttributesResponse\x12\x35\n\nattributes\x18\x01 \x03(\x0b\x32!.omnijourney.segment.v1.Attribute\"/\n\x1b\x42\x61tchGetTeamSettingsRequest\x12\x10\n\x08team_ids\x18\x01 \x03(\t\"V\n\x1c\x42\x61tchGetTeamSettingsResponse\x12\x36\n\x08settings\x18\x01 \x03(\x0b\x32$.omnijourney.segment.v1.TeamSettings\"r\n\x12\x43heckTraitsRequest\x12\x0f\n\x07team_id\x18\x01 \x01(\t\x12\x16\n\x0e\x61ttribute_keys\x18\x02 \x03(\t\x12\x33\n\taudiences\x18\x03 \x03(\x0b\x32 .omnijourney.segment.v1.Audience\"\xc2\x01\n\x13\x43heckTraitsResponse\x12\x36\n\x08settings\x18\x01 \x01(\x0b\x32$.omnijourney.segment.v1.TeamSettings\x12\x35\n\nattributes\x18\x02 \x03(\x0b\x32!.omnijourney.segment.v1.Attribute\x12<\n\taudiences\x18\x03 \x03(\x0b\x32).omnijourney.internal.v1.AudienceFindings2\x89\x06\n\x10\x43ustomersService\x12t\n\x0c\x41pplyChanges\x12,.omnijourney.internal.v1.ApplyChangesRequest\x1a-.omnijourney.internal.v1.ApplyChangesResponse\"\x07\x90\x02\x02\xa8\xbb\x18\x05\x12\x80\x01\n\x10\x42\x61tchGetProfiles\x12\x30.omnijourney.internal.v1.BatchGetProfilesRequest\x1a\x31.omnijourney.internal.v1.BatchGetProfilesResponse\"\x07\x90\x02\x01\xa8\xbb\x18\x05\x12\x86\x01\n\x12\x42\x61tchGetAttributes\x12\x32.omnijourney.internal.v1.BatchGetAttributesRequest\x1a\x33.omnijourney.internal.v1.BatchGetAttributesResponse\"\x07\x90\x02\x01\xa8\xbb\x18\x05\x12\x8c\x01\n\x14\x42\x61tchGetTeamSettings\x12\x34.omnijourney.internal.v1.BatchGetTeamSettingsRequest\x1a\x35.omnijourney.internal.v1.BatchGetTeamSettingsResponse\"\x07\x90\x02\x01\xa8\xbb\x18\x05\x12q\n\x0b\x43heckTraits\x12+.omnijourney.internal.v1.CheckTraitsRequest\x1a,.omnijourney.internal.v1.CheckTraitsResponse\"\x07\x90\x02\x01\xa8\xbb\x18\x05\x12q\n\x0b\x43ountOrders\x12+.omnijourney.internal.v1.CountOrdersRequest\x1a,.omnijourney.internal.v1.CountOrdersResponse\"\x07\x90\x02\x01\xa8\xbb\x18\x05\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -48,30 +48,36 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CUSTOMERSSERVICE'].methods_by_name['BatchGetTeamSettings']._serialized_options = b'\220\002\001\250\273\030\005'
   _globals['_CUSTOMERSSERVICE'].methods_by_name['CheckTraits']._loaded_options = None
   _globals['_CUSTOMERSSERVICE'].methods_by_name['CheckTraits']._serialized_options = b'\220\002\001\250\273\030\005'
-  _globals['_APPLYCHANGESREQUEST']._serialized_start=345
-  _globals['_APPLYCHANGESREQUEST']._serialized_end=416
-  _globals['_APPLYCHANGESRESPONSE']._serialized_start=418
-  _globals['_APPLYCHANGESRESPONSE']._serialized_end=496
-  _globals['_BATCHGETPROFILESREQUEST']._serialized_start=499
-  _globals['_BATCHGETPROFILESREQUEST']._serialized_end=630
-  _globals['_CUSTOMERREF']._serialized_start=632
-  _globals['_CUSTOMERREF']._serialized_end=683
-  _globals['_BATCHGETPROFILESRESPONSE']._serialized_start=685
-  _globals['_BATCHGETPROFILESRESPONSE']._serialized_end=763
-  _globals['_BATCHGETATTRIBUTESREQUEST']._serialized_start=765
-  _globals['_BATCHGETATTRIBUTESREQUEST']._serialized_end=846
-  _globals['_ATTRIBUTEREF']._serialized_start=848
-  _globals['_ATTRIBUTEREF']._serialized_end=892
-  _globals['_BATCHGETATTRIBUTESRESPONSE']._serialized_start=894
-  _globals['_BATCHGETATTRIBUTESRESPONSE']._serialized_end=977
-  _globals['_BATCHGETTEAMSETTINGSREQUEST']._serialized_start=979
-  _globals['_BATCHGETTEAMSETTINGSREQUEST']._serialized_end=1026
-  _globals['_BATCHGETTEAMSETTINGSRESPONSE']._serialized_start=1028
-  _globals['_BATCHGETTEAMSETTINGSRESPONSE']._serialized_end=1114
-  _globals['_CHECKTRAITSREQUEST']._serialized_start=1116
-  _globals['_CHECKTRAITSREQUEST']._serialized_end=1230
-  _globals['_CHECKTRAITSRESPONSE']._serialized_start=1233
-  _globals['_CHECKTRAITSRESPONSE']._serialized_end=1427
-  _globals['_CUSTOMERSSERVICE']._serialized_start=1430
-  _globals['_CUSTOMERSSERVICE']._serialized_end=2092
+  _globals['_CUSTOMERSSERVICE'].methods_by_name['CountOrders']._loaded_options = None
+  _globals['_CUSTOMERSSERVICE'].methods_by_name['CountOrders']._serialized_options = b'\220\002\001\250\273\030\005'
+  _globals['_COUNTORDERSREQUEST']._serialized_start=345
+  _globals['_COUNTORDERSREQUEST']._serialized_end=382
+  _globals['_COUNTORDERSRESPONSE']._serialized_start=384
+  _globals['_COUNTORDERSRESPONSE']._serialized_end=448
+  _globals['_APPLYCHANGESREQUEST']._serialized_start=450
+  _globals['_APPLYCHANGESREQUEST']._serialized_end=521
+  _globals['_APPLYCHANGESRESPONSE']._serialized_start=523
+  _globals['_APPLYCHANGESRESPONSE']._serialized_end=601
+  _globals['_BATCHGETPROFILESREQUEST']._serialized_start=604
+  _globals['_BATCHGETPROFILESREQUEST']._serialized_end=735
+  _globals['_CUSTOMERREF']._serialized_start=737
+  _globals['_CUSTOMERREF']._serialized_end=788
+  _globals['_BATCHGETPROFILESRESPONSE']._serialized_start=790
+  _globals['_BATCHGETPROFILESRESPONSE']._serialized_end=868
+  _globals['_BATCHGETATTRIBUTESREQUEST']._serialized_start=870
+  _globals['_BATCHGETATTRIBUTESREQUEST']._serialized_end=951
+  _globals['_ATTRIBUTEREF']._serialized_start=953
+  _globals['_ATTRIBUTEREF']._serialized_end=997
+  _globals['_BATCHGETATTRIBUTESRESPONSE']._serialized_start=999
+  _globals['_BATCHGETATTRIBUTESRESPONSE']._serialized_end=1082
+  _globals['_BATCHGETTEAMSETTINGSREQUEST']._serialized_start=1084
+  _globals['_BATCHGETTEAMSETTINGSREQUEST']._serialized_end=1131
+  _globals['_BATCHGETTEAMSETTINGSRESPONSE']._serialized_start=1133
+  _globals['_BATCHGETTEAMSETTINGSRESPONSE']._serialized_end=1219
+  _globals['_CHECKTRAITSREQUEST']._serialized_start=1221
+  _globals['_CHECKTRAITSREQUEST']._serialized_end=1335
+  _globals['_CHECKTRAITSRESPONSE']._serialized_start=1338
+  _globals['_CHECKTRAITSRESPONSE']._serialized_end=1532
+  _globals['_CUSTOMERSSERVICE']._serialized_start=1535
+  _globals['_CUSTOMERSSERVICE']._serialized_end=2312
 # @@protoc_insertion_point(module_scope)

@@ -45,6 +45,8 @@ class CustomersServiceStub:
     """Reads what a journey's definition is held to before it is published: the team's settings and attributes, and every fault of
     audiences. Errors: INVALID_ARGUMENT.
     """
+    CountOrders: _grpc.UnaryUnaryMultiCallable[_customers_service_pb2.CountOrdersRequest, _customers_service_pb2.CountOrdersResponse]
+    """Counts a team's orders and refunds, to compare figures with."""
 
 @_typing.type_check_only
 class CustomersServiceAsyncStub(CustomersServiceStub):
@@ -63,6 +65,8 @@ class CustomersServiceAsyncStub(CustomersServiceStub):
     """Reads what a journey's definition is held to before it is published: the team's settings and attributes, and every fault of
     audiences. Errors: INVALID_ARGUMENT.
     """
+    CountOrders: _aio.UnaryUnaryMultiCallable[_customers_service_pb2.CountOrdersRequest, _customers_service_pb2.CountOrdersResponse]  # type: ignore[assignment]
+    """Counts a team's orders and refunds, to compare figures with."""
 
 class CustomersServiceServicer(metaclass=_abc_1.ABCMeta):
     """What our own services ask of customers, teams and tokens."""
@@ -108,5 +112,13 @@ class CustomersServiceServicer(metaclass=_abc_1.ABCMeta):
         """Reads what a journey's definition is held to before it is published: the team's settings and attributes, and every fault of
         audiences. Errors: INVALID_ARGUMENT.
         """
+
+    @_abc_1.abstractmethod
+    def CountOrders(
+        self,
+        request: _customers_service_pb2.CountOrdersRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_customers_service_pb2.CountOrdersResponse, _abc.Awaitable[_customers_service_pb2.CountOrdersResponse]]:
+        """Counts a team's orders and refunds, to compare figures with."""
 
 def add_CustomersServiceServicer_to_server(servicer: CustomersServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

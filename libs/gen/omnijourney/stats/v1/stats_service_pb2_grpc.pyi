@@ -62,7 +62,8 @@ class StatsServiceStub:
     `REQUEST_ID_REUSED`.
     """
     CheckProjections: _grpc.UnaryStreamMultiCallable[_stats_service_pb2.CheckProjectionsRequest, _stats_service_pb2.CheckProjectionsResponse]
-    """Compares a team's figures with those that the services owning the records make of them, and streams what does not agree.
+    """Compares a team's figures with those that the services owning the records make of them (of nodes: with what the history of
+    journey says from the beginning), and those that are kept twice with each other; streams what does not agree.
     Figures that are behind do not agree: check when nothing waits (`ListProjectionStates`).
     """
     ExplainOrder: _grpc.UnaryUnaryMultiCallable[_stats_service_pb2.ExplainOrderRequest, _stats_service_pb2.ExplainOrderResponse]
@@ -119,7 +120,8 @@ class StatsServiceAsyncStub(StatsServiceStub):
     `REQUEST_ID_REUSED`.
     """
     CheckProjections: _aio.UnaryStreamMultiCallable[_stats_service_pb2.CheckProjectionsRequest, _stats_service_pb2.CheckProjectionsResponse]  # type: ignore[assignment]
-    """Compares a team's figures with those that the services owning the records make of them, and streams what does not agree.
+    """Compares a team's figures with those that the services owning the records make of them (of nodes: with what the history of
+    journey says from the beginning), and those that are kept twice with each other; streams what does not agree.
     Figures that are behind do not agree: check when nothing waits (`ListProjectionStates`).
     """
     ExplainOrder: _aio.UnaryUnaryMultiCallable[_stats_service_pb2.ExplainOrderRequest, _stats_service_pb2.ExplainOrderResponse]  # type: ignore[assignment]
@@ -233,7 +235,8 @@ class StatsServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _stats_service_pb2.CheckProjectionsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_stats_service_pb2.CheckProjectionsResponse], _abc.AsyncIterator[_stats_service_pb2.CheckProjectionsResponse]]:
-        """Compares a team's figures with those that the services owning the records make of them, and streams what does not agree.
+        """Compares a team's figures with those that the services owning the records make of them (of nodes: with what the history of
+        journey says from the beginning), and those that are kept twice with each other; streams what does not agree.
         Figures that are behind do not agree: check when nothing waits (`ListProjectionStates`).
         """
 
