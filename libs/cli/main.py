@@ -11,6 +11,7 @@ import typer
 from libs.cli import journeys, tokens
 from libs.cli.audit import export_audit
 from libs.cli.console import out
+from libs.cli.customer_commands import customer
 from libs.cli.journey_commands import journey
 from libs.cli.message_commands import message
 from libs.cli.migrate import run_migrate
@@ -50,6 +51,7 @@ audit = typer.Typer(name="audit", help="Who changed what.", no_args_is_help=True
 app.add_typer(audit)
 app.add_typer(journey)
 app.add_typer(message)
+app.add_typer(customer)
 
 
 @app.command()

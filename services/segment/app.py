@@ -41,6 +41,7 @@ from services.segment.usecases.evaluator import AudienceEvaluator
 from services.segment.usecases.history import History
 from services.segment.usecases.identities import Identities
 from services.segment.usecases.orders import Orders
+from services.segment.usecases.person_exports import PersonExports
 from services.segment.usecases.teams import Teams
 from services.segment.worker.erasing import Erasing
 from services.segment.worker.marketed import MarketedProjection, marketed_follower
@@ -88,6 +89,7 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
             others = PersonsClient(
                 {"journey": journey, "points": points, "channel_gateway": gateway, "stats": stats}
             )
+            history = History(rt.pool, notifiers)
             erasing = Erasing(erasure_store, others, writer, publisher, rt.clock)
             erasures = Erasures(erasure_store, writer, rt.clock, erasing.wake)
             dependencies = Dependencies(
@@ -104,9 +106,10 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
                 evaluator=AudienceEvaluator(
                     rt.pool, rt.clock, PointsClient(points), marketed=marketed, points_of_all=followed
                 ),
-                history=History(rt.pool, notifiers),
+                history=history,
                 orders=Orders(rt.pool),
                 erasures=erasures,
+                person_exports=PersonExports(rt.pool, customers, history, others),
                 writer=writer,
                 intake=intake,
             )

@@ -25,6 +25,7 @@ from services.segment.usecases.evaluator import AudienceEvaluator
 from services.segment.usecases.history import History
 from services.segment.usecases.identities import Identities
 from services.segment.usecases.orders import Orders
+from services.segment.usecases.person_exports import PersonExports
 from services.segment.usecases.teams import Teams
 from services.segment.worker.writers import Writer
 
@@ -50,6 +51,7 @@ class Dependencies:
     history: History
     orders: Orders
     erasures: Erasures
+    person_exports: PersonExports
     writer: Writer
     intake: Intake
 

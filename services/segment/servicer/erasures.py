@@ -1,9 +1,10 @@
 # ruff: noqa: N802 - the generated base names the methods and their arguments
-"""Erasures of persons: begun by gRPC, and shown as operations."""
+"""Erasures of persons: begun by gRPC, and shown as operations; and all that is held of one."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import AsyncIterator, Iterable, Iterator
+from typing import Any, Final
 from uuid import UUID
 
 from libs.common.errors import FailedPrecondition
@@ -16,6 +17,9 @@ from services.segment.domain.erasure import Erasure
 from services.segment.servicer.base import Base
 from services.segment.usecases.erasures import Erasures
 
+PART_MAX: Final = 256 * 1024
+"""Characters of lines in one message, the last line may go beyond."""
+
 
 class ErasureRpcs(Base):
     """See the contract."""
@@ -26,6 +30,17 @@ class ErasureRpcs(Base):
         key = check.customer(request)
         check.done()
         return await self._deps.erasures.start(request, key, pb.StartErasureResponse, _started)
+
+    async def ExportPerson(
+        self, request: pb.ExportPersonRequest, context: Any
+    ) -> AsyncIterator[pb.ExportPersonResponse]:
+        """Everything that is held of a person."""
+        check = Check()
+        key = check.customer(request)
+        check.done()
+        async for lines in self._deps.person_exports.lines(key):
+            for part in _parts(lines):
+                yield pb.ExportPersonResponse(content=part)
 
 
 class ErasureOperations(Unpausable):
@@ -58,6 +73,19 @@ class ErasureOperations(Unpausable):
                 metadata={"state": "RUNNING"},
             )
         return operations_service_pb2.CancelOperationResponse(operation=found)
+
+
+def _parts(lines: Iterable[str]) -> Iterator[str]:
+    """Whole lines, so many together as have about `PART_MAX` characters."""
+    part, size = [], 0
+    for line in lines:
+        part.append(f"{line}\n")
+        size += len(line)
+        if size >= PART_MAX:
+            yield "".join(part)
+            part, size = [], 0
+    if part:
+        yield "".join(part)
 
 
 def _started(erasure: Erasure) -> pb.StartErasureResponse:

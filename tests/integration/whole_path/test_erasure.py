@@ -27,7 +27,8 @@ from omnijourney.journey.v1 import journey_service_pb2 as pb
 from omnijourney.journey.v1 import node_pb2
 from omnijourney.points.v1 import points_service_pb2
 from omnijourney.points.v1.points_service_pb2_grpc import PointsServiceStub
-from omnijourney.segment.v1 import audience_pb2, consent_pb2, customer_pb2, event_pb2
+from omnijourney.segment.v1 import audience_pb2, consent_pb2, customer_pb2, event_pb2, segment_service_pb2
+from omnijourney.segment.v1.segment_service_pb2_grpc import SegmentServiceStub
 from services.segment.store.erasures import ErasureStore
 from tests.integration.journey.whole_site import LINE, TIMEOUT_S, serving_site
 from tests.integration.whole_path.stage import WAIT_S, Stage, node, says, until, waits
@@ -271,6 +272,15 @@ async def operation(stage: Stage, operation_id: str) -> operation_pb2.Operation:
                 return found
 
 
+async def export(stage: Stage, customer_id: str) -> list[str]:
+    """All that is held of a person, by lines."""
+    stub = SegmentServiceStub(stage.site.channels["segment"])
+    request = segment_service_pb2.ExportPersonRequest(team_id=stage.site.team_id, customer_id=customer_id)
+    parts = [part.content async for part in stub.ExportPerson(request, timeout=TIMEOUT_S)]
+    assert all(part.endswith("\n") for part in parts)
+    return "".join(parts).splitlines()
+
+
 async def figures(stage: Stage) -> Any:
     """Of the ledger; it is whole."""
     stub = PointsServiceStub(stage.site.channels["points"])
@@ -293,6 +303,13 @@ async def test_a_person_is_erased_everywhere_and_figures_stay(
     assert {each.partition(".")[0] for each in there} >= {
         "segment", "points", "channel_gateway", "journey", "platform",
     }  # fmt: skip
+    exported = await export(stage, person.customer_id)
+    told = {json.loads(line)["service"] for line in exported}
+    assert told >= {"segment", "points", "channel_gateway", "journey"}
+    whole = "\n".join(exported).lower()
+    assert [text for text in TEXTS if text.lower() not in whole] == ["0912-077-810"], (
+        "a phone has one spelling"
+    )
     killed: set[tuple[int, str]] = set()
     advance = ErasureStore.advance
 
@@ -323,6 +340,9 @@ async def test_a_person_is_erased_everywhere_and_figures_stay(
     assert enrolment.state != 1
     again = await stage.call("StartErasure", customer_id=person.customer_id, request_id=request_id)
     assert again.operation.operation_id == ended.operation_id
+    with pytest.raises(grpc.aio.AioRpcError) as nobody:
+        await export(stage, person.customer_id)
+    assert nobody.value.code() is grpc.StatusCode.NOT_FOUND
     with pytest.raises(grpc.aio.AioRpcError) as refused:
         await stage.call("GetCustomer", customer_id=person.customer_id)
     assert refused.value.code() is grpc.StatusCode.NOT_FOUND
