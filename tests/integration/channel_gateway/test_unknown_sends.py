@@ -23,6 +23,7 @@ from tests.integration.channel_gateway.conftest import MESSENGER, WHATSAPP, Gate
 from tests.integration.channel_gateway.test_hooks import Platform, account, meta_headers, whatsapp
 from tests.integration.channel_gateway.test_pages import page, person_of
 from tests.integration.channel_gateway.test_receipts import DELIVERED, FAILED, READ, status_body, steps
+from tests.integration.channel_gateway.test_recovery import hand_to_a_dead_process
 
 __all__ = ["whatsapp"]
 HKD = 1_000_000
@@ -228,6 +229,33 @@ async def test_nobody_else_settles_a_send(whatsapp: Platform) -> None:
     await whatsapp.heard()
     assert (await gateway.delivery(key)).state == UNKNOWN
     assert await resolved(gateway) == 0
+
+
+@pytest.mark.rule("C-04b")
+async def test_what_a_process_that_died_sent_is_settled_by_the_report_of_it(whatsapp: Platform) -> None:
+    gateway = whatsapp.gateway
+    await gateway.top_up(5 * HKD)
+    template = await gateway.template(whatsapp.account_id, parameters=1)
+    content = send_pb2.TemplateContent(template_id=template, parameters=["Mei"])
+    await gateway.fault("whatsapp", kind="rate")
+    send = gateway.send(gateway.customer(whatsapp.account_id, WHATSAPP), WHATSAPP, template=content)
+    await gateway.ask(send)
+
+    async def is_tried() -> bool:
+        return bool((await gateway.delivery(send.effect_key)).attempts)
+
+    await until(is_tried)
+    await hand_to_a_dead_process(gateway, send.effect_key, 9)
+    await gateway.settled()
+    assert (await gateway.delivery(send.effect_key)).state == UNKNOWN
+    callback = f"{gateway.team_id.hex}:{send.effect_key.replace('-', '')}:0"
+    status = {"id": "wamid.1", "status": "sent", "timestamp": "1750030073", "recipient_id": "886912000001"}
+    body = status_body("100000000000001", {**status, "biz_opaque_callback_data": callback})
+    assert (await whatsapp.post(body, meta_headers(body)))[0] == 200
+    await whatsapp.heard()
+    delivery = await gateway.delivery(send.effect_key)
+    assert (delivery.state, list(delivery.channel_message_ids)) == (SENT, ["wamid.1"])
+    assert await gateway.accepted("whatsapp") == [], "it was not sent again"
 
 
 async def test_what_is_said_of_a_send_whose_answer_came_is_no_news(whatsapp: Platform) -> None:
