@@ -12,7 +12,9 @@ from libs.cli import journeys, persons
 from libs.cli.options import DataDir, configured
 from libs.client import ClientSettings
 
-customer = typer.Typer(name="customer", help="All that is held of a person.", no_args_is_help=True)
+customer = typer.Typer(
+    name="customer", help="All that is held of a person; people who are one.", no_args_is_help=True
+)
 Team = Annotated[str, typer.Option(help="The team (UUID).")]
 CustomerId = Annotated[str, typer.Argument(help="The customer (UUID).")]
 

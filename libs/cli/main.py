@@ -11,7 +11,7 @@ import typer
 from libs.cli import journeys, tokens
 from libs.cli.audit import export_audit
 from libs.cli.console import out
-from libs.cli.customer_commands import customer
+from libs.cli.customers import customer
 from libs.cli.journey_commands import journey
 from libs.cli.message_commands import message
 from libs.cli.migrate import run_migrate

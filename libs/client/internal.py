@@ -10,6 +10,7 @@ from omnijourney.internal.v1.customers_service_pb2_grpc import CustomersServiceS
 from omnijourney.internal.v1.history_service_pb2_grpc import HistoryServiceStub
 from omnijourney.internal.v1.ledger_service_pb2_grpc import LedgerServiceStub
 from omnijourney.internal.v1.mail_service_pb2_grpc import MailServiceStub
+from omnijourney.internal.v1.merges_service_pb2_grpc import MergesServiceStub
 from omnijourney.internal.v1.sends_service_pb2_grpc import SendsServiceStub
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from omnijourney.internal.v1.history_service_pb2_grpc import HistoryServiceAsyncStub
     from omnijourney.internal.v1.ledger_service_pb2_grpc import LedgerServiceAsyncStub
     from omnijourney.internal.v1.mail_service_pb2_grpc import MailServiceAsyncStub
+    from omnijourney.internal.v1.merges_service_pb2_grpc import MergesServiceAsyncStub
     from omnijourney.internal.v1.sends_service_pb2_grpc import SendsServiceAsyncStub
 
 
@@ -57,3 +59,8 @@ class Internal:
     def ledger(self) -> "LedgerServiceAsyncStub":
         """Of points."""
         return LedgerServiceStub(self.channel)
+
+    @cached_property
+    def merges(self) -> "MergesServiceAsyncStub":
+        """Of journey, points and the gateway."""
+        return MergesServiceStub(self.channel)

@@ -90,6 +90,7 @@ from services.channel_gateway.usecases.content_tests import ContentTests
 from services.channel_gateway.usecases.frequency import FrequencyCaps
 from services.channel_gateway.usecases.links import Clicks, LinkMaker
 from services.channel_gateway.usecases.lost_sends import LostSends
+from services.channel_gateway.usecases.merges import Merges
 from services.channel_gateway.usecases.money import Money
 from services.channel_gateway.usecases.persons import Persons
 from services.channel_gateway.usecases.pixels import Pixels
@@ -234,6 +235,7 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
             ),
             persons=Persons(PersonStore(rt.pool)),
             consents=Consents(rt.pool, rt.clock),
+            merges=Merges(rt.pool, rt.clock),
             content=Content(rt.pool, vault, points, content_publisher, rt.clock),
             template_sync=TemplateSync(rt.pool, vault, content_publisher, rt.clock),
             money=Money(rt.pool, vault, rt.clock),

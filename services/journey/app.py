@@ -58,6 +58,7 @@ from services.journey.store.history import HistoryStore
 from services.journey.store.journeys import JourneyStore
 from services.journey.store.leases import LeaseStore
 from services.journey.store.mail import JourneyMailStore
+from services.journey.store.merges import MergeStore
 from services.journey.store.orphans import OrphanStore
 from services.journey.store.persons import PersonStore
 from services.journey.store.places import CountedPlans, PlacedEffects, PlaceStore
@@ -72,6 +73,7 @@ from services.journey.usecases.explain import Explanations
 from services.journey.usecases.gate import Gate
 from services.journey.usecases.leases import WorkerDraining
 from services.journey.usecases.lifecycle import Lifecycle
+from services.journey.usecases.merges import Merges
 from services.journey.usecases.parked import ParkedCustomers
 from services.journey.usecases.persons import Persons
 from services.journey.usecases.references import Uses
@@ -206,6 +208,7 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
             parked=parked,
             ended_enrolments=ended,
             persons=Persons(PersonStore(rt.pool), enrolments=enrolments, ended=ended, parked=parked),
+            merges=Merges(MergeStore(rt.pool), rt.clock, worker.wake),
             uses=references.uses,
             simulations=_simulations(
                 rt,

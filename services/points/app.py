@@ -24,6 +24,7 @@ from services.points.store.coupons import CouponStore
 from services.points.store.customers import CustomerStore
 from services.points.store.imports import ImportStore
 from services.points.store.ledger import LedgerStore
+from services.points.store.merges import MergeStore
 from services.points.store.outcomes import OutcomeStore
 from services.points.store.persons import PersonStore
 from services.points.store.reports import ReportStore
@@ -33,6 +34,7 @@ from services.points.usecases.coupons import Coupons
 from services.points.usecases.customers import Customers
 from services.points.usecases.imports import ImportChunks, Imports
 from services.points.usecases.ledger import Ledger
+from services.points.usecases.merges import Merges
 from services.points.usecases.persons import Persons
 from services.points.usecases.reports import HistoryReport
 from services.points.usecases.rows_set_aside import RowsSetAside
@@ -57,6 +59,7 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
         queries, notifier, progress = QueryBook.load(_PACKAGE), CommitNotifier(), Progress()
         segment, customers = SegmentClient(to_segment), CustomerStore(rt.pool, queries)
         ledger_store, reports = LedgerStore(rt.pool, queries), ReportStore(rt.pool, queries)
+        merge_store = MergeStore(rt.pool, queries)
         coupon_store, import_store = CouponStore(rt.pool, queries), ImportStore(rt.pool, queries)
         ledger = Ledger(rt.pool, ledger_store, rt.clock)
         importer = Importer(ImportChunks(rt.pool, import_store, ledger, rt.clock), notifier, progress)
@@ -75,11 +78,12 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
             checks=LedgerChecks(CheckStore(rt.pool, queries, rt.clock), rt.clock),
             coupons=Coupons(rt.pool, coupon_store, ledger, rt.clock),
             coupon_store=coupon_store,
+            merges=Merges(merge_store, writer),
             imports=Imports(rt.pool, import_store, ledger_store, segment, rt.clock),
             import_store=import_store,
             importer=importer,
             settings=TeamSettingsClient(to_segment),
-            customers=Customers(customers, segment),
+            customers=Customers(customers, segment, merge_store),
             rows_set_aside=RowsSetAside(rt.pool, history, segment, customers),
             persons=Persons(PersonStore(rt.pool, queries)),
             notifier=notifier,

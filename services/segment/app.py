@@ -11,6 +11,7 @@ from libs.common.clock import Clock, SystemClock
 from libs.common.mailbox import MailRelay, open_mailbox
 from libs.common.mailbox.intake import Intake
 from libs.common.mailbox.mail import MailSource
+from libs.common.rpc.long_work import OperationsOfKinds
 from libs.common.rpc.operations import Progress
 from libs.embedded import attach
 from omnijourney.segment.v1 import segment_service_pb2, segment_service_pb2_grpc
@@ -18,13 +19,16 @@ from services.segment import metrics
 from services.segment.clients.consents import ConsentsClient
 from services.segment.clients.gateway import gateway_history
 from services.segment.clients.journeys import JourneysClient
+from services.segment.clients.merges import GrpcMergeParts
 from services.segment.clients.persons import PersonsClient
 from services.segment.clients.points import PointsClient, points_history
 from services.segment.config import Settings
 from services.segment.servicer import Dependencies, SegmentServicer, internal
 from services.segment.servicer.erasures import ErasureOperations
+from services.segment.servicer.merges import MergeOperations
 from services.segment.store.erasures import ErasureStore
 from services.segment.store.marketed import MarketedStore
+from services.segment.store.merges import MergeStore
 from services.segment.store.points import PointsStore
 from services.segment.store.texts import TextStore
 from services.segment.usecases.accounts import Accounts
@@ -40,11 +44,13 @@ from services.segment.usecases.erasures import Erasures
 from services.segment.usecases.evaluator import AudienceEvaluator
 from services.segment.usecases.history import History
 from services.segment.usecases.identities import Identities
+from services.segment.usecases.merges import Merges
 from services.segment.usecases.orders import Orders
 from services.segment.usecases.person_exports import PersonExports
 from services.segment.usecases.teams import Teams
 from services.segment.worker.erasing import Erasing
 from services.segment.worker.marketed import MarketedProjection, marketed_follower
+from services.segment.worker.merges import Merging
 from services.segment.worker.notifier import FactNotifiers
 from services.segment.worker.points import PointsProjection, points_follower
 from services.segment.worker.relay import FactMailStore
@@ -92,6 +98,13 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
             history = History(rt.pool, notifiers)
             erasing = Erasing(erasure_store, others, writer, publisher, rt.clock)
             erasures = Erasures(erasure_store, writer, rt.clock, erasing.wake)
+            merge_store = MergeStore(rt.pool)
+            merging = Merging(
+                merge_store,
+                GrpcMergeParts({"journey": journey, "points": points, "channel_gateway": gateway}),
+                publisher,
+                rt.clock,
+            )
             dependencies = Dependencies(
                 teams=Teams(rt.pool, edits),
                 api_clients=ApiClients(rt.pool, edits, SystemClock()),
@@ -101,6 +114,7 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
                 customers=customers,
                 accounts=Accounts(rt.pool),
                 identities=Identities(edits, customers),
+                merges=Merges(merge_store, edits, merging.wake),
                 attributes=Attributes(rt.pool, edits),
                 audiences=Audiences(rt.pool, edits, JourneysClient(journey)),
                 evaluator=AudienceEvaluator(
@@ -119,13 +133,15 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
                 segment_service_pb2.DESCRIPTOR.services_by_name["SegmentService"],
             )
             internal.serve(rt.server, dependencies, rt.draining)
+            rt.spawn("merges", merging.run)
             rt.spawn("marketed times", marketed.run)
             rt.spawn("points", followed.run)
             rt.spawn("erasures", erasing.run)
             rt.spawn("message texts", MessageTexts(TextStore(rt.pool), rt.clock, settings.text_retention).run)
             rt.spawn("audit log", partial(audit_trail.keep_forgetting, settings.audit_retention_days))
             async with rt.serving(
-                SegmentLag(writer, relay, progress), ErasureOperations(erasures)
+                SegmentLag(writer, relay, progress),
+                OperationsOfKinds(ErasureOperations(erasures), MergeOperations(dependencies.merges)),
             ) as serving:
                 yield serving
             await writer.drain()

@@ -23,10 +23,10 @@ class Settings(MailSourceSettings):
     channel_gateway_target: str = peer_target("channel_gateway")
     """`host:port` of the gateway, whose history says when the team last marketed."""
     journey_target: str = peer_target("journey")
-    """`host:port` of the journey service, asked which journeys name what is to be deleted, and where enrolments of a
-    person who is erased end."""
+    """`host:port` of the journey service, asked which journeys name what is to be deleted, where enrolments of a person
+    who is erased end, and where those of customers who are merged go on."""
     points_target: str = peer_target("points")
-    """`host:port` of the points service, asked when an audience names points."""
+    """`host:port` of the points service, asked when an audience names points, and when customers are merged."""
     stats_target: str = peer_target("stats")
     """`host:port` of stats, which forgets the clicks of a person who is erased."""
 

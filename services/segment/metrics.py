@@ -57,3 +57,7 @@ TEXTS_FORGOTTEN: Final = metrics.counter(
     "segment_texts_forgotten_total",
     "Messages whose texts were kept for long enough and taken out of the history.",
 )
+MERGE_FAULTS: Final = metrics.counter(
+    "segment_merge_faults_total",
+    "Steps of merges of customers that failed by a fault of their own; they are taken again.",
+)

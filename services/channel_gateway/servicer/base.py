@@ -36,6 +36,7 @@ from services.channel_gateway.usecases.content import Content
 from services.channel_gateway.usecases.content_tests import ContentTests
 from services.channel_gateway.usecases.frequency import FrequencyCaps
 from services.channel_gateway.usecases.lost_sends import LostSends
+from services.channel_gateway.usecases.merges import Merges
 from services.channel_gateway.usecases.money import Money
 from services.channel_gateway.usecases.persons import Persons
 from services.channel_gateway.usecases.pixels import Pixels
@@ -60,6 +61,7 @@ class Dependencies:
     persons: Persons
     accounts: Accounts
     consents: Consents
+    merges: Merges
     content: Content
     content_tests: ContentTests
     template_sync: TemplateSync

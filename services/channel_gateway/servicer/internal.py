@@ -14,6 +14,8 @@ from libs.common.rpc.server import GrpcServer
 from omnijourney.internal.v1 import (
     consents_service_pb2,
     consents_service_pb2_grpc,
+    merges_service_pb2,
+    merges_service_pb2_grpc,
     sends_service_pb2,
     sends_service_pb2_grpc,
 )
@@ -22,6 +24,7 @@ from services.channel_gateway.convert import references
 from services.channel_gateway.domain.model import Send
 from services.channel_gateway.servicer.base import Dependencies
 from services.channel_gateway.servicer.consents import ConsentsServicer
+from services.channel_gateway.servicer.merges import MergesServicer
 
 
 class SendsServicer(sends_service_pb2_grpc.SendsServiceServicer):
@@ -143,6 +146,11 @@ def serve(server: GrpcServer, deps: Dependencies) -> None:
         consents_service_pb2_grpc.add_ConsentsServiceServicer_to_server,
         ConsentsServicer(deps),
         consents_service_pb2.DESCRIPTOR.services_by_name["ConsentsService"],
+    )
+    server.add(
+        merges_service_pb2_grpc.add_MergesServiceServicer_to_server,
+        MergesServicer(deps),
+        merges_service_pb2.DESCRIPTOR.services_by_name["MergesService"],
     )
     serve_history(server, GatewayHistory(deps), deps.draining, ContentHistory(deps))
     serve_mail(server, OutcomeMails(deps))

@@ -606,6 +606,19 @@ CREATE TABLE mail_cursor (
     CONSTRAINT mail_cursor_position_check CHECK (("position" >= 0))
 ) WITH (fillfactor=10, autovacuum_vacuum_scale_factor=0, autovacuum_vacuum_threshold=1000);
 
+-- Customers who were merged into others: their deliveries and the changes of their consents are listed with those.
+CREATE TABLE merged_customer (
+    team_id     uuid NOT NULL,
+    customer_id uuid NOT NULL,
+    survivor_id uuid NOT NULL,
+    merge_id    uuid NOT NULL,
+    CONSTRAINT merged_customer_pkey PRIMARY KEY (team_id, customer_id),
+    CONSTRAINT merged_customer_check CHECK ((customer_id <> survivor_id))
+);
+CREATE INDEX merged_customer_of_survivor ON channel_gateway.merged_customer USING btree (team_id, survivor_id);
+ALTER TABLE merged_customer ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own_teams ON merged_customer USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
+
 CREATE TABLE message_price (
     team_id  uuid NOT NULL,
     channel  smallint NOT NULL,

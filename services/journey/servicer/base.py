@@ -24,6 +24,7 @@ from services.journey.usecases.ending import EndedEnrolments
 from services.journey.usecases.explain import Explanations
 from services.journey.usecases.leases import WorkerDraining
 from services.journey.usecases.lifecycle import Lifecycle
+from services.journey.usecases.merges import Merges
 from services.journey.usecases.parked import ParkedCustomers
 from services.journey.usecases.persons import Persons
 from services.journey.usecases.references import Uses
@@ -45,6 +46,7 @@ class Dependencies:
     parked: ParkedCustomers
     ended_enrolments: EndedEnrolments
     persons: Persons
+    merges: Merges
     uses: Uses
     simulations: Simulations
     explanations: Explanations

@@ -1,4 +1,4 @@
-"""What our own services ask: the history of journeys, and the mail of system triggers."""
+"""What our own services ask: the history of journeys, the mail of system triggers, and steps of merges."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ from libs.common.feeds.records import SHARDS
 from libs.common.feeds.serving import Reading, serve_history, serve_mail
 from libs.common.rpc.persons import serve_persons
 from libs.common.rpc.server import GrpcServer
+from omnijourney.internal.v1 import merges_service_pb2, merges_service_pb2_grpc
 from services.journey.convert.history import row_values
 from services.journey.servicer.base import Dependencies
+from services.journey.servicer.merges import MergesServicer
 
 
 class JourneyHistory:
@@ -60,6 +62,11 @@ class JourneyHistory:
 
 def serve(server: GrpcServer, deps: Dependencies) -> None:
     """Adds all of it to the server."""
+    server.add(
+        merges_service_pb2_grpc.add_MergesServiceServicer_to_server,
+        MergesServicer(deps),
+        merges_service_pb2.DESCRIPTOR.services_by_name["MergesService"],
+    )
     serve_history(server, JourneyHistory(deps), deps.draining)
     serve_mail(server, deps.mail)
     serve_persons(server, deps.persons)

@@ -518,6 +518,20 @@ SELECT platform.sample_lightly('mail_number');
 ALTER TABLE mail_number ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own_teams ON mail_number USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
 
+-- Customers whose actors were merged into others': who they are from then on. `shard` has the records of what they did before.
+CREATE TABLE merged_customer (
+    team_id     uuid NOT NULL,
+    customer_id uuid NOT NULL,
+    survivor_id uuid NOT NULL,
+    merge_id    uuid NOT NULL,
+    shard       smallint NOT NULL,
+    CONSTRAINT merged_customer_pkey PRIMARY KEY (team_id, customer_id),
+    CONSTRAINT merged_customer_check CHECK ((customer_id <> survivor_id))
+);
+CREATE INDEX merged_customer_of_survivor ON journey.merged_customer USING btree (team_id, survivor_id);
+ALTER TABLE merged_customer ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own_teams ON merged_customer USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
+
 -- Orphans that were found and are not healed yet; empty, unless something was lost. `rest` and `rested_at` are the
 -- enrolment's when it was found: as soon as they differ, a turn has healed it.
 CREATE TABLE orphan (

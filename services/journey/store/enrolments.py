@@ -71,7 +71,13 @@ class EnrolmentStore:
                 *BOOK.bind("history_of_enrolment", team_id=team_id, enrolment_id=enrolment_id)
             )
             records = await connection.fetch(
-                *BOOK.bind("records_of_commits", team_id=team_id, commit_keys=keys, shard=shard)
+                *BOOK.bind(
+                    "records_of_commits",
+                    team_id=team_id,
+                    commit_keys=keys,
+                    shard=shard,
+                    customer_id=enrolment.customer_id,
+                )
             )
         before = [KeptStep(step) for row in rows for step in codec.read_run_segment(row["body"]).steps]
         return [*before, *steps_of(enrolment_id, (row["body"] for row in records))]

@@ -84,7 +84,7 @@ class JourneyMailStore:
         """Records triggers of one team, each request key once. Where any is new, `note` writes in the same
         transaction."""
         async with transaction(self._pool, [team_id]) as connection:
-            recorded = await self._recorded(connection, team_id, triggers)
+            triggers, recorded = await self._known(connection, team_id, triggers)
             reused = _reused(triggers, recorded)
             mails = await self._append(connection, team_id, triggers, recorded, now)
             if mails and note is not None:
@@ -95,7 +95,7 @@ class JourneyMailStore:
         self, connection: Connection, team_id: UUID, triggers: Sequence[SystemTriggerRow], now: datetime
     ) -> list[Mail]:
         """The same in the caller's transaction, last but for its notes: it locks heads of the history."""
-        recorded = await self._recorded(connection, team_id, triggers)
+        triggers, recorded = await self._known(connection, team_id, triggers)
         return await self._append(connection, team_id, triggers, recorded, now)
 
     async def _append(
@@ -115,9 +115,9 @@ class JourneyMailStore:
     async def append_end(self, team_id: UUID, end: EndRow, now: datetime) -> list[Mail]:
         """Records once that an enrolment is to be ended; returns its mail if it is new. Raises Aborted as `append`."""
         async with transaction(self._pool, [team_id]) as connection:
-            recorded = await self._recorded(connection, team_id, [end])
-            placed = await self._placed(connection, team_id, [end], recorded)
-            for _, place in placed:
+            asked, recorded = await self._known(connection, team_id, [end])
+            placed = await self._placed(connection, team_id, asked, recorded)
+            for each, place in placed:
                 await connection.execute(
                     *BOOK.bind(
                         "append_end",
@@ -125,10 +125,10 @@ class JourneyMailStore:
                         no_journey=NO_JOURNEY,
                         occurred_at=now,
                         **place._asdict(),
-                        **end._asdict(),
+                        **each._asdict(),
                     )
                 )
-        return [_mail(team_id, end, _end(end), now, place) for _, place in placed]
+        return [_mail(team_id, each, _end(each), now, place) for each, place in placed]
 
     async def find_end(self, team_id: UUID, request_key: UUID) -> Heard | None:
         """How far the mail of a request is that ends an enrolment, None if there is none."""
@@ -149,8 +149,9 @@ class JourneyMailStore:
         if not fresh:
             return []
         numbers = await self._numbers(connection, team_id, fresh)
-        # Another transaction may have recorded the same key meanwhile: looked at again while the counters are held.
-        if await self._recorded(connection, team_id, fresh):
+        # Another transaction may have recorded the same key meanwhile, or merged a customer: looked at again while the
+        # counters are held.
+        if await self._changed(connection, team_id, fresh):
             raise Aborted.write_conflict("other calls record the same triggers: ask again")
         partitions = [partition_of(team_id, each.customer_id) for each in fresh]
         following = await allocate(connection, count_by_partition(partitions))
@@ -160,6 +161,33 @@ class JourneyMailStore:
             placed.append((each, place))
             following[partition] += 1
         return placed
+
+    async def _known(
+        self, connection: Connection, team_id: UUID, asked: Sequence[Asked]
+    ) -> tuple[Sequence[Asked], dict[UUID, _Recorded]]:
+        """What is asked, of whom customers who were merged are now; and those of it that have mail already."""
+        ids = list({each.customer_id for each in asked})
+        rows = await connection.fetch(*BOOK.bind("merged_among", team_id=team_id, customer_ids=ids))
+        recorded = await self._recorded(connection, team_id, asked)
+        merged: dict[UUID, UUID] = dict(rows)
+        if merged:
+            asked = [
+                each._replace(customer_id=merged.get(each.customer_id, each.customer_id)) for each in asked
+            ]
+            recorded = {
+                key: each._replace(customer_id=merged.get(each.customer_id, each.customer_id))
+                for key, each in recorded.items()
+            }
+        return asked, recorded
+
+    async def _changed(self, connection: Connection, team_id: UUID, fresh: Sequence[Asked]) -> bool:
+        query = BOOK.bind(
+            "any_recorded_or_merged",
+            team_id=team_id,
+            request_keys=[each.request_key for each in fresh],
+            customer_ids=list({each.customer_id for each in fresh}),
+        )
+        return bool(await connection.fetchval(*query))
 
     async def _recorded(
         self, connection: Connection, team_id: UUID, asked: Sequence[SystemTriggerRow] | Sequence[EndRow]

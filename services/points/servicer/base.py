@@ -23,6 +23,7 @@ from services.points.usecases.coupons import Coupons
 from services.points.usecases.customers import Customers
 from services.points.usecases.imports import Imports
 from services.points.usecases.ledger import Ledger
+from services.points.usecases.merges import Merges
 from services.points.usecases.persons import Persons
 from services.points.usecases.reports import HistoryReport
 from services.points.usecases.rows_set_aside import RowsSetAside
@@ -51,6 +52,7 @@ class Dependencies:
     checks: LedgerChecks
     coupons: Coupons
     coupon_store: CouponStore
+    merges: Merges
     imports: Imports
     import_store: ImportStore
     importer: Importer

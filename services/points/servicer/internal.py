@@ -11,11 +11,17 @@ from libs.common.feeds.serving import Reading, SelectedRows, serve_history
 from libs.common.rpc.persons import serve_persons
 from libs.common.rpc.server import GrpcServer
 from libs.common.rpc.servicing import Edge
-from omnijourney.internal.v1 import ledger_service_pb2, ledger_service_pb2_grpc
+from omnijourney.internal.v1 import (
+    ledger_service_pb2,
+    ledger_service_pb2_grpc,
+    merges_service_pb2,
+    merges_service_pb2_grpc,
+)
 from services.points.convert import ledger as convert
 from services.points.convert import requests
 from services.points.domain.model import Posting
 from services.points.servicer.base import Dependencies
+from services.points.servicer.merges import MergesServicer
 
 
 class LedgerServicer(Edge[Dependencies], ledger_service_pb2_grpc.LedgerServiceServicer):
@@ -66,6 +72,11 @@ def serve(server: GrpcServer, deps: Dependencies) -> None:
         ledger_service_pb2_grpc.add_LedgerServiceServicer_to_server,
         LedgerServicer(deps),
         ledger_service_pb2.DESCRIPTOR.services_by_name["LedgerService"],
+    )
+    server.add(
+        merges_service_pb2_grpc.add_MergesServiceServicer_to_server,
+        MergesServicer(deps),
+        merges_service_pb2.DESCRIPTOR.services_by_name["MergesService"],
     )
     serve_history(server, EntryHistory(deps), deps.draining)
     serve_persons(server, deps.persons)

@@ -75,6 +75,7 @@ def customer_message(view: CustomerView) -> customer_pb2.Customer:
         identities=_identities(view),
         times=_times(customer),
         etag=str(customer.revision),
+        merged_into=str(view.merged_into or ""),
         create_time=timestamp(customer.create_time),
         update_time=timestamp(customer.update_time),
     )

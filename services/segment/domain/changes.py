@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from enum import Enum
+from types import MappingProxyType
 from typing import Final, NamedTuple
 from uuid import UUID
 
@@ -53,6 +54,7 @@ class Way(Enum):
 
 TAGS_MAX: Final = 500
 """Tags of one customer."""
+NOBODY_MERGED: Final[Mapping[CustomerKey, UUID]] = MappingProxyType({})
 _WAYS: Final[dict[type, Way]] = {MarketedChange: Way.MARK, AttributeChange: Way.SET}
 TagKey = tuple[UUID, UUID, str]
 """Team, customer, folded tag."""
@@ -182,10 +184,12 @@ def apply_changes(
     *,
     now: datetime,
     ids: Iterator[UUID],
+    merged: Mapping[CustomerKey, UUID] = NOBODY_MERGED,
 ) -> Applied:
     """Decides a batch of effects. Total: every change gets an answer, none raises.
 
-    An effect on a customer that is not there is refused and not remembered: the customer may come.
+    An effect on a customer that is not there is refused and not remembered: the customer may come. One on a customer
+    who was merged is done to whom they were merged into.
     """
     pending = CustomerChanges(customers, now, ids)
     editor = TraitEditor(pending, traits)
@@ -193,7 +197,7 @@ def apply_changes(
     results: list[ChangeResult] = []
     for change in changes:
         if isinstance(change.body, MarketedChange):
-            results.append(_apply(pending, editor, change))
+            results.append(_apply(pending, editor, led_on(change, merged)))
             continue
         key = (change.team_id, change.effect_key)
         digest = digest_of_change(change)
@@ -202,13 +206,20 @@ def apply_changes(
             results.append(_answer_again(use, digest))
             continue
         before = len(pending.facts)
-        result = _apply(pending, editor, change)
-        if (change.team_id, change.customer_id) in customers:
+        moved = led_on(change, merged)
+        result = _apply(pending, editor, moved)
+        if (change.team_id, moved.customer_id) in customers:
             new_effects[key] = EffectUse(digest, result.status, result.reason)
             if len(pending.facts) > before:
                 pending.facts[before].effect_key, pending.facts[before].digest = change.effect_key, digest
         results.append(result)
     return Applied(results, pending.changed_customers(), editor.changes(), new_effects, pending.facts)
+
+
+def led_on(change: Change, merged: Mapping[CustomerKey, UUID]) -> Change:
+    """The change of whom its customer was merged into."""
+    survivor = merged.get((change.team_id, change.customer_id))
+    return change if survivor is None else msgspec.structs.replace(change, customer_id=survivor)
 
 
 def ways_of(changes: Sequence[Change]) -> list[Way]:
@@ -256,7 +267,7 @@ def _apply(pending: CustomerChanges, editor: TraitEditor, change: Change) -> Cha
             text = canonical(AttributeType.TEXT, body.text)
             changed = editor.set_value(customer, attribute, text, change.occurred_at, change.depth)
         case MarketedChange():
-            moved = later(customer.marketed_time, body.at)
+            moved = later(customer.marketed_time, min(body.at, pending.now))
             changed = moved != customer.marketed_time
             if changed:
                 pending.change(customer, marketed_time=moved)

@@ -57,6 +57,6 @@ def customer_interacted(recorder: Recorder, event: Event) -> EventResult:
 def team_interacted(recorder: Recorder, event: Event) -> EventResult:
     """Somebody of the team wrote to the customer."""
     customer, created = recorder.find_or_create(event)
-    moved = later(customer.team_interact_time, event.occurred_at)
+    moved = later(customer.team_interact_time, min(event.occurred_at, recorder.pending.now))
     recorder.pending.change(customer, team_interact_time=moved)
     return accepted(customer, created=created)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import Final, NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -25,10 +25,12 @@ from libs.common.ids import CustomerKey
 from libs.common.text import fold
 from services.segment.domain.attributes import is_usable
 from services.segment.domain.changes import TAGS_MAX, TraitChanges, TraitEditor, Traits
-from services.segment.domain.customer_changes import CustomerChanges
+from services.segment.domain.customer_changes import CustomerChanges, later
 from services.segment.domain.facts import ContactJoined, ContactRemoved, Fact
-from services.segment.domain.model import Binding, Customer, IdentityKey
+from services.segment.domain.model import Binding, Customer, CustomerView, IdentityKey
 from services.segment.domain.recorder import BoundIdentity
+
+_TIMES: Final = ("customer_interact_time", "team_interact_time", "marketed_time", "checkout_time")
 
 
 class Profile(msgspec.Struct, frozen=True):
@@ -60,6 +62,8 @@ class EditContext(msgspec.Struct):
     members: dict[tuple[UUID, str], UUID] = {}
     identities: dict[tuple[UUID, IdentityKey], Binding] = {}
     traits: Traits = msgspec.field(default_factory=Traits)
+    merged: Mapping[CustomerKey, UUID] = {}
+    """Of the ids that new customers are to have those of customers who were merged."""
     strange_accounts: frozenset[UUID] = frozenset()
     """Channel accounts that are named and that the team has not: nothing is bound to them."""
 
@@ -105,6 +109,7 @@ class Editor:
         self._members = dict(context.members)
         self._identities = dict(context.identities)
         self._strange_accounts = context.strange_accounts
+        self._merged = context.merged
         self._bound: list[BoundIdentity] = []
         self._unbound: list[tuple[UUID, UUID, IdentityKey]] = []
 
@@ -121,7 +126,8 @@ class Editor:
 
     def create(self, team_id: UUID, profile: Profile) -> Customer:
         """A new customer. Raises AlreadyExists, FailedPrecondition, InvalidArgument, NotFound for an account."""
-        if profile.customer_id is not None and self._pending.customer(team_id, profile.customer_id):
+        taken = profile.customer_id is not None and (team_id, profile.customer_id) in self._merged
+        if taken or (profile.customer_id and self._pending.customer(team_id, profile.customer_id)):
             raise AlreadyExists.value_taken("customer_id")
         self._check_member_id(team_id, profile.member_id, None)
         self._check_additions(team_id, profile, None)
@@ -211,6 +217,25 @@ class Editor:
         self._pending.change(customer)
         self._pending.emit(customer, self._pending.now, ContactRemoved(key))
         return True
+
+    def unite(self, customer: Customer, own: CustomerView, other: CustomerView) -> None:
+        """Gives a customer what another one has beside it, who is merged into them: what they have themselves stays,
+        of times the later. Raises FailedPrecondition `CUSTOMER_LIMIT_REACHED`."""
+        team_id, now = customer.team_id, self._pending.now
+        held = {fold(tag) for tag in own.tags}
+        self.change_tags(customer, [tag for tag in other.tags if fold(tag) not in held], ())
+        for key, text in other.attributes.items():
+            attribute = self._traits.attribute(team_id, key)
+            if attribute is not None and key not in own.attributes:
+                self._traits.set_value(customer, attribute, text, now)
+        gone = other.customer
+        gaps = {name: value for name in Basics.__struct_fields__ if (value := getattr(gone, name))}
+        gaps = {name: value for name, value in gaps.items() if not getattr(customer, name)}
+        times = [name for name in _TIMES if getattr(gone, name) is not None]
+        moved = {name: later(getattr(customer, name), getattr(gone, name)) for name in times}
+        self._pending.change(customer, **gaps, **moved)
+        for identity in other.identities:
+            self._pending.emit(customer, now, ContactJoined(identity.key))
 
     def _add(self, customer: Customer, profile: Profile) -> None:
         self.change_tags(customer, profile.tags, ())

@@ -91,6 +91,7 @@ def _record(recorder: Recorder, event: Event, now: datetime, latest: datetime) -
     use = recorder.keys.get(key) or recorder.context.keys.get(key)
     if use is not None:
         return _answer_again(use, digest)
+    event = _led_on(event, recorder.context)
     named = event.selector.customer_id
     if recorder.context.erased and _is_of_erased(recorder, event):
         return refused_event("CUSTOMER_ERASED", "the customer was erased")
@@ -120,6 +121,16 @@ def _is_of_erased(recorder: Recorder, event: Event) -> bool:
         refund = context.refunds.get((team_id, body.shop_id, body.refund_id))
         owners.add(None if refund is None else refund.customer_id)
     return any(owner is not None and (team_id, owner) in context.erased for owner in owners)
+
+
+def _led_on(event: Event, context: EventContext) -> Event:
+    """An event that names a customer who was merged names whom they were merged into."""
+    named = event.selector.customer_id
+    survivor = context.merged.get((event.team_id, named)) if named is not None else None
+    if survivor is None:
+        return event
+    selector = msgspec.structs.replace(event.selector, customer_id=survivor)
+    return msgspec.structs.replace(event, selector=selector)
 
 
 def _answer_again(use: KeyUse, digest: bytes) -> EventResult:

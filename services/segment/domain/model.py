@@ -160,6 +160,8 @@ class CustomerView(msgspec.Struct, frozen=True):
     tags: tuple[str, ...] = ()
     attributes: dict[str, str] = {}
     identities: tuple[Identity, ...] = ()
+    merged_into: UUID | None = None
+    """Set of one who was merged: whom into."""
 
 
 class Listed(msgspec.Struct, frozen=True):

@@ -98,8 +98,9 @@ def _tell_order(recorder: Recorder, event: Event, order: Order, customer: Custom
         return
     recorder.pending.emit(customer, event.occurred_at, reported)
     if stage == OrderStage.COMPLETED:
+        at = min(event.occurred_at, recorder.pending.now)
         recorder.pending.change(
             customer,
-            checkout_time=later(customer.checkout_time, event.occurred_at),
-            customer_interact_time=later(customer.customer_interact_time, event.occurred_at),
+            checkout_time=later(customer.checkout_time, at),
+            customer_interact_time=later(customer.customer_interact_time, at),
         )

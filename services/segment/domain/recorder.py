@@ -57,6 +57,8 @@ class EventContext(msgspec.Struct):
     refunds: dict[OrderId, Refund] = {}
     erased: set[CustomerKey] = set()
     """Customers that events or their orders name, and who were erased."""
+    merged: dict[CustomerKey, UUID] = {}
+    """Customers who are named and were merged: whom they were merged into."""
 
 
 class Candidate(NamedTuple):
@@ -340,8 +342,8 @@ class Recorder:
         return self._enrich(customer, _known_by(event, key)), False
 
     def interacted(self, customer: Customer, at: datetime) -> None:
-        """Moves "customer last interacted" on."""
-        moved = later(customer.customer_interact_time, at)
+        """Moves "customer last interacted" on, never ahead of now."""
+        moved = later(customer.customer_interact_time, min(at, self.pending.now))
         self.pending.change(customer, customer_interact_time=moved)
 
 

@@ -1,4 +1,4 @@
-"""The gRPC edge: check → use case → reply. Imports and merges are not served yet and answer UNIMPLEMENTED."""
+"""The gRPC edge: check → use case → reply. Imports are not served yet and answer UNIMPLEMENTED."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from services.segment.servicer.customers import CustomerRpcs
 from services.segment.servicer.erasures import ErasureRpcs
 from services.segment.servicer.history import HistoryRpcs
 from services.segment.servicer.identities import IdentityRpcs
+from services.segment.servicer.merges import MergeRpcs
 from services.segment.servicer.orders import OrderRpcs
 from services.segment.servicer.teams import TeamRpcs
 
@@ -27,6 +28,7 @@ class SegmentServicer(
     ConsentRpcs,
     CustomerRpcs,
     IdentityRpcs,
+    MergeRpcs,
     AttributeRpcs,
     AudienceRpcs,
     AudienceUseRpcs,

@@ -24,6 +24,7 @@ from services.segment.usecases.erasures import Erasures
 from services.segment.usecases.evaluator import AudienceEvaluator
 from services.segment.usecases.history import History
 from services.segment.usecases.identities import Identities
+from services.segment.usecases.merges import Merges
 from services.segment.usecases.orders import Orders
 from services.segment.usecases.person_exports import PersonExports
 from services.segment.usecases.teams import Teams
@@ -45,6 +46,7 @@ class Dependencies:
     customers: Customers
     accounts: Accounts
     identities: Identities
+    merges: Merges
     attributes: Attributes
     audiences: Audiences
     evaluator: AudienceEvaluator

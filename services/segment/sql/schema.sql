@@ -190,6 +190,12 @@ CREATE TYPE mark AS (
     at timestamp with time zone
 );
 
+CREATE TYPE merged_pair AS (
+    team_id uuid,
+    customer_id uuid,
+    survivor_id uuid
+);
+
 CREATE TYPE named_customer AS (
     team_id uuid,
     customer_id uuid,
@@ -522,6 +528,20 @@ CREATE INDEX customer_phone ON segment.customer USING btree (team_id, phone, cre
 ALTER TABLE customer ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own_teams ON customer USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
 
+-- Member ids (kind 1), e-mail addresses (2) and phones (3) that led to customers who were merged, folded as customers have them: they lead
+-- to `customer_id` where nobody has them.
+CREATE TABLE customer_alias (
+    team_id     uuid NOT NULL,
+    kind        smallint NOT NULL,
+    text        text NOT NULL,
+    customer_id uuid NOT NULL,
+    CONSTRAINT customer_alias_pkey PRIMARY KEY (team_id, kind, text),
+    CONSTRAINT customer_alias_kind_check CHECK (((kind >= 1) AND (kind <= 3)))
+);
+CREATE INDEX customer_alias_of_customer ON segment.customer_alias USING btree (team_id, customer_id);
+ALTER TABLE customer_alias ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own_teams ON customer_alias USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
+
 -- A value counts while the definition has the type under which it was set. `number_value` is the same value for types
 -- that are compared as numbers.
 CREATE TABLE customer_attribute (
@@ -543,6 +563,34 @@ CREATE INDEX customer_attribute_number ON segment.customer_attribute USING btree
 CREATE INDEX customer_attribute_text ON segment.customer_attribute USING btree (team_id, key, type, value_folded COLLATE "C", customer_id) WHERE ((type <> 2) AND (octet_length(value_folded) <= 200));
 ALTER TABLE customer_attribute ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own_teams ON customer_attribute USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
+
+-- Merges of customers: who asked for what, and how far each is. `state` is an OperationState, `step` a MergeStep: the one that is being
+-- done. `due_at` is real time; who takes a step moves it on and raises `version`, by which a step that was overtaken writes nothing.
+-- `last_mail_number` is the last of the mail of the one who goes.
+CREATE TABLE customer_merge (
+    team_id           uuid NOT NULL,
+    customer_merge_id uuid NOT NULL,
+    survivor_id       uuid NOT NULL,
+    loser_id          uuid NOT NULL,
+    actor             text NOT NULL,
+    last_mail_number  bigint NOT NULL,
+    state             smallint NOT NULL,
+    step              smallint NOT NULL,
+    waits_for         text NOT NULL DEFAULT ''::text,
+    version           bigint NOT NULL DEFAULT 0,
+    tries             smallint NOT NULL DEFAULT 0,
+    due_at            timestamp with time zone NOT NULL DEFAULT clock_timestamp(),
+    create_time       timestamp with time zone NOT NULL,
+    end_time          timestamp with time zone,
+    CONSTRAINT customer_merge_pkey PRIMARY KEY (team_id, customer_merge_id),
+    CONSTRAINT customer_merge_team_id_loser_id_key UNIQUE (team_id, loser_id),
+    CONSTRAINT customer_merge_check CHECK ((survivor_id <> loser_id))
+);
+CREATE INDEX customer_merge_due ON segment.customer_merge USING btree (due_at) WHERE (end_time IS NULL);
+CREATE INDEX customer_merge_into ON segment.customer_merge USING btree (team_id, survivor_id) WHERE (end_time IS NULL);
+CREATE INDEX customer_merge_newest ON segment.customer_merge USING btree (team_id, create_time DESC, customer_merge_id DESC);
+ALTER TABLE customer_merge ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own_teams ON customer_merge USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
 
 -- Points as audiences count them: what the history of the ledger adds up to. No row: none. `known`: there is such a customer.
 CREATE TABLE customer_points (
@@ -737,6 +785,31 @@ CREATE TABLE mail_cursor (
     CONSTRAINT mail_cursor_partition_check CHECK (((partition >= 0) AND (partition <= 63))),
     CONSTRAINT mail_cursor_position_check CHECK (("position" >= 0))
 ) WITH (fillfactor=10, autovacuum_vacuum_scale_factor=0, autovacuum_vacuum_threshold=1000);
+
+-- Customers who were merged, as they were, and who they are now: never somebody who was merged in turn.
+CREATE TABLE merged_customer (
+    team_id                uuid NOT NULL,
+    customer_id            uuid NOT NULL,
+    survivor_id            uuid NOT NULL,
+    member_id              text,
+    name                   text NOT NULL,
+    phone                  text,
+    email                  text,
+    customer_interact_time timestamp with time zone,
+    team_interact_time     timestamp with time zone,
+    marketed_time          timestamp with time zone,
+    checkout_time          timestamp with time zone,
+    mail_number            bigint NOT NULL,
+    revision               bigint NOT NULL,
+    create_time            timestamp with time zone NOT NULL,
+    update_time            timestamp with time zone NOT NULL,
+    CONSTRAINT merged_customer_pkey PRIMARY KEY (team_id, customer_id),
+    CONSTRAINT merged_customer_check CHECK ((customer_id <> survivor_id)),
+    CONSTRAINT merged_customer_times_readable CHECK (((customer_interact_time >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (customer_interact_time < '9999-12-31 00:00:00+00'::timestamp with time zone) AND (team_interact_time >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (team_interact_time < '9999-12-31 00:00:00+00'::timestamp with time zone) AND (marketed_time >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (marketed_time < '9999-12-31 00:00:00+00'::timestamp with time zone) AND (checkout_time >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (checkout_time < '9999-12-31 00:00:00+00'::timestamp with time zone)))
+);
+CREATE INDEX merged_customer_of_survivor ON segment.merged_customer USING btree (team_id, survivor_id);
+ALTER TABLE merged_customer ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own_teams ON merged_customer USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
 
 -- The position of each partition of that history up to which it is added up.
 CREATE TABLE points_cursor (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 from uuid import UUID
@@ -11,7 +11,15 @@ from libs.common.audience.expressions import AttributeType
 from libs.common.db.pool import Connection, Pool, fetch_alone
 from libs.common.ids import CustomerKey
 from libs.common.text import fold
-from services.segment.domain.changes import Applied, EffectUse, TagKey, Traits, ValueKey
+from services.segment.domain.changes import (
+    NOBODY_MERGED,
+    Applied,
+    EffectUse,
+    TagKey,
+    Traits,
+    ValueKey,
+    led_on,
+)
 from services.segment.domain.facts import Fact
 from services.segment.domain.model import (
     Attribute,
@@ -24,6 +32,7 @@ from services.segment.domain.model import (
 )
 from services.segment.domain.results import APPLIED, ChangeResult, ChangeStatus
 from services.segment.store.base import BOOK, Row, by_key
+from services.segment.store.merged import merged_customers
 from services.segment.store.writes import Writes, save
 
 _UNCHANGED: Final = ChangeResult(ChangeStatus.UNCHANGED)
@@ -37,10 +46,25 @@ class ChangeContext(NamedTuple):
     traits: Traits
     effects: dict[tuple[UUID, UUID], EffectUse]
     """Those that came before."""
+    merged: Mapping[CustomerKey, UUID] = NOBODY_MERGED
+    """Of the customers who are named those who were merged, and whom into."""
 
 
 async def load_change_context(connection: Connection, changes: Sequence[Change]) -> ChangeContext:
-    """The customers, locked; their tags and values as far as they are named; and the effects that came before."""
+    """The customers, locked; their tags and values as far as they are named; and the effects that came before. Of those
+    who were merged all is that of whom they were merged into."""
+    context = await _load_named(connection, changes, NOBODY_MERGED)
+    missing = {(each.team_id, each.customer_id) for each in changes} - context.customers.keys()
+    merged = await merged_customers(connection, missing) if missing else NOBODY_MERGED
+    if not merged:
+        return context
+    return (await _load_named(connection, changes, merged))._replace(merged=merged)
+
+
+async def _load_named(
+    connection: Connection, changes: Sequence[Change], merged: Mapping[CustomerKey, UUID]
+) -> ChangeContext:
+    changes = [led_on(change, merged) for change in changes]
     customers = list({(change.team_id, change.customer_id) for change in changes})
     effects = list({(change.team_id, change.effect_key) for change in changes})
     tags: set[TagKey] = set()

@@ -7,7 +7,9 @@ from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
 
-from libs.common.db.pool import Connection, Pool, fetch_alone, replanned
+import msgspec
+
+from libs.common.db.pool import Connection, Pool, fetch_alone, replanned, transaction
 from libs.common.ids import CustomerKey
 from libs.common.text import fold
 from services.segment.domain.edits import EditContext, Edited, Profile
@@ -27,7 +29,8 @@ from services.segment.domain.recorder import Recorder
 from services.segment.domain.views import CustomerParts
 from services.segment.store.base import BOOK, customer_of, lock_customers
 from services.segment.store.changes import load_traits
-from services.segment.store.events import load_hinted
+from services.segment.store.events import lead_on, load_hinted
+from services.segment.store.merged import merged_customers
 from services.segment.store.writes import Writes, save
 
 _NO_TIME: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -48,10 +51,27 @@ async def load_views(
 async def read_views(
     pool: Pool, keys: Iterable[CustomerKey], wanted: CustomerParts = _ACTIVE
 ) -> dict[CustomerKey, CustomerView]:
-    """`load_views` as a transaction of its own, in one statement."""
+    """`load_views` as a transaction of its own, in one statement; of those who were merged the view of whom into."""
     distinct = set(keys)
     teams = list({team for team, _ in distinct})
-    return _views(await fetch_alone(pool, *_views_query(teams, distinct, wanted)))
+    views = _views(await fetch_alone(pool, *_views_query(teams, distinct, wanted)))
+    if missing := distinct - views.keys():
+        views.update(await _views_of_merged(pool, missing, wanted))
+    return views
+
+
+async def _views_of_merged(
+    pool: Pool, keys: Iterable[CustomerKey], wanted: CustomerParts
+) -> dict[CustomerKey, CustomerView]:
+    """By the customers who were merged those whom they were merged into."""
+    distinct = set(keys)
+    async with transaction(pool, {team for team, _ in distinct}) as connection:
+        merged = await merged_customers(connection, distinct)
+        if not merged:
+            return {}
+        survivors = {(key[0], survivor) for key, survivor in merged.items()}
+        views = await load_views(connection, survivors, wanted)
+    return {key: views[key[0], each] for key, each in merged.items() if (key[0], each) in views}
 
 
 def _views_query(teams: list[UUID] | None, keys: set[CustomerKey], wanted: CustomerParts) -> tuple[Any, ...]:
@@ -117,7 +137,14 @@ async def find_customer(connection: Connection, team_id: UUID, selector: Selecto
     }
     ids |= {binding.customer_id for binding in context.identities.values()}
     ids |= {selector.customer_id} if selector.customer_id else set()
-    views = await load_views(connection, {(team_id, each) for each in ids}, _BARE)
+    keys = {(team_id, each) for each in ids}
+    views = await load_views(connection, keys, _BARE)
+    if missing := keys - views.keys():
+        merged = await merged_customers(connection, missing)
+        views.update(await load_views(connection, {(team_id, each) for each in merged.values()}, _BARE))
+        lead_on(context, [(*key, survivor) for key, survivor in merged.items()], views)
+        if selector.customer_id and (led := merged.get((team_id, selector.customer_id))):
+            event = msgspec.structs.replace(event, selector=Selector(customer_id=led))
     context.customers = {key: view.customer for key, view in views.items()}
     found = Recorder(context, _NO_TIME, iter(())).find(event)
     return None if found is None else found.customer_id
@@ -153,6 +180,8 @@ async def load_for_creation(
     context = EditContext(members=await _load_members(connection, team_id, profiles))
     wanted = set(context.members.values()) | {p.customer_id for p in profiles if p.customer_id is not None}
     context.customers = await lock_customers(connection, {(team_id, each) for each in wanted})
+    if missing := {(team_id, each) for each in wanted} - context.customers.keys():
+        context.merged = await merged_customers(connection, missing)
     await _load_additions(connection, context, team_id, profiles)
     return context
 

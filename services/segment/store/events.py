@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final, cast
+from typing import Any, Final, TypeVar, cast
 from uuid import UUID
 
 import msgspec
 
 from libs.common.db.pool import Connection
+from libs.common.ids import CustomerKey
 from libs.common.text import fold
 from services.segment.domain.facts import Fact
 from services.segment.domain.model import (
@@ -36,6 +37,7 @@ _REFUND: Final = msgspec.msgpack.Decoder(OrderRefunded)
 _PEOPLE: Final = ("members", "phones", "emails", "tokens", "identities")
 _NOTHING: Final = dict.fromkeys(BOOK.parameters("load_event_context"))
 
+Report = TypeVar("Report", Order, Refund)
 _Hints = dict[tuple[Any, ...], bool]
 """Hint → whether a customer who is not found by it may have to be created."""
 
@@ -122,7 +124,8 @@ async def load_event_context(
     context = _context(row)
     _note_people(context, row)
     if not row["locked"]:
-        await _lock_found(connection, context, events, named)
+        row = await _lock_found(connection, context, events, named)
+    lead_on(context, row["merged"], context.customers)
     await _note_missing(connection, context, named)
     return context
 
@@ -136,7 +139,7 @@ async def _load_context(connection: Connection, asked: Mapping[str, Any]) -> Row
 
 async def _lock_found(
     connection: Connection, context: EventContext, events: Sequence[Event], named: _Named
-) -> None:
+) -> Row:
     """Locks customers where some hints found nobody: alone, if somebody must be created."""
     creating = sorted(
         {e.team_id for e in events if not _is_found(context, e)} & context.unsigned_counts.keys()
@@ -148,6 +151,7 @@ async def _lock_found(
     if creating:
         _note_people(context, row)
     context.customers = by_key(row["customers"])
+    return row
 
 
 async def load_hinted(connection: Connection, event: Event) -> EventContext:
@@ -269,9 +273,35 @@ async def _note_missing(connection: Connection, context: EventContext, named: _N
     reports: list[tuple[OrderId, Order | Refund]] = [*context.orders.items(), *context.refunds.items()]
     owners = {(key[0], report.customer_id) for key, report in reports if report.customer_id is not None}
     bound = {(team, binding.customer_id) for (team, _), binding in context.identities.items()}
-    missing = (owners | bound | named.customers) - context.customers.keys()
+    missing = (owners | bound | named.customers) - context.customers.keys() - context.merged.keys()
     if not missing:
         return
     context.erased = await load_erased(connection, missing)
     if bound & missing or (owners & missing) - context.erased:
         raise CollisionError("the customer of an order or an identity went away")
+
+
+def lead_on(context: EventContext, merged: Iterable[Any] | None, known: Container[tuple[UUID, UUID]]) -> None:
+    """Lets whatever leads to customers who were merged lead to whom they were merged into, who are `known`.
+
+    Raises CollisionError if one of those was merged in turn meanwhile.
+    """
+    if not merged:
+        return
+    leads = context.merged = {(team, customer): survivor for team, customer, survivor in merged}
+    if any((team, survivor) not in known for (team, _), survivor in leads.items()):
+        raise CollisionError("a customer was merged while events were recorded")
+    for index in (context.members, context.phones, context.emails, context.tokens):
+        for (team, text), customer in index.items():
+            index[team, text] = leads.get((team, customer), customer)
+    for (team, key), binding in context.identities.items():
+        survivor = leads.get((team, binding.customer_id), binding.customer_id)
+        context.identities[team, key] = binding._replace(customer_id=survivor)
+    _lead_reports_on(context.orders, leads)
+    _lead_reports_on(context.refunds, leads)
+
+
+def _lead_reports_on(reports: dict[OrderId, Report], leads: Mapping[CustomerKey, UUID]) -> None:
+    for place, report in reports.items():
+        if report.customer_id is not None and (led := leads.get((place[0], report.customer_id))):
+            reports[place] = msgspec.structs.replace(report, customer_id=led)

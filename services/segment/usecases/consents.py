@@ -8,7 +8,6 @@ from libs.common.audit import recording
 from libs.common.callers import caller
 from libs.common.db.pool import Connection, Pool, transaction
 from libs.common.db.requests import answer_after
-from libs.common.errors import NotFound
 from libs.common.ids import CustomerKey
 from services.segment.clients.consents import ConsentsClient
 from services.segment.domain.consents import (
@@ -22,6 +21,7 @@ from services.segment.domain.consents import (
 )
 from services.segment.domain.views import CustomerParts
 from services.segment.store import customers, teams
+from services.segment.store.merged import absent
 from services.segment.usecases.edits import Once, Reply
 
 _IDENTITIES = CustomerParts(tags=False, attributes=False)
@@ -71,7 +71,7 @@ async def _consenting(connection: Connection, key: CustomerKey) -> Consenting:
     await teams.load_team(connection, team_id)
     view = (await customers.load_views(connection, [key], _IDENTITIES)).get(key)
     if view is None:
-        raise NotFound.of("customer", customer_id)
+        raise await absent(connection, key)
     persons = {(identity.key.channel, identity.key.external_id) for identity in view.identities}
     return Consenting(team_id, customer_id, tuple(sorted(persons)))
 

@@ -17,6 +17,7 @@ from services.segment.domain.facts import Fact
 from services.segment.domain.model import Customer, CustomerView, Listed, Selector, TagChange
 from services.segment.domain.views import CustomerParts
 from services.segment.store import customers, teams
+from services.segment.store.merged import absent, merged_view
 from services.segment.usecases.accounts import strange_accounts
 from services.segment.usecases.edits import Edits, Once, Reply
 from services.segment.worker.writers import ids_of
@@ -27,7 +28,8 @@ Result = TypeVar("Result")
 
 
 class Customers:
-    """Each method raises NotFound for a team or a customer that is not there, and what `Editor` raises."""
+    """Each method raises NotFound for a team or a customer that is not there, what `Editor` raises, and of one who was
+    merged, unless they are only read, FailedPrecondition `CUSTOMER_MERGED`."""
 
     def __init__(self, pool: Pool, edits: Edits) -> None:
         """One per process."""
@@ -145,9 +147,13 @@ class Customers:
     # ---- reading
 
     async def get(self, key: CustomerKey) -> CustomerView:
-        """A customer, whole."""
+        """A customer, whole; one who was merged as they were."""
         async with transaction(self._pool, [key[0]]) as connection:
-            return await _whole(connection, key)
+            view = (await customers.load_views(connection, [key], _WHOLE)).get(key)
+            view = view or await merged_view(connection, key)
+        if view is None:
+            raise NotFound.of("customer", key[1])
+        return view
 
     async def find(self, team_id: UUID, selector: Selector) -> CustomerView:
         """Whom an event with this selector would go to."""
@@ -249,7 +255,7 @@ class Customers:
         context = await customers.load_for_edit(connection, key[0], [(key[1], named)])
         customer = context.customers.get(key)
         if customer is None:
-            raise NotFound.of("customer", key[1])
+            raise await absent(connection, key)
         context.strange_accounts = await strange_accounts(connection, key[0], named.identities)
         now = self._edits.now()
         editor = Editor(context, now, ids_of(now), triggers=triggers)
@@ -261,5 +267,5 @@ class Customers:
 async def _whole(connection: Connection, key: CustomerKey) -> CustomerView:
     view = (await customers.load_views(connection, [key], _WHOLE)).get(key)
     if view is None:
-        raise NotFound.of("customer", key[1])
+        raise await absent(connection, key)
     return view

@@ -12,6 +12,7 @@ from services.segment.domain.edits import Bound, Editor, Profile
 from services.segment.domain.facts import Fact
 from services.segment.domain.model import Customer, CustomerView, IdentityKey
 from services.segment.store import customers
+from services.segment.store.merged import merged_customers
 from services.segment.usecases.accounts import strange_accounts
 from services.segment.usecases.customers import Customers
 from services.segment.usecases.edits import Edits, Once, Reply
@@ -65,8 +66,12 @@ class Identities:
             )
             now = self._edits.now()
             editor = Editor(context, now, ids_of(now))
+            keys = {(team_id, customer_id) for customer_id, _ in bindings}
+            merged = await merged_customers(connection, keys - context.customers.keys())
             results = [
-                _bind(editor, context.customers.get((team_id, customer_id)), identity)
+                Bound(False, "CUSTOMER_MERGED")
+                if (team_id, customer_id) in merged
+                else _bind(editor, context.customers.get((team_id, customer_id)), identity)
                 for customer_id, identity in bindings
             ]
             facts += await customers.save_edited(connection, editor.edited(), context.customers, now)

@@ -194,7 +194,13 @@ class Writer:
                 context = await load_change_context(connection, changes)
                 now = self._clock.now()
                 applied = apply_changes(
-                    context.customers, context.traits, context.effects, changes, now=now, ids=ids_of(now)
+                    context.customers,
+                    context.traits,
+                    context.effects,
+                    changes,
+                    now=now,
+                    ids=ids_of(now),
+                    merged=context.merged,
                 )
                 facts = await save_applied(connection, applied, context.customers, now)
             crash.reach("segment.after_changes")

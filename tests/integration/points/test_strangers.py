@@ -17,9 +17,10 @@ from libs.common.rpc.client import channel
 from libs.common.rpc.errors import remote_error
 from libs.testing.clients import make_client
 from libs.testing.fixtures import Database
+from omnijourney.internal.v1 import merges_service_pb2
 from omnijourney.points.v1 import coupon_pb2, points_service_pb2_grpc
 from omnijourney.points.v1 import points_service_pb2 as pb
-from omnijourney.segment.v1 import customer_pb2, segment_service_pb2, team_pb2
+from omnijourney.segment.v1 import customer_pb2, operation_pb2, segment_service_pb2, team_pb2
 from tests.integration.points.conftest import TIMEOUT_S, Neighboured
 
 if TYPE_CHECKING:
@@ -109,6 +110,51 @@ async def test_nobody_and_another_teams_customer_claim_no_coupon(neighboured: Ne
         for stranger in (foreign, new_id()):
             assert await code_of(stub.ClaimCoupon, claim(stranger)) == "NOT_FOUND customer"
         assert await code_of(stub.ClaimCoupon, claim(own)) == ""
+
+
+async def test_who_was_merged_gets_no_points_by_people_and_claims_count_for_whom_they_are_now(
+    neighboured: Neighboured,
+) -> None:
+    loser, survivor = await neighboured.customer(), await neighboured.customer()
+    team = str(neighboured.team_id)
+    terms: dict[str, Any] = {"type": coupon_pb2.COUPON_TYPE_MARKETING, "claims_per_customer_max": 1}
+    request = pb.CreateCouponRequest(
+        team_id=team, request_id=str(new_id()), coupon=coupon_pb2.Coupon(name="free", **terms)
+    )
+    coupon_id = (await neighboured.stub.CreateCoupon(request, timeout=TIMEOUT_S)).coupon.coupon_id
+
+    def claim(customer: UUID) -> pb.ClaimCouponRequest:
+        return pb.ClaimCouponRequest(
+            team_id=team, request_id=str(new_id()), coupon_id=coupon_id, customer_id=str(customer)
+        )
+
+    await neighboured.stub.ClaimCoupon(claim(loser), timeout=TIMEOUT_S)
+    await neighboured.stub.AdjustBalance(adjustment(neighboured, loser), timeout=TIMEOUT_S)
+    step: dict[str, Any] = {
+        "team_id": team,
+        "customer_merge_id": str(new_id()),
+        "survivor_id": str(survivor),
+        "loser_id": str(loser),
+    }
+    for number in (operation_pb2.MERGE_STEP_MOVE_POINTS, operation_pb2.MERGE_STEP_UNITE_PROFILES) * 2:
+        asked = merges_service_pb2.TakeMergeStepRequest(**step, step=number)
+        assert (await neighboured.internal.merges.TakeMergeStep(asked, timeout=TIMEOUT_S)).done
+    async with client_of(neighboured) as stub:
+        calls: list[tuple[Any, Any]] = [
+            (stub.AdjustBalance, adjustment(neighboured, loser)),
+            (stub.ClaimCoupon, claim(loser)),
+        ]
+        for call, wanted in calls:
+            with pytest.raises(grpc.aio.AioRpcError) as refused:
+                await call(wanted, timeout=TIMEOUT_S)
+            assert remote_error(refused.value).reason == "CUSTOMER_MERGED"
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await stub.ClaimCoupon(claim(survivor), timeout=TIMEOUT_S)
+        assert remote_error(refused.value).reason == "COUPON_NOT_CLAIMABLE"
+        figures = await stub.GetBalance(
+            pb.GetBalanceRequest(team_id=team, customer_id=str(survivor)), timeout=TIMEOUT_S
+        )
+        assert (figures.balance.balance, figures.balance.cumulative) == (5, 5)
 
 
 @pytest.mark.parametrize("name", ["AdjustBalance", "ClaimCoupon"])

@@ -44,6 +44,7 @@ async def test_times_that_nobody_can_read_are_refused(connection: "asyncpg.Conne
         "segment.erasure",
         "segment.fact",
         "segment.identity",
+        "segment.merged_customer",
         "segment.refund",
         "segment.shop_order",
         "stats.counter",
@@ -92,6 +93,8 @@ OURS_ALONE = {
     "points.import.ended_at",
     "points.ledger_check.checked_at",
     "points.outcome.recorded_at",
+    "segment.customer_merge.due_at",  # real time
+    "segment.customer_merge.end_time",
     "segment.customer_tag.apply_time",
     "segment.identity.bind_time",
     "stats.rebuild.claimed_until",  # real time

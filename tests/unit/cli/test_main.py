@@ -23,7 +23,7 @@ def test_version() -> None:
 def test_help_names_every_command() -> None:
     done = RUN.invoke(app, ["--help"])
     assert done.exit_code == 0
-    for command in ("up", "migrate", "demo", "status", "token", "journey", "version"):
+    for command in ("up", "migrate", "demo", "status", "token", "journey", "customer", "version"):
         assert f" {command} " in done.output
 
 

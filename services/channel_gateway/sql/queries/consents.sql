@@ -26,10 +26,13 @@ INSERT INTO consent_change (team_id, change_id, customer_id, channel, withdrawn,
 VALUES (:team_id, :change_id, :customer_id, :channel, :withdrawn, :before_state, :source, :note, :actor, :at)
 
 -- name: list_consent_changes
--- Newest first, before a change; of the customer, and of the people that they are.
+-- Newest first, before a change; of the customer and those who were merged into them, and of the people that they are.
 SELECT change_id, channel, withdrawn, before_state, source, note, actor, changed_at FROM (
     (SELECT * FROM consent_change AS c
-      WHERE c.team_id = :team_id AND c.customer_id = :customer_id
+      WHERE c.team_id = :team_id
+        AND c.customer_id = ANY (ARRAY(
+            SELECT :customer_id::uuid UNION ALL
+            SELECT m.customer_id FROM merged_customer AS m WHERE m.team_id = :team_id AND m.survivor_id = :customer_id))
         AND (:before_at::timestamptz IS NULL OR (c.changed_at, c.change_id) < (:before_at, :before_id::uuid))
       ORDER BY c.changed_at DESC, c.change_id DESC LIMIT :most)
      UNION ALL

@@ -10,13 +10,17 @@ SELECT effect_key, parts FROM delivery WHERE team_id = :team_id AND effect_key =
 SELECT forget_contents(:accepted_before, :row_max)
 
 -- name: list_deliveries
--- Filters that are null or empty hold for all; `reasons` are the only ones if `is_one`, else all but these. Newest first.
+-- Filters that are null or empty hold for all; `reasons` are the only ones if `is_one`, else all but these. With those of
+-- who was merged into the customer. Newest first.
 SELECT team_id, effect_key, customer_id, enrolment_id, journey_id, node_id, channel, account_id, state, reason, messages,
        price_micros, currency, attempts, message_ids, created_at, settled_at, receipt
   FROM delivery
  WHERE team_id = :team_id AND (:journey_id::uuid IS NULL OR journey_id = :journey_id)
    AND (:node_id = '' OR node_id = :node_id)
-   AND (:customer_id::uuid IS NULL OR customer_id = :customer_id) AND (:states::smallint[] IS NULL OR state = ANY (:states))
+   AND (:customer_id::uuid IS NULL OR customer_id = ANY (ARRAY(
+        SELECT :customer_id UNION ALL
+        SELECT m.customer_id FROM merged_customer AS m WHERE m.team_id = :team_id AND m.survivor_id = :customer_id)))
+   AND (:states::smallint[] IS NULL OR state = ANY (:states))
    AND (:channel::smallint = 0 OR channel = :channel) AND (:reasons::text[] IS NULL OR (reason = ANY (:reasons)) = :is_one)
    AND (:start_time::timestamptz IS NULL OR created_at >= :start_time)
    AND (:after_time::timestamptz IS NULL OR (created_at, effect_key) < (:after_time, :after_key::uuid))

@@ -163,8 +163,13 @@ UPDATE actor AS a SET live_node = n.live_node, live_wake_at = n.live_wake_at
  WHERE a.partition = n.partition AND a.team_id = :team_id AND a.customer_id = n.customer_id;
 
 -- name: records_of_commits
+-- In the order of the commits. Those of who was merged into the customer lie in other shards.
 SELECT body FROM history_record
- WHERE team_id = :team_id AND commit_key = ANY (:commit_keys::bigint[]) AND shard = :shard ORDER BY position;
+ WHERE team_id = :team_id AND commit_key = ANY (:commit_keys::bigint[])
+   AND shard = ANY (ARRAY(
+        SELECT :shard::smallint UNION
+        SELECT m.shard FROM merged_customer AS m WHERE m.team_id = :team_id AND m.survivor_id = :customer_id))
+ ORDER BY array_position(:commit_keys::bigint[], commit_key), position;
 
 -- name: history_of_enrolment
 -- What was told before there were records.

@@ -4,6 +4,11 @@
 SELECT request_key, customer_id, journey_id, data FROM mail
  WHERE team_id = :team_id AND request_key = ANY (:request_keys::uuid[]);
 
+-- name: any_recorded_or_merged
+-- Whether any of these has mail by now, or is of a customer who was merged.
+SELECT EXISTS (SELECT FROM mail WHERE team_id = :team_id AND request_key = ANY (:request_keys::uuid[]))
+    OR EXISTS (SELECT FROM merged_customer WHERE team_id = :team_id AND customer_id = ANY (:customer_ids::uuid[]));
+
 -- name: data_of_trigger
 SELECT data FROM mail WHERE team_id = :team_id AND request_key = :request_key;
 

@@ -40,7 +40,12 @@ SELECT team_id, coupon_id, name, type, cost, insufficient_text, claims_per_custo
  LIMIT :row_max
 
 -- name: count_claims
-SELECT count(*) FROM points.coupon_claim WHERE team_id = :team_id AND coupon_id = :coupon_id AND customer_id = :customer_id
+-- With those of customers who were merged into this one.
+SELECT count(*) FROM points.coupon_claim
+ WHERE team_id = :team_id AND coupon_id = :coupon_id
+   AND customer_id = ANY (ARRAY(
+        SELECT :customer_id::uuid UNION ALL
+        SELECT m.customer_id FROM points.merged_customer AS m WHERE m.team_id = :team_id AND m.survivor_id = :customer_id))
 
 -- name: insert_claim
 INSERT INTO points.coupon_claim (team_id, claim_id, coupon_id, customer_id, code, points_paid, sequence, created_at,
@@ -67,11 +72,13 @@ SELECT team_id, claim_id, coupon_id, customer_id, code, points_paid, sequence, c
  WHERE team_id = :team_id AND customer_id = :customer_id AND coupon_id = :coupon_id AND offer_id = :offer_id
 
 -- name: list_claims
--- A coupon or customer that is null takes all. `after_*`: where the page before ended, nulls on the first page.
+-- A coupon or customer that is null takes all; with claims of those who were merged into the customer. `after_*`: where the page before ended, nulls on the first page.
 SELECT team_id, claim_id, coupon_id, customer_id, code, points_paid, sequence, created_at, expires_at, used_at
   FROM points.coupon_claim LEFT JOIN points.coupon_use USING (team_id, claim_id)
  WHERE team_id = :team_id AND (:coupon_id::uuid IS NULL OR coupon_id = :coupon_id)
-   AND (:customer_id::uuid IS NULL OR customer_id = :customer_id)
+   AND (:customer_id::uuid IS NULL OR customer_id = ANY (ARRAY(
+        SELECT :customer_id UNION ALL
+        SELECT m.customer_id FROM points.merged_customer AS m WHERE m.team_id = :team_id AND m.survivor_id = :customer_id)))
    AND (:after_created_at::timestamptz IS NULL
         OR (created_at, claim_id) < (:after_created_at::timestamptz, :after_claim_id::uuid))
  ORDER BY created_at DESC, claim_id DESC

@@ -1,5 +1,7 @@
+-- version: 2
 -- Customers with what belongs to them, as of one moment. `teams` null: the transaction is bound already. Values have the
 -- type that the definition has now, and are of archived attributes only where those are asked for, too.
+-- Of identities on one account the one that was bound first is first.
 CREATE OR REPLACE FUNCTION customer_views_v2(
     teams uuid[], wanted input_customer[], with_tags boolean, with_values boolean, with_archived boolean,
     with_identities boolean)
@@ -37,7 +39,7 @@ BEGIN
                    SELECT ROW(r.channel, r.account_id, r.external_id, r.blocked, r.bind_time)::own_identity
                      FROM identity AS r
                     WHERE r.team_id = w.team_id AND r.customer_id = w.customer_id
-                    ORDER BY r.channel, r.account_id, r.external_id
+                    ORDER BY r.channel, r.account_id, r.bind_time, r.external_id
                ) END
           FROM unnest(wanted) AS w
          CROSS JOIN LATERAL (

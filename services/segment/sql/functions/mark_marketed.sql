@@ -1,3 +1,4 @@
+-- version: 2
 -- Moves "last marketed" on, a transaction of its own: `moved` are the places of marks that moved it, `present` those of
 -- customers that are there (null: all). The later of two times, whatever the order and however often they are told, so
 -- marks are not remembered. The plan is held to one probe a mark, in the one order in which customers are locked.
@@ -9,10 +10,10 @@ AS $$
 BEGIN
     PERFORM platform.bind(teams);
     WITH updated AS (
-        UPDATE customer AS c SET marketed_time = n.at, revision = c.revision + 1, update_time = recorded
+        UPDATE customer AS c SET marketed_time = LEAST(n.at, recorded), revision = c.revision + 1, update_time = recorded
           FROM (SELECT * FROM unnest(marks) ORDER BY team_id, customer_id) AS n
          WHERE c.team_id = n.team_id AND c.customer_id = n.customer_id
-           AND (c.marketed_time IS NULL OR c.marketed_time < n.at)
+           AND (c.marketed_time IS NULL OR c.marketed_time < LEAST(n.at, recorded))
         RETURNING n.place
     )
     SELECT array_agg(place) INTO moved FROM updated;

@@ -9,8 +9,12 @@
 SELECT named.team_id, named.key, found.customer_id
   FROM unnest(:keys::input_key[]) AS named
  CROSS JOIN LATERAL (
-    SELECT c.customer_id FROM customer AS c
-     WHERE c.team_id = named.team_id AND c.member_id_folded = named.key LIMIT 1
+    (SELECT c.customer_id FROM customer AS c
+      WHERE c.team_id = named.team_id AND c.member_id_folded = named.key LIMIT 1)
+     UNION ALL
+    (SELECT a.customer_id FROM customer_alias AS a
+      WHERE a.team_id = named.team_id AND a.kind = alias_kind('MEMBER_ID') AND a.text = named.key LIMIT 1)
+     LIMIT 1
  ) AS found
 
 -- name: find_listed
@@ -23,6 +27,9 @@ SELECT line.item, found.rank, found.customer_id,
     SELECT 1 AS rank, c.customer_id FROM customer AS c
      WHERE c.team_id = :team_id AND c.member_id_folded = line.member_id
     UNION ALL
+    SELECT 1, a.customer_id FROM customer_alias AS a
+     WHERE a.team_id = :team_id AND a.kind = alias_kind('MEMBER_ID') AND a.text = line.member_id
+    UNION ALL
     (SELECT 2, c.customer_id FROM customer AS c
       WHERE c.team_id = :team_id AND c.email_folded = line.email
         AND (line.member_id IS NULL OR c.member_id_folded IS NULL OR c.member_id_folded = line.member_id)
@@ -32,6 +39,14 @@ SELECT line.item, found.rank, found.customer_id,
       WHERE c.team_id = :team_id AND c.phone = line.phone
         AND (line.member_id IS NULL OR c.member_id_folded IS NULL OR c.member_id_folded = line.member_id)
       ORDER BY c.create_time, c.customer_id LIMIT 2)
+    UNION ALL
+    SELECT a.kind, a.customer_id FROM customer_alias AS a
+     WHERE a.team_id = :team_id AND a.kind = alias_kind('EMAIL') AND a.text = line.email
+       AND NOT EXISTS (SELECT FROM customer AS c WHERE c.team_id = :team_id AND c.email_folded = line.email)
+    UNION ALL
+    SELECT a.kind, a.customer_id FROM customer_alias AS a
+     WHERE a.team_id = :team_id AND a.kind = alias_kind('PHONE') AND a.text = line.phone
+       AND NOT EXISTS (SELECT FROM customer AS c WHERE c.team_id = :team_id AND c.phone = line.phone)
  ) AS found
  ORDER BY line.item, found.rank
 

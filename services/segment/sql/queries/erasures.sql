@@ -48,7 +48,7 @@ UPDATE erasure SET tries = tries + 1, claimed_until = clock_timestamp() + make_i
 SELECT token FROM browser WHERE team_id = :team_id AND customer_id = :customer_id ORDER BY token LIMIT :most
 
 -- name: remove_customer
--- All rows by which the customer is known, and their own.
+-- All rows by which the customer is known, and their own; also by which those were known who were merged into them.
 WITH tags AS (
     DELETE FROM customer_tag WHERE team_id = :team_id AND customer_id = :customer_id
 ), own_values AS (
@@ -61,6 +61,14 @@ WITH tags AS (
     DELETE FROM departure WHERE team_id = :team_id AND external_id = ANY (:external_ids::text[])
 ), points AS (
     UPDATE customer_points SET known = false WHERE team_id = :team_id AND customer_id = :customer_id
+), aliases AS (
+    DELETE FROM customer_alias WHERE team_id = :team_id AND customer_id = :customer_id
+), merged AS (
+    UPDATE merged_customer SET member_id = NULL, name = '', phone = NULL, email = NULL
+     WHERE team_id = :team_id AND survivor_id = :customer_id
+), merged_browsers AS (
+    DELETE FROM browser AS b USING merged_customer AS m
+     WHERE b.team_id = :team_id AND m.team_id = :team_id AND m.survivor_id = :customer_id AND b.customer_id = m.customer_id
 ), conflicts AS (
     DELETE FROM identity_conflict WHERE team_id = :team_id AND :customer_id IN (customer_id, other_customer_id)
 )

@@ -2,7 +2,7 @@
 
 -- name: load_event_context
 -- Rows of the types that the function takes, or null. `unsure_count` null: lock nobody.
-SELECT * FROM load_event_context_v2(
+SELECT * FROM load_event_context_v3(
     :teams, :keys, :orders, :refunds, :members, :phones, :emails, :tokens, :identities, :customers, :unsure_count,
     :creating)
 

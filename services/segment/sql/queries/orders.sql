@@ -6,10 +6,13 @@ SELECT team_id, shop_id, order_id, order_key, customer_id, uncounted, occur_time
  WHERE team_id = :team_id AND shop_id = :shop_id AND order_id = :order_id AND uncounted <> uncounted('ORDER_UNCOUNTED')
 
 -- name: list_orders
--- `customer_id` may be null, `shop_id` empty; `before_…` is the key of the last order seen.
+-- `customer_id` may be null, `shop_id` empty; with the orders of those who were merged into the customer; `before_…` is the key of the last order seen.
 SELECT team_id, shop_id, order_id, order_key, customer_id, uncounted, occur_time, body
   FROM shop_order
- WHERE team_id = :team_id AND (:customer_id::uuid IS NULL OR customer_id = :customer_id)
+ WHERE team_id = :team_id
+   AND (:customer_id::uuid IS NULL OR customer_id = ANY (ARRAY(
+        SELECT :customer_id UNION ALL
+        SELECT m.customer_id FROM merged_customer AS m WHERE m.team_id = :team_id AND m.survivor_id = :customer_id)))
    AND (:shop_id = '' OR shop_id = :shop_id) AND uncounted <> uncounted('ORDER_UNCOUNTED')
    AND occur_time >= :start_time AND occur_time < :end_time AND (occur_time, order_key) < (:before_time, :before_key)
  ORDER BY occur_time DESC, order_key DESC LIMIT :row_max

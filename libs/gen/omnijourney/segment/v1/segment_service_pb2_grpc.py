@@ -32,7 +32,8 @@ class SegmentServiceStub:
     For all calls: a fault in fields is INVALID_ARGUMENT `INVALID_FIELDS` with every fault listed; a resource that the team
     does not have is NOT_FOUND `RESOURCE_NOT_FOUND`; a request id used before with other content is ALREADY_EXISTS
     `REQUEST_ID_REUSED`, with the same content the first answer comes again; an etag that is out of date is ABORTED
-    `ETAG_MISMATCH`.
+    `ETAG_MISMATCH`. A write that names a customer who was merged is FAILED_PRECONDITION `CUSTOMER_MERGED`; events that name
+    one go to whom they were merged into.
     """
 
     def __init__(self, channel):
@@ -395,7 +396,8 @@ class SegmentServiceServicer:
     For all calls: a fault in fields is INVALID_ARGUMENT `INVALID_FIELDS` with every fault listed; a resource that the team
     does not have is NOT_FOUND `RESOURCE_NOT_FOUND`; a request id used before with other content is ALREADY_EXISTS
     `REQUEST_ID_REUSED`, with the same content the first answer comes again; an etag that is out of date is ABORTED
-    `ETAG_MISMATCH`.
+    `ETAG_MISMATCH`. A write that names a customer who was merged is FAILED_PRECONDITION `CUSTOMER_MERGED`; events that name
+    one go to whom they were merged into.
     """
 
     def CreateTeam(self, request, context):
@@ -746,14 +748,16 @@ class SegmentServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def MergeCustomers(self, request, context):
-        """Starts to merge one customer into another. Errors: FAILED_PRECONDITION `CUSTOMER_MERGED` when either is gone.
+        """Makes two customers one. From the answer on everything that names the one who goes is the survivor's; points,
+        enrolments and consents follow, as an operation that cannot be cancelled. Errors: NOT_FOUND, FAILED_PRECONDITION
+        `CUSTOMER_MERGED` when either is gone, `CUSTOMER_LIMIT_REACHED` when the survivor would have too many tags.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetCustomerMerge(self, request, context):
-        """Reads the progress of a merge.
+        """Reads the progress of a merge. Errors: NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -907,7 +911,8 @@ class SegmentServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ResolveIdentityConflict(self, request, context):
-        """Settles a pair without merging: they are two people. Errors: NOT_FOUND.
+        """Settles a pair without merging: they are two people. One that is one person is settled by `MergeCustomers`. Errors:
+        NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -1284,7 +1289,8 @@ class SegmentService:
     For all calls: a fault in fields is INVALID_ARGUMENT `INVALID_FIELDS` with every fault listed; a resource that the team
     does not have is NOT_FOUND `RESOURCE_NOT_FOUND`; a request id used before with other content is ALREADY_EXISTS
     `REQUEST_ID_REUSED`, with the same content the first answer comes again; an etag that is out of date is ABORTED
-    `ETAG_MISMATCH`.
+    `ETAG_MISMATCH`. A write that names a customer who was merged is FAILED_PRECONDITION `CUSTOMER_MERGED`; events that name
+    one go to whom they were merged into.
     """
 
     @staticmethod

@@ -33,7 +33,8 @@ class SegmentServiceStub:
     For all calls: a fault in fields is INVALID_ARGUMENT `INVALID_FIELDS` with every fault listed; a resource that the team
     does not have is NOT_FOUND `RESOURCE_NOT_FOUND`; a request id used before with other content is ALREADY_EXISTS
     `REQUEST_ID_REUSED`, with the same content the first answer comes again; an etag that is out of date is ABORTED
-    `ETAG_MISMATCH`.
+    `ETAG_MISMATCH`. A write that names a customer who was merged is FAILED_PRECONDITION `CUSTOMER_MERGED`; events that name
+    one go to whom they were merged into.
     """
 
     @_typing.overload
@@ -173,9 +174,12 @@ class SegmentServiceStub:
     GetContactImportSample: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.GetContactImportSampleRequest, _segment_service_pb2.GetContactImportSampleResponse]
     """Gives a sample file for imports of a channel; with the module `POINTS` and WhatsApp it has a `Point Balance` column."""
     MergeCustomers: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.MergeCustomersRequest, _segment_service_pb2.MergeCustomersResponse]
-    """Starts to merge one customer into another. Errors: FAILED_PRECONDITION `CUSTOMER_MERGED` when either is gone."""
+    """Makes two customers one. From the answer on everything that names the one who goes is the survivor's; points,
+    enrolments and consents follow, as an operation that cannot be cancelled. Errors: NOT_FOUND, FAILED_PRECONDITION
+    `CUSTOMER_MERGED` when either is gone, `CUSTOMER_LIMIT_REACHED` when the survivor would have too many tags.
+    """
     GetCustomerMerge: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.GetCustomerMergeRequest, _segment_service_pb2.GetCustomerMergeResponse]
-    """Reads the progress of a merge."""
+    """Reads the progress of a merge. Errors: NOT_FOUND."""
     ListCustomerMerges: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.ListCustomerMergesRequest, _segment_service_pb2.ListCustomerMergesResponse]
     """Lists merges, newest first."""
     SetConsent: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.SetConsentRequest, _segment_service_pb2.SetConsentResponse]
@@ -237,7 +241,9 @@ class SegmentServiceStub:
     also when it is settled. Errors: NOT_FOUND for a team that is not there.
     """
     ResolveIdentityConflict: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.ResolveIdentityConflictRequest, _segment_service_pb2.ResolveIdentityConflictResponse]
-    """Settles a pair without merging: they are two people. Errors: NOT_FOUND."""
+    """Settles a pair without merging: they are two people. One that is one person is settled by `MergeCustomers`. Errors:
+    NOT_FOUND.
+    """
     PreviewContactImport: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.PreviewContactImportRequest, _segment_service_pb2.PreviewContactImportResponse]
     """Tells what the first rows of a file would change, and how its columns are understood; changes nothing. Errors:
     INVALID_ARGUMENT `INVALID_FIELDS`.
@@ -251,7 +257,8 @@ class SegmentServiceAsyncStub(SegmentServiceStub):
     For all calls: a fault in fields is INVALID_ARGUMENT `INVALID_FIELDS` with every fault listed; a resource that the team
     does not have is NOT_FOUND `RESOURCE_NOT_FOUND`; a request id used before with other content is ALREADY_EXISTS
     `REQUEST_ID_REUSED`, with the same content the first answer comes again; an etag that is out of date is ABORTED
-    `ETAG_MISMATCH`.
+    `ETAG_MISMATCH`. A write that names a customer who was merged is FAILED_PRECONDITION `CUSTOMER_MERGED`; events that name
+    one go to whom they were merged into.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -388,9 +395,12 @@ class SegmentServiceAsyncStub(SegmentServiceStub):
     GetContactImportSample: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.GetContactImportSampleRequest, _segment_service_pb2.GetContactImportSampleResponse]  # type: ignore[assignment]
     """Gives a sample file for imports of a channel; with the module `POINTS` and WhatsApp it has a `Point Balance` column."""
     MergeCustomers: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.MergeCustomersRequest, _segment_service_pb2.MergeCustomersResponse]  # type: ignore[assignment]
-    """Starts to merge one customer into another. Errors: FAILED_PRECONDITION `CUSTOMER_MERGED` when either is gone."""
+    """Makes two customers one. From the answer on everything that names the one who goes is the survivor's; points,
+    enrolments and consents follow, as an operation that cannot be cancelled. Errors: NOT_FOUND, FAILED_PRECONDITION
+    `CUSTOMER_MERGED` when either is gone, `CUSTOMER_LIMIT_REACHED` when the survivor would have too many tags.
+    """
     GetCustomerMerge: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.GetCustomerMergeRequest, _segment_service_pb2.GetCustomerMergeResponse]  # type: ignore[assignment]
-    """Reads the progress of a merge."""
+    """Reads the progress of a merge. Errors: NOT_FOUND."""
     ListCustomerMerges: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.ListCustomerMergesRequest, _segment_service_pb2.ListCustomerMergesResponse]  # type: ignore[assignment]
     """Lists merges, newest first."""
     SetConsent: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.SetConsentRequest, _segment_service_pb2.SetConsentResponse]  # type: ignore[assignment]
@@ -452,7 +462,9 @@ class SegmentServiceAsyncStub(SegmentServiceStub):
     also when it is settled. Errors: NOT_FOUND for a team that is not there.
     """
     ResolveIdentityConflict: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.ResolveIdentityConflictRequest, _segment_service_pb2.ResolveIdentityConflictResponse]  # type: ignore[assignment]
-    """Settles a pair without merging: they are two people. Errors: NOT_FOUND."""
+    """Settles a pair without merging: they are two people. One that is one person is settled by `MergeCustomers`. Errors:
+    NOT_FOUND.
+    """
     PreviewContactImport: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.PreviewContactImportRequest, _segment_service_pb2.PreviewContactImportResponse]  # type: ignore[assignment]
     """Tells what the first rows of a file would change, and how its columns are understood; changes nothing. Errors:
     INVALID_ARGUMENT `INVALID_FIELDS`.
@@ -465,7 +477,8 @@ class SegmentServiceServicer(metaclass=_abc_1.ABCMeta):
     For all calls: a fault in fields is INVALID_ARGUMENT `INVALID_FIELDS` with every fault listed; a resource that the team
     does not have is NOT_FOUND `RESOURCE_NOT_FOUND`; a request id used before with other content is ALREADY_EXISTS
     `REQUEST_ID_REUSED`, with the same content the first answer comes again; an etag that is out of date is ABORTED
-    `ETAG_MISMATCH`.
+    `ETAG_MISMATCH`. A write that names a customer who was merged is FAILED_PRECONDITION `CUSTOMER_MERGED`; events that name
+    one go to whom they were merged into.
     """
 
     @_abc_1.abstractmethod
@@ -882,7 +895,10 @@ class SegmentServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _segment_service_pb2.MergeCustomersRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_segment_service_pb2.MergeCustomersResponse, _abc.Awaitable[_segment_service_pb2.MergeCustomersResponse]]:
-        """Starts to merge one customer into another. Errors: FAILED_PRECONDITION `CUSTOMER_MERGED` when either is gone."""
+        """Makes two customers one. From the answer on everything that names the one who goes is the survivor's; points,
+        enrolments and consents follow, as an operation that cannot be cancelled. Errors: NOT_FOUND, FAILED_PRECONDITION
+        `CUSTOMER_MERGED` when either is gone, `CUSTOMER_LIMIT_REACHED` when the survivor would have too many tags.
+        """
 
     @_abc_1.abstractmethod
     def GetCustomerMerge(
@@ -890,7 +906,7 @@ class SegmentServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _segment_service_pb2.GetCustomerMergeRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_segment_service_pb2.GetCustomerMergeResponse, _abc.Awaitable[_segment_service_pb2.GetCustomerMergeResponse]]:
-        """Reads the progress of a merge."""
+        """Reads the progress of a merge. Errors: NOT_FOUND."""
 
     @_abc_1.abstractmethod
     def ListCustomerMerges(
@@ -1072,7 +1088,9 @@ class SegmentServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _segment_service_pb2.ResolveIdentityConflictRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_segment_service_pb2.ResolveIdentityConflictResponse, _abc.Awaitable[_segment_service_pb2.ResolveIdentityConflictResponse]]:
-        """Settles a pair without merging: they are two people. Errors: NOT_FOUND."""
+        """Settles a pair without merging: they are two people. One that is one person is settled by `MergeCustomers`. Errors:
+        NOT_FOUND.
+        """
 
     @_abc_1.abstractmethod
     def PreviewContactImport(

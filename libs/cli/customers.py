@@ -1,0 +1,106 @@
+"""`omnijourney customer merge|conflicts`: people who are one, and pairs who may be."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+
+from libs.cli import journeys
+from libs.cli.console import EXIT_FAULT, say
+from libs.cli.customer_commands import Team, customer
+from libs.cli.journeys import TIMEOUT_S, Command
+from libs.cli.options import DataDir, configured
+from libs.client import Client, ClientSettings
+from libs.client.paging import items
+from libs.common.ids import new_id
+from omnijourney.common.v1 import operation_pb2
+from omnijourney.segment.v1 import operation_pb2 as merge_pb2
+from omnijourney.segment.v1 import segment_service_pb2 as pb
+
+_LOOK_EVERY_S: Final = 0.5
+_WAIT_S: Final = 60.0
+
+__all__ = ["customer"]
+
+
+@customer.command()
+def merge(
+    survivor: Annotated[str, typer.Argument(help="The customer who stays (UUID).")],
+    loser: Annotated[str, typer.Argument(help="The customer who goes (UUID); cannot be undone.")],
+    *,
+    team: Team,
+    data_dir: DataDir = None,
+) -> None:
+    """Make two customers one: all that one has is the other's. Exit code 1 if it is not done within a minute."""
+    _run(data_dir, _merge(team, survivor, loser))
+
+
+@customer.command()
+def conflicts(
+    *,
+    team: Team,
+    two_people: Annotated[str, typer.Option(help="Settle this pair: they are two people.")] = "",
+    data_dir: DataDir = None,
+) -> None:
+    """List pairs of customers whom one event named, newest first, but for those that are settled."""
+    _run(data_dir, _settle(team, two_people) if two_people else _conflicts(team))
+
+
+def _run(data_dir: Path | None, command: Command) -> None:
+    changes: dict[str, Any] = {"data_dir": data_dir} if data_dir is not None else {}
+    raise typer.Exit(asyncio.run(journeys.run(configured(ClientSettings, changes), command)))
+
+
+def _merge(team_id: str, survivor_id: str, loser_id: str) -> Command:
+    async def command(client: Client) -> int:
+        request = pb.MergeCustomersRequest(
+            team_id=team_id, request_id=str(new_id()), survivor_id=survivor_id, loser_id=loser_id
+        )
+        started = await client.segment.MergeCustomers(request, timeout=TIMEOUT_S)
+        merge_id = started.customer_merge.customer_merge_id
+        asked = pb.GetCustomerMergeRequest(team_id=team_id, customer_merge_id=merge_id)
+        for _ in range(int(_WAIT_S / _LOOK_EVERY_S)):
+            found = (await client.segment.GetCustomerMerge(asked, timeout=TIMEOUT_S)).customer_merge
+            if found.operation.state == operation_pb2.OPERATION_STATE_SUCCEEDED:
+                say(f"{loser_id} is {survivor_id}")
+                return 0
+            await asyncio.sleep(_LOOK_EVERY_S)
+        step = merge_pb2.MergeStep.Name(found.step).removeprefix("MERGE_STEP_")
+        say(f"merge {merge_id} goes on: it is at {step}")
+        return EXIT_FAULT
+
+    return command
+
+
+def _conflicts(team_id: str) -> Command:
+    async def command(client: Client) -> int:
+        request = pb.ListIdentityConflictsRequest(team_id=team_id, page_size=500)
+        listed = items(
+            client.segment.ListIdentityConflicts, request, "identity_conflicts", timeout_s=TIMEOUT_S
+        )
+        found = [each async for each in listed if not each.resolved]
+        for each in found:
+            named = f"{each.customer_id} by {each.matched_field}"
+            other = f"{each.other_customer_id} by {each.other_matched_field}"
+            say(f"{each.identity_conflict_id}  {named}, {other}")
+        if not found:
+            say("no pair is open")
+        return 0
+
+    return command
+
+
+def _settle(team_id: str, conflict_id: str) -> Command:
+    async def command(client: Client) -> int:
+        request = pb.ResolveIdentityConflictRequest(
+            team_id=team_id, request_id=str(new_id()), identity_conflict_id=conflict_id
+        )
+        answer = await client.segment.ResolveIdentityConflict(request, timeout=TIMEOUT_S)
+        settled = answer.identity_conflict
+        say(f"{settled.customer_id} and {settled.other_customer_id} are two people")
+        return 0
+
+    return command
