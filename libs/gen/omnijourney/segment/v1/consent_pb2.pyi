@@ -204,7 +204,9 @@ Global___Retention: _TypeAlias = Retention  # noqa: Y015
 
 @_typing.final
 class AuditEntry(_message.Message):
-    """One change by anybody, kept for good: nothing changes or removes it. What our own services do for journeys is in their histories."""
+    """One change by anybody. Nothing changes it, but for the erasure of a person: then `before_json` and `after_json` of entries that hold them are
+    empty, and who did what, when, stays. What our own services do for journeys is in their histories.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
