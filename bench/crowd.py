@@ -88,6 +88,13 @@ _STATEMENTS: Final = (
       FROM segment.bench_crowd WHERE hashint8extended(n, 62) & 3 <> 0 AND $2::timestamptz IS NOT NULL
     """,
 )
+_INDEXES: Final = """
+SELECT indexname, indexdef FROM pg_indexes
+ WHERE schemaname = 'segment' AND tablename = ANY ($1::text[]) AND indexname NOT IN (SELECT conname FROM pg_constraint)
+"""
+"""Those without which rows can be written; made anew afterwards, which takes a fraction of the time."""
+_TIMEOUT_S: Final = 3_600.0
+"""Of one statement: ten million values are written by one."""
 TABLES: Final = ("customer", "customer_tag", "customer_attribute", "identity", "customer_points")
 
 
@@ -97,10 +104,15 @@ async def seed(admin: "asyncpg.Pool[Any]", team_id: UUID, count: int, now: datet
     crowd, *statements = _STATEMENTS
     async with admin.acquire() as connection:
         await connection.execute("SET synchronous_commit = off")
-        await connection.execute(crowd, count, seed)
+        await connection.execute(crowd, count, seed, timeout=_TIMEOUT_S)
+        indexes = await connection.fetch(_INDEXES, TABLES)
+        for index in indexes:
+            await connection.execute(f"DROP INDEX segment.{index['indexname']}")
         for statement in statements:
-            await connection.execute(statement, team_id, now)
+            await connection.execute(statement, team_id, now, timeout=_TIMEOUT_S)
+        for index in indexes:
+            await connection.execute(index["indexdef"], timeout=_TIMEOUT_S)
         for table in TABLES:
-            await connection.execute(f"VACUUM ANALYZE segment.{table}")
-        await connection.execute("CHECKPOINT")
+            await connection.execute(f"VACUUM ANALYZE segment.{table}", timeout=_TIMEOUT_S)
+        await connection.execute("CHECKPOINT", timeout=_TIMEOUT_S)
         await connection.execute("SET synchronous_commit = on")

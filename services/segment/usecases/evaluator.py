@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence, Set
 from datetime import datetime
 from typing import Final, NamedTuple, Protocol
 from uuid import UUID
@@ -23,6 +23,7 @@ from libs.common.audience.expressions import (
     IsBound,
     Subject,
     TimeField,
+    attribute_keys,
     names_points,
     predicates,
 )
@@ -91,13 +92,19 @@ class _Evaluation:
         rules: Mapping[UUID, AudienceRules],
         balances: Mapping[CustomerKey, Balance],
         *,
+        keys: Set[str],
         tells: bool,
     ) -> None:
+        """`keys` are of the attributes that the audiences name."""
         self._now = now
         self._tells = tells
         self._views = views
         self._rules = rules
         self._balances = balances
+        self._named_types = {
+            team_id: {key: kind for key, kind in each.types.items() if key in keys}
+            for team_id, each in rules.items()
+        }
         self._subjects: dict[CustomerKey, Subject] = {}
         self._faults: dict[tuple[UUID, int], list[Fault]] = {}
 
@@ -110,7 +117,7 @@ class _Evaluation:
         has_phone = view.customer.phone is not None
         if faults := self._faults_of(team_id, expression, rules):
             return AudienceAnswer(False, faults[0], has_phone)
-        subject = self._subject((team_id, customer_id), view, rules)
+        subject = self._subject((team_id, customer_id), view)
         found = self._decide(expression, subject, rules.zone)
         return AudienceAnswer(found.belongs, None, has_phone, found.seen)
 
@@ -129,11 +136,12 @@ class _Evaluation:
             ]
         return faults
 
-    def _subject(self, key: CustomerKey, view: CustomerView, rules: AudienceRules) -> Subject:
+    def _subject(self, key: CustomerKey, view: CustomerView) -> Subject:
         subject = self._subjects.get(key)
         if subject is None:
             points = self._balances.get(key, _NO_POINTS)
-            subject = self._subjects[key] = subject_of(view, rules.types, points)
+            types = self._named_types.get(key[0], {})
+            subject = self._subjects[key] = subject_of(view, types, points)
         return subject
 
 
@@ -185,7 +193,8 @@ class AudienceEvaluator:
         if named & {HasAttribute, HasTime}:
             rules = await load_audience_rules(self._pool, {question.team_id for question in questions})
         balances = await self._balances(questions) if HasPoints in named else {}
-        evaluation = _Evaluation(self._clock.now(), views, rules, balances, tells=tells)
+        keys = set().union(*map(attribute_keys, expressions.values()))
+        evaluation = _Evaluation(self._clock.now(), views, rules, balances, keys=keys, tells=tells)
         answers = [evaluation.answer(question) for question in questions]
         metrics.EVALUATIONS.inc(len(questions))
         return answers
