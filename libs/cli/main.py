@@ -21,6 +21,7 @@ from libs.cli.secrets import rotate_secrets, show_secrets
 from libs.cli.seed_customers import seed_customers as made_up_customers
 from libs.cli.stats import check_figures, rebuild_figures
 from libs.cli.status import show_status
+from libs.cli.tag_commands import tag
 from libs.cli.up import run_up
 from libs.client import ClientSettings, ServiceName
 from libs.supervisor import InstallationOptions, InstallationSettings
@@ -52,6 +53,7 @@ app.add_typer(audit)
 app.add_typer(journey)
 app.add_typer(message)
 app.add_typer(customer)
+app.add_typer(tag)
 
 
 @app.command()

@@ -30,6 +30,7 @@ POINTS: Final = {
     "segment.after_erasing": "a part of an erasure is done, and not noted; the customer's own row goes with the note",
     "segment.after_changes": "a batch of effects is committed, neither answered nor mailed",
     "segment.after_merge_step": "the services have done their parts of a step of a merge, which is not noted",
+    "segment.before_audience_change_commit": "customers of an audience are changed, their transaction is not committed",
     "points.before_commit": "a batch of postings is decided, and neither written nor committed",
     "points.after_commit": "a batch of postings is committed and not answered",
     "points.before_chunk_commit": "rows of an import are posted, their transaction is not committed",

@@ -24,8 +24,10 @@ from services.segment.clients.persons import PersonsClient
 from services.segment.clients.points import PointsClient, points_history
 from services.segment.config import Settings
 from services.segment.servicer import Dependencies, SegmentServicer, internal
+from services.segment.servicer.audience_changes import AudienceChangeOperations
 from services.segment.servicer.erasures import ErasureOperations
 from services.segment.servicer.merges import MergeOperations
+from services.segment.store.audience_changes import AudienceChangeStore
 from services.segment.store.erasures import ErasureStore
 from services.segment.store.marketed import MarketedStore
 from services.segment.store.merges import MergeStore
@@ -34,6 +36,7 @@ from services.segment.store.texts import TextStore
 from services.segment.usecases.accounts import Accounts
 from services.segment.usecases.api_clients import ApiClients
 from services.segment.usecases.attributes import Attributes
+from services.segment.usecases.audience_changes import AudienceChanges, AudienceMembers
 from services.segment.usecases.audiences import Audiences
 from services.segment.usecases.audit import AuditTrail
 from services.segment.usecases.conflicts import Conflicts
@@ -48,6 +51,7 @@ from services.segment.usecases.merges import Merges
 from services.segment.usecases.orders import Orders
 from services.segment.usecases.person_exports import PersonExports
 from services.segment.usecases.teams import Teams
+from services.segment.worker.audience_changes import AudienceChangeSteps, audience_changer
 from services.segment.worker.erasing import Erasing
 from services.segment.worker.marketed import MarketedProjection, marketed_follower
 from services.segment.worker.merges import Merging
@@ -105,7 +109,32 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
                 publisher,
                 rt.clock,
             )
+            audiences = Audiences(rt.pool, edits, JourneysClient(journey))
+            evaluator = AudienceEvaluator(
+                rt.pool, rt.clock, PointsClient(points), marketed=marketed, points_of_all=followed
+            )
+            changes = AudienceChangeStore(rt.pool)
+            changer = audience_changer(
+                AudienceChangeSteps(
+                    changes,
+                    AudienceMembers(rt.pool, audiences, evaluator),
+                    rt.clock,
+                    writer,
+                    publisher,
+                    intake=intake,
+                )
+            )
+            audience_changes = AudienceChanges(
+                changes,
+                edits,
+                audiences,
+                evaluator,
+                JourneysClient(journey),
+                clock=rt.clock,
+                wake=changer.wake,
+            )
             dependencies = Dependencies(
+                audience_changes=audience_changes,
                 teams=Teams(rt.pool, edits),
                 api_clients=ApiClients(rt.pool, edits, SystemClock()),
                 audit_trail=audit_trail,
@@ -115,11 +144,9 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
                 accounts=Accounts(rt.pool),
                 identities=Identities(edits, customers),
                 merges=Merges(merge_store, edits, merging.wake),
-                attributes=Attributes(rt.pool, edits),
-                audiences=Audiences(rt.pool, edits, JourneysClient(journey)),
-                evaluator=AudienceEvaluator(
-                    rt.pool, rt.clock, PointsClient(points), marketed=marketed, points_of_all=followed
-                ),
+                attributes=Attributes(rt.pool, edits, changer.wake),
+                audiences=audiences,
+                evaluator=evaluator,
                 history=history,
                 orders=Orders(rt.pool),
                 erasures=erasures,
@@ -137,11 +164,16 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
             rt.spawn("marketed times", marketed.run)
             rt.spawn("points", followed.run)
             rt.spawn("erasures", erasing.run)
+            rt.spawn("audience changes", changer.run)
             rt.spawn("message texts", MessageTexts(TextStore(rt.pool), rt.clock, settings.text_retention).run)
             rt.spawn("audit log", partial(audit_trail.keep_forgetting, settings.audit_retention_days))
             async with rt.serving(
                 SegmentLag(writer, relay, progress),
-                OperationsOfKinds(ErasureOperations(erasures), MergeOperations(dependencies.merges)),
+                OperationsOfKinds(
+                    ErasureOperations(erasures),
+                    MergeOperations(dependencies.merges),
+                    AudienceChangeOperations(audience_changes),
+                ),
             ) as serving:
                 yield serving
             await writer.drain()

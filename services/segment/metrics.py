@@ -32,6 +32,12 @@ MARKETED_FAULTS: Final = metrics.counter(
 MARKETED_SET_ASIDE: Final = metrics.counter(
     "segment_marks_set_aside_total", "Rows of the gateway's history from which no time could be taken."
 )
+CHANGED_CUSTOMERS: Final = metrics.counter(
+    "segment_changed_customers_total", "Customers whose turn came in a change of an audience."
+)
+AUDIENCE_CHANGE_FAULTS: Final = metrics.counter(
+    "segment_audience_change_faults_total", "Steps of changes of audiences that failed."
+)
 POINTS: Final = metrics.counter(
     "segment_points_total", "Entries of the ledger that were added to what audiences count."
 )

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from libs.common.audience.expressions import AttributeType
+from libs.common.audience.values import ValueFault, canonical
 from services.segment.domain.model import Attribute, AttributeValue
 
 
 def is_usable(attribute: Attribute | None, kind: AttributeType | None = None) -> bool:
     """Whether the attribute exists, is active and, if one is asked for, of the type."""
     return attribute is not None and not attribute.archived and (kind is None or attribute.type == kind)
+
+
+def fitted(kind: AttributeType, text: str) -> str | None:
+    """A value of another type as one of this, in canonical form; None: it does not fit."""
+    try:
+        return canonical(kind, text)
+    except ValueFault:
+        return None
 
 
 def visible_text(attribute: Attribute | None, value: AttributeValue | None) -> str | None:

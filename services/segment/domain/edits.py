@@ -182,6 +182,15 @@ class Editor:
         for tag in remove:
             self._traits.remove_tag(customer, tag, self._pending.now)
 
+    def change_traits(
+        self, customer: Customer, add: Sequence[str], remove: Sequence[str], values: Mapping[str, str]
+    ) -> None:
+        """Changes tags and sets attributes. Raises as `change_tags` and `set_values`."""
+        self._check_tags(customer, add, remove)
+        self._checked_values(customer.team_id, values)
+        self.change_tags(customer, add, remove)
+        self.set_values(customer, values)
+
     def set_values(self, customer: Customer, values: Mapping[str, str | None]) -> None:
         """Sets attributes, or clears with None. Raises as `create`."""
         checked = self._checked_values(customer.team_id, values)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from omnijourney.segment.v1 import segment_service_pb2_grpc
 from services.segment.servicer.api_clients import ApiClientRpcs
 from services.segment.servicer.attributes import AttributeRpcs
+from services.segment.servicer.audience_changes import AudienceChangeRpcs
 from services.segment.servicer.audience_uses import AudienceUseRpcs
 from services.segment.servicer.audiences import AudienceRpcs
 from services.segment.servicer.audit import AuditRpcs
@@ -31,6 +32,7 @@ class SegmentServicer(
     MergeRpcs,
     AttributeRpcs,
     AudienceRpcs,
+    AudienceChangeRpcs,
     AudienceUseRpcs,
     HistoryRpcs,
     OrderRpcs,

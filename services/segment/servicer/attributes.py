@@ -3,18 +3,23 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from libs.common.hints import NAME_LENGTH_MAX
 from libs.common.paging import page_key, page_of, page_size
 from libs.common.rpc.servicing import changed_fields
 from omnijourney.segment.v1 import attribute_pb2
 from omnijourney.segment.v1 import segment_service_pb2 as pb
+from services.segment.convert.audience_changes import operation_message
 from services.segment.convert.checks import Check
 from services.segment.convert.customers import attribute_message, read_attribute_key, read_attribute_type
 from services.segment.domain.model import Attribute
 from services.segment.servicer.base import Base
+from services.segment.usecases.attributes import Retyped
 from services.segment.usecases.edits import Once
+
+_MISFITS_MAX: Final = 20
+_MISFIT_LENGTH_MAX: Final = 80
 
 
 class AttributeRpcs(Base):
@@ -59,8 +64,26 @@ class AttributeRpcs(Base):
         if "type" in mask:
             changes["type"] = read_attribute_type(check, "attribute.type", wanted.type)
         check.done()
+        if request.convert_values:
+            retyped = Once(team_id, request, pb.UpdateAttributeResponse, _retype_reply, _update_reply)
+            return await self._deps.attributes.retype(retyped, team_id, wanted.key, request.etag, **changes)
         once = Once(team_id, request, pb.UpdateAttributeResponse, _update_reply)
         return await self._deps.attributes.change(once, team_id, wanted.key, request.etag, **changes)
+
+    async def PreviewAttributeType(
+        self, request: pb.PreviewAttributeTypeRequest, context: Any
+    ) -> pb.PreviewAttributeTypeResponse:
+        """What would fit."""
+        check = Check()
+        team_id = check.uuid("team_id", request.team_id)
+        kind = read_attribute_type(check, "type", request.type)
+        check.done()
+        found = await self._deps.attributes.preview(team_id, request.key, kind)
+        return pb.PreviewAttributeTypeResponse(
+            value_count=found.value_count,
+            fitting_count=found.fitting_count,
+            misfits=[each[:_MISFIT_LENGTH_MAX] for each in found.misfits[:_MISFITS_MAX]],
+        )
 
     async def ArchiveAttribute(
         self, request: pb.ArchiveAttributeRequest, context: Any
@@ -109,6 +132,11 @@ def _create_reply(attribute: Attribute) -> pb.CreateAttributeResponse:
 
 def _update_reply(attribute: Attribute) -> pb.UpdateAttributeResponse:
     return pb.UpdateAttributeResponse(attribute=attribute_message(attribute))
+
+
+def _retype_reply(retyped: Retyped) -> pb.UpdateAttributeResponse:
+    operation = operation_message(retyped.change) if retyped.change else None
+    return pb.UpdateAttributeResponse(attribute=attribute_message(retyped.attribute), operation=operation)
 
 
 def _archive_reply(attribute: Attribute) -> pb.ArchiveAttributeResponse:

@@ -15,6 +15,7 @@ from libs.common.rpc.servicing import Edge
 from services.segment.usecases.accounts import Accounts
 from services.segment.usecases.api_clients import ApiClients
 from services.segment.usecases.attributes import Attributes
+from services.segment.usecases.audience_changes import AudienceChanges
 from services.segment.usecases.audiences import Audiences
 from services.segment.usecases.audit import AuditTrail
 from services.segment.usecases.conflicts import Conflicts
@@ -48,6 +49,7 @@ class Dependencies:
     identities: Identities
     merges: Merges
     attributes: Attributes
+    audience_changes: AudienceChanges
     audiences: Audiences
     evaluator: AudienceEvaluator
     history: History

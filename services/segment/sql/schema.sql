@@ -486,6 +486,39 @@ CREATE TABLE attribute (
 ALTER TABLE attribute ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own_teams ON attribute USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
 
+-- Changes of everyone in an audience, done step by step (`worker/audience_changes.py`). One may convert the values of one attribute of
+-- everyone instead (`convert_key`; empty: none), from a type to another.
+CREATE TABLE audience_change (
+    team_id       uuid NOT NULL,
+    change_id     uuid NOT NULL,
+    audience      bytea NOT NULL,
+    add_tags      text[] NOT NULL,
+    remove_tags   text[] NOT NULL,
+    keys          text[] NOT NULL,
+    texts         text[] NOT NULL,
+    triggers      boolean NOT NULL,
+    of_tag        boolean NOT NULL,
+    state         smallint NOT NULL DEFAULT 1,
+    ended         boolean NOT NULL DEFAULT false,
+    reached       uuid,
+    done_count    bigint NOT NULL DEFAULT 0,
+    refused_count bigint NOT NULL DEFAULT 0,
+    total_count   bigint NOT NULL,
+    reason        text NOT NULL DEFAULT ''::text,
+    message       text NOT NULL DEFAULT ''::text,
+    created_at    timestamp with time zone NOT NULL,
+    updated_at    timestamp with time zone NOT NULL,
+    convert_key   text NOT NULL DEFAULT ''::text,
+    convert_from  smallint NOT NULL DEFAULT 0,
+    convert_to    smallint NOT NULL DEFAULT 0,
+    CONSTRAINT audience_change_pkey PRIMARY KEY (team_id, change_id),
+    CONSTRAINT audience_change_state_check CHECK (((state >= 1) AND (state <= 5)))
+);
+CREATE INDEX audience_change_newest ON segment.audience_change USING btree (team_id, created_at DESC, change_id DESC);
+CREATE INDEX audience_change_unfinished ON segment.audience_change USING btree (created_at) WHERE (NOT ended);
+ALTER TABLE audience_change ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own_teams ON audience_change USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
+
 CREATE TABLE browser (
     team_id     uuid NOT NULL,
     token       text NOT NULL,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from typing import Any
+from collections.abc import Callable, Collection
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -11,21 +11,43 @@ import msgspec
 from libs.common.audience.expressions import AttributeType
 from libs.common.db.pool import Connection, Pool, transaction
 from libs.common.errors import NotFound
+from libs.common.ids import epoch_ms, new_id
 from libs.common.rpc.servicing import check_etag
+from services.segment.domain.attributes import fitted
+from services.segment.domain.audience_changes import AudienceChange, ChangeState
 from services.segment.domain.facts import Fact
 from services.segment.domain.model import Attribute
 from services.segment.store import attributes, teams
+from services.segment.store.audience_changes import insert_change, values_of_attribute
 from services.segment.usecases.edits import Edits, Once, Reply
 from services.segment.worker.writers import ids_of
+
+PREVIEW_VALUES_MAX: Final = 100_000
+
+
+class Retyped(NamedTuple):
+    """A definition with a new type, and the work that converts its values."""
+
+    attribute: Attribute
+    change: AudienceChange | None
+
+
+class TypePreview(NamedTuple):
+    """How many values there are, how many of them fit, and those that do not, each once."""
+
+    value_count: int
+    fitting_count: int
+    misfits: list[str]
 
 
 class Attributes:
     """Each method raises NotFound for a team or a definition that is not there."""
 
-    def __init__(self, pool: Pool, edits: Edits) -> None:
-        """One per process."""
+    def __init__(self, pool: Pool, edits: Edits, wake: Callable[[], None]) -> None:
+        """One per process; `wake` is called when there are values to convert."""
         self._pool = pool
         self._edits = edits
+        self._wake = wake
 
     async def create(
         self, once: Once[Attribute, Reply], team_id: UUID, key: str, display_name: str, kind: AttributeType
@@ -50,17 +72,74 @@ class Attributes:
             present = await attributes.lock_attribute(connection, team_id, key)
             check_etag(etag, present.revision)
             once.note_before(present)
-            wanted = msgspec.structs.replace(present, **changes)
-            if wanted == present:
-                return present
-            now = self._edits.now()
-            changed = await attributes.update_attribute(connection, wanted, now)
-            facts += await attributes.save_definition_fact(
-                connection, changed, present.type, now, ids_of(now)
-            )
-            return changed
+            return await self._change(connection, facts, present, changes)
 
         return await self._edits.once(once, work)
+
+    async def retype(
+        self, once: Once[Retyped, Reply], team_id: UUID, key: str, etag: str, **changes: Any
+    ) -> Reply:
+        """As `change`; values that fit the new type are kept, by work that is started."""
+
+        async def work(connection: Connection, facts: list[Fact]) -> Retyped:
+            before = await attributes.lock_attribute(connection, team_id, key)
+            check_etag(etag, before.revision)
+            once.note_before(before)
+            changed = await self._change(connection, facts, before, changes)
+            if changed.type == before.type:
+                return Retyped(changed, None)
+            now = self._edits.now()
+            change = AudienceChange(
+                team_id=team_id,
+                change_id=new_id(epoch_ms(now)),
+                audience=b"",
+                add_tags=(),
+                remove_tags=(),
+                keys=(),
+                texts=(),
+                triggers=False,
+                of_tag=False,
+                state=ChangeState.PENDING,
+                reached=None,
+                done_count=0,
+                refused_count=0,
+                total_count=0,
+                reason="",
+                message="",
+                created_at=now,
+                updated_at=now,
+                convert_key=key,
+                convert_from=int(before.type),
+                convert_to=int(changed.type),
+            )
+            await insert_change(connection, change)
+            return Retyped(changed, change)
+
+        reply = await self._edits.once(once, work)
+        self._wake()
+        return reply
+
+    async def _change(
+        self, connection: Connection, facts: list[Fact], present: Attribute, changes: dict[str, Any]
+    ) -> Attribute:
+        wanted = msgspec.structs.replace(present, **changes)
+        if wanted == present:
+            return present
+        now = self._edits.now()
+        changed = await attributes.update_attribute(connection, wanted, now)
+        facts += await attributes.save_definition_fact(connection, changed, present.type, now, ids_of(now))
+        return changed
+
+    async def preview(self, team_id: UUID, key: str, kind: AttributeType) -> TypePreview:
+        """Which values of an attribute would fit the type."""
+        async with transaction(self._pool, [team_id]) as connection:
+            found = await attributes.find_attributes(connection, [(team_id, key)])
+            if not found:
+                raise NotFound.of("attribute", key)
+            present = found[team_id, key].type
+            values = await values_of_attribute(connection, team_id, key, present, PREVIEW_VALUES_MAX)
+        misfits = [value for value in values if fitted(kind, value) is None]
+        return TypePreview(len(values), len(values) - len(misfits), list(dict.fromkeys(misfits)))
 
     async def get(self, team_id: UUID, key: str) -> Attribute:
         """A definition."""

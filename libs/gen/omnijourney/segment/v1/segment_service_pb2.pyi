@@ -12,7 +12,7 @@ from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from omnijourney.common.v1 import channel_pb2 as _channel_pb2
 from omnijourney.common.v1 import error_reason_pb2 as _error_reason_pb2
-from omnijourney.common.v1 import operation_pb2 as _operation_pb2_1
+from omnijourney.common.v1 import operation_pb2 as _operation_pb2
 from omnijourney.segment.v1 import api_client_pb2 as _api_client_pb2
 from omnijourney.segment.v1 import attribute_pb2 as _attribute_pb2
 from omnijourney.segment.v1 import audience_pb2 as _audience_pb2
@@ -21,7 +21,7 @@ from omnijourney.segment.v1 import customer_pb2 as _customer_pb2
 from omnijourney.segment.v1 import event_pb2 as _event_pb2
 from omnijourney.segment.v1 import history_pb2 as _history_pb2
 from omnijourney.segment.v1 import identity_conflict_pb2 as _identity_conflict_pb2
-from omnijourney.segment.v1 import operation_pb2 as _operation_pb2
+from omnijourney.segment.v1 import operation_pb2 as _operation_pb2_1
 from omnijourney.segment.v1 import order_pb2 as _order_pb2
 from omnijourney.segment.v1 import team_pb2 as _team_pb2
 import builtins as _builtins
@@ -1432,12 +1432,17 @@ class UpdateAttributeRequest(_message.Message):
     ATTRIBUTE_FIELD_NUMBER: _builtins.int
     UPDATE_MASK_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
+    CONVERT_VALUES_FIELD_NUMBER: _builtins.int
     team_id: _builtins.str
     """The team. Required."""
     request_id: _builtins.str
     """Makes the call safe to repeat: 1 to 100 printable characters, chosen by the caller. Required."""
     etag: _builtins.str
     """The version that was read; empty: any."""
+    convert_values: _builtins.bool
+    """Whether values that fit the new type are kept, in its canonical form, by work that goes on after the answer. Else all values stored
+    before stay hidden. Without a new type nothing is done.
+    """
     @_builtins.property
     def attribute(self) -> _attribute_pb2.Attribute:
         """The definition with its new values; `key` is required."""
@@ -1454,10 +1459,11 @@ class UpdateAttributeRequest(_message.Message):
         attribute: _attribute_pb2.Attribute | None = ...,
         update_mask: _field_mask_pb2.FieldMask | None = ...,
         etag: _builtins.str = ...,
+        convert_values: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["attribute", b"attribute", "update_mask", b"update_mask"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attribute", b"attribute", "etag", b"etag", "request_id", b"request_id", "team_id", b"team_id", "update_mask", b"update_mask"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attribute", b"attribute", "convert_values", b"convert_values", "etag", b"etag", "request_id", b"request_id", "team_id", b"team_id", "update_mask", b"update_mask"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1470,22 +1476,90 @@ class UpdateAttributeResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     ATTRIBUTE_FIELD_NUMBER: _builtins.int
+    OPERATION_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def attribute(self) -> _attribute_pb2.Attribute:
         """As it is now."""
+
+    @_builtins.property
+    def operation(self) -> _operation_pb2.Operation:
+        """The work that converts values; absent where there is none."""
 
     def __init__(
         self,
         *,
         attribute: _attribute_pb2.Attribute | None = ...,
+        operation: _operation_pb2.Operation | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["attribute", b"attribute"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["attribute", b"attribute", "operation", b"operation"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attribute", b"attribute"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attribute", b"attribute", "operation", b"operation"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___UpdateAttributeResponse: _TypeAlias = UpdateAttributeResponse  # noqa: Y015
+
+@_typing.final
+class PreviewAttributeTypeRequest(_message.Message):
+    """Asks what would fit."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEAM_ID_FIELD_NUMBER: _builtins.int
+    KEY_FIELD_NUMBER: _builtins.int
+    TYPE_FIELD_NUMBER: _builtins.int
+    team_id: _builtins.str
+    """The team. Required."""
+    key: _builtins.str
+    """Key of the attribute. Required."""
+    type: _attribute_pb2.AttributeType.ValueType
+    """The type that it might get. Required."""
+    def __init__(
+        self,
+        *,
+        team_id: _builtins.str = ...,
+        key: _builtins.str = ...,
+        type: _attribute_pb2.AttributeType.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "team_id", b"team_id", "type", b"type"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PreviewAttributeTypeRequest: _TypeAlias = PreviewAttributeTypeRequest  # noqa: Y015
+
+@_typing.final
+class PreviewAttributeTypeResponse(_message.Message):
+    """What would fit."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VALUE_COUNT_FIELD_NUMBER: _builtins.int
+    FITTING_COUNT_FIELD_NUMBER: _builtins.int
+    MISFITS_FIELD_NUMBER: _builtins.int
+    value_count: _builtins.int
+    """Values that were looked at; 100,000 means that there may be more."""
+    fitting_count: _builtins.int
+    """Those that fit."""
+    @_builtins.property
+    def misfits(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Some that do not, each once, at most 20, cut to 80 characters."""
+
+    def __init__(
+        self,
+        *,
+        value_count: _builtins.int = ...,
+        fitting_count: _builtins.int = ...,
+        misfits: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["fitting_count", b"fitting_count", "misfits", b"misfits", "value_count", b"value_count"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PreviewAttributeTypeResponse: _TypeAlias = PreviewAttributeTypeResponse  # noqa: Y015
 
 @_typing.final
 class ArchiveAttributeRequest(_message.Message):
@@ -2567,13 +2641,13 @@ class StartContactImportResponse(_message.Message):
 
     CONTACT_IMPORT_FIELD_NUMBER: _builtins.int
     @_builtins.property
-    def contact_import(self) -> _operation_pb2.ContactImport:
+    def contact_import(self) -> _operation_pb2_1.ContactImport:
         """As accepted."""
 
     def __init__(
         self,
         *,
-        contact_import: _operation_pb2.ContactImport | None = ...,
+        contact_import: _operation_pb2_1.ContactImport | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["contact_import", b"contact_import"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
@@ -2617,13 +2691,13 @@ class GetContactImportResponse(_message.Message):
 
     CONTACT_IMPORT_FIELD_NUMBER: _builtins.int
     @_builtins.property
-    def contact_import(self) -> _operation_pb2.ContactImport:
+    def contact_import(self) -> _operation_pb2_1.ContactImport:
         """As it is now."""
 
     def __init__(
         self,
         *,
-        contact_import: _operation_pb2.ContactImport | None = ...,
+        contact_import: _operation_pb2_1.ContactImport | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["contact_import", b"contact_import"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
@@ -2645,7 +2719,7 @@ class ListContactImportsRequest(_message.Message):
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     team_id: _builtins.str
     """The team. Required."""
-    state: _operation_pb2_1.OperationState.ValueType
+    state: _operation_pb2.OperationState.ValueType
     """Only those in this state. Unspecified: all."""
     page_size: _builtins.int
     """Most to answer, 1 to 500. Default 50."""
@@ -2655,7 +2729,7 @@ class ListContactImportsRequest(_message.Message):
         self,
         *,
         team_id: _builtins.str = ...,
-        state: _operation_pb2_1.OperationState.ValueType = ...,
+        state: _operation_pb2.OperationState.ValueType = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
     ) -> None: ...
@@ -2678,13 +2752,13 @@ class ListContactImportsResponse(_message.Message):
     next_page_token: _builtins.str
     """For the next page; empty on the last."""
     @_builtins.property
-    def contact_imports(self) -> _containers.RepeatedCompositeFieldContainer[_operation_pb2.ContactImport]:
+    def contact_imports(self) -> _containers.RepeatedCompositeFieldContainer[_operation_pb2_1.ContactImport]:
         """Newest first."""
 
     def __init__(
         self,
         *,
-        contact_imports: _abc.Iterable[_operation_pb2.ContactImport] | None = ...,
+        contact_imports: _abc.Iterable[_operation_pb2_1.ContactImport] | None = ...,
         next_page_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
@@ -2710,7 +2784,7 @@ class ListContactImportRowsRequest(_message.Message):
     """The team. Required."""
     contact_import_id: _builtins.str
     """The import. Required."""
-    status: _operation_pb2.ImportRowStatus.ValueType
+    status: _operation_pb2_1.ImportRowStatus.ValueType
     """Only rows with this status. Unspecified: all."""
     page_size: _builtins.int
     """Most to answer, 1 to 500. Default 50."""
@@ -2721,7 +2795,7 @@ class ListContactImportRowsRequest(_message.Message):
         *,
         team_id: _builtins.str = ...,
         contact_import_id: _builtins.str = ...,
-        status: _operation_pb2.ImportRowStatus.ValueType = ...,
+        status: _operation_pb2_1.ImportRowStatus.ValueType = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
     ) -> None: ...
@@ -2744,13 +2818,13 @@ class ListContactImportRowsResponse(_message.Message):
     next_page_token: _builtins.str
     """For the next page; empty on the last."""
     @_builtins.property
-    def rows(self) -> _containers.RepeatedCompositeFieldContainer[_operation_pb2.ImportRow]:
+    def rows(self) -> _containers.RepeatedCompositeFieldContainer[_operation_pb2_1.ImportRow]:
         """In order of the file."""
 
     def __init__(
         self,
         *,
-        rows: _abc.Iterable[_operation_pb2.ImportRow] | None = ...,
+        rows: _abc.Iterable[_operation_pb2_1.ImportRow] | None = ...,
         next_page_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
@@ -2851,13 +2925,13 @@ class MergeCustomersResponse(_message.Message):
 
     CUSTOMER_MERGE_FIELD_NUMBER: _builtins.int
     @_builtins.property
-    def customer_merge(self) -> _operation_pb2.CustomerMerge:
+    def customer_merge(self) -> _operation_pb2_1.CustomerMerge:
         """As accepted."""
 
     def __init__(
         self,
         *,
-        customer_merge: _operation_pb2.CustomerMerge | None = ...,
+        customer_merge: _operation_pb2_1.CustomerMerge | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["customer_merge", b"customer_merge"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
@@ -2901,13 +2975,13 @@ class GetCustomerMergeResponse(_message.Message):
 
     CUSTOMER_MERGE_FIELD_NUMBER: _builtins.int
     @_builtins.property
-    def customer_merge(self) -> _operation_pb2.CustomerMerge:
+    def customer_merge(self) -> _operation_pb2_1.CustomerMerge:
         """As it is now."""
 
     def __init__(
         self,
         *,
-        customer_merge: _operation_pb2.CustomerMerge | None = ...,
+        customer_merge: _operation_pb2_1.CustomerMerge | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["customer_merge", b"customer_merge"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
@@ -2962,13 +3036,13 @@ class ListCustomerMergesResponse(_message.Message):
     next_page_token: _builtins.str
     """For the next page; empty on the last."""
     @_builtins.property
-    def customer_merges(self) -> _containers.RepeatedCompositeFieldContainer[_operation_pb2.CustomerMerge]:
+    def customer_merges(self) -> _containers.RepeatedCompositeFieldContainer[_operation_pb2_1.CustomerMerge]:
         """Newest first."""
 
     def __init__(
         self,
         *,
-        customer_merges: _abc.Iterable[_operation_pb2.CustomerMerge] | None = ...,
+        customer_merges: _abc.Iterable[_operation_pb2_1.CustomerMerge] | None = ...,
         next_page_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
@@ -3557,13 +3631,13 @@ class StartErasureResponse(_message.Message):
 
     OPERATION_FIELD_NUMBER: _builtins.int
     @_builtins.property
-    def operation(self) -> _operation_pb2_1.Operation:
+    def operation(self) -> _operation_pb2.Operation:
         """The work that was started."""
 
     def __init__(
         self,
         *,
-        operation: _operation_pb2_1.Operation | None = ...,
+        operation: _operation_pb2.Operation | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["operation", b"operation"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
@@ -3961,6 +4035,7 @@ class RenameTagRequest(_message.Message):
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     TAG_FIELD_NUMBER: _builtins.int
     NEW_TAG_FIELD_NUMBER: _builtins.int
+    MERGE_FIELD_NUMBER: _builtins.int
     team_id: _builtins.str
     """Team, a UUID. Required."""
     request_id: _builtins.str
@@ -3969,6 +4044,8 @@ class RenameTagRequest(_message.Message):
     """The tag. Required."""
     new_tag: _builtins.str
     """Its new name, 1 to 100 characters. Required."""
+    merge: _builtins.bool
+    """Whether the tag becomes one with `new_tag`, if somebody has that: whoever has both keeps that one."""
     def __init__(
         self,
         *,
@@ -3976,10 +4053,11 @@ class RenameTagRequest(_message.Message):
         request_id: _builtins.str = ...,
         tag: _builtins.str = ...,
         new_tag: _builtins.str = ...,
+        merge: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["new_tag", b"new_tag", "request_id", b"request_id", "tag", b"tag", "team_id", b"team_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["merge", b"merge", "new_tag", b"new_tag", "request_id", b"request_id", "tag", b"tag", "team_id", b"team_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -3992,18 +4070,24 @@ class RenameTagResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     OPERATION_FIELD_NUMBER: _builtins.int
+    USERS_FIELD_NUMBER: _builtins.int
     @_builtins.property
-    def operation(self) -> _operation_pb2_1.Operation:
+    def operation(self) -> _operation_pb2.Operation:
         """The work that was started."""
+
+    @_builtins.property
+    def users(self) -> _containers.RepeatedCompositeFieldContainer[Global___ThingUser]:
+        """What names the tag by its old name, the first 20 of each kind."""
 
     def __init__(
         self,
         *,
-        operation: _operation_pb2_1.Operation | None = ...,
+        operation: _operation_pb2.Operation | None = ...,
+        users: _abc.Iterable[Global___ThingUser] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["operation", b"operation"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["operation", b"operation"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["operation", b"operation", "users", b"users"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -4050,18 +4134,24 @@ class DeleteTagResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     OPERATION_FIELD_NUMBER: _builtins.int
+    USERS_FIELD_NUMBER: _builtins.int
     @_builtins.property
-    def operation(self) -> _operation_pb2_1.Operation:
+    def operation(self) -> _operation_pb2.Operation:
         """The work that was started."""
+
+    @_builtins.property
+    def users(self) -> _containers.RepeatedCompositeFieldContainer[Global___ThingUser]:
+        """What names the tag, the first 20 of each kind, where it is deleted by `force`; without journeys when these could not be asked."""
 
     def __init__(
         self,
         *,
-        operation: _operation_pb2_1.Operation | None = ...,
+        operation: _operation_pb2.Operation | None = ...,
+        users: _abc.Iterable[Global___ThingUser] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["operation", b"operation"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["operation", b"operation"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["operation", b"operation", "users", b"users"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -4149,13 +4239,13 @@ class StartCustomerChangeResponse(_message.Message):
 
     OPERATION_FIELD_NUMBER: _builtins.int
     @_builtins.property
-    def operation(self) -> _operation_pb2_1.Operation:
+    def operation(self) -> _operation_pb2.Operation:
         """The work that was started."""
 
     def __init__(
         self,
         *,
-        operation: _operation_pb2_1.Operation | None = ...,
+        operation: _operation_pb2.Operation | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["operation", b"operation"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
@@ -4510,14 +4600,14 @@ class PreviewContactImportResponse(_message.Message):
         """How each column is understood, in the order of the file."""
 
     @_builtins.property
-    def rows(self) -> _containers.RepeatedCompositeFieldContainer[_operation_pb2.ImportRow]:
+    def rows(self) -> _containers.RepeatedCompositeFieldContainer[_operation_pb2_1.ImportRow]:
         """What each row would do, at most 100."""
 
     def __init__(
         self,
         *,
         columns: _abc.Iterable[_identity_conflict_pb2.ImportColumn] | None = ...,
-        rows: _abc.Iterable[_operation_pb2.ImportRow] | None = ...,
+        rows: _abc.Iterable[_operation_pb2_1.ImportRow] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...

@@ -192,6 +192,11 @@ class SegmentServiceStub:
                 request_serializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.CheckAudiencesRequest.SerializeToString,
                 response_deserializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.CheckAudiencesResponse.FromString,
                 _registered_method=True)
+        self.PreviewAttributeType = channel.unary_unary(
+                '/omnijourney.segment.v1.SegmentService/PreviewAttributeType',
+                request_serializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.PreviewAttributeTypeRequest.SerializeToString,
+                response_deserializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.PreviewAttributeTypeResponse.FromString,
+                _registered_method=True)
         self.CreateSavedAudience = channel.unary_unary(
                 '/omnijourney.segment.v1.SegmentService/CreateSavedAudience',
                 request_serializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.CreateSavedAudienceRequest.SerializeToString,
@@ -627,6 +632,14 @@ class SegmentServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def PreviewAttributeType(self, request, context):
+        """Says which values of an attribute fit another type: those that `UpdateAttribute` with `convert_values` would keep. Looks at 100,000
+        values at most. Errors: NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def CreateSavedAudience(self, request, context):
         """Saves an audience under a name. Errors: INVALID_ARGUMENT `AUDIENCE_INVALID` with every fault as field violation,
         ALREADY_EXISTS `DUPLICATE_VALUE` for a name that is taken.
@@ -857,22 +870,27 @@ class SegmentServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def RenameTag(self, request, context):
-        """Starts to give a tag another name for everyone who has it. No journey is triggered. Errors: NOT_FOUND, ALREADY_EXISTS
-        `DUPLICATE_VALUE`.
+        """Starts to give a tag another name for everyone who has it. No journey is triggered. Journeys and audiences that name it go on
+        naming it: they are told. Errors: NOT_FOUND when nobody has it, ALREADY_EXISTS `DUPLICATE_VALUE` when somebody has the new one,
+        unless `merge`, UNAVAILABLE while the journey service does not answer.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DeleteTag(self, request, context):
-        """Starts to take a tag from everyone who has it. Errors: NOT_FOUND, FAILED_PRECONDITION `IN_USE` unless `force`.
+        """Starts to take a tag from everyone who has it. No journey is triggered. Errors: NOT_FOUND when nobody has it; unless `force`,
+        FAILED_PRECONDITION `IN_USE` while journeys or saved audiences name it, and UNAVAILABLE while the journey service does not
+        say whether any does.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def StartCustomerChange(self, request, context):
-        """Starts to change tags and attributes of everyone in an audience. Errors: INVALID_ARGUMENT `AUDIENCE_INVALID`.
+        """Starts to change tags and attributes of everyone in an audience, as each is in it when their turn comes. A customer who cannot be
+        changed, since they would have too many tags, counts as refused. Errors: INVALID_ARGUMENT `AUDIENCE_INVALID`, or of a value;
+        RESOURCE_EXHAUSTED `OVERLOADED` while 20 such works of the team go on.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -1078,6 +1096,11 @@ def add_SegmentServiceServicer_to_server(servicer, server):
                     servicer.CheckAudiences,
                     request_deserializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.CheckAudiencesRequest.FromString,
                     response_serializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.CheckAudiencesResponse.SerializeToString,
+            ),
+            'PreviewAttributeType': grpc.unary_unary_rpc_method_handler(
+                    servicer.PreviewAttributeType,
+                    request_deserializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.PreviewAttributeTypeRequest.FromString,
+                    response_serializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.PreviewAttributeTypeResponse.SerializeToString,
             ),
             'CreateSavedAudience': grpc.unary_unary_rpc_method_handler(
                     servicer.CreateSavedAudience,
@@ -2093,6 +2116,33 @@ class SegmentService:
             '/omnijourney.segment.v1.SegmentService/CheckAudiences',
             omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.CheckAudiencesRequest.SerializeToString,
             omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.CheckAudiencesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PreviewAttributeType(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/omnijourney.segment.v1.SegmentService/PreviewAttributeType',
+            omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.PreviewAttributeTypeRequest.SerializeToString,
+            omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.PreviewAttributeTypeResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -129,6 +129,10 @@ class SegmentServiceStub:
     """Lists the definitions of a team in order of their keys."""
     CheckAudiences: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.CheckAudiencesRequest, _segment_service_pb2.CheckAudiencesResponse]
     """Checks up to 500 audiences of a team and tells every fault of each."""
+    PreviewAttributeType: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.PreviewAttributeTypeRequest, _segment_service_pb2.PreviewAttributeTypeResponse]
+    """Says which values of an attribute fit another type: those that `UpdateAttribute` with `convert_values` would keep. Looks at 100,000
+    values at most. Errors: NOT_FOUND.
+    """
     CreateSavedAudience: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.CreateSavedAudienceRequest, _segment_service_pb2.CreateSavedAudienceResponse]
     """Saves an audience under a name. Errors: INVALID_ARGUMENT `AUDIENCE_INVALID` with every fault as field violation,
     ALREADY_EXISTS `DUPLICATE_VALUE` for a name that is taken.
@@ -217,13 +221,20 @@ class SegmentServiceStub:
     ListOrders: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.ListOrdersRequest, _segment_service_pb2.ListOrdersResponse]
     """Lists orders of a customer or a team, newest first."""
     RenameTag: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.RenameTagRequest, _segment_service_pb2.RenameTagResponse]
-    """Starts to give a tag another name for everyone who has it. No journey is triggered. Errors: NOT_FOUND, ALREADY_EXISTS
-    `DUPLICATE_VALUE`.
+    """Starts to give a tag another name for everyone who has it. No journey is triggered. Journeys and audiences that name it go on
+    naming it: they are told. Errors: NOT_FOUND when nobody has it, ALREADY_EXISTS `DUPLICATE_VALUE` when somebody has the new one,
+    unless `merge`, UNAVAILABLE while the journey service does not answer.
     """
     DeleteTag: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.DeleteTagRequest, _segment_service_pb2.DeleteTagResponse]
-    """Starts to take a tag from everyone who has it. Errors: NOT_FOUND, FAILED_PRECONDITION `IN_USE` unless `force`."""
+    """Starts to take a tag from everyone who has it. No journey is triggered. Errors: NOT_FOUND when nobody has it; unless `force`,
+    FAILED_PRECONDITION `IN_USE` while journeys or saved audiences name it, and UNAVAILABLE while the journey service does not
+    say whether any does.
+    """
     StartCustomerChange: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.StartCustomerChangeRequest, _segment_service_pb2.StartCustomerChangeResponse]
-    """Starts to change tags and attributes of everyone in an audience. Errors: INVALID_ARGUMENT `AUDIENCE_INVALID`."""
+    """Starts to change tags and attributes of everyone in an audience, as each is in it when their turn comes. A customer who cannot be
+    changed, since they would have too many tags, counts as refused. Errors: INVALID_ARGUMENT `AUDIENCE_INVALID`, or of a value;
+    RESOURCE_EXHAUSTED `OVERLOADED` while 20 such works of the team go on.
+    """
     ListCustomerAudiences: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.ListCustomerAudiencesRequest, _segment_service_pb2.ListCustomerAudiencesResponse]
     """Lists the saved audiences that a customer is in now. A page may hold fewer than asked for, or none, before the last. An
     audience that cannot be judged, such as one that names an archived attribute, holds nobody. Errors: NOT_FOUND.
@@ -350,6 +361,10 @@ class SegmentServiceAsyncStub(SegmentServiceStub):
     """Lists the definitions of a team in order of their keys."""
     CheckAudiences: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.CheckAudiencesRequest, _segment_service_pb2.CheckAudiencesResponse]  # type: ignore[assignment]
     """Checks up to 500 audiences of a team and tells every fault of each."""
+    PreviewAttributeType: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.PreviewAttributeTypeRequest, _segment_service_pb2.PreviewAttributeTypeResponse]  # type: ignore[assignment]
+    """Says which values of an attribute fit another type: those that `UpdateAttribute` with `convert_values` would keep. Looks at 100,000
+    values at most. Errors: NOT_FOUND.
+    """
     CreateSavedAudience: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.CreateSavedAudienceRequest, _segment_service_pb2.CreateSavedAudienceResponse]  # type: ignore[assignment]
     """Saves an audience under a name. Errors: INVALID_ARGUMENT `AUDIENCE_INVALID` with every fault as field violation,
     ALREADY_EXISTS `DUPLICATE_VALUE` for a name that is taken.
@@ -438,13 +453,20 @@ class SegmentServiceAsyncStub(SegmentServiceStub):
     ListOrders: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.ListOrdersRequest, _segment_service_pb2.ListOrdersResponse]  # type: ignore[assignment]
     """Lists orders of a customer or a team, newest first."""
     RenameTag: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.RenameTagRequest, _segment_service_pb2.RenameTagResponse]  # type: ignore[assignment]
-    """Starts to give a tag another name for everyone who has it. No journey is triggered. Errors: NOT_FOUND, ALREADY_EXISTS
-    `DUPLICATE_VALUE`.
+    """Starts to give a tag another name for everyone who has it. No journey is triggered. Journeys and audiences that name it go on
+    naming it: they are told. Errors: NOT_FOUND when nobody has it, ALREADY_EXISTS `DUPLICATE_VALUE` when somebody has the new one,
+    unless `merge`, UNAVAILABLE while the journey service does not answer.
     """
     DeleteTag: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.DeleteTagRequest, _segment_service_pb2.DeleteTagResponse]  # type: ignore[assignment]
-    """Starts to take a tag from everyone who has it. Errors: NOT_FOUND, FAILED_PRECONDITION `IN_USE` unless `force`."""
+    """Starts to take a tag from everyone who has it. No journey is triggered. Errors: NOT_FOUND when nobody has it; unless `force`,
+    FAILED_PRECONDITION `IN_USE` while journeys or saved audiences name it, and UNAVAILABLE while the journey service does not
+    say whether any does.
+    """
     StartCustomerChange: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.StartCustomerChangeRequest, _segment_service_pb2.StartCustomerChangeResponse]  # type: ignore[assignment]
-    """Starts to change tags and attributes of everyone in an audience. Errors: INVALID_ARGUMENT `AUDIENCE_INVALID`."""
+    """Starts to change tags and attributes of everyone in an audience, as each is in it when their turn comes. A customer who cannot be
+    changed, since they would have too many tags, counts as refused. Errors: INVALID_ARGUMENT `AUDIENCE_INVALID`, or of a value;
+    RESOURCE_EXHAUSTED `OVERLOADED` while 20 such works of the team go on.
+    """
     ListCustomerAudiences: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.ListCustomerAudiencesRequest, _segment_service_pb2.ListCustomerAudiencesResponse]  # type: ignore[assignment]
     """Lists the saved audiences that a customer is in now. A page may hold fewer than asked for, or none, before the last. An
     audience that cannot be judged, such as one that names an archived attribute, holds nobody. Errors: NOT_FOUND.
@@ -750,6 +772,16 @@ class SegmentServiceServicer(metaclass=_abc_1.ABCMeta):
         """Checks up to 500 audiences of a team and tells every fault of each."""
 
     @_abc_1.abstractmethod
+    def PreviewAttributeType(
+        self,
+        request: _segment_service_pb2.PreviewAttributeTypeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_segment_service_pb2.PreviewAttributeTypeResponse, _abc.Awaitable[_segment_service_pb2.PreviewAttributeTypeResponse]]:
+        """Says which values of an attribute fit another type: those that `UpdateAttribute` with `convert_values` would keep. Looks at 100,000
+        values at most. Errors: NOT_FOUND.
+        """
+
+    @_abc_1.abstractmethod
     def CreateSavedAudience(
         self,
         request: _segment_service_pb2.CreateSavedAudienceRequest,
@@ -1022,8 +1054,9 @@ class SegmentServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _segment_service_pb2.RenameTagRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_segment_service_pb2.RenameTagResponse, _abc.Awaitable[_segment_service_pb2.RenameTagResponse]]:
-        """Starts to give a tag another name for everyone who has it. No journey is triggered. Errors: NOT_FOUND, ALREADY_EXISTS
-        `DUPLICATE_VALUE`.
+        """Starts to give a tag another name for everyone who has it. No journey is triggered. Journeys and audiences that name it go on
+        naming it: they are told. Errors: NOT_FOUND when nobody has it, ALREADY_EXISTS `DUPLICATE_VALUE` when somebody has the new one,
+        unless `merge`, UNAVAILABLE while the journey service does not answer.
         """
 
     @_abc_1.abstractmethod
@@ -1032,7 +1065,10 @@ class SegmentServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _segment_service_pb2.DeleteTagRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_segment_service_pb2.DeleteTagResponse, _abc.Awaitable[_segment_service_pb2.DeleteTagResponse]]:
-        """Starts to take a tag from everyone who has it. Errors: NOT_FOUND, FAILED_PRECONDITION `IN_USE` unless `force`."""
+        """Starts to take a tag from everyone who has it. No journey is triggered. Errors: NOT_FOUND when nobody has it; unless `force`,
+        FAILED_PRECONDITION `IN_USE` while journeys or saved audiences name it, and UNAVAILABLE while the journey service does not
+        say whether any does.
+        """
 
     @_abc_1.abstractmethod
     def StartCustomerChange(
@@ -1040,7 +1076,10 @@ class SegmentServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _segment_service_pb2.StartCustomerChangeRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_segment_service_pb2.StartCustomerChangeResponse, _abc.Awaitable[_segment_service_pb2.StartCustomerChangeResponse]]:
-        """Starts to change tags and attributes of everyone in an audience. Errors: INVALID_ARGUMENT `AUDIENCE_INVALID`."""
+        """Starts to change tags and attributes of everyone in an audience, as each is in it when their turn comes. A customer who cannot be
+        changed, since they would have too many tags, counts as refused. Errors: INVALID_ARGUMENT `AUDIENCE_INVALID`, or of a value;
+        RESOURCE_EXHAUSTED `OVERLOADED` while 20 such works of the team go on.
+        """
 
     @_abc_1.abstractmethod
     def ListCustomerAudiences(
