@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from libs.cli import journeys, tokens
+from libs.cli import contact_imports, journeys, tokens
 from libs.cli.audit import export_audit
 from libs.cli.console import out
 from libs.cli.customers import customer
@@ -308,6 +308,67 @@ def seed_customers(
     changes: dict[str, Any] = {"data_dir": data_dir} if data_dir is not None else {}
     settings = configured(ClientSettings, changes)
     raise typer.Exit(asyncio.run(journeys.run(settings, made_up_customers(team, count, seed))))
+
+
+@app.command("import")
+def import_contacts(
+    file: Annotated[
+        str, typer.Argument(help="CSV as spreadsheets write it: a path, or an address of http(s).")
+    ],
+    *,
+    team: Annotated[str, typer.Option(help="The team (UUID).")],
+    channel: Annotated[
+        Literal["", "line", "whatsapp", "messenger", "instagram"],
+        typer.Option(help="Of which channel the contacts are. [default: of none]", show_default=False),
+    ] = "",
+    account: Annotated[str, typer.Option(help="The channel account (UUID); with --channel.")] = "",
+    mapping: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--map",
+            help="'Heading=field' for a column whose heading does not say what it is, 'Heading=' to pass over it;"
+            " can be given several times.",
+        ),
+    ] = None,
+    preview: Annotated[
+        bool,
+        typer.Option("--preview", help="Only show what columns are and what the first lines would change."),
+    ] = False,
+    cancel: Annotated[
+        bool, typer.Option("--cancel", help="End the import of this file early; what was applied stays.")
+    ] = False,
+    triggers: Annotated[bool, typer.Option("--triggers", help="What it changes starts journeys.")] = False,
+    deduct_cumulative: Annotated[
+        bool, typer.Option("--deduct-cumulative", help="Negative points lower the cumulative points, too.")
+    ] = False,
+    again: Annotated[bool, typer.Option("--again", help="Also if the file was imported before.")] = False,
+    report: Annotated[
+        Path | None, typer.Option(help="Write lines that failed to this file, to be corrected and loaded.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="A JSON object.")] = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Import contacts from a file, and show how far it is until it has ended.
+
+    Goes on by itself when this command is broken off; the same command follows it again, or goes on with the upload.
+    Exit code 3: some lines failed; 1: the file was refused, or the import has failed.
+    """
+    changes: dict[str, Any] = {"data_dir": data_dir} if data_dir is not None else {}
+    settings = configured(ClientSettings, changes)
+    asked = contact_imports.Asked(
+        team_id=team,
+        source=file,
+        channel=channel,
+        account_id=account,
+        mapping=tuple(mapping or ()),
+        triggers=triggers,
+        deduct_cumulative=deduct_cumulative,
+        again=again,
+        report=report,
+        as_json=as_json,
+    )
+    does = contact_imports.preview if preview else contact_imports.cancel if cancel else contact_imports.load
+    raise typer.Exit(asyncio.run(journeys.run(settings, does(asked))))
 
 
 @app.command()

@@ -39,7 +39,7 @@ from services.points.usecases.persons import Persons
 from services.points.usecases.reports import HistoryReport
 from services.points.usecases.rows_set_aside import RowsSetAside
 from services.points.worker.customers import CustomerProjection, customer_follower
-from services.points.worker.imports import Importer
+from services.points.worker.imports import importer_of
 from services.points.worker.posting import PostingWriter
 from services.points.worker.retention import OutcomeRetention
 
@@ -62,7 +62,7 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
         merge_store = MergeStore(rt.pool, queries)
         coupon_store, import_store = CouponStore(rt.pool, queries), ImportStore(rt.pool, queries)
         ledger = Ledger(rt.pool, ledger_store, rt.clock)
-        importer = Importer(ImportChunks(rt.pool, import_store, ledger, rt.clock), notifier, progress)
+        importer = importer_of(ImportChunks(rt.pool, import_store, ledger, rt.clock), notifier, progress)
         retention = OutcomeRetention(OutcomeStore(rt.pool, queries), rt.clock)
         history = customer_history(to_segment)
         follower = customer_follower(history, CustomerProjection(segment, customers))

@@ -6,7 +6,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 
-from libs.common.app import App, runtime
+import grpc
+
+from libs.common.app import App, Runtime, runtime
 from libs.common.clock import Clock, SystemClock
 from libs.common.mailbox import MailRelay, open_mailbox
 from libs.common.mailbox.intake import Intake
@@ -19,15 +21,18 @@ from services.segment import metrics
 from services.segment.clients.consents import ConsentsClient
 from services.segment.clients.gateway import gateway_history
 from services.segment.clients.journeys import JourneysClient
+from services.segment.clients.ledger import LedgerClient
 from services.segment.clients.merges import GrpcMergeParts
 from services.segment.clients.persons import PersonsClient
 from services.segment.clients.points import PointsClient, points_history
 from services.segment.config import Settings
 from services.segment.servicer import Dependencies, SegmentServicer, internal
 from services.segment.servicer.audience_changes import AudienceChangeOperations
+from services.segment.servicer.contact_imports import ContactImportOperations
 from services.segment.servicer.erasures import ErasureOperations
 from services.segment.servicer.merges import MergeOperations
 from services.segment.store.audience_changes import AudienceChangeStore
+from services.segment.store.contact_imports import ContactImportStore
 from services.segment.store.erasures import ErasureStore
 from services.segment.store.marketed import MarketedStore
 from services.segment.store.merges import MergeStore
@@ -41,6 +46,7 @@ from services.segment.usecases.audiences import Audiences
 from services.segment.usecases.audit import AuditTrail
 from services.segment.usecases.conflicts import Conflicts
 from services.segment.usecases.consents import Consents
+from services.segment.usecases.contact_imports import ContactImports
 from services.segment.usecases.customers import Customers
 from services.segment.usecases.edits import Edits
 from services.segment.usecases.erasures import Erasures
@@ -52,6 +58,7 @@ from services.segment.usecases.orders import Orders
 from services.segment.usecases.person_exports import PersonExports
 from services.segment.usecases.teams import Teams
 from services.segment.worker.audience_changes import AudienceChangeSteps, audience_changer
+from services.segment.worker.contact_imports import ContactImportSteps, contact_importer, forget_imports
 from services.segment.worker.erasing import Erasing
 from services.segment.worker.marketed import MarketedProjection, marketed_follower
 from services.segment.worker.merges import Merging
@@ -140,6 +147,7 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
                 audit_trail=audit_trail,
                 conflicts=Conflicts(rt.pool, edits),
                 consents=Consents(rt.pool, ConsentsClient(gateway)),
+                contact_imports=_contact_imports(rt, writer, publisher, intake, points),
                 customers=customers,
                 accounts=Accounts(rt.pool),
                 identities=Identities(edits, customers),
@@ -173,7 +181,20 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
                     ErasureOperations(erasures),
                     MergeOperations(dependencies.merges),
                     AudienceChangeOperations(audience_changes),
+                    ContactImportOperations(dependencies.contact_imports),
                 ),
             ) as serving:
                 yield serving
             await writer.drain()
+
+
+def _contact_imports(
+    rt: Runtime, writer: Writer, publisher: FactPublisher, intake: Intake, points: grpc.aio.Channel
+) -> ContactImports:
+    """Imports of contacts, with the loops that work on them and forget old ones."""
+    store = ContactImportStore(rt.pool, SystemClock())
+    steps = ContactImportSteps(store, rt.clock, writer, publisher, intake=intake, ledger=LedgerClient(points))
+    importer = contact_importer(steps)
+    rt.spawn("contact imports", importer.run)
+    rt.spawn("old contact imports", partial(forget_imports, store))
+    return ContactImports(store, rt.clock, importer.wake)

@@ -67,3 +67,10 @@ MERGE_FAULTS: Final = metrics.counter(
     "segment_merge_faults_total",
     "Steps of merges of customers that failed by a fault of their own; they are taken again.",
 )
+IMPORTED_LINES: Final = metrics.counter(
+    "segment_import_lines_total", "Lines of contact imports that were applied, or found impossible."
+)
+IMPORT_FAULTS: Final = metrics.counter(
+    "segment_import_faults_total",
+    "Contact imports that could not be worked on and are tried again later; see the log.",
+)

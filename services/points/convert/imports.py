@@ -6,12 +6,12 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 from uuid import UUID
 
+from libs.common.csv_text import csv_lines, harmless
 from libs.common.rpc.fields import FieldCheck
 from libs.common.rpc.values import timestamp
 from omnijourney.common.v1 import operation_pb2
 from omnijourney.points.v1 import points_import_pb2 as messages
 from omnijourney.points.v1 import points_service_pb2 as pb
-from services.points.convert.csv_text import csv_lines, harmless
 from services.points.domain.imports import (
     CELL_LENGTH_MAX,
     EXPLAINED,

@@ -11,6 +11,7 @@ from libs.common.clients.team_settings import TeamSettingsClient
 from libs.common.clock import Clock
 from libs.common.feeds.notifier import CommitNotifier
 from libs.common.rpc.servicing import Edge
+from libs.common.stepping import StepWorker
 from omnijourney.points.v1 import points_service_pb2_grpc as pb_grpc
 from services.points.domain.model import Posting, PostingAnswer
 from services.points.store.coupons import CouponStore
@@ -27,7 +28,6 @@ from services.points.usecases.merges import Merges
 from services.points.usecases.persons import Persons
 from services.points.usecases.reports import HistoryReport
 from services.points.usecases.rows_set_aside import RowsSetAside
-from services.points.worker.imports import Importer
 
 
 class Writer(Protocol):
@@ -55,7 +55,7 @@ class Dependencies:
     merges: Merges
     imports: Imports
     import_store: ImportStore
-    importer: Importer
+    importer: StepWorker
     customers: Customers
     rows_set_aside: RowsSetAside
     persons: Persons

@@ -11,12 +11,12 @@ from uuid import UUID
 import msgspec
 
 from libs.common.callers import caller
+from libs.common.csv_text import BYTE_ORDER_MARK, csv_lines
 from libs.common.errors import FieldViolation, InvalidArgument
 from libs.common.paging import page_key, page_of, page_size
 from libs.common.rpc.servicing import ids_of, team_of
 from omnijourney.points.v1 import points_service_pb2 as pb
 from services.points.convert import imports as convert
-from services.points.convert.csv_text import BYTE_ORDER_MARK, csv_lines
 from services.points.domain.imports import FILE_BYTES_MAX, ImportState, sample
 from services.points.domain.views import Import, ImportCounts
 from services.points.servicer.base import Base

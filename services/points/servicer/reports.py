@@ -11,12 +11,12 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from libs.common.csv_text import BYTE_ORDER_MARK, csv_lines, harmless
 from libs.common.paging import page_key, page_of, page_size
 from libs.common.rpc.servicing import team_of
 from omnijourney.points.v1 import points_service_pb2 as pb
 from services.points.convert import ledger as convert
 from services.points.convert import requests
-from services.points.convert.csv_text import BYTE_ORDER_MARK, csv_lines, harmless
 from services.points.domain.model import Source
 from services.points.domain.views import EntryPosition, EntrySearch, NamedEntry, position_of
 from services.points.servicer.base import Base

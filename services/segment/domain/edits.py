@@ -113,6 +113,15 @@ class Editor:
         self._bound: list[BoundIdentity] = []
         self._unbound: list[tuple[UUID, UUID, IdentityKey]] = []
 
+    @property
+    def facts(self) -> list[Fact]:
+        """What has happened so far; one more for each change."""
+        return self._pending.facts
+
+    def customer(self, team_id: UUID, customer_id: UUID) -> Customer | None:
+        """A customer as it is by now."""
+        return self._pending.customer(team_id, customer_id)
+
     def edited(self) -> Edited:
         """Everything that is to be written."""
         return Edited(
@@ -158,10 +167,18 @@ class Editor:
         return results
 
     def complete(self, customer: Customer, profile: Profile) -> None:
-        """Gives a customer what the profile has; empty fields change nothing."""
+        """Gives a customer what the profile has; empty fields change nothing. Raises as `create`, also AlreadyExists
+        where the customer has another member id."""
+        self._check_member_id(customer.team_id, profile.member_id, customer.customer_id)
+        if profile.member_id is not None and fold(customer.member_id or profile.member_id) != fold(
+            profile.member_id
+        ):
+            raise AlreadyExists.value_taken("member_id")
         self._check_additions(customer.team_id, profile, customer.customer_id)
         self._check_tags(customer, profile.tags, ())
         filled = {name: value for name in ("name", "phone", "email") if (value := getattr(profile, name))}
+        if customer.member_id is None and profile.member_id is not None:
+            filled["member_id"] = profile.member_id
         changed = {name: value for name, value in filled.items() if value != getattr(customer, name)}
         if changed:
             self._pending.change(customer, **changed)

@@ -1,4 +1,4 @@
-"""The gRPC edge: check → use case → reply. Imports are not served yet and answer UNIMPLEMENTED."""
+"""The gRPC edge: check → use case → reply. What is not served yet answers UNIMPLEMENTED."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from services.segment.servicer.audit import AuditRpcs
 from services.segment.servicer.base import Dependencies
 from services.segment.servicer.conflicts import ConflictRpcs
 from services.segment.servicer.consents import ConsentRpcs
+from services.segment.servicer.contact_imports import ContactImportRpcs
 from services.segment.servicer.customers import CustomerRpcs
 from services.segment.servicer.erasures import ErasureRpcs
 from services.segment.servicer.history import HistoryRpcs
@@ -27,6 +28,7 @@ class SegmentServicer(
     AuditRpcs,
     ConflictRpcs,
     ConsentRpcs,
+    ContactImportRpcs,
     CustomerRpcs,
     IdentityRpcs,
     MergeRpcs,

@@ -20,6 +20,7 @@ from services.segment.usecases.audiences import Audiences
 from services.segment.usecases.audit import AuditTrail
 from services.segment.usecases.conflicts import Conflicts
 from services.segment.usecases.consents import Consents
+from services.segment.usecases.contact_imports import ContactImports
 from services.segment.usecases.customers import Customers
 from services.segment.usecases.erasures import Erasures
 from services.segment.usecases.evaluator import AudienceEvaluator
@@ -44,6 +45,7 @@ class Dependencies:
     audit_trail: AuditTrail
     conflicts: Conflicts
     consents: Consents
+    contact_imports: ContactImports
     customers: Customers
     accounts: Accounts
     identities: Identities

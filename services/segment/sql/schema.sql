@@ -1,6 +1,22 @@
 -- The schema segment as all migrations leave it. Written by `make schema`, never by hand.
 -- Functions stand in files of their own.
 
+CREATE TYPE asked_contact_import AS (
+    team_id uuid,
+    contact_import_id uuid,
+    file_name text,
+    file_sha256 bytea,
+    file_bytes bigint,
+    channel smallint,
+    account_id uuid,
+    deduct_cumulative boolean,
+    triggers boolean,
+    repeat boolean,
+    actor text,
+    headings text[],
+    fields text[]
+);
+
 CREATE TYPE changed_report AS (
     team_id uuid,
     shop_id text,
@@ -10,6 +26,32 @@ CREATE TYPE changed_report AS (
     occur_time timestamp with time zone,
     body bytea,
     was_uncounted smallint
+);
+
+CREATE TYPE contact_import_stand AS (
+    state smallint,
+    uploaded_bytes bigint,
+    encoding text,
+    separator text,
+    line_count bigint,
+    next_byte bigint,
+    next_line bigint,
+    waiting_count bigint,
+    applied_count bigint,
+    unchanged_count bigint,
+    failed_count bigint,
+    message text,
+    ended_at timestamp with time zone
+);
+
+CREATE TYPE contact_row AS (
+    line bigint,
+    status smallint,
+    reason text,
+    message text,
+    customer_id uuid,
+    points bigint,
+    cells text[]
 );
 
 CREATE TYPE contact_writes AS (
@@ -529,6 +571,89 @@ CREATE TABLE browser (
 CREATE INDEX browser_customer ON segment.browser USING btree (team_id, customer_id);
 ALTER TABLE browser ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own_teams ON browser USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
+
+-- Imports of contacts: what each was asked, and up to where its file is uploaded and applied. `state` is an OperationState. A field of
+-- `fields` is what the column of `headings` at its place fills; '' is a column that is passed over. `encoding` is '' until the file was read through.
+CREATE TABLE contact_import (
+    team_id           uuid NOT NULL,
+    contact_import_id uuid NOT NULL,
+    file_name         text NOT NULL,
+    file_sha256       bytea NOT NULL,
+    file_bytes        bigint NOT NULL,
+    channel           smallint NOT NULL,
+    account_id        uuid,
+    deduct_cumulative boolean NOT NULL,
+    triggers          boolean NOT NULL,
+    repeat            boolean NOT NULL,
+    actor             text NOT NULL,
+    headings          text[] NOT NULL,
+    fields            text[] NOT NULL,
+    state             smallint NOT NULL DEFAULT 1,
+    uploaded_bytes    bigint NOT NULL DEFAULT 0,
+    encoding          text NOT NULL DEFAULT ''::text,
+    separator         text NOT NULL DEFAULT ''::text,
+    line_count        bigint NOT NULL DEFAULT 0,
+    next_byte         bigint NOT NULL DEFAULT 0,
+    next_line         bigint NOT NULL DEFAULT 1,
+    waiting_count     bigint NOT NULL DEFAULT 0,
+    applied_count     bigint NOT NULL DEFAULT 0,
+    unchanged_count   bigint NOT NULL DEFAULT 0,
+    failed_count      bigint NOT NULL DEFAULT 0,
+    message           text NOT NULL DEFAULT ''::text,
+    created_at        timestamp with time zone NOT NULL,
+    ended_at          timestamp with time zone,
+    touched_at        timestamp with time zone NOT NULL DEFAULT now(),
+    CONSTRAINT contact_import_pkey PRIMARY KEY (team_id, contact_import_id),
+    CONSTRAINT contact_import_check CHECK (((uploaded_bytes >= 0) AND (uploaded_bytes <= file_bytes))),
+    CONSTRAINT contact_import_check1 CHECK (((account_id IS NULL) = (channel = 0))),
+    CONSTRAINT contact_import_check2 CHECK ((cardinality(headings) = cardinality(fields))),
+    CONSTRAINT contact_import_check3 CHECK (((state > 2) = (ended_at IS NOT NULL))),
+    CONSTRAINT contact_import_file_bytes_check CHECK ((file_bytes > 0)),
+    CONSTRAINT contact_import_state_check CHECK (((state >= 1) AND (state <= 5))),
+    CONSTRAINT contact_import_waiting_count_check CHECK ((waiting_count >= 0))
+) WITH (fillfactor=50);
+CREATE INDEX contact_import_by_time ON segment.contact_import USING btree (team_id, created_at DESC, contact_import_id DESC);
+-- The same file a second time is refused, unless that was asked for, or the first time was ended early.
+CREATE UNIQUE INDEX contact_import_file ON segment.contact_import USING btree (team_id, file_sha256) WHERE ((NOT repeat) AND (state <= 3));
+-- Those that a worker may have to go on with; one that was cancelled still posts the points of the lines that it applied.
+CREATE INDEX contact_import_unfinished ON segment.contact_import USING btree (created_at) WHERE ((state = ANY (ARRAY[1, 2])) OR (waiting_count > 0));
+ALTER TABLE contact_import ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own_teams ON contact_import USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
+
+-- Parts of files, until they are applied.
+CREATE TABLE contact_import_part (
+    team_id           uuid NOT NULL,
+    contact_import_id uuid NOT NULL,
+    start_byte        bigint NOT NULL,
+    csv               bytea NOT NULL,
+    CONSTRAINT contact_import_part_pkey PRIMARY KEY (team_id, contact_import_id, start_byte),
+    CONSTRAINT contact_import_part_start_byte_check CHECK ((start_byte >= 0)),
+    CONSTRAINT contact_import_part_team_id_contact_import_id_fkey FOREIGN KEY (team_id, contact_import_id) REFERENCES contact_import(team_id, contact_import_id) ON DELETE CASCADE
+);
+ALTER TABLE contact_import_part ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own_teams ON contact_import_part USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
+
+-- Lines of which there is something to say, and those whose points are to be posted (status 0).
+CREATE TABLE contact_import_row (
+    team_id           uuid NOT NULL,
+    contact_import_id uuid NOT NULL,
+    line              bigint NOT NULL,
+    status            smallint NOT NULL,
+    reason            text NOT NULL,
+    message           text NOT NULL,
+    customer_id       uuid,
+    points            bigint NOT NULL,
+    cells             text[] NOT NULL,
+    CONSTRAINT contact_import_row_pkey PRIMARY KEY (team_id, contact_import_id, line),
+    CONSTRAINT contact_import_row_check CHECK (((status <> 0) OR (customer_id IS NOT NULL))),
+    CONSTRAINT contact_import_row_line_check CHECK ((line > 0)),
+    CONSTRAINT contact_import_row_status_check CHECK (((status >= 0) AND (status <= 3))),
+    CONSTRAINT contact_import_row_team_id_contact_import_id_fkey FOREIGN KEY (team_id, contact_import_id) REFERENCES contact_import(team_id, contact_import_id) ON DELETE CASCADE
+);
+CREATE INDEX contact_import_row_of_customer ON segment.contact_import_row USING btree (team_id, customer_id) WHERE (customer_id IS NOT NULL);
+CREATE INDEX contact_import_row_waiting ON segment.contact_import_row USING btree (team_id, contact_import_id, line) WHERE (status = 0);
+ALTER TABLE contact_import_row ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own_teams ON contact_import_row USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
 
 -- No column that a checkout changes is indexed, and pages keep room, so that those updates stay in place.
 CREATE TABLE customer (

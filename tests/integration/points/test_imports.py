@@ -410,7 +410,7 @@ async def test_a_chunk_of_which_nobody_knows_whether_it_was_written_counts_once(
         return posted
 
     monkeypatch.setattr(Ledger, "post_with", cut)
-    monkeypatch.setattr("services.points.worker.imports._RETRY_S", 0.0)
+    monkeypatch.setattr("libs.common.stepping._RETRY_S", 0.0)
     file = b"Member ID,Point Balance\n" + b"M-1,1\n" * 75
     made = await opened(points, file)
     await upload(points, made.points_import_id, file)

@@ -95,6 +95,8 @@ OURS_ALONE = {
     "points.outcome.recorded_at",
     "segment.customer_merge.due_at",  # real time
     "segment.customer_merge.end_time",
+    "segment.contact_import.ended_at",
+    "segment.contact_import.touched_at",  # real time
     "segment.customer_tag.apply_time",
     "segment.identity.bind_time",
     "stats.rebuild.claimed_until",  # real time

@@ -71,6 +71,8 @@ WITH tags AS (
      WHERE b.team_id = :team_id AND m.team_id = :team_id AND m.survivor_id = :customer_id AND b.customer_id = m.customer_id
 ), conflicts AS (
     DELETE FROM identity_conflict WHERE team_id = :team_id AND :customer_id IN (customer_id, other_customer_id)
+), lines AS (
+    UPDATE contact_import_row SET cells = '{}', message = '' WHERE team_id = :team_id AND customer_id = :customer_id
 )
 DELETE FROM customer WHERE team_id = :team_id AND customer_id = :customer_id
 

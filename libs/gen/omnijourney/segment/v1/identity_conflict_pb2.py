@@ -22,21 +22,30 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from omnijourney.common.v1 import error_reason_pb2 as omnijourney_dot_common_dot_v1_dot_error__reason__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n.omnijourney/segment/v1/identity_conflict.proto\x12\x16omnijourney.segment.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a(omnijourney/common/v1/error_reason.proto\"e\n\x0fNormalizedPhone\x12\x0f\n\x07written\x18\x01 \x01(\t\x12\r\n\x05phone\x18\x02 \x01(\t\x12\x32\n\x06reason\x18\x03 \x01(\x0e\x32\".omnijourney.common.v1.ErrorReason\"\xd7\x01\n\x10IdentityConflict\x12\x1c\n\x14identity_conflict_id\x18\x01 \x01(\t\x12\x13\n\x0b\x63ustomer_id\x18\x02 \x01(\t\x12\x19\n\x11other_customer_id\x18\x03 \x01(\t\x12\x15\n\rmatched_field\x18\x04 \x01(\t\x12\x1b\n\x13other_matched_field\x18\x05 \x01(\t\x12\x10\n\x08resolved\x18\x06 \x01(\x08\x12/\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\".\n\x0cImportColumn\x12\x0f\n\x07heading\x18\x01 \x01(\t\x12\r\n\x05\x66ield\x18\x02 \x01(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n.omnijourney/segment/v1/identity_conflict.proto\x12\x16omnijourney.segment.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a(omnijourney/common/v1/error_reason.proto\"e\n\x0fNormalizedPhone\x12\x0f\n\x07written\x18\x01 \x01(\t\x12\r\n\x05phone\x18\x02 \x01(\t\x12\x32\n\x06reason\x18\x03 \x01(\x0e\x32\".omnijourney.common.v1.ErrorReason\"\xd7\x01\n\x10IdentityConflict\x12\x1c\n\x14identity_conflict_id\x18\x01 \x01(\t\x12\x13\n\x0b\x63ustomer_id\x18\x02 \x01(\t\x12\x19\n\x11other_customer_id\x18\x03 \x01(\t\x12\x15\n\rmatched_field\x18\x04 \x01(\t\x12\x1b\n\x13other_matched_field\x18\x05 \x01(\t\x12\x10\n\x08resolved\x18\x06 \x01(\x08\x12/\n\x0b\x63reate_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"A\n\x0cImportColumn\x12\x19\n\x07heading\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\x12\x16\n\x05\x66ield\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\"Q\n\rImportMapping\x12@\n\x07\x63olumns\x18\x01 \x03(\x0b\x32$.omnijourney.segment.v1.ImportColumnB\t\xbaH\x06\x92\x01\x03\x10\xc8\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'omnijourney.segment.v1.identity_conflict_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_NORMALIZEDPHONE']._serialized_start=149
-  _globals['_NORMALIZEDPHONE']._serialized_end=250
-  _globals['_IDENTITYCONFLICT']._serialized_start=253
-  _globals['_IDENTITYCONFLICT']._serialized_end=468
-  _globals['_IMPORTCOLUMN']._serialized_start=470
-  _globals['_IMPORTCOLUMN']._serialized_end=516
+  _globals['_IMPORTCOLUMN'].fields_by_name['heading']._loaded_options = None
+  _globals['_IMPORTCOLUMN'].fields_by_name['heading']._serialized_options = b'\272H\005r\003\030\310\001'
+  _globals['_IMPORTCOLUMN'].fields_by_name['field']._loaded_options = None
+  _globals['_IMPORTCOLUMN'].fields_by_name['field']._serialized_options = b'\272H\004r\002\030d'
+  _globals['_IMPORTMAPPING'].fields_by_name['columns']._loaded_options = None
+  _globals['_IMPORTMAPPING'].fields_by_name['columns']._serialized_options = b'\272H\006\222\001\003\020\310\001'
+  _globals['_NORMALIZEDPHONE']._serialized_start=178
+  _globals['_NORMALIZEDPHONE']._serialized_end=279
+  _globals['_IDENTITYCONFLICT']._serialized_start=282
+  _globals['_IDENTITYCONFLICT']._serialized_end=497
+  _globals['_IMPORTCOLUMN']._serialized_start=499
+  _globals['_IMPORTCOLUMN']._serialized_end=564
+  _globals['_IMPORTMAPPING']._serialized_start=566
+  _globals['_IMPORTMAPPING']._serialized_end=647
 # @@protoc_insertion_point(module_scope)

@@ -3,9 +3,11 @@
 isort:skip_file
 Who is who: phones as people write them, and customers who may be one person."""
 
+from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from google.protobuf.internal import containers as _containers
 from omnijourney.common.v1 import error_reason_pb2 as _error_reason_pb2
 import builtins as _builtins
 import sys
@@ -105,9 +107,11 @@ class ImportColumn(_message.Message):
     HEADING_FIELD_NUMBER: _builtins.int
     FIELD_FIELD_NUMBER: _builtins.int
     heading: _builtins.str
-    """Its heading."""
+    """Its heading, up to 200 characters; letter case does not matter."""
     field: _builtins.str
-    """The field that it fills, for example `member_id` or `attributes.city`; empty: passed over."""
+    """The field that it fills: `member_id`, `name`, `phone`, `email`, `external_id` (on the channel), `tags`, `points`, or
+    `attributes.` and the key of an attribute, for example `attributes.city`; empty: passed over.
+    """
     def __init__(
         self,
         *,
@@ -121,3 +125,27 @@ class ImportColumn(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ImportColumn: _TypeAlias = ImportColumn  # noqa: Y015
+
+@_typing.final
+class ImportMapping(_message.Message):
+    """Columns whose headings do not say what they are, or say something else."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COLUMNS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def columns(self) -> _containers.RepeatedCompositeFieldContainer[Global___ImportColumn]:
+        """At most 200, each heading once."""
+
+    def __init__(
+        self,
+        *,
+        columns: _abc.Iterable[Global___ImportColumn] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["columns", b"columns"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ImportMapping: _TypeAlias = ImportMapping  # noqa: Y015

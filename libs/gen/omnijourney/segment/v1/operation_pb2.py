@@ -24,24 +24,26 @@ _sym_db = _symbol_database.Default()
 
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from omnijourney.common.v1 import channel_pb2 as omnijourney_dot_common_dot_v1_dot_channel__pb2
+from omnijourney.common.v1 import error_reason_pb2 as omnijourney_dot_common_dot_v1_dot_error__reason__pb2
 from omnijourney.common.v1 import operation_pb2 as omnijourney_dot_common_dot_v1_dot_operation__pb2
+from omnijourney.segment.v1 import identity_conflict_pb2 as omnijourney_dot_segment_dot_v1_dot_identity__conflict__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&omnijourney/segment/v1/operation.proto\x12\x16omnijourney.segment.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a#omnijourney/common/v1/channel.proto\x1a%omnijourney/common/v1/operation.proto\"\xb3\x02\n\rContactImport\x12\x19\n\x11\x63ontact_import_id\x18\x01 \x01(\t\x12\x11\n\tfile_name\x18\x02 \x01(\t\x12\x33\n\toperation\x18\x03 \x01(\x0b\x32 .omnijourney.common.v1.Operation\x12/\n\x07\x63hannel\x18\x04 \x01(\x0e\x32\x1e.omnijourney.common.v1.Channel\x12\x12\n\naccount_id\x18\x05 \x01(\t\x12\x19\n\x11\x64\x65\x64uct_cumulative\x18\x06 \x01(\x08\x12\x15\n\rapplied_count\x18\x07 \x01(\x03\x12\x17\n\x0funchanged_count\x18\x08 \x01(\x03\x12/\n\x0b\x63reate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"x\n\tImportRow\x12\x0c\n\x04line\x18\x01 \x01(\x03\x12\x37\n\x06status\x18\x02 \x01(\x0e\x32\'.omnijourney.segment.v1.ImportRowStatus\x12\x0f\n\x07message\x18\x03 \x01(\t\x12\x13\n\x0b\x63ustomer_id\x18\x04 \x01(\t\"\xe8\x01\n\rCustomerMerge\x12\x19\n\x11\x63ustomer_merge_id\x18\x01 \x01(\t\x12\x13\n\x0bsurvivor_id\x18\x02 \x01(\t\x12\x10\n\x08loser_id\x18\x03 \x01(\t\x12\x33\n\toperation\x18\x04 \x01(\x0b\x32 .omnijourney.common.v1.Operation\x12/\n\x04step\x18\x05 \x01(\x0e\x32!.omnijourney.segment.v1.MergeStep\x12/\n\x0b\x63reate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp*\x92\x01\n\x0fImportRowStatus\x12!\n\x1dIMPORT_ROW_STATUS_UNSPECIFIED\x10\x00\x12\x1d\n\x19IMPORT_ROW_STATUS_APPLIED\x10\x01\x12\x1f\n\x1bIMPORT_ROW_STATUS_UNCHANGED\x10\x02\x12\x1c\n\x18IMPORT_ROW_STATUS_FAILED\x10\x03*\xd1\x01\n\tMergeStep\x12\x1a\n\x16MERGE_STEP_UNSPECIFIED\x10\x00\x12\x1a\n\x16MERGE_STEP_CLOSE_LOSER\x10\x01\x12\x1c\n\x18MERGE_STEP_DRAIN_MAILBOX\x10\x02\x12\x1a\n\x16MERGE_STEP_MOVE_POINTS\x10\x03\x12\x1e\n\x1aMERGE_STEP_MOVE_ENROLMENTS\x10\x04\x12\x1d\n\x19MERGE_STEP_UNITE_PROFILES\x10\x05\x12\x13\n\x0fMERGE_STEP_DONE\x10\x06\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&omnijourney/segment/v1/operation.proto\x12\x16omnijourney.segment.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a#omnijourney/common/v1/channel.proto\x1a(omnijourney/common/v1/error_reason.proto\x1a%omnijourney/common/v1/operation.proto\x1a.omnijourney/segment/v1/identity_conflict.proto\"\xcc\x03\n\rContactImport\x12\x19\n\x11\x63ontact_import_id\x18\x01 \x01(\t\x12\x11\n\tfile_name\x18\x02 \x01(\t\x12\x33\n\toperation\x18\x03 \x01(\x0b\x32 .omnijourney.common.v1.Operation\x12/\n\x07\x63hannel\x18\x04 \x01(\x0e\x32\x1e.omnijourney.common.v1.Channel\x12\x12\n\naccount_id\x18\x05 \x01(\t\x12\x19\n\x11\x64\x65\x64uct_cumulative\x18\x06 \x01(\x08\x12\x15\n\rapplied_count\x18\x07 \x01(\x03\x12\x17\n\x0funchanged_count\x18\x08 \x01(\x03\x12/\n\x0b\x63reate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nfile_bytes\x18\n \x01(\x03\x12\x16\n\x0euploaded_bytes\x18\x0b \x01(\x03\x12\x13\n\x0b\x66ile_sha256\x18\x0c \x01(\x0c\x12\x10\n\x08triggers\x18\r \x01(\x08\x12\x35\n\x07\x63olumns\x18\x0e \x03(\x0b\x32$.omnijourney.segment.v1.ImportColumn\x12\r\n\x05\x61\x63tor\x18\x0f \x01(\t\"\xac\x01\n\tImportRow\x12\x0c\n\x04line\x18\x01 \x01(\x03\x12\x37\n\x06status\x18\x02 \x01(\x0e\x32\'.omnijourney.segment.v1.ImportRowStatus\x12\x0f\n\x07message\x18\x03 \x01(\t\x12\x13\n\x0b\x63ustomer_id\x18\x04 \x01(\t\x12\x32\n\x06reason\x18\x05 \x01(\x0e\x32\".omnijourney.common.v1.ErrorReason\"\xe8\x01\n\rCustomerMerge\x12\x19\n\x11\x63ustomer_merge_id\x18\x01 \x01(\t\x12\x13\n\x0bsurvivor_id\x18\x02 \x01(\t\x12\x10\n\x08loser_id\x18\x03 \x01(\t\x12\x33\n\toperation\x18\x04 \x01(\x0b\x32 .omnijourney.common.v1.Operation\x12/\n\x04step\x18\x05 \x01(\x0e\x32!.omnijourney.segment.v1.MergeStep\x12/\n\x0b\x63reate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp*\x92\x01\n\x0fImportRowStatus\x12!\n\x1dIMPORT_ROW_STATUS_UNSPECIFIED\x10\x00\x12\x1d\n\x19IMPORT_ROW_STATUS_APPLIED\x10\x01\x12\x1f\n\x1bIMPORT_ROW_STATUS_UNCHANGED\x10\x02\x12\x1c\n\x18IMPORT_ROW_STATUS_FAILED\x10\x03*\xd1\x01\n\tMergeStep\x12\x1a\n\x16MERGE_STEP_UNSPECIFIED\x10\x00\x12\x1a\n\x16MERGE_STEP_CLOSE_LOSER\x10\x01\x12\x1c\n\x18MERGE_STEP_DRAIN_MAILBOX\x10\x02\x12\x1a\n\x16MERGE_STEP_MOVE_POINTS\x10\x03\x12\x1e\n\x1aMERGE_STEP_MOVE_ENROLMENTS\x10\x04\x12\x1d\n\x19MERGE_STEP_UNITE_PROFILES\x10\x05\x12\x13\n\x0fMERGE_STEP_DONE\x10\x06\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'omnijourney.segment.v1.operation_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_IMPORTROWSTATUS']._serialized_start=843
-  _globals['_IMPORTROWSTATUS']._serialized_end=989
-  _globals['_MERGESTEP']._serialized_start=992
-  _globals['_MERGESTEP']._serialized_end=1201
-  _globals['_CONTACTIMPORT']._serialized_start=176
-  _globals['_CONTACTIMPORT']._serialized_end=483
-  _globals['_IMPORTROW']._serialized_start=485
-  _globals['_IMPORTROW']._serialized_end=605
-  _globals['_CUSTOMERMERGE']._serialized_start=608
-  _globals['_CUSTOMERMERGE']._serialized_end=840
+  _globals['_IMPORTROWSTATUS']._serialized_start=1139
+  _globals['_IMPORTROWSTATUS']._serialized_end=1285
+  _globals['_MERGESTEP']._serialized_start=1288
+  _globals['_MERGESTEP']._serialized_end=1497
+  _globals['_CONTACTIMPORT']._serialized_start=266
+  _globals['_CONTACTIMPORT']._serialized_end=726
+  _globals['_IMPORTROW']._serialized_start=729
+  _globals['_IMPORTROW']._serialized_end=901
+  _globals['_CUSTOMERMERGE']._serialized_start=904
+  _globals['_CUSTOMERMERGE']._serialized_end=1136
 # @@protoc_insertion_point(module_scope)

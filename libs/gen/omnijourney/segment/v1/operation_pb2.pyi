@@ -3,12 +3,16 @@
 isort:skip_file
 Work that takes longer than a call: contact imports and merges of customers."""
 
+from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from omnijourney.common.v1 import channel_pb2 as _channel_pb2
+from omnijourney.common.v1 import error_reason_pb2 as _error_reason_pb2
 from omnijourney.common.v1 import operation_pb2 as _operation_pb2
+from omnijourney.segment.v1 import identity_conflict_pb2 as _identity_conflict_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -103,20 +107,36 @@ class ContactImport(_message.Message):
     APPLIED_COUNT_FIELD_NUMBER: _builtins.int
     UNCHANGED_COUNT_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
+    FILE_BYTES_FIELD_NUMBER: _builtins.int
+    UPLOADED_BYTES_FIELD_NUMBER: _builtins.int
+    FILE_SHA256_FIELD_NUMBER: _builtins.int
+    TRIGGERS_FIELD_NUMBER: _builtins.int
+    COLUMNS_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
     contact_import_id: _builtins.str
     """UUID."""
     file_name: _builtins.str
     """Name of the file, for people."""
     channel: _channel_pb2.Channel.ValueType
-    """Channel of the contacts."""
+    """Channel of the contacts; UNSPECIFIED: of none."""
     account_id: _builtins.str
-    """Account of the channel, UUID."""
+    """Account of the channel, UUID; empty where there is no channel."""
     deduct_cumulative: _builtins.bool
     """Whether a negative `Point Balance` lowers the cumulative points as well."""
     applied_count: _builtins.int
     """Rows that changed something."""
     unchanged_count: _builtins.int
     """Rows that changed nothing."""
+    file_bytes: _builtins.int
+    """Bytes of the file."""
+    uploaded_bytes: _builtins.int
+    """Bytes of the file that were uploaded so far: where the next part begins."""
+    file_sha256: _builtins.bytes
+    """SHA-256 of the file, 32 bytes."""
+    triggers: _builtins.bool
+    """Whether what it changes starts journeys."""
+    actor: _builtins.str
+    """Who started it."""
     @_builtins.property
     def operation(self) -> _operation_pb2.Operation:
         """How far it is: rows done and in all, and why it failed."""
@@ -124,6 +144,10 @@ class ContactImport(_message.Message):
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When it was accepted."""
+
+    @_builtins.property
+    def columns(self) -> _containers.RepeatedCompositeFieldContainer[_identity_conflict_pb2.ImportColumn]:
+        """How each column is understood, in the order of the file."""
 
     def __init__(
         self,
@@ -137,10 +161,16 @@ class ContactImport(_message.Message):
         applied_count: _builtins.int = ...,
         unchanged_count: _builtins.int = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
+        file_bytes: _builtins.int = ...,
+        uploaded_bytes: _builtins.int = ...,
+        file_sha256: _builtins.bytes = ...,
+        triggers: _builtins.bool = ...,
+        columns: _abc.Iterable[_identity_conflict_pb2.ImportColumn] | None = ...,
+        actor: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "operation", b"operation"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "applied_count", b"applied_count", "channel", b"channel", "contact_import_id", b"contact_import_id", "create_time", b"create_time", "deduct_cumulative", b"deduct_cumulative", "file_name", b"file_name", "operation", b"operation", "unchanged_count", b"unchanged_count"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "actor", b"actor", "applied_count", b"applied_count", "channel", b"channel", "columns", b"columns", "contact_import_id", b"contact_import_id", "create_time", b"create_time", "deduct_cumulative", b"deduct_cumulative", "file_bytes", b"file_bytes", "file_name", b"file_name", "file_sha256", b"file_sha256", "operation", b"operation", "triggers", b"triggers", "unchanged_count", b"unchanged_count", "uploaded_bytes", b"uploaded_bytes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -156,6 +186,7 @@ class ImportRow(_message.Message):
     STATUS_FIELD_NUMBER: _builtins.int
     MESSAGE_FIELD_NUMBER: _builtins.int
     CUSTOMER_ID_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
     line: _builtins.int
     """Line in the file; the head is line 1."""
     status: Global___ImportRowStatus.ValueType
@@ -163,7 +194,9 @@ class ImportRow(_message.Message):
     message: _builtins.str
     """What is wrong with it, or what was cut; empty when nothing."""
     customer_id: _builtins.str
-    """The customer; empty for a failed row."""
+    """The customer; empty for a row that was not applied, and in a preview for a new one."""
+    reason: _error_reason_pb2.ErrorReason.ValueType
+    """Why it failed; UNSPECIFIED for others."""
     def __init__(
         self,
         *,
@@ -171,10 +204,11 @@ class ImportRow(_message.Message):
         status: Global___ImportRowStatus.ValueType = ...,
         message: _builtins.str = ...,
         customer_id: _builtins.str = ...,
+        reason: _error_reason_pb2.ErrorReason.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["customer_id", b"customer_id", "line", b"line", "message", b"message", "status", b"status"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["customer_id", b"customer_id", "line", b"line", "message", b"message", "reason", b"reason", "status", b"status"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -2600,6 +2600,11 @@ class StartContactImportRequest(_message.Message):
     ACCOUNT_ID_FIELD_NUMBER: _builtins.int
     CSV_FIELD_NUMBER: _builtins.int
     DEDUCT_CUMULATIVE_FIELD_NUMBER: _builtins.int
+    FILE_BYTES_FIELD_NUMBER: _builtins.int
+    FILE_SHA256_FIELD_NUMBER: _builtins.int
+    REPEAT_FIELD_NUMBER: _builtins.int
+    TRIGGERS_FIELD_NUMBER: _builtins.int
+    MAPPING_FIELD_NUMBER: _builtins.int
     team_id: _builtins.str
     """The team. Required."""
     request_id: _builtins.str
@@ -2607,13 +2612,25 @@ class StartContactImportRequest(_message.Message):
     file_name: _builtins.str
     """Name of the file, for people; up to 200 characters."""
     channel: _channel_pb2.Channel.ValueType
-    """Channel of the contacts. Required."""
+    """Channel of the contacts. UNSPECIFIED: the lines are of no channel."""
     account_id: _builtins.str
-    """Account of the channel, UUID. Required."""
+    """Account of the channel, UUID. Required with a channel."""
     csv: _builtins.bytes
-    """The file: CSV in UTF-8 with a head, up to 3 MB and 50,000 rows. Required."""
+    """The file, or its first part, which holds the heading: up to 3 MiB. Required."""
     deduct_cumulative: _builtins.bool
     """Whether a negative `Point Balance` lowers the cumulative points as well. WhatsApp only."""
+    file_bytes: _builtins.int
+    """Bytes of the whole file, at most 512 MiB. 0: `csv` is all of it."""
+    file_sha256: _builtins.bytes
+    """SHA-256 of the whole file, 32 bytes. Required where more parts follow."""
+    repeat: _builtins.bool
+    """Whether the file is imported though it was before."""
+    triggers: _builtins.bool
+    """Whether what it changes (contacts, tags, attributes) starts journeys."""
+    @_builtins.property
+    def mapping(self) -> _identity_conflict_pb2.ImportMapping:
+        """What headings do not say."""
+
     def __init__(
         self,
         *,
@@ -2624,10 +2641,15 @@ class StartContactImportRequest(_message.Message):
         account_id: _builtins.str = ...,
         csv: _builtins.bytes = ...,
         deduct_cumulative: _builtins.bool = ...,
+        file_bytes: _builtins.int = ...,
+        file_sha256: _builtins.bytes = ...,
+        repeat: _builtins.bool = ...,
+        triggers: _builtins.bool = ...,
+        mapping: _identity_conflict_pb2.ImportMapping | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["mapping", b"mapping"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "channel", b"channel", "csv", b"csv", "deduct_cumulative", b"deduct_cumulative", "file_name", b"file_name", "request_id", b"request_id", "team_id", b"team_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "channel", b"channel", "csv", b"csv", "deduct_cumulative", b"deduct_cumulative", "file_bytes", b"file_bytes", "file_name", b"file_name", "file_sha256", b"file_sha256", "mapping", b"mapping", "repeat", b"repeat", "request_id", b"request_id", "team_id", b"team_id", "triggers", b"triggers"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -2656,6 +2678,68 @@ class StartContactImportResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___StartContactImportResponse: _TypeAlias = StartContactImportResponse  # noqa: Y015
+
+@_typing.final
+class UploadContactImportPartRequest(_message.Message):
+    """Adds a part of a file."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEAM_ID_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    CONTACT_IMPORT_ID_FIELD_NUMBER: _builtins.int
+    START_BYTE_FIELD_NUMBER: _builtins.int
+    CSV_FIELD_NUMBER: _builtins.int
+    team_id: _builtins.str
+    """The team. Required."""
+    request_id: _builtins.str
+    """Makes the call safe to repeat: 1 to 100 printable characters, chosen by the caller. Required."""
+    contact_import_id: _builtins.str
+    """The import. Required."""
+    start_byte: _builtins.int
+    """Where in the file the part begins: at `uploaded_bytes`, or before for a repetition."""
+    csv: _builtins.bytes
+    """The part, up to 3 MiB. Required."""
+    def __init__(
+        self,
+        *,
+        team_id: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        contact_import_id: _builtins.str = ...,
+        start_byte: _builtins.int = ...,
+        csv: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["contact_import_id", b"contact_import_id", "csv", b"csv", "request_id", b"request_id", "start_byte", b"start_byte", "team_id", b"team_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UploadContactImportPartRequest: _TypeAlias = UploadContactImportPartRequest  # noqa: Y015
+
+@_typing.final
+class UploadContactImportPartResponse(_message.Message):
+    """The import with the part."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONTACT_IMPORT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def contact_import(self) -> _operation_pb2_1.ContactImport:
+        """As it is now."""
+
+    def __init__(
+        self,
+        *,
+        contact_import: _operation_pb2_1.ContactImport | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["contact_import", b"contact_import"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["contact_import", b"contact_import"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UploadContactImportPartResponse: _TypeAlias = UploadContactImportPartResponse  # noqa: Y015
 
 @_typing.final
 class GetContactImportRequest(_message.Message):
@@ -2836,6 +2920,54 @@ class ListContactImportRowsResponse(_message.Message):
 Global___ListContactImportRowsResponse: _TypeAlias = ListContactImportRowsResponse  # noqa: Y015
 
 @_typing.final
+class ExportContactImportReportRequest(_message.Message):
+    """Asks for the report of an import."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEAM_ID_FIELD_NUMBER: _builtins.int
+    CONTACT_IMPORT_ID_FIELD_NUMBER: _builtins.int
+    team_id: _builtins.str
+    """The team. Required."""
+    contact_import_id: _builtins.str
+    """The import. Required."""
+    def __init__(
+        self,
+        *,
+        team_id: _builtins.str = ...,
+        contact_import_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["contact_import_id", b"contact_import_id", "team_id", b"team_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExportContactImportReportRequest: _TypeAlias = ExportContactImportReportRequest  # noqa: Y015
+
+@_typing.final
+class ExportContactImportReportResponse(_message.Message):
+    """A piece of the report."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CSV_FIELD_NUMBER: _builtins.int
+    csv: _builtins.bytes
+    """Whole lines; those of the first piece begin with a byte order mark and the heading."""
+    def __init__(
+        self,
+        *,
+        csv: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["csv", b"csv"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExportContactImportReportResponse: _TypeAlias = ExportContactImportReportResponse  # noqa: Y015
+
+@_typing.final
 class GetContactImportSampleRequest(_message.Message):
     """Asks for a sample file."""
 
@@ -2846,7 +2978,7 @@ class GetContactImportSampleRequest(_message.Message):
     team_id: _builtins.str
     """The team. Required."""
     channel: _channel_pb2.Channel.ValueType
-    """Channel of the contacts. Required."""
+    """Channel of the contacts. UNSPECIFIED: of none."""
     def __init__(
         self,
         *,
@@ -4563,14 +4695,19 @@ class PreviewContactImportRequest(_message.Message):
     CSV_FIELD_NUMBER: _builtins.int
     CHANNEL_FIELD_NUMBER: _builtins.int
     CHANNEL_ACCOUNT_ID_FIELD_NUMBER: _builtins.int
+    MAPPING_FIELD_NUMBER: _builtins.int
     team_id: _builtins.str
     """Team, a UUID. Required."""
     csv: _builtins.bytes
-    """The first part of the file, at most 1 MiB. Required."""
+    """The file, or its first part: up to 1 MiB. Its last line may be cut. Required."""
     channel: _channel_pb2.Channel.ValueType
-    """Channel of the contacts. Required."""
+    """Channel of the contacts. UNSPECIFIED: of none."""
     channel_account_id: _builtins.str
-    """Account of the channel, a UUID. Required."""
+    """Account of the channel, a UUID. Required with a channel."""
+    @_builtins.property
+    def mapping(self) -> _identity_conflict_pb2.ImportMapping:
+        """What headings do not say."""
+
     def __init__(
         self,
         *,
@@ -4578,10 +4715,11 @@ class PreviewContactImportRequest(_message.Message):
         csv: _builtins.bytes = ...,
         channel: _channel_pb2.Channel.ValueType = ...,
         channel_account_id: _builtins.str = ...,
+        mapping: _identity_conflict_pb2.ImportMapping | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["mapping", b"mapping"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel", b"channel", "channel_account_id", b"channel_account_id", "csv", b"csv", "team_id", b"team_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel", b"channel", "channel_account_id", b"channel_account_id", "csv", b"csv", "mapping", b"mapping", "team_id", b"team_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -257,6 +257,11 @@ class SegmentServiceStub:
                 request_serializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.StartContactImportRequest.SerializeToString,
                 response_deserializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.StartContactImportResponse.FromString,
                 _registered_method=True)
+        self.UploadContactImportPart = channel.unary_unary(
+                '/omnijourney.segment.v1.SegmentService/UploadContactImportPart',
+                request_serializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.UploadContactImportPartRequest.SerializeToString,
+                response_deserializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.UploadContactImportPartResponse.FromString,
+                _registered_method=True)
         self.GetContactImport = channel.unary_unary(
                 '/omnijourney.segment.v1.SegmentService/GetContactImport',
                 request_serializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.GetContactImportRequest.SerializeToString,
@@ -271,6 +276,11 @@ class SegmentServiceStub:
                 '/omnijourney.segment.v1.SegmentService/ListContactImportRows',
                 request_serializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.ListContactImportRowsRequest.SerializeToString,
                 response_deserializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.ListContactImportRowsResponse.FromString,
+                _registered_method=True)
+        self.ExportContactImportReport = channel.unary_stream(
+                '/omnijourney.segment.v1.SegmentService/ExportContactImportReport',
+                request_serializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.ExportContactImportReportRequest.SerializeToString,
+                response_deserializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.ExportContactImportReportResponse.FromString,
                 _registered_method=True)
         self.GetContactImportSample = channel.unary_unary(
                 '/omnijourney.segment.v1.SegmentService/GetContactImportSample',
@@ -726,28 +736,58 @@ class SegmentServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def StartContactImport(self, request, context):
-        """Starts an import of contacts from CSV.
+        """Starts an import of contacts from CSV, as spreadsheets write it: UTF-8 with or without a byte order mark, UTF-16 with one, or
+        Big5; cells separated by commas, semicolons or tabs, as in the heading; at most 512 MiB and 2,000,000 lines.
+        Columns are known by their headings, letter case ignored: `Member ID` (會員編號), `Name` (姓名), `Phone` (電話, 手機), `Email`
+        (電子郵件), `Tags` (標籤; several with ; , | or 、 between them), the id on the channel (`LINE User ID`, `WhatsApp Number`, 社群 ID),
+        attributes by their key or name, `Point Balance` (點數餘額; WhatsApp only, module `POINTS`); `mapping` says what headings do
+        not. A line is of the customer that its strongest hint leads to: id on the channel, member id, phone, e-mail address; else it makes a
+        new one. It fills and overwrites what it says; blank cells change nothing. A contact of WhatsApp is known by the phone.
+        A line that is wrong is reported; the others are applied, each once through any crash. The import goes on by itself
+        when the whole file is there, and is watched and cancelled by `OperationsService`; what was applied stays so.
+        Errors: NOT_FOUND for an account that the team has not; INVALID_ARGUMENT for a file whose heading is wrong; ALREADY_EXISTS
+        `IMPORT_FILE_REPEATED`, `REQUEST_ID_REUSED`; FAILED_PRECONDITION `MODULE_MISSING`; RESOURCE_EXHAUSTED `OVERLOADED` with RetryInfo while the
+        team's imports that have not ended have too many bytes.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UploadContactImportPart(self, request, context):
+        """Adds the next part of a file that was started with its first. A part that is there already changes nothing, so an upload that
+        broke goes on at `ContactImport.uploaded_bytes`. An upload that nobody goes on with for a day fails.
+        Errors: NOT_FOUND; FAILED_PRECONDITION `IMPORT_STATE` when it has ended; INVALID_ARGUMENT for a part that begins behind what
+        is there, or ends behind the file.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetContactImport(self, request, context):
-        """Reads the progress of an import.
+        """Reads the progress of an import. Errors: NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListContactImports(self, request, context):
-        """Lists imports, newest first.
+        """Lists imports, newest first. They are kept for 90 days after their end.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListContactImportRows(self, request, context):
-        """Lists the reports of an import's rows in order of the file.
+        """Lists rows of an import of which there is something to say, in order of the file: those that failed, and those of which
+        something was cut. Of the others the import has the counts. Errors: NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ExportContactImportReport(self, request, context):
+        """The failed rows of an import as CSV, in chunks of whole lines: the columns of the file, then `Import Line` and `Import
+        Fault`, which are passed over when it is corrected and loaded again. Errors: NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -937,8 +977,9 @@ class SegmentServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def PreviewContactImport(self, request, context):
-        """Tells what the first rows of a file would change, and how its columns are understood; changes nothing. Errors:
-        INVALID_ARGUMENT `INVALID_FIELDS`.
+        """Tells what the first 100 rows of a file would change, and how its columns are understood; changes nothing. Points are not
+        compared with balances. Errors: NOT_FOUND for an account that the team has not; INVALID_ARGUMENT `INVALID_FIELDS`; FAILED_PRECONDITION
+        `MODULE_MISSING`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -1162,6 +1203,11 @@ def add_SegmentServiceServicer_to_server(servicer, server):
                     request_deserializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.StartContactImportRequest.FromString,
                     response_serializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.StartContactImportResponse.SerializeToString,
             ),
+            'UploadContactImportPart': grpc.unary_unary_rpc_method_handler(
+                    servicer.UploadContactImportPart,
+                    request_deserializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.UploadContactImportPartRequest.FromString,
+                    response_serializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.UploadContactImportPartResponse.SerializeToString,
+            ),
             'GetContactImport': grpc.unary_unary_rpc_method_handler(
                     servicer.GetContactImport,
                     request_deserializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.GetContactImportRequest.FromString,
@@ -1176,6 +1222,11 @@ def add_SegmentServiceServicer_to_server(servicer, server):
                     servicer.ListContactImportRows,
                     request_deserializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.ListContactImportRowsRequest.FromString,
                     response_serializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.ListContactImportRowsResponse.SerializeToString,
+            ),
+            'ExportContactImportReport': grpc.unary_stream_rpc_method_handler(
+                    servicer.ExportContactImportReport,
+                    request_deserializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.ExportContactImportReportRequest.FromString,
+                    response_serializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.ExportContactImportReportResponse.SerializeToString,
             ),
             'GetContactImportSample': grpc.unary_unary_rpc_method_handler(
                     servicer.GetContactImportSample,
@@ -2478,6 +2529,33 @@ class SegmentService:
             _registered_method=True)
 
     @staticmethod
+    def UploadContactImportPart(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/omnijourney.segment.v1.SegmentService/UploadContactImportPart',
+            omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.UploadContactImportPartRequest.SerializeToString,
+            omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.UploadContactImportPartResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def GetContactImport(request,
             target,
             options=(),
@@ -2548,6 +2626,33 @@ class SegmentService:
             '/omnijourney.segment.v1.SegmentService/ListContactImportRows',
             omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.ListContactImportRowsRequest.SerializeToString,
             omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.ListContactImportRowsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExportContactImportReport(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/omnijourney.segment.v1.SegmentService/ExportContactImportReport',
+            omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.ExportContactImportReportRequest.SerializeToString,
+            omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.ExportContactImportReportResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -168,13 +168,37 @@ class SegmentServiceStub:
     ListFacts: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.ListFactsRequest, _segment_service_pb2.ListFactsResponse]
     """Lists facts of one team by time, for people and for simulation on past events."""
     StartContactImport: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.StartContactImportRequest, _segment_service_pb2.StartContactImportResponse]
-    """Starts an import of contacts from CSV."""
+    """Starts an import of contacts from CSV, as spreadsheets write it: UTF-8 with or without a byte order mark, UTF-16 with one, or
+    Big5; cells separated by commas, semicolons or tabs, as in the heading; at most 512 MiB and 2,000,000 lines.
+    Columns are known by their headings, letter case ignored: `Member ID` (會員編號), `Name` (姓名), `Phone` (電話, 手機), `Email`
+    (電子郵件), `Tags` (標籤; several with ; , | or 、 between them), the id on the channel (`LINE User ID`, `WhatsApp Number`, 社群 ID),
+    attributes by their key or name, `Point Balance` (點數餘額; WhatsApp only, module `POINTS`); `mapping` says what headings do
+    not. A line is of the customer that its strongest hint leads to: id on the channel, member id, phone, e-mail address; else it makes a
+    new one. It fills and overwrites what it says; blank cells change nothing. A contact of WhatsApp is known by the phone.
+    A line that is wrong is reported; the others are applied, each once through any crash. The import goes on by itself
+    when the whole file is there, and is watched and cancelled by `OperationsService`; what was applied stays so.
+    Errors: NOT_FOUND for an account that the team has not; INVALID_ARGUMENT for a file whose heading is wrong; ALREADY_EXISTS
+    `IMPORT_FILE_REPEATED`, `REQUEST_ID_REUSED`; FAILED_PRECONDITION `MODULE_MISSING`; RESOURCE_EXHAUSTED `OVERLOADED` with RetryInfo while the
+    team's imports that have not ended have too many bytes.
+    """
+    UploadContactImportPart: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.UploadContactImportPartRequest, _segment_service_pb2.UploadContactImportPartResponse]
+    """Adds the next part of a file that was started with its first. A part that is there already changes nothing, so an upload that
+    broke goes on at `ContactImport.uploaded_bytes`. An upload that nobody goes on with for a day fails.
+    Errors: NOT_FOUND; FAILED_PRECONDITION `IMPORT_STATE` when it has ended; INVALID_ARGUMENT for a part that begins behind what
+    is there, or ends behind the file.
+    """
     GetContactImport: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.GetContactImportRequest, _segment_service_pb2.GetContactImportResponse]
-    """Reads the progress of an import."""
+    """Reads the progress of an import. Errors: NOT_FOUND."""
     ListContactImports: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.ListContactImportsRequest, _segment_service_pb2.ListContactImportsResponse]
-    """Lists imports, newest first."""
+    """Lists imports, newest first. They are kept for 90 days after their end."""
     ListContactImportRows: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.ListContactImportRowsRequest, _segment_service_pb2.ListContactImportRowsResponse]
-    """Lists the reports of an import's rows in order of the file."""
+    """Lists rows of an import of which there is something to say, in order of the file: those that failed, and those of which
+    something was cut. Of the others the import has the counts. Errors: NOT_FOUND.
+    """
+    ExportContactImportReport: _grpc.UnaryStreamMultiCallable[_segment_service_pb2.ExportContactImportReportRequest, _segment_service_pb2.ExportContactImportReportResponse]
+    """The failed rows of an import as CSV, in chunks of whole lines: the columns of the file, then `Import Line` and `Import
+    Fault`, which are passed over when it is corrected and loaded again. Errors: NOT_FOUND.
+    """
     GetContactImportSample: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.GetContactImportSampleRequest, _segment_service_pb2.GetContactImportSampleResponse]
     """Gives a sample file for imports of a channel; with the module `POINTS` and WhatsApp it has a `Point Balance` column."""
     MergeCustomers: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.MergeCustomersRequest, _segment_service_pb2.MergeCustomersResponse]
@@ -256,8 +280,9 @@ class SegmentServiceStub:
     NOT_FOUND.
     """
     PreviewContactImport: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.PreviewContactImportRequest, _segment_service_pb2.PreviewContactImportResponse]
-    """Tells what the first rows of a file would change, and how its columns are understood; changes nothing. Errors:
-    INVALID_ARGUMENT `INVALID_FIELDS`.
+    """Tells what the first 100 rows of a file would change, and how its columns are understood; changes nothing. Points are not
+    compared with balances. Errors: NOT_FOUND for an account that the team has not; INVALID_ARGUMENT `INVALID_FIELDS`; FAILED_PRECONDITION
+    `MODULE_MISSING`.
     """
 
 @_typing.type_check_only
@@ -400,13 +425,37 @@ class SegmentServiceAsyncStub(SegmentServiceStub):
     ListFacts: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.ListFactsRequest, _segment_service_pb2.ListFactsResponse]  # type: ignore[assignment]
     """Lists facts of one team by time, for people and for simulation on past events."""
     StartContactImport: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.StartContactImportRequest, _segment_service_pb2.StartContactImportResponse]  # type: ignore[assignment]
-    """Starts an import of contacts from CSV."""
+    """Starts an import of contacts from CSV, as spreadsheets write it: UTF-8 with or without a byte order mark, UTF-16 with one, or
+    Big5; cells separated by commas, semicolons or tabs, as in the heading; at most 512 MiB and 2,000,000 lines.
+    Columns are known by their headings, letter case ignored: `Member ID` (會員編號), `Name` (姓名), `Phone` (電話, 手機), `Email`
+    (電子郵件), `Tags` (標籤; several with ; , | or 、 between them), the id on the channel (`LINE User ID`, `WhatsApp Number`, 社群 ID),
+    attributes by their key or name, `Point Balance` (點數餘額; WhatsApp only, module `POINTS`); `mapping` says what headings do
+    not. A line is of the customer that its strongest hint leads to: id on the channel, member id, phone, e-mail address; else it makes a
+    new one. It fills and overwrites what it says; blank cells change nothing. A contact of WhatsApp is known by the phone.
+    A line that is wrong is reported; the others are applied, each once through any crash. The import goes on by itself
+    when the whole file is there, and is watched and cancelled by `OperationsService`; what was applied stays so.
+    Errors: NOT_FOUND for an account that the team has not; INVALID_ARGUMENT for a file whose heading is wrong; ALREADY_EXISTS
+    `IMPORT_FILE_REPEATED`, `REQUEST_ID_REUSED`; FAILED_PRECONDITION `MODULE_MISSING`; RESOURCE_EXHAUSTED `OVERLOADED` with RetryInfo while the
+    team's imports that have not ended have too many bytes.
+    """
+    UploadContactImportPart: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.UploadContactImportPartRequest, _segment_service_pb2.UploadContactImportPartResponse]  # type: ignore[assignment]
+    """Adds the next part of a file that was started with its first. A part that is there already changes nothing, so an upload that
+    broke goes on at `ContactImport.uploaded_bytes`. An upload that nobody goes on with for a day fails.
+    Errors: NOT_FOUND; FAILED_PRECONDITION `IMPORT_STATE` when it has ended; INVALID_ARGUMENT for a part that begins behind what
+    is there, or ends behind the file.
+    """
     GetContactImport: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.GetContactImportRequest, _segment_service_pb2.GetContactImportResponse]  # type: ignore[assignment]
-    """Reads the progress of an import."""
+    """Reads the progress of an import. Errors: NOT_FOUND."""
     ListContactImports: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.ListContactImportsRequest, _segment_service_pb2.ListContactImportsResponse]  # type: ignore[assignment]
-    """Lists imports, newest first."""
+    """Lists imports, newest first. They are kept for 90 days after their end."""
     ListContactImportRows: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.ListContactImportRowsRequest, _segment_service_pb2.ListContactImportRowsResponse]  # type: ignore[assignment]
-    """Lists the reports of an import's rows in order of the file."""
+    """Lists rows of an import of which there is something to say, in order of the file: those that failed, and those of which
+    something was cut. Of the others the import has the counts. Errors: NOT_FOUND.
+    """
+    ExportContactImportReport: _aio.UnaryStreamMultiCallable[_segment_service_pb2.ExportContactImportReportRequest, _segment_service_pb2.ExportContactImportReportResponse]  # type: ignore[assignment]
+    """The failed rows of an import as CSV, in chunks of whole lines: the columns of the file, then `Import Line` and `Import
+    Fault`, which are passed over when it is corrected and loaded again. Errors: NOT_FOUND.
+    """
     GetContactImportSample: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.GetContactImportSampleRequest, _segment_service_pb2.GetContactImportSampleResponse]  # type: ignore[assignment]
     """Gives a sample file for imports of a channel; with the module `POINTS` and WhatsApp it has a `Point Balance` column."""
     MergeCustomers: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.MergeCustomersRequest, _segment_service_pb2.MergeCustomersResponse]  # type: ignore[assignment]
@@ -488,8 +537,9 @@ class SegmentServiceAsyncStub(SegmentServiceStub):
     NOT_FOUND.
     """
     PreviewContactImport: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.PreviewContactImportRequest, _segment_service_pb2.PreviewContactImportResponse]  # type: ignore[assignment]
-    """Tells what the first rows of a file would change, and how its columns are understood; changes nothing. Errors:
-    INVALID_ARGUMENT `INVALID_FIELDS`.
+    """Tells what the first 100 rows of a file would change, and how its columns are understood; changes nothing. Points are not
+    compared with balances. Errors: NOT_FOUND for an account that the team has not; INVALID_ARGUMENT `INVALID_FIELDS`; FAILED_PRECONDITION
+    `MODULE_MISSING`.
     """
 
 class SegmentServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -887,7 +937,31 @@ class SegmentServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _segment_service_pb2.StartContactImportRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_segment_service_pb2.StartContactImportResponse, _abc.Awaitable[_segment_service_pb2.StartContactImportResponse]]:
-        """Starts an import of contacts from CSV."""
+        """Starts an import of contacts from CSV, as spreadsheets write it: UTF-8 with or without a byte order mark, UTF-16 with one, or
+        Big5; cells separated by commas, semicolons or tabs, as in the heading; at most 512 MiB and 2,000,000 lines.
+        Columns are known by their headings, letter case ignored: `Member ID` (會員編號), `Name` (姓名), `Phone` (電話, 手機), `Email`
+        (電子郵件), `Tags` (標籤; several with ; , | or 、 between them), the id on the channel (`LINE User ID`, `WhatsApp Number`, 社群 ID),
+        attributes by their key or name, `Point Balance` (點數餘額; WhatsApp only, module `POINTS`); `mapping` says what headings do
+        not. A line is of the customer that its strongest hint leads to: id on the channel, member id, phone, e-mail address; else it makes a
+        new one. It fills and overwrites what it says; blank cells change nothing. A contact of WhatsApp is known by the phone.
+        A line that is wrong is reported; the others are applied, each once through any crash. The import goes on by itself
+        when the whole file is there, and is watched and cancelled by `OperationsService`; what was applied stays so.
+        Errors: NOT_FOUND for an account that the team has not; INVALID_ARGUMENT for a file whose heading is wrong; ALREADY_EXISTS
+        `IMPORT_FILE_REPEATED`, `REQUEST_ID_REUSED`; FAILED_PRECONDITION `MODULE_MISSING`; RESOURCE_EXHAUSTED `OVERLOADED` with RetryInfo while the
+        team's imports that have not ended have too many bytes.
+        """
+
+    @_abc_1.abstractmethod
+    def UploadContactImportPart(
+        self,
+        request: _segment_service_pb2.UploadContactImportPartRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_segment_service_pb2.UploadContactImportPartResponse, _abc.Awaitable[_segment_service_pb2.UploadContactImportPartResponse]]:
+        """Adds the next part of a file that was started with its first. A part that is there already changes nothing, so an upload that
+        broke goes on at `ContactImport.uploaded_bytes`. An upload that nobody goes on with for a day fails.
+        Errors: NOT_FOUND; FAILED_PRECONDITION `IMPORT_STATE` when it has ended; INVALID_ARGUMENT for a part that begins behind what
+        is there, or ends behind the file.
+        """
 
     @_abc_1.abstractmethod
     def GetContactImport(
@@ -895,7 +969,7 @@ class SegmentServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _segment_service_pb2.GetContactImportRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_segment_service_pb2.GetContactImportResponse, _abc.Awaitable[_segment_service_pb2.GetContactImportResponse]]:
-        """Reads the progress of an import."""
+        """Reads the progress of an import. Errors: NOT_FOUND."""
 
     @_abc_1.abstractmethod
     def ListContactImports(
@@ -903,7 +977,7 @@ class SegmentServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _segment_service_pb2.ListContactImportsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_segment_service_pb2.ListContactImportsResponse, _abc.Awaitable[_segment_service_pb2.ListContactImportsResponse]]:
-        """Lists imports, newest first."""
+        """Lists imports, newest first. They are kept for 90 days after their end."""
 
     @_abc_1.abstractmethod
     def ListContactImportRows(
@@ -911,7 +985,19 @@ class SegmentServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _segment_service_pb2.ListContactImportRowsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_segment_service_pb2.ListContactImportRowsResponse, _abc.Awaitable[_segment_service_pb2.ListContactImportRowsResponse]]:
-        """Lists the reports of an import's rows in order of the file."""
+        """Lists rows of an import of which there is something to say, in order of the file: those that failed, and those of which
+        something was cut. Of the others the import has the counts. Errors: NOT_FOUND.
+        """
+
+    @_abc_1.abstractmethod
+    def ExportContactImportReport(
+        self,
+        request: _segment_service_pb2.ExportContactImportReportRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_segment_service_pb2.ExportContactImportReportResponse], _abc.AsyncIterator[_segment_service_pb2.ExportContactImportReportResponse]]:
+        """The failed rows of an import as CSV, in chunks of whole lines: the columns of the file, then `Import Line` and `Import
+        Fault`, which are passed over when it is corrected and loaded again. Errors: NOT_FOUND.
+        """
 
     @_abc_1.abstractmethod
     def GetContactImportSample(
@@ -1137,8 +1223,9 @@ class SegmentServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _segment_service_pb2.PreviewContactImportRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_segment_service_pb2.PreviewContactImportResponse, _abc.Awaitable[_segment_service_pb2.PreviewContactImportResponse]]:
-        """Tells what the first rows of a file would change, and how its columns are understood; changes nothing. Errors:
-        INVALID_ARGUMENT `INVALID_FIELDS`.
+        """Tells what the first 100 rows of a file would change, and how its columns are understood; changes nothing. Points are not
+        compared with balances. Errors: NOT_FOUND for an account that the team has not; INVALID_ARGUMENT `INVALID_FIELDS`; FAILED_PRECONDITION
+        `MODULE_MISSING`.
         """
 
 def add_SegmentServiceServicer_to_server(servicer: SegmentServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
