@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from typing import Final
+from uuid import UUID
 
 from msgspec.structs import replace
 
 from libs.common.db.pool import Connection, Pool, transaction
 from libs.common.feeds.journey_records import Record, RunSegmentFact, pack_record, read_record
-from libs.common.feeds.records import shard_of
-from libs.common.ids import CustomerKey, partition_of
+from libs.common.ids import CustomerKey
 from services.journey.domain.views import StoredEnrolment
 from services.journey.store.book import BOOK
 
@@ -32,11 +32,13 @@ class PersonStore:
             await connection.execute(*query)
 
     async def bare_steps(self, key: CustomerKey, enrolments: Sequence[StoredEnrolment]) -> None:
-        """Takes out of the records of these enrolments what conditions saw, and notes."""
+        """Takes out of the records of these enrolments what conditions saw. Some may stand under the id of a customer
+        who was merged into this one."""
+        own = {each.enrolment.enrolment_id.bytes for each in enrolments}
         commits = sorted({commit for each in enrolments for commit in each.commits})
         for first in range(0, len(commits), COMMITS_MAX):
             async with transaction(self.pool, [key[0]]) as connection:
-                await _bare(connection, key, commits[first : first + COMMITS_MAX])
+                await _bare(connection, key[0], commits[first : first + COMMITS_MAX], own)
 
     async def last_own_number(self, key: CustomerKey) -> int:
         """Number of the last mail that this service made for the customer; 0 for none."""
@@ -45,14 +47,15 @@ class PersonStore:
             return int(await connection.fetchval(*query) or 0)
 
 
-async def _bare(connection: Connection, key: CustomerKey, commits: Sequence[int]) -> None:
-    shard = shard_of(partition_of(*key))
-    query = BOOK.bind("record_bodies", team_id=key[0], commit_keys=list(commits), shard=shard)
+async def _bare(
+    connection: Connection, team_id: UUID, commits: Sequence[int], enrolments: Set[bytes]
+) -> None:
+    query = BOOK.bind("record_bodies", team_id=team_id, commit_keys=list(commits))
     rows = await connection.fetch(*query)
     changed = [
         (row["shard"], row["position"], pack_record(bare))
         for row in rows
-        if (bare := without_seen(record := read_record(row["body"]), key[1].bytes)) != record
+        if (bare := without_seen(record := read_record(row["body"]), enrolments)) != record
     ]
     if changed:
         shards, positions, bodies = map(list, zip(*changed, strict=True))
@@ -60,13 +63,13 @@ async def _bare(connection: Connection, key: CustomerKey, commits: Sequence[int]
         await connection.execute(*query)
 
 
-def without_seen(record: Record, customer_id: bytes) -> Record:
-    """A record that says of one customer's steps what they came to, and not what was seen."""
+def without_seen(record: Record, enrolments: Set[bytes]) -> Record:
+    """A record that says of the steps of some enrolments what they came to, and not what was seen."""
     return replace(
         record,
         facts=[
             replace(fact, steps=[replace(step, seen="") for step in fact.steps])
-            if isinstance(fact, RunSegmentFact) and fact.customer_id == customer_id
+            if isinstance(fact, RunSegmentFact) and fact.enrolment_id in enrolments
             else fact
             for fact in record.facts
         ],

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 from enum import IntEnum
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -91,8 +91,19 @@ class Erasure(msgspec.Struct, frozen=True):
         return (str(self.customer_id), *(self.known.identifiers if self.known else ()))
 
 
+class Merged(NamedTuple):
+    """Somebody who was merged into a customer, whose id is kept with what was theirs."""
+
+    customer_id: UUID
+    mail_number: int
+    """Of their last mail."""
+    texts: tuple[str, ...]
+    """What they were known by."""
+
+
 def known_by(view: CustomerView, tokens: Iterable[str]) -> Known:
-    """What names the customer and nobody else: what several may share (a name, a tag) is not looked for."""
+    """What names the customer and nobody else: what several may share (a name, a tag) is not looked for. `tokens`: also
+    what those were known by who were merged into them."""
     customer = view.customer
     found = [customer.phone, customer.email, customer.member_id]
     found += [identity.key.external_id for identity in view.identities]

@@ -11,13 +11,14 @@ import msgspec
 
 from libs.common.db.pool import Connection, Pool, transaction
 from libs.common.errors import NotFound
-from libs.common.ids import CustomerKey, partition_of
+from libs.common.ids import CustomerKey, epoch_ms, new_id, partition_of
 from libs.common.persons import names_person, searched
 from services.segment.domain.erasure import (
     IDENTIFIERS_MAX,
     Erasure,
     ErasureStep,
     Known,
+    Merged,
     bare_order,
     without_person,
 )
@@ -114,9 +115,47 @@ class ErasureStore:
     # -- what is removed
 
     async def tokens(self, connection: Connection, key: CustomerKey) -> list[str]:
-        """Tokens of the customer's browsers."""
+        """Tokens of the customer's browsers, and of those who were merged into them."""
         query = BOOK.bind("browsers_of_customer", team_id=key[0], customer_id=key[1], most=IDENTIFIERS_MAX)
         return [row["token"] for row in await connection.fetch(*query)]
+
+    async def merged(self, connection: Connection, key: CustomerKey) -> list[Merged]:
+        """Those who were merged into the customer."""
+        named = {"team_id": key[0], "customer_id": key[1]}
+        rows = await connection.fetch(*BOOK.bind("merged_into_customer", **named))
+        aliases = await connection.fetch(*BOOK.bind("aliases_of_customer", **named, most=IDENTIFIERS_MAX))
+        texts = tuple(row["text"] for row in aliases)
+        return [
+            Merged(customer_id, number, tuple(filter(None, (*own, *texts))))
+            for customer_id, number, *own in rows
+        ]
+
+    async def is_merged_into(self, key: CustomerKey) -> bool:
+        """Whether somebody is being merged into the customer."""
+        async with transaction(self.pool, [key[0]]) as connection:
+            query = BOOK.bind("is_merged_into", team_id=key[0], customer_id=key[1])
+            return bool(await connection.fetchval(*query))
+
+    async def insert_merged(
+        self, connection: Connection, team_id: UUID, merged: Sequence[Merged], known: Known, now: datetime
+    ) -> None:
+        """Keeps one for each who was merged into a customer who is closed, without those that there are."""
+        query = BOOK.bind(
+            "insert_merged_erasures",
+            team_id=team_id,
+            erasure_ids=[new_id(epoch_ms(now)) for _ in merged],
+            customer_ids=[each.customer_id for each in merged],
+            mail_numbers=[each.mail_number for each in merged],
+            known=_ENCODE(known),
+            now=now,
+        )
+        await connection.execute(*query)
+
+    async def are_merged_erased(self, key: CustomerKey) -> bool:
+        """Whether all who were merged into the customer are erased."""
+        async with transaction(self.pool, [key[0]]) as connection:
+            query = BOOK.bind("are_merged_erased", team_id=key[0], customer_id=key[1])
+            return bool(await connection.fetchval(*query))
 
     async def remove_customer(self, connection: Connection, view: CustomerView) -> None:
         """Removes the customer's row and all that leads to it."""

@@ -11,12 +11,12 @@ from google.protobuf.message import Message
 from libs.common.clock import Clock
 from libs.common.db.pool import Connection
 from libs.common.db.requests import Write, answer_once
-from libs.common.errors import NotFound
 from libs.common.ids import CustomerKey, epoch_ms, new_id
 from services.segment.domain.erasure import Erasure
 from services.segment.store import teams
 from services.segment.store.base import lock_customers
 from services.segment.store.erasures import ErasureStore, Place
+from services.segment.store.merged import absent
 from services.segment.worker.writers import Writer
 
 Reply = TypeVar("Reply", bound=Message)
@@ -38,7 +38,7 @@ class Erasures:
         """The erasure of a customer; the one that there is already, if there is one. A repeated request is answered
         with how it stands by then: what was kept of its answer may be erased itself.
 
-        Raises NotFound, and what `answer_once` raises.
+        Raises NotFound, FailedPrecondition `CUSTOMER_MERGED`, and what `answer_once` raises.
         """
 
         async def work(connection: Connection) -> Reply:
@@ -47,7 +47,7 @@ class Erasures:
             found = await self._store.of_customer(connection, key)
             if found is None:
                 if key not in known:
-                    raise NotFound.of("customer", key[1])
+                    raise await absent(connection, key)
                 now = self._clock.now()
                 await self._store.insert(connection, key, new_id(epoch_ms(now)), now)
             return await self._shown(connection, key, written)

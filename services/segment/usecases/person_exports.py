@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -41,26 +41,36 @@ class PersonExports:
     async def lines(self, key: CustomerKey) -> AsyncIterator[list[str]]:
         """Some lines at a time. Raises NotFound, Unavailable while a service does not answer."""
         view = await self._customers.get(key)
+        store = ErasureStore(self._pool)
         async with transaction(self._pool, [key[0]]) as connection:
-            tokens = await ErasureStore(self._pool).tokens(connection, key)
+            tokens, merged = await store.tokens(connection, key), await store.merged(connection, key)
         yield [
             _line("customer", _shown(customer_message(view))),
             *(_line("browser", {"token": token}) for token in tokens),
         ]
-        async for page in self._facts(key):
-            yield page
-        identifiers = known_by(view, tokens).identifiers
-        for service in self._others.services:
-            cursor = ""
-            while True:
-                records, cursor = await self._others.read(service, key, identifiers, cursor)
-                if records:
-                    yield [
-                        json.dumps({"service": service, **json.loads(each)}, ensure_ascii=False)
-                        for each in records
-                    ]
-                if not cursor:
-                    break
+        texts = [text for each in merged for text in (str(each.customer_id), *each.texts)]
+        identifiers = known_by(view, [*texts, *tokens]).identifiers
+        for own in (key, *((key[0], each.customer_id) for each in merged)):
+            async for page in self._facts(own):
+                yield page
+            for service in self._others.services:
+                async for page in self._of_service(service, own, identifiers):
+                    yield page
+
+    async def _of_service(
+        self, service: str, key: CustomerKey, identifiers: Sequence[str]
+    ) -> AsyncIterator[list[str]]:
+        """What another service holds under an id."""
+        cursor = ""
+        while True:
+            records, cursor = await self._others.read(service, key, identifiers, cursor)
+            if records:
+                yield [
+                    json.dumps({"service": service, **json.loads(each)}, ensure_ascii=False)
+                    for each in records
+                ]
+            if not cursor:
+                return
 
     async def _facts(self, key: CustomerKey) -> AsyncIterator[list[str]]:
         """All facts in the order of time, orders with what was bought and what the customer wrote among them."""

@@ -144,7 +144,10 @@ class Erasing:
         return after if await self._store.advance(after, own, CLAIM_S) else None
 
     async def _close(self, erasure: Erasure, own: UUID) -> Erasure | None:
-        """Removes the customer, and tells that they are no more what others know them by."""
+        """Removes the customer, and tells that they are no more what others know them by. What is kept under the ids of
+        those who were merged into them is erased by erasures of its own."""
+        if await self._store.is_merged_into(erasure.key):
+            return None
 
         async def once() -> Erasure | None:
             facts: list[Fact] = []
@@ -153,9 +156,13 @@ class Erasing:
                 after = replace(erasure, updated_at=self._clock.now())
                 if (customer := held.get(erasure.key)) is not None:
                     view = (await customers.load_views(connection, [erasure.key], _ALL))[erasure.key]
-                    known = known_by(view, await self._store.tokens(connection, erasure.key))
-                    await self._store.remove_customer(connection, view)
                     now = self._clock.now()
+                    merged = await self._store.merged(connection, erasure.key)
+                    texts = [text for each in merged for text in (str(each.customer_id), *each.texts)]
+                    tokens = await self._store.tokens(connection, erasure.key)
+                    known = known_by(view, [*texts, *tokens])
+                    await self._store.remove_customer(connection, view)
+                    await self._store.insert_merged(connection, erasure.team_id, merged, known, now)
                     changes = CustomerChanges(held, now, ids_of(now))
                     changes.emit(customer, now, CustomerChanged(_BASICS))
                     facts = await save(connection, Writes(), changes.facts, now)
@@ -199,6 +206,8 @@ class Erasing:
         return Part(not last, last and f"k{last}", False)
 
     async def _erase_audit(self, erasure: Erasure) -> Part:
+        if not await self._store.are_merged_erased(erasure.key):
+            return Part(done=False, cursor=erasure.cursor, waits=True)
         return _part(await self._store.erase_audit(erasure))
 
 

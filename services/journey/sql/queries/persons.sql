@@ -8,7 +8,7 @@ UPDATE mail SET note = CASE WHEN note IS NOT NULL THEN '' END, data = CASE WHEN 
 -- name: record_bodies
 -- The records of these commits, with their places.
 SELECT shard, position, body FROM history_record
- WHERE team_id = :team_id AND commit_key = ANY (:commit_keys::bigint[]) AND shard = :shard ORDER BY position;
+ WHERE team_id = :team_id AND commit_key = ANY (:commit_keys::bigint[]) ORDER BY shard, position;
 
 -- name: replace_records
 UPDATE history_record AS r SET body = n.body

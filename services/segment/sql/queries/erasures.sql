@@ -45,7 +45,37 @@ UPDATE erasure SET tries = tries + 1, claimed_until = clock_timestamp() + make_i
  WHERE team_id = :team_id AND erasure_id = :erasure_id AND claim = :own
 
 -- name: browsers_of_customer
-SELECT token FROM browser WHERE team_id = :team_id AND customer_id = :customer_id ORDER BY token LIMIT :most
+-- Also of those who were merged into the customer.
+SELECT b.token
+  FROM (SELECT :customer_id::uuid AS customer_id
+         UNION ALL SELECT m.customer_id FROM merged_customer AS m WHERE m.team_id = :team_id AND m.survivor_id = :customer_id) AS one
+  JOIN browser AS b ON b.team_id = :team_id AND b.customer_id = one.customer_id
+ ORDER BY b.token LIMIT :most
+
+-- name: merged_into_customer
+-- Those who were merged into the customer: the number of their last mail, and what they were known by.
+SELECT m.customer_id, m.mail_number, m.member_id, m.phone, m.email
+  FROM merged_customer AS m WHERE m.team_id = :team_id AND m.survivor_id = :customer_id ORDER BY m.customer_id
+
+-- name: aliases_of_customer
+SELECT text FROM customer_alias WHERE team_id = :team_id AND customer_id = :customer_id ORDER BY text LIMIT :most
+
+-- name: is_merged_into
+-- Whether somebody is being merged into the customer.
+SELECT EXISTS (SELECT FROM customer_merge WHERE team_id = :team_id AND survivor_id = :customer_id AND end_time IS NULL)
+
+-- name: insert_merged_erasures
+-- Of those who were merged into a customer who is closed: what is kept under their own ids is removed as the customer's.
+INSERT INTO erasure (team_id, erasure_id, customer_id, step, known, mail_number, created_at, updated_at)
+SELECT :team_id, n.erasure_id, n.customer_id, erasure_step('END_ENROLMENTS'), :known, n.mail_number, :now, :now
+  FROM unnest(:erasure_ids::uuid[], :customer_ids::uuid[], :mail_numbers::bigint[]) AS n (erasure_id, customer_id, mail_number)
+ON CONFLICT ON CONSTRAINT erasure_of_customer DO NOTHING
+
+-- name: are_merged_erased
+-- Whether all who were merged into the customer are erased.
+SELECT NOT EXISTS (
+    SELECT FROM merged_customer AS m JOIN erasure AS e ON e.team_id = m.team_id AND e.customer_id = m.customer_id
+     WHERE m.team_id = :team_id AND m.survivor_id = :customer_id AND e.step < erasure_step('DONE'))
 
 -- name: remove_customer
 -- All rows by which the customer is known, and their own; also by which those were known who were merged into them.

@@ -861,7 +861,9 @@ class SegmentServiceServicer:
         A customer who is being erased, or was, is answered with the operation that does it. What was known of them is free for
         somebody new. Events that name the erased id, or an order or refund of it, are refused as `CUSTOMER_ERASED`; what was recorded
         before is answered as before when it comes again under its key, and brings nobody back; a new event makes a new customer.
-        Answers that were kept for request ids are empty afterwards. Errors: NOT_FOUND.
+        Answers that were kept for request ids are empty afterwards. With a customer go those who were merged into them, each by an
+        operation of its own, which this one waits for; who is being merged into them is waited for, too. Errors: NOT_FOUND,
+        FAILED_PRECONDITION `CUSTOMER_MERGED`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
