@@ -31,6 +31,8 @@ from omnijourney.journey.v1.journey_pb2 import Definition, Target
 from omnijourney.journey.v1.trigger_pb2 import ContactAdded, Trigger
 from omnijourney.points.v1 import coupon_pb2 as coupon
 from omnijourney.points.v1 import points_service_pb2 as points
+from omnijourney.segment.v1 import segment_service_pb2 as segment
+from omnijourney.segment.v1.customer_pb2 import Customer
 from omnijourney.stats.v1 import stats_service_pb2 as stats
 from omnijourney.stats.v1.figures_pb2 import JourneyOverview, MessageFigures
 
@@ -228,7 +230,20 @@ class Shop:
             assert answer.status == 302, await answer.text()
             return answer.headers["Location"]
 
-    async def order(self, phone: str, total: str) -> None:
+    async def customer_of(self, channel: str) -> str:
+        """The customer who was greeted on a channel."""
+        query = "SELECT customer_id::text FROM segment.identity WHERE external_id = $1"
+        return str(await self.admin.fetchval(query, PEOPLE[channel]))
+
+    async def introduce(self, channel: str, phone: str) -> None:
+        """Somebody tells their phone."""
+        customer = Customer(customer_id=await self.customer_of(channel), phone=phone)
+        request = segment.UpdateCustomerRequest(
+            team_id=str(TEAM), request_id=id_of("phone", channel), customer=customer
+        )
+        await call(self.client.segment.UpdateCustomer, request)
+
+    async def order(self, number: int, phone: str, total: str) -> None:
         """An order of whoever has the phone, by the shop's signed webhook."""
         shop = gateway.CreateShopRequest(team_id=str(TEAM), request_id=id_of("shop"))
         shop.shop.shop_id, shop.shop.display_name = "shop", "Shop"
@@ -238,16 +253,16 @@ class Shop:
         now = datetime.now(UTC)
         event = {
             "event": "order.completed",
-            "event_id": "order-1",
+            "event_id": f"order-{number}",
             "occurred_at": now.isoformat(),
             "customer": {"phone": phone},
-            "order": {"id": "1", "currency": "TWD", "total": total},
+            "order": {"id": str(number), "currency": "TWD", "total": total},
         }
         body = json.dumps(event)
         headers = {
-            "webhook-id": "w1",
+            "webhook-id": f"w{number}",
             "webhook-timestamp": str(int(now.timestamp())),
-            "webhook-signature": Webhook(secret).sign("w1", now, body),
+            "webhook-signature": Webhook(secret).sign(f"w{number}", now, body),
         }
         url = f"{self.installation.http_url}/v1/teams/{TEAM}/shops/shop/events"
         async with self.http.post(url, data=body, headers=headers) as answer:
