@@ -168,12 +168,14 @@ class Editor:
 
     def complete(self, customer: Customer, profile: Profile) -> None:
         """Gives a customer what the profile has; empty fields change nothing. Raises as `create`, also AlreadyExists
-        where the customer has another member id."""
+        where the customer has another member id, and the profile's does not lead to them as that of somebody who was
+        merged into them."""
         self._check_member_id(customer.team_id, profile.member_id, customer.customer_id)
-        if profile.member_id is not None and fold(customer.member_id or profile.member_id) != fold(
-            profile.member_id
-        ):
-            raise AlreadyExists.value_taken("member_id")
+        if profile.member_id is not None and customer.member_id is not None:
+            named = fold(profile.member_id)
+            leads_here = self._members.get((customer.team_id, named)) == customer.customer_id
+            if not leads_here and fold(customer.member_id) != named:
+                raise AlreadyExists.value_taken("member_id")
         self._check_additions(customer.team_id, profile, customer.customer_id)
         self._check_tags(customer, profile.tags, ())
         filled = {name: value for name in ("name", "phone", "email") if (value := getattr(profile, name))}

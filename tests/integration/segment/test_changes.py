@@ -129,6 +129,7 @@ async def test_marketed_only_moves_on(segment: Segment) -> None:
 async def test_marks_may_come_again_in_any_order_and_from_all_sides(segment: Segment) -> None:
     customers = [await segment.create() for _ in range(3)]
     start = segment.clock.now()
+    segment.clock.advance(timedelta(days=10))
     facts = len(await segment.facts())
 
     def marks(days: int) -> list[change_pb2.Change]:

@@ -172,12 +172,14 @@ async def test_hints_are_tried_strongest_first(segment: Segment) -> None:
 
 async def test_a_batch_folds_in_order(segment: Segment) -> None:
     who = {"member_id": "1"}
-    later = segment.clock.now() + timedelta(minutes=4)
+    start = segment.clock.now()
+    later = start + timedelta(minutes=4)
+    segment.clock.advance(timedelta(minutes=5))
     results = await segment.record(
         segment.order("e1", "o1", 1, who=who, at=later),
-        segment.order("e2", "o2", 2, who=who),
+        segment.order("e2", "o2", 2, who=who, at=start),
         segment.refund("e3", "r1", 1, refund={"order_id": "o1"}),
-        segment.order("e2", "o2", 2, who=who),
+        segment.order("e2", "o2", 2, who=who, at=start),
     )
     assert [result.status for result in results] == [ACCEPTED, ACCEPTED, ACCEPTED, DUPLICATE]
     (customer_id,) = {result.customer_id for result in results}

@@ -37,7 +37,7 @@ async def test_two_processes_agree(servers: Servers, database: Database, segment
         ]
     settings = servers.settings(Settings, database)
     async with (
-        app(settings, clock=SteppedClock(START)) as serving,
+        app(settings, clock=SteppedClock(START + timedelta(hours=_CALLS))) as serving,
         servers.channel(serving.port) as channel,
     ):
         stubs = (segment.stub, segment_service_pb2_grpc.SegmentServiceStub(channel))
@@ -67,6 +67,7 @@ async def test_marks_from_two_processes_leave_the_latest(
     servers: Servers, database: Database, segment: Segment
 ) -> None:
     customers = [await segment.create() for _ in range(20)]
+    segment.clock.advance(timedelta(hours=_CALLS))
     rng = random.Random(_SEED)
     settings = servers.settings(Settings, database)
     async with (

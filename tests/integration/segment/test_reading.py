@@ -225,7 +225,7 @@ async def test_facts_of_a_team_are_listed_by_time(segment: Segment) -> None:
 
 async def test_what_is_not_served_says_so(segment: Segment) -> None:
     with pytest.raises(grpc.aio.AioRpcError) as error:
-        await segment.call("MergeCustomers", survivor_id=str(new_id()), loser_id=str(new_id()))
+        await segment.call("GetRetention")
     assert error.value.code() == grpc.StatusCode.UNIMPLEMENTED
 
 
