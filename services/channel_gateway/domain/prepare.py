@@ -1,5 +1,6 @@
 """What can be decided of a send before any limit is looked at: where it goes, to whom, and what it says."""
 
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple, Protocol
@@ -51,6 +52,9 @@ from services.channel_gateway.domain.render import (
 _NIL: Final = UUID(int=0)
 SERVICE_WINDOW: Final = timedelta(hours=24)
 """WhatsApp, Messenger, Instagram: free content is taken this long after the customer's last message."""
+
+
+_NOT_OF_A_LINE: Final = re.compile(r" *[\t\n\v\f\r\x1c-\x1f\x85\u2028\u2029]\s*| {5,}")
 
 
 class ContentRefusedError(Exception):
@@ -283,10 +287,9 @@ def _missing_content(send: Send, account: Account, catalogue: Catalogue) -> Send
 
 
 def _identity(channel: Channel, account: Account, identities: Sequence[Identity]) -> Identity | None:
-    for identity in identities:
-        if identity.channel == channel and identity.account_id == account.account_id:
-            return identity
-    return None
+    """The first by which the account can be reached; one that blocks it where there is no other."""
+    own = [each for each in identities if each.channel == channel and each.account_id == account.account_id]
+    return next((each for each in own if not each.blocked), own[0] if own else None)
 
 
 def has_window(send: Send) -> bool:
@@ -356,10 +359,15 @@ def _values(send: Send, customer: Customer) -> Values:
 def _filled(content: TemplateContent, values: Values) -> TemplateContent:
     return TemplateContent(
         content.template_id,
-        tuple(fill(text, values.get) for text in content.parameters),
-        fill(content.header_parameter, values.get),
-        tuple((index, fill(text, values.get)) for index, text in content.button_parameters),
+        tuple(_in_one_line(fill(text, values.get)) for text in content.parameters),
+        _in_one_line(fill(content.header_parameter, values.get)),
+        tuple((index, _in_one_line(fill(text, values.get))) for index, text in content.button_parameters),
     )
+
+
+def _in_one_line(text: str) -> str:
+    """A parameter with the values of a customer as WhatsApp takes it: no breaks, no tabs, at most four blanks."""
+    return _NOT_OF_A_LINE.sub(" ", text)
 
 
 def _write_cards(

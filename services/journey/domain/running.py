@@ -159,8 +159,11 @@ class Running:
         if self._view is None:
             return None
         for identity in self._view.identities:
-            if (identity.channel, identity.account_id) == (send.channel, send.account_id):
-                return None if identity.blocked else fx.Recipient(identity.external_id, self._view.name)
+            if (identity.channel, identity.account_id) == (
+                send.channel,
+                send.account_id,
+            ) and not identity.blocked:
+                return fx.Recipient(identity.external_id, self._view.name)
         return None
 
     def _keep(self, enrolment: Enrolment) -> None:

@@ -145,6 +145,20 @@ async def test_whatsapp_takes_what_fills_header_and_buttons(gateway: Gateway) ->
     ] == [("header", None, ["Mei"]), ("body", None, ["x"]), ("button", "1", ["offers/new"])]
 
 
+async def test_values_with_breaks_leave_in_one_line(gateway: Gateway) -> None:
+    account = await gateway.account(WHATSAPP)
+    template = await gateway.template(account, parameters=1)
+    await gateway.top_up(10 * HKD)
+    customer = gateway.customer(account, WHATSAPP)
+    gateway.neighbours.segment.profiles[customer].name = "Leave at door\nRing\t\ttwice"
+    content = send_pb2.TemplateContent(template_id=template, parameters=["{{customer.name}}"])
+    await gateway.ask(gateway.send(customer, WHATSAPP, template=content))
+    await gateway.settled()
+    (message,) = await gateway.accepted("whatsapp")
+    parameters = message["body"]["template"]["components"][0]["parameters"]
+    assert [each["text"] for each in parameters] == ["Leave at door Ring twice"]
+
+
 async def test_customers_who_cannot_be_reached_are_skipped_and_take_nothing(gateway: Gateway) -> None:
     account = await gateway.account(LINE)
     module = await gateway.module()

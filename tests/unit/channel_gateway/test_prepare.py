@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -92,6 +93,35 @@ def test_identities_count_on_their_account_only() -> None:
     blocked = Profile("Mei", {}, (Identity(Channel.LINE, ACCOUNT, "U1", True),))
     assert refusal(decided(send(), profile=elsewhere)) == (SendState.SKIPPED, "UNBOUND")
     assert refusal(decided(send(), profile=blocked)) == (SendState.SKIPPED, "BLOCKED")
+
+
+def test_of_several_identities_on_an_account_an_open_one_is_used() -> None:
+    several = [
+        Identity(Channel.LINE, ACCOUNT, f"U{n}", blocked) for n, blocked in enumerate((True, False, False))
+    ]
+    result = decided(send(), profile=Profile("Mei", {}, tuple(several)))
+    assert isinstance(result, Prepared)
+    assert result.recipient == "U1"
+    closed = tuple(each._replace(blocked=True) for each in several)
+    assert refusal(decided(send(), profile=Profile("Mei", {}, closed))) == (SendState.SKIPPED, "BLOCKED")
+
+
+@pytest.mark.parametrize(
+    ("name", "filled"),
+    [
+        ("Leave at door\nRing twice", "Leave at door Ring twice"),
+        ("a\tb \r\n  c\u2028d", "a b c d"),
+        ("a     b", "a b"),
+        ("a    b\u3000c", "a    b\u3000c"),
+    ],
+)
+def test_values_of_a_template_stand_in_one_line(name: str, filled: str) -> None:
+    profile = Profile(name, {}, (Identity(Channel.WHATSAPP, ACCOUNT, "447700900123", False),))
+    content = TemplateContent(TEMPLATE, ("{{customer.name}}", "b"))
+    result = decided(send(channel=Channel.WHATSAPP, content=content), profile=profile)
+    assert isinstance(result, Prepared)
+    body = json.loads(result.parts[0])["template"]["components"][0]["parameters"]
+    assert [each["text"] for each in body] == [filled, "b"]
 
 
 def test_missing_content_exhausts() -> None:

@@ -87,6 +87,11 @@ def test_a_send_says_whom_it_goes_to() -> None:
     assert sent_to(None) is None
 
 
+def test_of_several_identities_on_an_account_an_open_one_is_used() -> None:
+    several = [replace(MEI, external_id="U0", blocked=True), replace(MEI, external_id="U2")]
+    assert sent_to(replace(VIEW, identities=several)) == fx.Recipient("U2", "Mei")
+
+
 @pytest.mark.rule("J-30c")
 @pytest.mark.parametrize(
     "identity",
