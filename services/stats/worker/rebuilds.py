@@ -30,6 +30,8 @@ CLAIM_S: Final = 60.0
 RETRY_S: Final = 2.0
 HOLD_S: Final = 10.0
 """How long counting may stand still while the last rows are counted, real seconds; then it is tried again later."""
+SHOW_S: Final = 600.0
+"""How long it may stand still while the new rows take the place of the old ones."""
 STALL_S: Final = 1.0
 STALLS_MAX: Final = 30
 """How often a history is asked on end for rows that were counted before and does not give them."""
@@ -150,7 +152,10 @@ class _Work:
                     return
                 stalls += 1
                 if stalls > STALLS_MAX:
-                    raise _FaultyError("a history does not give rows that were counted before")
+                    raise _FaultyError(
+                        "the last rows could not be counted: a history does not give rows that were counted before, or"
+                        f" the new figures did not take the place of the old ones within {SHOW_S:.0f} s"
+                    )
                 await asyncio.sleep(STALL_S)
             else:
                 stalls = 0
@@ -171,13 +176,15 @@ class _Work:
     async def _show(self) -> bool:
         """Counts what came since, while nobody counts anything, and shows it; False if that would take long."""
         try:
-            async with asyncio.timeout(HOLD_S), self._store.holding(self._claim) as holding:
+            async with asyncio.timeout(HOLD_S) as limit, self._store.holding(self._claim) as holding:
                 for history in self._histories:
                     while (stand := await holding.stand(history.source)).own != stand.shown:
                         rows = await self._read(history, stand)
                         if rows is None:
                             raise TimeoutError
                         await holding.count(rows)
+                # How long this takes goes by the team's rows: what was counted for it would be in vain.
+                limit.reschedule(asyncio.get_running_loop().time() + SHOW_S)
                 await holding.show(self._clock.now())
         except (TimeoutError, *_AGAIN):
             return False

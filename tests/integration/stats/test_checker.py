@@ -125,6 +125,16 @@ async def test_each_figure_that_is_kept_twice_and_not_alike_is_found(
     assert (await check(stats))[0] == set()
 
 
+async def test_a_row_that_cannot_be_read_any_more_is_a_finding(stats: Stats) -> None:
+    record_a_day(stats)
+    await stats.settle()
+    Told().to(stats)
+    rows = stats.feeds["journey"].rows
+    rows[next(iter(rows))][0].body = b"\xc1"  # type: ignore[attr-defined]
+    found, _ = await check(stats)
+    assert found == {"rows of journey's history that were counted and cannot be read"}
+
+
 async def test_a_service_that_cannot_be_asked_ends_the_check(stats: Stats) -> None:
     with pytest.raises(grpc.aio.AioRpcError) as refused_call:
         await check(stats)
