@@ -138,7 +138,8 @@ async def test_draining_lets_running_calls_end_and_takes_no_new_ones() -> None:
         running = asyncio.ensure_future(stub.GetLag(pb.GetLagRequest(), timeout=5))
         await slow.entered.wait()
         draining = asyncio.create_task(server.drain())
-        await asyncio.sleep(0.05)
+        # A call that crosses the word that the server goes is cancelled; this one comes after it.
+        await asyncio.wait_for(opened.wait_for_state_change(grpc.ChannelConnectivity.READY), 10)
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await stub.GetClock(pb.GetClockRequest(), timeout=1)
         assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
