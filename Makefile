@@ -24,8 +24,8 @@ demo: ## replay a real month through all five services (MONTH=1..12, DATA=file.c
 	@$(PYTHON) tools/install.py demo $(if $(DATA),,demo-data)
 	@$(BIN)/omnijourney demo $(DEMO_OPTIONS)
 
-up: install ## start the five services with their own PostgreSQL and Valkey, until Ctrl-C (TLS=on|mutual with certificates, ONE=1 in one process)
-	@$(BIN)/omnijourney up $(if $(TLS),--tls '$(TLS)') $(if $(ONE),--one-process)
+up: install ## start the five services, PostgreSQL, Valkey and emulators of the channels, until Ctrl-C (EMULATORS=0, TLS=on|mutual, ONE=1 in one process)
+	@$(BIN)/omnijourney up $(if $(filter 0 off no,$(EMULATORS)),--no-emulators) $(if $(TLS),--tls '$(TLS)') $(if $(ONE),--one-process)
 
 test: install-dev ## run all tests, servers included, and print what of each service they ran (ARGS="…" goes to pytest)
 	@$(RUN) -m pytest $(if $(ARGS),$(ARGS),-n 2 --rules-record build/rules.json --coverage)

@@ -64,6 +64,9 @@ def _install(name: str) -> None:
     if name in WITH_PROJECT:
         # hatchling comes with the set, so that pip needs no network to build the project.
         _pip("--no-deps", "--no-build-isolation", "--no-index", "--editable", str(ROOT))
+        # Once here, and not by each of six processes at the first start.
+        compiled = [str(ROOT / folder) for folder in ("libs", "services")]
+        subprocess.run([str(PYTHON), "-m", "compileall", "-q", "-j", "0", *compiled], check=True)
     for done in (name, *contained):
         _stamp_file(done).write_text(_wanted(done), encoding="utf-8")
 

@@ -12,11 +12,13 @@ from libs.cli import contact_imports, journeys, tokens
 from libs.cli.audit import export_audit
 from libs.cli.console import out
 from libs.cli.customers import customer
+from libs.cli.emulator_commands import emulator
 from libs.cli.journey_commands import journey
 from libs.cli.message_commands import message
 from libs.cli.migrate import run_migrate
 from libs.cli.options import DataDir, configured
 from libs.cli.points import check_points
+from libs.cli.quickstart import first_message
 from libs.cli.secrets import rotate_secrets, show_secrets
 from libs.cli.seed_customers import seed_customers as made_up_customers
 from libs.cli.stats import check_figures, rebuild_figures
@@ -54,6 +56,7 @@ app.add_typer(journey)
 app.add_typer(message)
 app.add_typer(customer)
 app.add_typer(tag)
+app.add_typer(emulator)
 
 
 @app.command()
@@ -68,8 +71,14 @@ def up(
         bool, typer.Option("--clock-control", help="Let the clock be held, sped up and stepped (SetClock).")
     ] = False,
     emulators: Annotated[
-        bool, typer.Option("--emulators", help="Send to emulators of the channels instead of the real ones.")
-    ] = False,
+        bool | None,
+        typer.Option(
+            "--emulators/--no-emulators",
+            help="Send to emulators of the channels, or to the real ones. [default: to emulators, unless an address of"
+            " a channel is set: OMNIJOURNEY_LINE_URL and so on]",
+            show_default=False,
+        ),
+    ] = None,
     one_process: Annotated[
         bool,
         typer.Option(
@@ -105,7 +114,7 @@ def up(
         settings=settings,
         own_ca=tls != "configured",
         free_ports=ports == "free",
-        emulators=emulators,
+        emulators=settings.no_channel_is_set if emulators is None else emulators,
         one_process=one_process,
         log_dir=log_dir,
         log_to_stderr=log_to_stderr,
@@ -156,6 +165,24 @@ def demo(
         raise typer.Exit(2) from missing
 
     raise typer.Exit(run_demo(month, data, report, speed, data_dir=data_dir))
+
+
+@app.command()
+def quickstart(
+    *,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="What was made and what came, as a JSON object.")
+    ] = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Make a team, a LINE account, content, a customer and a journey, send the first message, and show it.
+
+    For an installation with emulators, as `omnijourney up` starts it: nothing leaves this machine.
+    """
+    changes: dict[str, Any] = {"data_dir": data_dir} if data_dir is not None else {}
+    settings = configured(ClientSettings, changes)
+    command = first_message(settings.data_dir, as_json=as_json)
+    raise typer.Exit(asyncio.run(journeys.run(settings, command)))
 
 
 @app.command()

@@ -28,16 +28,14 @@ async def run_migrate(
         return EXIT_CONFIG
     try:
         first = _first_token(settings)
-        files = await prepare(
-            dsn, SERVICES, directory or settings.data_dir / credentials.FOLDER, first, rotated
-        )
+        folder = directory or settings.data_dir / credentials.FOLDER
+        async for holder, file in prepare(dsn, SERVICES, folder, first, rotated):
+            remark = ", with a new password and token: start it again" if holder == rotated else ""
+            out.print(f"{holder}: {file}{remark}", highlight=False, soft_wrap=True)
     except (MigrationError, EmbeddedError) as error:
         return fail(error)
     except (OSError, asyncpg.PostgresError) as error:
         return fail(ConnectionError(f"{_VARIABLE}: the database does not let us in ({error})"))
-    for holder, file in files.items():
-        remark = ", with a new password and token: start it again" if holder == rotated else ""
-        out.print(f"{holder}: {file}{remark}", highlight=False, soft_wrap=True)
     return 0
 
 

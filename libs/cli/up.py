@@ -3,6 +3,7 @@
 import asyncio
 import dataclasses
 import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -23,7 +24,7 @@ async def run_up(options: InstallationOptions) -> int:
     """Starts everything, says where it is, and stops it when a signal says so. Returns the exit code."""
     setup_logging("up", "warning")  # what a person wants to know is printed here in words
     try:
-        installation = Installation(dataclasses.replace(options, listener=tell))
+        installation = Installation(dataclasses.replace(options, listener=tell, progress=progress()))
         await run_until_stopped(installation, welcome)
     except (EmbeddedError, MigrationError, OSError) as error:
         return fail(error)
@@ -78,6 +79,16 @@ def tell(event: Event) -> None:
         err.print(f"[green]{event.name} runs again[/] (process {event.pid})", highlight=False)
 
 
+def progress() -> Callable[[str], None]:
+    """Prints what the start has come to, with the seconds since now."""
+    began_s = time.monotonic()
+
+    def show(reached: str) -> None:
+        err.print(f"[dim]{time.monotonic() - began_s:5.1f} s[/]  {escape(reached)}", highlight=False)
+
+    return show
+
+
 def welcome(installation: Installation) -> None:
     """Prints where everything is, and what to try."""
     services = Table(box=None, padding=(0, 2, 0, 0))
@@ -97,8 +108,9 @@ def _places(installation: Installation) -> Table:
     places = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     places.add_row()
     places.add_row("webhooks in", installation.http_url)
+    what = "emulator" if installation.emulators else "API"
     for channel, url in installation.channel_urls.items():
-        places.add_row(f"{channel} API", url)
+        places.add_row(f"{channel} {what}", url)
     places.add_row("PostgreSQL", _server(installation.postgres_dsn, installation, "postgres"))
     places.add_row("Redis", _server(installation.redis_url, installation, "valkey"))
     places.add_row("token", str(installation.data_dir / "token"))
@@ -130,8 +142,15 @@ def _tries(installation: Installation) -> str:
         how = f"-cacert {_shown(installation.tls.ca_file)}"
         if installation.asks_for_certificates:
             how += f" -cert {_shown(installation.tls.cert_file)} -key {_shown(installation.tls.key_file)}"
+    where = (
+        "messages go to the emulators, and nobody gets one: `--no-emulators` for the real channels"
+        if installation.emulators
+        else "messages go to the real channels"
+    )
+    first = "omnijourney quickstart   [dim](the first message)[/]\n     " if installation.emulators else ""
     return (
-        f"\n[dim]try[/]  grpcurl {how} {target} list\n"
+        f"\n{where}\n"
+        f"\n[dim]try[/]  {first}grpcurl {how} {target} list\n"
         f'     grpcurl {how} -H "authorization: Bearer $(cat {token_file})" {target} '
         "omnijourney.common.v1.InstallationService/GetLag\n"
         f"     omnijourney status   [dim](all services at one glance)[/]\n"

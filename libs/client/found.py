@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from libs.client.services import ServiceName
@@ -20,6 +20,8 @@ class Found:
     http_url: str
     tls_dir: Path | None = None
     """Where the certificates of an installation with a CA of its own are."""
+    emulator_urls: Mapping[str, str] = field(default_factory=dict)
+    """Base address of each channel's emulator; none where it sends to the real channels."""
 
 
 def tools_tls(directory: Path) -> Tls:
@@ -33,12 +35,20 @@ class InstallationFile:
     def __init__(self, data_dir: Path) -> None:
         self._path = data_dir / "installation.json"
 
-    def publish(self, targets: Mapping[ServiceName, str], http_url: str, tls_dir: Path | None = None) -> None:
+    def publish(
+        self,
+        targets: Mapping[ServiceName, str],
+        http_url: str,
+        tls_dir: Path | None = None,
+        emulator_urls: Mapping[str, str] | None = None,
+    ) -> None:
         """Tells where this process' services listen."""
         draft = self._path.with_name(f".{self._path.name}.{os.getpid()}")
         said: dict[str, object] = {"pid": os.getpid(), "targets": dict(targets), "http_url": http_url}
         if tls_dir is not None:
             said["tls_dir"] = str(tls_dir)
+        if emulator_urls:
+            said["emulator_urls"] = dict(emulator_urls)
         draft.write_text(json.dumps(said) + "\n")
         draft.replace(self._path)
 
@@ -53,7 +63,13 @@ class InstallationFile:
         try:
             content = json.loads(self._path.read_text())
             tls_dir = Path(content["tls_dir"]) if "tls_dir" in content else None
-            found = Found(int(content["pid"]), content["targets"], content["http_url"], tls_dir)
+            found = Found(
+                int(content["pid"]),
+                content["targets"],
+                content["http_url"],
+                tls_dir,
+                content.get("emulator_urls", {}),
+            )
         except (FileNotFoundError, NotADirectoryError, PermissionError):
             return None
         try:

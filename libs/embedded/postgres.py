@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,6 +24,8 @@ ADMIN = "omnijourney"
 DATABASE = "omnijourney"
 _PASSWORD_FILE = "postgres.password"  # noqa: S105 - a file name
 _INITDB_TIMEOUT_S = 120
+_SYNCFS_SINCE = 17
+"""The major version whose `initdb` knows of it."""
 _START_TIMEOUT_S = 60  # after a crash it first replays its log, at most `max_wal_size` of it
 _CONNECT_TIMEOUT_S = 2
 _POLL_S = 0.02
@@ -209,6 +212,9 @@ def _initdb(binaries: PostgresBinaries, data: Path, password_file: Path, account
         f"--pwfile={password_file}",
     ]
     command += ["--encoding=UTF8", "--locale=C", "--no-instructions"]
+    if binaries.major >= _SYNCFS_SINCE and sys.platform == "linux":
+        # Once for the whole file system instead of once for each of a thousand files: a second instead of three.
+        command.append("--sync-method=syncfs")
     spec = Spec("initdb", command, SERVER_ENV, cwd=data, account=account)
     done = subprocess.run(
         launcher_command(spec),

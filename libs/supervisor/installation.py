@@ -4,10 +4,11 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
+from typing import cast
 
 import asyncpg
 
@@ -21,31 +22,23 @@ from libs.common.tls import Tls
 from libs.embedded import Attachment, StartFailedError, open_attachment
 from libs.embedded.datadir import DataDir, OwnerLock
 from libs.embedded.keepalive import keep_alive
-from libs.embedded.process import Spec, describe_exit, inherited_environment
+from libs.embedded.process import describe_exit
 from libs.supervisor import certificates
 from libs.supervisor.certificates import make_certificates
-from libs.supervisor.managed import ManagedProcess, all_of, grpc_probe, http_probe
+from libs.supervisor.managed import ManagedProcess
 from libs.supervisor.options import InstallationOptions
 from libs.supervisor.plan import (
-    EMULATED,
-    OWNERS_ONLY,
     TOGETHER,
     AlreadyRunningError,
     Plan,
     calls_folder,
-    certificate_environment,
     channel_urls,
     check_ports,
-    emulators_command,
     environment,
     make_plan,
-    secret_environment,
-    service_command,
-    together_command,
-    worker_environment,
-    worker_names,
 )
 from libs.supervisor.preparation import FirstToken, prepare
+from libs.supervisor.processes import Processes
 
 READY_WITHIN_S = 60.0
 DRAIN_S = 6.0
@@ -69,10 +62,10 @@ class Installation:
         self._data_dir = options.settings.data_dir.absolute()
         self._plan = make_plan(options)
         self._attachment: Attachment | None = None
+        self._made = Processes(options, self._plan, self._data_dir, self.log_dir, self.tls)
         self._processes: dict[str, ManagedProcess] = {}
         self._keepers: list[asyncio.Task[None]] = []
         self._file = InstallationFile(self._data_dir)
-        self._credentials: dict[str, Path] = {}
         self._lock: OwnerLock | None = None
         self._hurry = asyncio.Event()
 
@@ -189,9 +182,14 @@ class Installation:
         return channel_urls(self._options, self._plan)
 
     @property
+    def emulators(self) -> bool:
+        """Whether emulators stand in for the channels."""
+        return self._options.emulators
+
+    @property
     def environment(self) -> Mapping[str, str]:
         """The variables that all processes got on top of our own environment."""
-        return environment(self._options, self._plan, self.attachment.endpoints, self._data_dir)
+        return environment(self._options, self._plan, self.redis_url, self._data_dir)
 
     def change_environment(self, changes: Mapping[str, str], only: str = "") -> None:
         """Variables that all processes, or `only` this one, get from their next start on."""
@@ -225,6 +223,8 @@ class Installation:
             raise AlreadyRunningError(self._data_dir, None)
         self._lock = lock
         settings = self._options.settings
+        if self._options.emulators:
+            await self._begin([self._made.emulators()])
         self._attachment = await open_attachment(
             self._data_dir,
             postgres_dsn=settings.postgres_dsn.get_secret_value(),
@@ -232,25 +232,23 @@ class Installation:
             token=settings.token.get_secret_value(),
             listener=self._options.listener,
         )
+        self._options.progress("PostgreSQL and Redis answer")
         if self._options.own_ca:
             together = [TOGETHER] if self._options.one_process else []
             holders = (*together, *self._options.services, certificates.TOOLS)
             make_certificates(self.tls_dir, holders, self._plan.host)
-        try:
-            await self._prepare()
-        except (OSError, asyncpg.PostgresError) as error:
-            raise StartFailedError(
-                f"the database does not let us in ({error}): see OMNIJOURNEY_POSTGRES_DSN"
-            ) from error
         if (folder := calls_folder(self._data_dir)) is not None:
             make_folder(folder)
-        self._processes = {process.name: process for process in self._plan_processes()}
-        for process in self._processes.values():
-            await process.start()
+        await self._start_services()
         await self._until_ready()
         for process in self._processes.values():
             self._keepers.append(asyncio.create_task(keep_alive(process, self._options.listener)))
-        self._file.publish(self.targets, self.http_url, self.tls_dir if self._options.own_ca else None)
+        self._file.publish(
+            self.targets,
+            self.http_url,
+            self.tls_dir if self._options.own_ca else None,
+            self.channel_urls if self._options.emulators else {},
+        )
 
     def _refuse_second(self) -> None:
         """What runs is named by its process; what is just starting holds the lock."""
@@ -258,63 +256,37 @@ class Installation:
         if found is not None and found.pid != os.getpid():
             raise AlreadyRunningError(self._data_dir, found.pid)
 
-    async def _prepare(self) -> None:
+    async def _start_services(self) -> None:
+        """Each as soon as its own part of the database is ready: it loads while the next one is migrated."""
         own = [service for service in self._options.services if service not in self._options.commands]
         directory = self._data_dir / credentials.FOLDER
         configured = bool(self._options.settings.token)
         first = FirstToken.of(self.token, self._data_dir, configured=configured)
-        self._credentials.update(await prepare(self.postgres_dsn, own, directory, first))
-        if self._options.clock_start is not None:
-            await begin_clock(self.postgres_dsn, self._options.clock_start)
-
-    def _plan_processes(self) -> list[ManagedProcess]:
-        planned = []
-        if self._options.emulators:
-            probe = http_probe(
-                *(f"{self._plan.url(f'emulator_{channel}')}/_emulator/health" for channel in EMULATED)
-            )
-            planned.append(ManagedProcess(self._spec("emulators", emulators_command()), probe))
+        clock_start = self._options.clock_start
+        try:
+            async for holder, file in prepare(self.postgres_dsn, own, directory, first):
+                if clock_start is not None:
+                    await begin_clock(self.postgres_dsn, clock_start)
+                    clock_start = None
+                if holder != credentials.TOOLS and not self._options.one_process:
+                    await self._begin(self._made.of_service(cast(ServiceName, holder), self.redis_url, file))
+        except (OSError, asyncpg.PostgresError) as error:
+            raise StartFailedError(
+                f"the database does not let us in ({error}): see OMNIJOURNEY_POSTGRES_DSN"
+            ) from error
+        self._options.progress("the database is up to date")
         if self._options.one_process:
-            return [*planned, self._plan_together()]
-        for service in self._options.services:
-            command = service_command(self._options, service)
-            own = self._credentials_of(service) | secret_environment(self._options, service, self._data_dir)
-            planned.append(
-                ManagedProcess(
-                    self._spec(service, command, own), grpc_probe(self._plan.target(service), self.tls)
-                )
-            )
-            for name in worker_names(self._options, service):
-                changes = {**own, **worker_environment(self._plan, service, name)}
-                spec = self._spec(name, command, changes)
-                planned.append(ManagedProcess(spec, grpc_probe(self._plan.target(name), self.tls)))
-        return planned
+            await self._begin([self._made.together(self.redis_url)])
+        for service in self._options.commands:
+            await self._begin(self._made.of_service(service, self.redis_url, None))
 
-    def _plan_together(self) -> ManagedProcess:
-        """All five in one: it holds what each of them holds."""
-        own = {credentials.DIRECTORY_VARIABLE: str(self._data_dir / credentials.FOLDER)}
-        for service in self._options.services:
-            own |= secret_environment(self._options, service, self._data_dir)
-        if self._options.own_ca:
-            own |= certificate_environment(self.tls_dir, TOGETHER, self._options.settings.tls_clients)
-        probes = [grpc_probe(self._plan.target(service), self.tls) for service in self._options.services]
-        return ManagedProcess(self._spec(TOGETHER, together_command(), own), all_of(probes))
-
-    def _credentials_of(self, service: ServiceName) -> dict[str, str]:
-        file = self._credentials.get(service)
-        own = {credentials.FILE_VARIABLE: str(file)} if file is not None else {}
-        if self._options.own_ca:
-            own |= certificate_environment(self.tls_dir, service, self._options.settings.tls_clients)
-        return own
-
-    def _spec(self, name: str, command: list[str], changes: Mapping[str, str] | None = None) -> Spec:
-        inherited = inherited_environment({**self.environment, **(changes or {})})
-        return Spec(
-            name=name,
-            command=command,
-            env={variable: value for variable, value in inherited.items() if variable not in OWNERS_ONLY},
-            log=None if self._options.log_to_stderr else self.log_dir / f"{name}.log",
-        )
+    async def _begin(self, processes: Sequence[ManagedProcess]) -> None:
+        for process in processes:
+            self._processes[process.name] = process
+            try:
+                await process.start()
+            except OSError as error:
+                raise StartFailedError(f"{process.name} cannot be started ({error})") from error
 
     async def _until_ready(self) -> None:
         deadline_s = time.monotonic() + READY_WITHIN_S
@@ -323,6 +295,7 @@ class Installation:
             for name, process in list(waiting.items()):
                 _refuse_early_end(process)
                 if await process.ready():
+                    self._options.progress(f"{name} serves" if name != "emulators" else "emulators serve")
                     del waiting[name]
             if waiting and time.monotonic() > deadline_s:
                 raise StartFailedError(

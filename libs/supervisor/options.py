@@ -1,6 +1,6 @@
 """What an installation is started with: the environment, and what the caller asks for beside it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -64,6 +64,11 @@ class InstallationSettings(TlsSettings):
     emulator_messenger_port: Port = 7493
     emulator_instagram_port: Port = 7494
 
+    @property
+    def no_channel_is_set(self) -> bool:
+        """Whether no address of a channel is configured: nobody has said that messages go to people."""
+        return not any((self.whatsapp_url, self.line_url, self.messenger_url, self.instagram_url))
+
     def port_of(self, service: ServiceName) -> int:
         """The configured gRPC port."""
         port: int = getattr(self, f"{service}_port")
@@ -76,6 +81,10 @@ class InstallationSettings(TlsSettings):
             return port
         own = self.port_of(service)
         return own + METRICS_PORT_DISTANCE if own else 0
+
+
+def _silent(_text: str) -> None:
+    """Says nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +115,8 @@ class InstallationOptions:
     """Where domain time begins, held, in a fresh data directory; None: now, at the rate of real time."""
     listener: Listener = log_event
     """Hears of processes that died and run again."""
+    progress: Callable[[str], None] = _silent
+    """Hears what the start has come to, in words for people."""
 
     def __post_init__(self) -> None:
         """Raises ValueError for what one process cannot be."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from libs.client.services import ServiceName
 from libs.common.rpc.frame_server import socket_of
-from libs.embedded import Endpoints, secret_key
+from libs.embedded import secret_key
 from libs.embedded.errors import EmbeddedError
 from libs.embedded.ports import LOOPBACK, free_port, is_free
 from libs.supervisor.options import InstallationOptions
@@ -113,14 +113,12 @@ def _port_faults(plan: Plan) -> Iterator[str]:
             yield f"port {port} on {plan.bind_host} is taken, {name} needs it: see {variable}"
 
 
-def environment(
-    options: InstallationOptions, plan: Plan, endpoints: Endpoints, data_dir: Path
-) -> dict[str, str]:
+def environment(options: InstallationOptions, plan: Plan, redis_url: str, data_dir: Path) -> dict[str, str]:
     """The variables that every process of the installation gets on top of our own environment, without `OWNERS_ONLY`;
     what a service alone may know is in its credentials file."""
     settings = options.settings
     variables = {
-        "OMNIJOURNEY_REDIS_URL": endpoints.redis_url,
+        "OMNIJOURNEY_REDIS_URL": redis_url,
         # Whatever our own environment has: `secret_environment` says who gets them.
         "OMNIJOURNEY_SECRET_KEYS": "",
         "OMNIJOURNEY_DATA_DIR": str(data_dir),

@@ -2,7 +2,7 @@
 
 import hashlib
 import socket
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
@@ -44,24 +44,25 @@ async def prepare(
     directory: Path,
     first: FirstToken,
     rotated: ServiceName | None = None,
-) -> dict[str, Path]:
-    """Brings the database up to this release, lets `first` in, and writes a credentials file for each service and for
-    the tools into `directory`; returns the files by holder. `rotated` gets a new password and a new token.
+) -> AsyncIterator[tuple[str, Path]]:
+    """Brings the database up to this release, lets `first` in, and writes a credentials file for each service and last
+    for the tools into `directory`; yields holder and file as each is ready: that service may start then. `rotated` gets
+    a new password and a new token.
 
     Safe with many at once, and with services running. Raises MigrationError, OSError, and the driver's errors.
     """
-    files: dict[str, Path] = {}
     for service in services:
         own = await migrate(owner_dsn, service, f"services.{service}", rotate=service == rotated)
-        files[service] = credentials.file_of(directory, service)
+        file = credentials.file_of(directory, service)
         held = {credentials.DSN_VARIABLE: own.dsn, credentials.TOKEN_VARIABLE: own.token}
-        credentials.write(files[service], held)
-    if files:
-        files[credentials.TOOLS] = credentials.file_of(directory, credentials.TOOLS)
+        credentials.write(file, held)
+        yield service, file
+    if services:
         tools = token_of(owner_dsn, credentials.TOOLS)
         await _register(owner_dsn, first, tools)
-        credentials.write(files[credentials.TOOLS], {credentials.TOOLS_VARIABLE: tools})
-    return files
+        file = credentials.file_of(directory, credentials.TOOLS)
+        credentials.write(file, {credentials.TOOLS_VARIABLE: tools})
+        yield credentials.TOOLS, file
 
 
 async def _register(owner_dsn: str, first: FirstToken, tools: str) -> None:

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -24,13 +24,16 @@ from google.protobuf.duration_pb2 import Duration
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 from typer.testing import CliRunner
 
+from libs.cli.emulators import Emulators, words_of
 from libs.cli.main import app
 from libs.client import SERVICES, Client, ClientSettings, ServiceName, full_name, is_serving
 from libs.client.found import InstallationFile
 from libs.common import credentials
+from libs.common.config import DEFAULT_PORTS
 from omnijourney.common.v1.installation_service_pb2 import GetClockRequest, GetLagRequest, SetClockRequest
 from omnijourney.internal.v1.customers_service_pb2 import BatchGetTeamSettingsRequest
 from tests.integration.embedded.holder import still_running
+from tests.readme import Block, blocks_below
 
 STARTS_WITHIN_S = 60.0
 RESTARTS_WITHIN_S = 20.0
@@ -160,6 +163,65 @@ async def test_every_service_has_metrics(running: Up) -> None:
             async with session.get(f"http://127.0.0.1:{port}/metrics") as answer:
                 assert answer.status == 200
                 assert "omnijourney_" in await answer.text()
+
+
+@pytest.fixture
+def workplace(running: Up, settings: ClientSettings, tmp_path: Path) -> Callable[[Block], str]:
+    """Runs a block of the README where a newcomer is: below a clone, with what runs in `.omnijourney`. Returns what it
+    writes."""
+    (tmp_path / ".omnijourney").symlink_to(running.data_dir)
+    (tmp_path / ".venv").symlink_to(Path(sys.prefix))
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("OMNIJOURNEY_")}
+    environment |= {"TOKEN": settings.api_token(), "PATH": f"{tmp_path}/.venv/bin:{environment['PATH']}"}
+
+    def run(block: Block) -> str:
+        text = block.text
+        for service, target in settings.targets().items():
+            text = text.replace(f"127.0.0.1:{DEFAULT_PORTS[service]}", target)
+            text = text.replace(f"call {DEFAULT_PORTS[service]}", f"call {target.rpartition(':')[2]}")
+        file = tmp_path / "block"
+        file.write_text("".join(line for line in text.splitlines(True) if not line.startswith("make ")))
+        program = [sys.executable] if block.language == "python" else ["bash", "-euo", "pipefail"]
+        done = subprocess.run(
+            [*program, str(file)],
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    return run
+
+
+async def test_the_readme_leads_to_the_first_message_in_three_ways(
+    running: Up, workplace: Callable[[Block], str]
+) -> None:
+    by_command, by_grpcurl, by_python = blocks_below("The first message")
+    assert len(by_command.text.splitlines()) <= 5
+    found = InstallationFile(running.data_dir).read()
+    assert found is not None
+    wanted = {"Hello Ann, welcome!"}
+    said = await asyncio.to_thread(workplace, by_command)
+    assert said.count("Hello Ann, welcome!") == 2, "by quickstart, and in the log"
+    await asyncio.to_thread(workplace, by_grpcurl)
+    await asyncio.to_thread(workplace, by_python)
+    wanted |= {"Hello Ben!", "Hello Cleo!"}
+    async with aiohttp.ClientSession() as session, asyncio.timeout(STARTS_WITHIN_S):
+        emulators = Emulators({"line": found.emulator_urls["line"]}, session)
+        while wanted:
+            messages = await emulators.more()
+            wanted -= {words for message in messages for words in words_of(message["body"])}
+            await asyncio.sleep(0.05)
+
+
+def test_the_readme_asks_services_by_grpcurl(workplace: Callable[[Block], str]) -> None:
+    asked = blocks_below("Run it")[0]
+    said = workplace(asked)
+    assert "service PointsService {" in said
 
 
 async def test_at_rest_the_database_is_asked_little(running: Up) -> None:

@@ -77,6 +77,8 @@ async def migrate(admin_dsn: str, service: str, package: str, *, rotate: bool = 
     connection = await asyncpg.connect(admin_dsn, timeout=CONNECT_TIMEOUT_S)
     try:
         await asyncio.wait_for(connection.execute("SELECT pg_advisory_lock($1)", _LOCK_KEY), _LOCK_TIMEOUT_S)
+        # A hundred commits need not reach the disk one by one: what a crash takes away is applied again.
+        await connection.execute("SET synchronous_commit = off")
         await _prepare_platform(connection)
         held = await _prepare_role(connection, admin_dsn, service, rotate=rotate)
         await _prepare_schema(connection, service, role)
@@ -85,6 +87,8 @@ async def migrate(admin_dsn: str, service: str, package: str, *, rotate: bool = 
         await _apply(connection, service, service, own)
         await _renew(connection, f"{service}/shared", service, read_functions(COMMON, "shared_functions"))
         await _renew(connection, service, service, functions)
+        # Its commit takes all that was written before it to the disk.
+        await connection.execute("RESET synchronous_commit")
         await _grant(connection, service, role)
         scopes = (SCOPE_INTERNAL, _PUBLIC_SCOPES.get(service, SCOPE_READ))
         digest = token_digest(held.token.encode())

@@ -27,7 +27,10 @@ def _environment_of(installation: Installation, service: str) -> dict[str, str]:
 
 
 async def test_started_means_that_every_service_serves(data_dir: Path) -> None:
-    async with Installation(stub_options(data_dir)) as installation:
+    reached: list[str] = []
+    async with Installation(stub_options(data_dir, progress=reached.append)) as installation:
+        assert reached[:2] == ["PostgreSQL and Redis answer", "the database is up to date"]
+        assert {f"{service} serves" for service in STUBBED} == set(reached[2:])
         assert set(installation.targets) == set(STUBBED)
         for target in installation.targets.values():
             assert await is_serving(target)

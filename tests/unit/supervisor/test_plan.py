@@ -105,7 +105,7 @@ def test_how_this_machine_reaches_what_it_listens_on(bind: str, reached: str) ->
 
 def test_processes_are_told_addresses_ports_and_targets() -> None:
     options = _options(clock_control="on", line_url="http://line")
-    variables = environment(options, make_plan(options), ENDPOINTS, Path("/data"))
+    variables = environment(options, make_plan(options), "redis://r", Path("/data"))
     expected = {
         "OMNIJOURNEY_REDIS_URL": "redis://r",
         "OMNIJOURNEY_DATA_DIR": "/data",
@@ -130,7 +130,7 @@ def test_emulators_stand_in_for_the_channels() -> None:
         "messenger": "http://127.0.0.1:7493",
         "instagram": "http://127.0.0.1:7494",
     }
-    variables = environment(options, plan, ENDPOINTS, Path("/data"))
+    variables = environment(options, plan, "redis://r", Path("/data"))
     assert variables["OMNIJOURNEY_EMULATOR_LINE_PORT"] == "7492"
     assert variables["OMNIJOURNEY_EMULATOR_DATA_DIR"] == "/data/emulators"
 
@@ -149,7 +149,7 @@ def test_further_workers_have_ports_of_their_own() -> None:
     assert len({*plan.ports.values(), *plan.workers.values()}) == len(plan.ports) + 2
     changes = worker_environment(plan, "journey", "journey-2")
     assert changes["OMNIJOURNEY_JOURNEY_PORT"] == plan.target("journey-2").rpartition(":")[2]
-    assert set(changes) <= set(environment(options, plan, ENDPOINTS, Path("/data")))
+    assert set(changes) <= set(environment(options, plan, "redis://r", Path("/data")))
 
 
 def test_secrets_are_not_shown() -> None:
@@ -161,7 +161,7 @@ def test_secrets_are_not_shown() -> None:
 
 def test_keys_of_secrets_are_given_to_the_service_that_keeps_some(tmp_path: Path) -> None:
     options = _options(secret_keys="configured")
-    assert environment(options, make_plan(options), ENDPOINTS, tmp_path)["OMNIJOURNEY_SECRET_KEYS"] == ""
+    assert environment(options, make_plan(options), "redis://r", tmp_path)["OMNIJOURNEY_SECRET_KEYS"] == ""
     assert secret_environment(options, "journey", tmp_path) == {}
     assert secret_environment(options, "channel_gateway", tmp_path) == {
         "OMNIJOURNEY_SECRET_KEYS": "configured"
