@@ -3,14 +3,14 @@
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, Protocol, Self, TypeVar
 
 import grpc
 import structlog
 
 from libs.common import backoff
 from libs.common.rpc import limits
-from libs.common.rpc.errors import remote_error
+from libs.common.rpc.errors import RemoteError, remote_error
 from libs.common.rpc.frame_client import FrameClient, frame_client_at
 from libs.common.rpc.local import LOOPBACK, Call, Codec, Metadata, local_servers
 from libs.common.tls import Tls
@@ -23,7 +23,7 @@ CALL_DEADLINE_S: Final = 10.0
 ATTEMPTS_DEFAULT: Final = 5
 _BACKOFF: Final = backoff.Backoff(0.05, 2.0, spread=1.0)
 
-_OPTIONS: Final = (
+CHANNEL_OPTIONS: Final = (
     ("grpc.max_receive_message_length", limits.MESSAGE_BYTES_MAX),
     ("grpc.max_send_message_length", limits.MESSAGE_BYTES_MAX),
     ("grpc.keepalive_time_ms", limits.KEEPALIVE_MS),
@@ -76,9 +76,9 @@ def channel(
     `bind_host`; with TLS none is used. Raises OSError when the files of `tls` cannot be read.
     """
     if tls is None:
-        opened = grpc.aio.insecure_channel(target, options=_OPTIONS)
+        opened = grpc.aio.insecure_channel(target, options=CHANNEL_OPTIONS)
     else:
-        opened = grpc.aio.secure_channel(target, tls.channel_credentials(), options=_OPTIONS)
+        opened = grpc.aio.secure_channel(target, tls.channel_credentials(), options=CHANNEL_OPTIONS)
     servers = local_servers()
     if servers is not None:
         return _NearChannel(opened, token, partial(servers.find, target))
@@ -109,30 +109,42 @@ class _Method:
         return self._call(request, timeout=timeout, metadata=sent, **options)
 
 
-class _Channel(grpc.aio.Channel):
-    """A channel whose stubs' methods are `_Method`."""
+class WrappedChannel(grpc.aio.Channel):
+    """A channel over another one, whose stubs' methods are to be made otherwise."""
 
-    def __init__(self, inner: grpc.aio.Channel, token: str) -> None:
+    def __init__(self, inner: grpc.aio.Channel) -> None:
+        """Over `inner`, which is closed with it."""
         self._inner = inner
-        self._authorization = ("authorization", f"Bearer {token}")
 
-    async def __aenter__(self) -> "_Channel":
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._inner.close()
+        await self.close()
 
     async def close(self, grace: float | None = None) -> None:
+        """See `grpc.aio.Channel`."""
         await self._inner.close(grace)
 
     def get_state(self, try_to_connect: bool = False) -> grpc.ChannelConnectivity:
+        """See `grpc.aio.Channel`."""
         return self._inner.get_state(try_to_connect)
 
     async def wait_for_state_change(self, last_observed_state: grpc.ChannelConnectivity) -> None:
+        """See `grpc.aio.Channel`."""
         await self._inner.wait_for_state_change(last_observed_state)
 
     async def channel_ready(self) -> None:
+        """See `grpc.aio.Channel`."""
         await self._inner.channel_ready()
+
+
+class _Channel(WrappedChannel):
+    """A channel whose stubs' methods are `_Method`."""
+
+    def __init__(self, inner: grpc.aio.Channel, token: str) -> None:
+        super().__init__(inner)
+        self._authorization = ("authorization", f"Bearer {token}")
 
     def unary_unary(self, method: str, *codec: Any, **options: Any) -> Any:
         return _Method(method, self._inner.unary_unary(method, *codec, **options), self._authorization)
@@ -205,9 +217,6 @@ class _FrameChannel(_NearChannel):
         await super().channel_ready()
         await self._frames.ready()
 
-    async def __aexit__(self, *_: object) -> None:
-        await self.close()
-
     async def close(self, grace: float | None = None) -> None:
         await self._frames.close()
         await super().close(grace)
@@ -227,9 +236,12 @@ async def retrying(call: Callable[[], Awaitable[T]], *, attempts: int | None = A
 
 def is_passing(error: BaseException) -> bool:
     """Whether a call that failed so may succeed when it is made again."""
-    if not isinstance(error, grpc.aio.AioRpcError):
-        return False
-    return error.code() in _RETRYABLE or remote_error(error).reason in _RETRYABLE_REASONS
+    return isinstance(error, grpc.aio.AioRpcError) and passes(remote_error(error))
+
+
+def passes(error: RemoteError) -> bool:
+    """Whether a call that was answered so may succeed when it is made again."""
+    return error.code in _RETRYABLE or error.reason in _RETRYABLE_REASONS
 
 
 def _note_repetition(attempt: int, error: Exception) -> None:
