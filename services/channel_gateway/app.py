@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 import grpc
 
 from libs.common.app import App, ConfigurationFault, Runtime, runtime
+from libs.common.clients.retention import RetentionClient
 from libs.common.clock import Clock
 from libs.common.feeds.notifier import CommitNotifier
 from libs.common.feeds.publisher import CommitPublisher
@@ -21,6 +22,7 @@ from libs.common.feeds.rows import FactRow
 from libs.common.ids import new_id
 from libs.common.mailbox import MailRelay, open_mailbox
 from libs.common.mailbox.mail import MailSource
+from libs.common.retention import Own, nobody
 from libs.common.rpc.operations import Progress
 from libs.common.sealing import KeyRing, key_ring
 from libs.embedded import attach, secret_key
@@ -271,7 +273,18 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
         rt.spawn("sender", sender.run)
         rt.spawn("recovery", Recovery(deliveries, account_store, presence, sender).run)
         _spawn_inbox(rt, worker, presses, replaying, resolving)
-        _spawn_upkeep(rt, resealing, _forgetting(rt, settings, inbox, figures, links.store))
+        _spawn_upkeep(
+            rt,
+            resealing,
+            _forgetting(
+                rt,
+                settings,
+                RetentionClient(segment_channel),
+                webhooks=inbox,
+                contents=figures,
+                clicks=links.store,
+            ),
+        )
         async with (
             rt.serving(GatewayLag(deliveries, relay, progress), ReplayOperations(deps)) as serving,
             listening(
@@ -303,17 +316,19 @@ def _spawn_upkeep(rt: Runtime, resealing: Resealing, forgetting: Mapping[str, Fo
 def _forgetting(
     rt: Runtime,
     settings: Settings,
+    retention: RetentionClient,
+    *,
     webhooks: ForgettingStore,
     contents: ForgettingStore,
     clicks: ForgettingStore,
 ) -> dict[str, Forgetting]:
-    kept = {
-        "webhooks": (webhooks, settings.webhook_retention_days),
-        "contents": (contents, settings.content_retention_days),
-        "clicks": (clicks, max(settings.click_retention_days, settings.link_days)),
-        "limits of people": (LimitStore(rt.pool), LIMITED_DAYS),
+    kept: dict[str, tuple[ForgettingStore, int, Own]] = {
+        "webhooks": (webhooks, settings.webhook_retention_days, retention.own("webhook_bodies")),
+        "contents": (contents, settings.content_retention_days, retention.own("message_contents")),
+        "clicks": (clicks, max(settings.click_retention_days, settings.link_days), nobody),
+        "limits of people": (LimitStore(rt.pool), LIMITED_DAYS, nobody),
     }
-    return {what: Forgetting(store, rt.clock, days, what) for what, (store, days) in kept.items()}
+    return {what: Forgetting(store, rt.clock, days, what, own) for what, (store, days, own) in kept.items()}
 
 
 class LinkParts(NamedTuple):

@@ -104,10 +104,11 @@ class Settings(MailSourceSettings):
     they are answered 429."""
     webhook_retention_days: int = Field(default=90, ge=7, le=36_500)
     """Days of domain time for which webhooks that came in are kept, bodies, refusals and ids together. What is sent
-    again later than that is taken for new, and segment finds that it is not."""
+    again later than that is taken for new, and segment finds that it is not. A team may say otherwise
+    (`UpdateRetention`)."""
     content_retention_days: int = Field(default=90, ge=1, le=36_500)
     """Days of domain time for which what was sent can be read, from the acceptance of the send on: request bodies, with
-    what they tell people."""
+    what they tell people. A team may say otherwise (`UpdateRetention`)."""
     click_retention_days: int = Field(default=730, ge=1, le=36_500)
     """Days of domain time for which openings of links are kept, from the sending of their message on; never less than
     `link_days`. Figures of journeys stay."""

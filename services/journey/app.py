@@ -11,6 +11,7 @@ from functools import partial
 import grpc
 
 from libs.common.app import App, Run, Runtime, runtime
+from libs.common.clients.retention import RetentionClient
 from libs.common.clients.team_settings import TeamSettingsClient
 from libs.common.clock import Clock
 from libs.common.cpu_wait import CpuWait
@@ -22,6 +23,7 @@ from libs.common.leases import LeaseKeeper
 from libs.common.mailbox import Mailbox, MailRelay, open_mailbox
 from libs.common.mailbox.intake import Intake
 from libs.common.mailbox.mail import MailSource
+from libs.common.retention import Cutoffs, Own
 from libs.common.rpc.long_work import OperationsOfKinds
 from libs.common.rpc.operations import Progress
 from libs.common.tasks import work_until
@@ -183,7 +185,7 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
             to_segment,
             journeys=journeys,
             mail=mail,
-            kept_days=settings.content_retention_days,
+            kept=timedelta(days=settings.content_retention_days),
         )
         parked = ParkedCustomers(
             rt.pool, mailbox, readers, rt.clock, changed=notifier.notify, unparked=worker.wake
@@ -311,9 +313,10 @@ class _Triggered:
         *,
         journeys: JourneyStore,
         mail: JourneyMailStore,
-        kept_days: int,
+        kept: timedelta,
     ) -> None:
         self.check_intake = intake.check
+        own = RetentionClient(to_segment).own("message_contents")
         store = AudienceTriggerStore(rt.pool)
         audiences = SegmentAudiences(SegmentServiceStub(to_segment))
         self.one_by_one = SystemTriggers(
@@ -336,7 +339,7 @@ class _Triggered:
         )
         self.audiences = AudienceTriggers(store, journeys, audiences, rt.clock, steps.wake)
         rt.spawn("audience triggers", steps.run)
-        rt.spawn("data of triggers", partial(_forget_data, mail, rt.clock, kept_days))
+        rt.spawn("data of triggers", partial(_forget_data, mail, rt.clock, kept, own))
 
 
 class _References:
@@ -380,12 +383,15 @@ async def _work(rt: Runtime, settings: Settings, worker: Worker, stopping: async
         await worker.run(stopping)
 
 
-async def _forget_data(mail: JourneyMailStore, clock: Clock, kept_days: int, stopping: asyncio.Event) -> None:
-    """Removes the data of old triggers, a little at a time."""
-    kept = timedelta(days=kept_days)
-    await forget_by_batches(
-        lambda row_max: mail.forget_data(clock.now() - kept, row_max), "data of triggers", stopping
-    )
+async def _forget_data(
+    mail: JourneyMailStore, clock: Clock, kept: timedelta, own: Own, stopping: asyncio.Event
+) -> None:
+    """Removes the data of triggers that are older than `kept`, or than their team says, a little at a time."""
+
+    async def forget(row_max: int) -> int:
+        return await mail.forget_data(Cutoffs.at(clock.now(), kept, await own()), row_max)
+
+    await forget_by_batches(forget, "data of triggers", stopping)
 
 
 async def _watch_clock(clock: Clock, worker: Worker, scheduler: Scheduler, stopping: asyncio.Event) -> None:

@@ -28,4 +28,4 @@ class Settings(MailSourceSettings):
     """How long a send must be in flight before it is looked at, real seconds."""
     content_retention_days: int = Field(default=90, ge=1, le=36_500)
     """How long the data of triggers are kept, which messages show, days of domain time; with an enrolment while it is
-    live."""
+    live. A team may say otherwise (`UpdateRetention`)."""

@@ -16,10 +16,11 @@ class Settings(MailSourceSettings):
     service: ClassVar[str] = "segment"
 
     audit_retention_days: int = Field(default=730, ge=30, le=36_500)
-    """Days of real time for which entries of the audit log of all services are kept: two years."""
+    """Days of real time for which entries of the audit log of all services are kept: two years. A team may say
+    otherwise (`UpdateRetention`)."""
     message_text_retention_days: int = Field(default=30, ge=1, le=36_500)
     """Days for which the history keeps what customers write on channels, which journeys may wait for. After them
-    it says that they wrote, and no more what."""
+    it says that they wrote, and no more what. A team may keep them for less (`UpdateRetention`)."""
     channel_gateway_target: str = peer_target("channel_gateway")
     """`host:port` of the gateway, whose history says when the team last marketed."""
     journey_target: str = peer_target("journey")
@@ -29,6 +30,11 @@ class Settings(MailSourceSettings):
     """`host:port` of the points service, asked when an audience names points, and when customers are merged."""
     stats_target: str = peer_target("stats")
     """`host:port` of stats, which forgets the clicks of a person who is erased."""
+
+    @property
+    def audit_retention(self) -> timedelta:
+        """See `audit_retention_days`."""
+        return timedelta(days=self.audit_retention_days)
 
     @property
     def text_retention(self) -> timedelta:

@@ -56,6 +56,7 @@ _WRITES_PLATFORM: Final = {
            ON platform.api_client TO %2$I;
         GRANT SELECT ON platform.audit_entry, platform.channel_account TO %2$I;
         GRANT EXECUTE ON FUNCTION platform.forget_audit_entries(timestamptz, integer) TO %2$I;
+        GRANT EXECUTE ON FUNCTION platform.forget_audit_entries_v2(interval, uuid[], interval[], integer) TO %2$I;
         GRANT EXECUTE ON FUNCTION platform.erase_audit_entries(uuid, uuid, integer, text[]) TO %2$I;
     """
 }

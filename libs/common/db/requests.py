@@ -15,7 +15,7 @@ from libs.common.db.audit import answer_with_entry
 from libs.common.db.book import BOOK
 from libs.common.db.faults import PASSING
 from libs.common.db.pool import Connection, Pool, transaction
-from libs.common.errors import AlreadyExists, FieldViolation, InvalidArgument
+from libs.common.errors import AlreadyExists, FieldViolation, InvalidArgument, Unavailable
 from libs.common.redaction import redacted
 from libs.common.tasks import set_within
 
@@ -131,12 +131,13 @@ async def keep_forgetting(pool: Pool, stop: asyncio.Event) -> None:
 
 
 async def forget_by_batches(forget: Forget, what: str, stop: asyncio.Event) -> None:
-    """Forgets old rows, a little at a time, until `stop` is set. A database that is away is tried again later."""
+    """Forgets old rows, a little at a time, until `stop` is set. A database or a service that is away is tried again
+    later."""
     wait_s = 0.0
     while not await set_within(stop, wait_s):
         try:
             forgotten = await forget(_FORGET_ROWS)
-        except PASSING as error:
+        except (*PASSING, Unavailable) as error:
             _log.warning("old rows were not forgotten", what=what, error=str(error) or type(error).__name__)
             forgotten = 0
         wait_s = _FORGET_PAUSE_S if forgotten == _FORGET_ROWS else _FORGET_EVERY_S

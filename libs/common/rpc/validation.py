@@ -9,6 +9,7 @@ answer which holds it could not be read.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from itertools import islice
@@ -57,6 +58,7 @@ _PLAIN: Final = {
     "string.uuid_empty": "is required",
 }
 """Sentences of our own for rules whose library says it less plainly."""
+_DAYS: Final = re.compile(r"\b(\d+)s\b")
 
 
 def check_of(rpc: str) -> Check | None:
@@ -257,7 +259,14 @@ def _violation(violation: Violation) -> FieldViolation:
     elements = violation.proto.field.elements if violation.proto.field else ()
     path = ".".join(_step(element) for element in elements)
     rule = violation.proto.rule_id or ""
-    return FieldViolation(path, _PLAIN.get(rule) or violation.proto.message or rule)
+    said = _PLAIN.get(rule) or violation.proto.message or rule
+    return FieldViolation(path, _DAYS.sub(_days, said) if rule.startswith("duration.") else said)
+
+
+def _days(seconds: re.Match[str]) -> str:
+    """Spans of whole days, which the library says in seconds."""
+    days, rest = divmod(int(seconds[1]), 86_400)
+    return seconds[0] if rest else f"{days:,} days"
 
 
 def _step(element: Any) -> str:

@@ -288,6 +288,16 @@ CREATE TABLE content_pruning (
     CONSTRAINT content_pruning_time_readable CHECK (((pruned_until >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (pruned_until < '9999-12-31 00:00:00+00'::timestamp with time zone)))
 );
 
+-- Until when the contents of deliveries were removed, as in `content_pruning`, of teams that say or said themselves how long they keep them.
+CREATE TABLE content_pruning_of_team (
+    team_id      uuid NOT NULL,
+    pruned_until timestamp with time zone NOT NULL,
+    CONSTRAINT content_pruning_of_team_pkey PRIMARY KEY (team_id),
+    CONSTRAINT content_pruning_of_team_time_readable CHECK (((pruned_until >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (pruned_until < '9999-12-31 00:00:00+00'::timestamp with time zone)))
+);
+ALTER TABLE content_pruning_of_team ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own_teams ON content_pruning_of_team USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
+
 -- Presses of coupons' buttons that wait for their answers; those that have one are gone.
 CREATE TABLE coupon_press (
     team_id     uuid NOT NULL,

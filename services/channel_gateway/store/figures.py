@@ -9,6 +9,7 @@ from uuid import UUID
 
 from libs.common.db.pool import Pool, replanned, transaction
 from libs.common.errors import FailedPrecondition, NotFound
+from libs.common.retention import Cutoffs
 from services.channel_gateway.domain.views import DeliveryFilter
 from services.channel_gateway.store.book import QUERIES
 from services.channel_gateway.store.rows import parts_of
@@ -46,11 +47,10 @@ class FigureStore:
             raise FailedPrecondition("CONTENT_NOT_KEPT", "what was sent is not kept any more, or nothing was")
         return parts_of(row)
 
-    async def forget(self, accepted_before: datetime, row_max: int) -> int:
-        """Removes contents of settled sends of all teams that were accepted before a time, up to `row_max`; how
-        many."""
+    async def forget(self, cutoffs: Cutoffs, row_max: int) -> int:
+        """Removes contents of settled sends that were accepted before their cutoff, up to `row_max`; how many."""
         forgotten: int = await self._pool.fetchval(
-            *QUERIES.bind("forget_contents", accepted_before=accepted_before, row_max=row_max)
+            *QUERIES.bind("forget_contents", **cutoffs._asdict(), row_max=row_max)
         )
         return forgotten
 

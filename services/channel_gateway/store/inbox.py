@@ -8,6 +8,7 @@ from typing import Final
 from uuid import UUID
 
 from libs.common.db.pool import Connection, Pool, transaction
+from libs.common.retention import Cutoffs
 from services.channel_gateway.domain.inbox import (
     InboxSource,
     InboxState,
@@ -125,11 +126,11 @@ class InboxStore:
                 await connection.execute(QUERIES["keep_refusals"], *columns(refusals, 4))
         return sequence
 
-    async def forget(self, received_before: datetime, row_max: int) -> int:
-        """Removes the oldest worked webhooks of all teams that were received before a time, up to `row_max`; returns
-        how many."""
+    async def forget(self, cutoffs: Cutoffs, row_max: int) -> int:
+        """Removes the oldest worked webhooks that were received before their cutoff, up to `row_max`; returns how
+        many."""
         forgotten: int = await self._pool.fetchval(
-            *QUERIES.bind("forget_webhooks", received_before=received_before, row_max=row_max)
+            *QUERIES.bind("forget_webhooks", **cutoffs._asdict(), row_max=row_max)
         )
         return forgotten
 

@@ -8,6 +8,7 @@ from typing import Final
 from uuid import UUID
 
 from libs.common.db.pool import Connection, Pool, transaction
+from libs.common.retention import Cutoffs
 from services.channel_gateway.domain.content import TemplateContent
 from services.channel_gateway.domain.hearsay import ChannelPerson
 from services.channel_gateway.domain.model import Send
@@ -35,9 +36,9 @@ class LimitStore:
                 )
             )
 
-    async def forget(self, noted_before: datetime, row_max: int) -> int:
+    async def forget(self, cutoffs: Cutoffs, row_max: int) -> int:
         """Removes up to `row_max` who are limited no more; how many."""
-        query = QUERIES.bind("forget_limits", noted_before=noted_before, row_max=row_max)
+        query = QUERIES.bind("forget_limits", noted_before=cutoffs.others, row_max=row_max)
         return int(await self._pool.fetchval(*query))
 
 

@@ -10,6 +10,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from libs.common.db.pool import Pool, transaction
+from libs.common.retention import Cutoffs
 from services.channel_gateway.domain.clicks import LinkClick, TrackedLink
 from services.channel_gateway.domain.link_tokens import KEY_BYTES, LINK_ID_MAX, OpenedToken
 from services.channel_gateway.store.book import QUERIES, columns
@@ -53,10 +54,10 @@ class LinkStore:
             (row["team_id"], row["url"]): row["link_id"] for row in found if row["link_id"] <= LINK_ID_MAX
         }
 
-    async def forget(self, sent_before: datetime, row_max: int) -> int:
-        """Removes openings, and links that were opened, of messages sent before a time; how many. Raises the driver's
-        errors."""
-        query = QUERIES.bind("forget_clicks", sent_before=sent_before, row_max=row_max)
+    async def forget(self, cutoffs: Cutoffs, row_max: int) -> int:
+        """Removes openings, and links that were opened, of messages that teams sent before the cutoff; how many.
+        Raises the driver's errors."""
+        query = QUERIES.bind("forget_clicks", sent_before=cutoffs.others, row_max=row_max)
         forgotten: int = await self._pool.fetchval(*query)
         return forgotten
 

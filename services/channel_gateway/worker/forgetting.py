@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Protocol
 
 from libs.common.clock import Clock
 from libs.common.db.requests import forget_by_batches
+from libs.common.retention import Cutoffs, Own, nobody
 
 
 class ForgettingStore(Protocol):
     """Where something is kept for a time."""
 
-    async def forget(self, before: datetime, row_max: int, /) -> int:
+    async def forget(self, cutoffs: Cutoffs, row_max: int, /) -> int:
         """Removes up to `row_max` that came before a time; how many."""
         ...
 
@@ -21,16 +22,21 @@ class ForgettingStore(Protocol):
 class Forgetting:
     """A loop, see `libs.common.tasks`. Every process may run it: what one removes the others do not find."""
 
-    def __init__(self, store: ForgettingStore, clock: Clock, kept_days: int, what: str) -> None:
-        """`what`, for people, is kept for `kept_days` of domain time, and for as long as there is work to do for it."""
+    def __init__(
+        self, store: ForgettingStore, clock: Clock, kept_days: int, what: str, own: Own = nobody
+    ) -> None:
+        """`what`, for people, is kept for `kept_days` of domain time, or for as long as its team says by `own`; and for
+        as long as there is work to do for it."""
         self._store = store
         self._clock = clock
         self._kept = timedelta(days=kept_days)
         self._what = what
+        self._own = own
 
     async def step(self, row_max: int) -> int:
-        """Removes some that are too old; how many. Raises the driver's errors."""
-        return await self._store.forget(self._clock.now() - self._kept, row_max)
+        """Removes some that are too old; how many. Raises Unavailable, the driver's errors."""
+        own = await self._own()
+        return await self._store.forget(Cutoffs.at(self._clock.now(), self._kept, own), row_max)
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Removes a little at a time, until it is told to stop."""

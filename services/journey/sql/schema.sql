@@ -485,8 +485,8 @@ CREATE TABLE mail (
     CONSTRAINT mail_time_readable CHECK (((occurred_at >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (occurred_at < '9999-12-31 00:00:00+00'::timestamp with time zone))) NOT VALID
 ) WITH (autovacuum_analyze_scale_factor=0.5);
 ALTER TABLE mail ALTER partition SET STATISTICS 10, ALTER position SET STATISTICS 10, ALTER team_id SET STATISTICS 10, ALTER customer_id SET STATISTICS 10, ALTER number SET STATISTICS 10, ALTER request_key SET STATISTICS 10, ALTER journey_id SET STATISTICS 10, ALTER occurred_at SET STATISTICS 10;
--- Of those that have some: who has none is in no index.
-CREATE INDEX mail_with_data ON journey.mail USING btree (occurred_at) WHERE ((data IS NOT NULL) AND (data <> '{}'::jsonb));
+-- Data of triggers are kept as long as each team says: found team by team, those that were there first before the others.
+CREATE INDEX mail_with_data_of_team ON journey.mail USING btree (team_id, occurred_at) WHERE ((data IS NOT NULL) AND (data <> '{}'::jsonb));
 ALTER TABLE mail ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own_teams ON mail USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
 

@@ -16,6 +16,7 @@ from libs.common.errors import Aborted
 from libs.common.feeds.serving import MailPage
 from libs.common.ids import partition_of
 from libs.common.mailbox.mail import End, Mail, MailSource, SystemTrigger, with_sound_time
+from libs.common.retention import Cutoffs
 from services.journey.domain.enrolment import Enrolment
 from services.journey.domain.views import EndRow, SystemTriggerRow
 from services.journey.store.book import BOOK
@@ -253,10 +254,10 @@ class JourneyMailStore:
             text = await connection.fetchval(*BOOK.bind("data_of_trigger", **ids))
         return _read_data(text)
 
-    async def forget_data(self, before: datetime, row_max: int) -> int:
-        """Removes data of up to `row_max` worked triggers, of all teams, that occurred before a time; of how many."""
+    async def forget_data(self, cutoffs: Cutoffs, row_max: int) -> int:
+        """Removes data of up to `row_max` worked triggers that occurred before their cutoff; of how many."""
         forgotten: int = await self._pool.fetchval(
-            *BOOK.bind("forget_trigger_data", before=before, row_max=row_max)
+            *BOOK.bind("forget_trigger_data", **cutoffs._asdict(), row_max=row_max)
         )
         return forgotten
 

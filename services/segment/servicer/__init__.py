@@ -1,4 +1,4 @@
-"""The gRPC edge: check → use case → reply. What is not served yet answers UNIMPLEMENTED."""
+"""The gRPC edge: check → use case → reply."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from services.segment.servicer.history import HistoryRpcs
 from services.segment.servicer.identities import IdentityRpcs
 from services.segment.servicer.merges import MergeRpcs
 from services.segment.servicer.orders import OrderRpcs
+from services.segment.servicer.retention import RetentionRpcs
 from services.segment.servicer.teams import TeamRpcs
 
 
@@ -38,6 +39,7 @@ class SegmentServicer(
     AudienceUseRpcs,
     HistoryRpcs,
     OrderRpcs,
+    RetentionRpcs,
     ErasureRpcs,
     segment_service_pb2_grpc.SegmentServiceServicer,
 ):

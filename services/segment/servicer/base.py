@@ -29,6 +29,7 @@ from services.segment.usecases.identities import Identities
 from services.segment.usecases.merges import Merges
 from services.segment.usecases.orders import Orders
 from services.segment.usecases.person_exports import PersonExports
+from services.segment.usecases.retention import Retentions
 from services.segment.usecases.teams import Teams
 from services.segment.worker.writers import Writer
 
@@ -58,6 +59,7 @@ class Dependencies:
     orders: Orders
     erasures: Erasures
     person_exports: PersonExports
+    retentions: Retentions
     writer: Writer
     intake: Intake
 

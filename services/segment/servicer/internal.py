@@ -11,6 +11,7 @@ from uuid import UUID
 
 from libs.common.feeds.serving import MailPage, Reading, serve_history, serve_mail
 from libs.common.ids import PARTITIONS
+from libs.common.paging import page_key, page_of, page_size
 from libs.common.rpc.server import GrpcServer
 from omnijourney.internal.v1 import (
     customers_service_pb2,
@@ -22,6 +23,7 @@ from services.segment.convert.checks import Check
 from services.segment.convert.customers import attribute_message, profile_message, read_parts
 from services.segment.convert.events import change_result_message, read_change
 from services.segment.convert.facts import mail_of, read_kinds, row_values
+from services.segment.convert.retention import retention_message
 from services.segment.convert.teams import settings_message
 from services.segment.domain.facts import Fact
 from services.segment.domain.model import Change
@@ -128,6 +130,24 @@ class CustomersServicer(Base, customers_service_pb2_grpc.CustomersServiceService
                 message.CopyFrom(attribute_message(attribute))
         answer.audiences.extend(map(audience_findings, survey.faults))
         return answer
+
+    async def ListRetentions(
+        self, request: customers_service_pb2.ListRetentionsRequest, context: Any
+    ) -> customers_service_pb2.ListRetentionsResponse:
+        """Teams that say something, in order of their ids."""
+        size = page_size(request.page_size)
+        after = page_key(request.page_token, UUID, "retentions")
+        found = await self._deps.retentions.page(after, size + 1)
+        page = page_of(found, size, lambda each: each[0], "retentions")
+        return customers_service_pb2.ListRetentionsResponse(
+            retentions=[
+                customers_service_pb2.TeamRetention(
+                    team_id=str(team_id), retention=retention_message(retention)
+                )
+                for team_id, retention in page.rows
+            ],
+            next_page_token=page.next_token,
+        )
 
     async def CountOrders(
         self, request: customers_service_pb2.CountOrdersRequest, context: Any

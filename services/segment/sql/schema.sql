@@ -1021,6 +1021,22 @@ CREATE INDEX request_log_by_time ON segment.request_log USING btree (real_time);
 ALTER TABLE request_log ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own_teams ON request_log USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
 
+-- How long each kind of a team's records is kept, where the team says so itself; null: as the installation says.
+CREATE TABLE retention (
+    team_id          uuid NOT NULL,
+    webhook_bodies   interval,
+    message_contents interval,
+    audit_entries    interval,
+    revision         bigint NOT NULL DEFAULT 1,
+    CONSTRAINT retention_pkey PRIMARY KEY (team_id),
+    CONSTRAINT retention_audit_entries_check CHECK (((audit_entries >= '365 days'::interval) AND (audit_entries <= '3650 days'::interval))),
+    CONSTRAINT retention_message_contents_check CHECK (((message_contents >= '1 day'::interval) AND (message_contents <= '3650 days'::interval))),
+    CONSTRAINT retention_revision_check CHECK ((revision > 0)),
+    CONSTRAINT retention_webhook_bodies_check CHECK (((webhook_bodies >= '7 days'::interval) AND (webhook_bodies <= '3650 days'::interval)))
+);
+ALTER TABLE retention ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own_teams ON retention USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
+
 -- Rows of that history from which no time could be taken.
 CREATE TABLE row_set_aside (
     partition    smallint NOT NULL,
@@ -1095,6 +1111,18 @@ CREATE TABLE text_cursor (
     CONSTRAINT text_cursor_partition_check CHECK (((partition >= 0) AND (partition <= 63))),
     CONSTRAINT text_cursor_position_check CHECK (("position" >= 0))
 ) WITH (fillfactor=10, autovacuum_vacuum_scale_factor=0, autovacuum_vacuum_threshold=1000);
+
+-- The last message whose text was taken out of the history, of teams that keep texts for less than the installation does.
+CREATE TABLE text_pruning (
+    team_id    uuid NOT NULL,
+    occur_time timestamp with time zone NOT NULL,
+    partition  smallint NOT NULL,
+    position   bigint NOT NULL,
+    CONSTRAINT text_pruning_pkey PRIMARY KEY (team_id),
+    CONSTRAINT text_pruning_time_readable CHECK (((occur_time >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (occur_time < '9999-12-31 00:00:00+00'::timestamp with time zone)))
+);
+ALTER TABLE text_pruning ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own_teams ON text_pruning USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
 
 CREATE VIEW team_attribute WITH (check_option=cascaded) AS
  SELECT team_id,

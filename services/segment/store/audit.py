@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import timedelta
 from uuid import UUID
 
 from libs.common.db.pool import Connection, Pool
@@ -19,9 +21,15 @@ async def list_entries(
     return [AuditEntry(*row) for row in await connection.fetch(*query)]
 
 
-async def forget_entries(pool: Pool, kept_days: int, row_max: int) -> int:
-    """Removes the oldest entries of all teams that are older than so many days of real time; returns how many."""
-    forgotten: int = await pool.fetchval(
-        *BOOK.bind("forget_audit_entries", kept_days=kept_days, row_max=row_max)
+async def forget_entries(pool: Pool, kept: timedelta, own: Mapping[UUID, timedelta], row_max: int) -> int:
+    """Removes the oldest entries that are older than `kept`, or than their team says by `own`, in real time; how
+    many."""
+    query = BOOK.bind(
+        "forget_audit_entries",
+        kept=kept,
+        team_ids=list(own),
+        kept_by_teams=list(own.values()),
+        row_max=row_max,
     )
+    forgotten: int = await pool.fetchval(*query)
     return forgotten

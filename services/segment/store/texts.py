@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Final
+from datetime import UTC, datetime
+from typing import Any, Final
+from uuid import UUID
 
 import msgspec
 
 from libs.common.db.pool import Pool, transaction
 from services.segment.domain.facts import TAGS, Fact, MessageTaken, encode_body
-from services.segment.domain.views import FactPage
-from services.segment.store.base import BOOK
+from services.segment.domain.views import FactKey, FactPage
+from services.segment.store.base import BOOK, fact_of
 from services.segment.store.history import read_facts
 
 _TAGS: Final = (TAGS[MessageTaken],)
+_FIRST: Final = (datetime(1, 1, 2, tzinfo=UTC), 0, 0)
+"""Before every fact."""
 
 
 class TextStore:
@@ -32,22 +36,60 @@ class TextStore:
         """The next facts of messages, whatever they are kept for."""
         return await read_facts(self._pool, cursors, row_max, tags=_TAGS)
 
+    async def place(self, team_id: UUID) -> FactKey | None:
+        """The last message of a team whose text is gone; None: none is."""
+        async with transaction(self._pool, [team_id]) as connection:
+            row = await connection.fetchrow(*BOOK.bind("load_text_place", team_id=team_id))
+        return None if row is None else (row[0], row[1], row[2])
+
+    async def messages_of(
+        self, team_id: UUID, after: FactKey | None, before: datetime, row_max: int
+    ) -> list[Fact]:
+        """The next messages of a team that occurred before a time."""
+        time, partition, position = after or _FIRST
+        query = BOOK.bind(
+            "read_messages_of_team",
+            team_id=team_id,
+            after_time=time,
+            after_partition=partition,
+            after_position=position,
+            before=before,
+            kind=_TAGS[0],
+            row_max=row_max,
+        )
+        async with transaction(self._pool, [team_id]) as connection:
+            return [fact_of(row) for row in await connection.fetch(*query)]
+
+    async def forget_of(self, team_id: UUID, facts: Sequence[Fact], place: FactKey) -> None:
+        """Takes the texts of facts of messages of a team out, and notes the last place, together."""
+        async with transaction(self._pool, [team_id]) as connection:
+            await connection.execute(*_bared(facts))
+            time, partition, position = place
+            query = BOOK.bind(
+                "save_text_place", team_id=team_id, occur_time=time, partition=partition, position=position
+            )
+            await connection.execute(*query)
+
     async def forget(self, facts: Sequence[Fact], cursors: Mapping[int, int]) -> None:
         """Takes the texts of facts of messages out, and moves the cursors, together."""
-        ordered = sorted(facts, key=lambda fact: (fact.partition, fact.position))
-        bare = [
-            msgspec.structs.replace(fact.body, text="")
-            for fact in ordered
-            if isinstance(fact.body, MessageTaken)
-        ]
-        async with transaction(self._pool, sorted({fact.team_id for fact in ordered})) as connection:
-            await connection.execute(
-                *BOOK.bind(
-                    "replace_bodies",
-                    partitions=[fact.partition for fact in ordered],
-                    positions=[fact.position for fact in ordered],
-                    before=[encode_body(fact.body) for fact in ordered],
-                    after=[encode_body(body) for body in bare],
-                )
-            )
+        async with transaction(self._pool, sorted({fact.team_id for fact in facts})) as connection:
+            await connection.execute(*_bared(facts))
             await connection.execute(*BOOK.bind("save_text_cursors", cursors=list(cursors.items())))
+
+
+def _bared(facts: Sequence[Fact]) -> tuple[Any, ...]:
+    """The statement that takes the texts of facts of messages out."""
+    ordered = sorted(
+        (fact for fact in facts if isinstance(fact.body, MessageTaken)),
+        key=lambda fact: (fact.partition, fact.position),
+    )
+    bare = [
+        msgspec.structs.replace(fact.body, text="") for fact in ordered if isinstance(fact.body, MessageTaken)
+    ]
+    return BOOK.bind(
+        "replace_bodies",
+        partitions=[fact.partition for fact in ordered],
+        positions=[fact.position for fact in ordered],
+        before=[encode_body(fact.body) for fact in ordered],
+        after=[encode_body(body) for body in bare],
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from uuid import UUID
 
 from libs.common.audit import NOBODY
@@ -10,6 +11,7 @@ from libs.common.callers import caller
 from libs.common.db.pool import Pool, replanned, transaction
 from libs.common.db.requests import forget_by_batches
 from libs.common.errors import PermissionDenied
+from libs.common.retention import Own
 from services.segment.domain.audit import AuditEntry, AuditFilter
 from services.segment.store import audit, teams
 
@@ -36,8 +38,11 @@ class AuditTrail:
             await replanned(connection)
             return await audit.list_entries(connection, team_id or NOBODY, wanted, before_id, row_max)
 
-    async def keep_forgetting(self, kept_days: int, stopping: asyncio.Event) -> None:
-        """Removes entries older than `kept_days`, a little at a time, until `stopping` is set."""
-        await forget_by_batches(
-            lambda row_max: audit.forget_entries(self._pool, kept_days, row_max), "audit entries", stopping
-        )
+    async def keep_forgetting(self, kept: timedelta, own: Own, stopping: asyncio.Event) -> None:
+        """Removes entries older than `kept`, or than their team says by `own`, a little at a time, until `stopping` is
+        set."""
+
+        async def forget(row_max: int) -> int:
+            return await audit.forget_entries(self._pool, kept, await own(), row_max)
+
+        await forget_by_batches(forget, "audit entries", stopping)

@@ -135,7 +135,7 @@ async def test_data_are_forgotten_once_they_are_old_and_worked(
         caller = Caller(desk, journey.journey_id)
         first = caller.item("first", data={"code": "A7"})
         await caller.trigger(first, caller.item("bare"))
-        forget = "SELECT journey.forget_trigger_data($1, 1000)"
+        forget = "SELECT journey.forget_trigger_data_v2($1, '{}', '{}', 1000)"
         later = desk.clock.now().replace(year=2027)
         assert await owner.fetchval(forget, later) == 0, "its customer's actor has not taken it"
         await owner.execute(

@@ -19,6 +19,7 @@ async def test_times_that_nobody_can_read_are_refused(connection: "asyncpg.Conne
         "channel_gateway.consent",
         "channel_gateway.consent_change",
         "channel_gateway.content_pruning",
+        "channel_gateway.content_pruning_of_team",
         "channel_gateway.delivery",
         "channel_gateway.history",
         "channel_gateway.inbound",
@@ -47,6 +48,7 @@ async def test_times_that_nobody_can_read_are_refused(connection: "asyncpg.Conne
         "segment.merged_customer",
         "segment.refund",
         "segment.shop_order",
+        "segment.text_pruning",
         "stats.counter",
     ]
 

@@ -223,12 +223,6 @@ async def test_facts_of_a_team_are_listed_by_time(segment: Segment) -> None:
     assert found == [4, 3, 2, 1]
 
 
-async def test_what_is_not_served_says_so(segment: Segment) -> None:
-    with pytest.raises(grpc.aio.AioRpcError) as error:
-        await segment.call("GetRetention")
-    assert error.value.code() == grpc.StatusCode.UNIMPLEMENTED
-
-
 async def test_requests_are_answered_once(segment: Segment) -> None:
     request_id = segment.request_id()
     first = await segment.call("CreateCustomer", customer={"member_id": "1"}, request_id=request_id)

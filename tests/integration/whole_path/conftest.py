@@ -9,6 +9,7 @@ import pytest
 import pytest_asyncio
 from redis.asyncio import Redis
 
+from libs.common.db import requests
 from libs.emulators.config import EmulatorSettings
 from libs.emulators.server import running
 from libs.testing.fixtures import Databases, Servers
@@ -32,6 +33,16 @@ async def theatre(
         whatsapp_rate=100_000,
         line_rate=100_000,
     )
+    with pytest.MonkeyPatch.context() as patched:
+        # Old rows are looked for while a test waits.
+        patched.setattr(requests, "_FORGET_EVERY_S", 1.0)
+        async for each in _serving(servers, databases, settings):
+            yield each
+
+
+async def _serving(
+    servers: Servers, databases: Databases, settings: EmulatorSettings
+) -> AsyncIterator[Stage]:
     async with (
         running(settings) as emulators,
         aiohttp.ClientSession() as http,

@@ -7,7 +7,7 @@ SELECT team_id, effect_key, customer_id, enrolment_id, journey_id, node_id, chan
 SELECT effect_key, parts FROM delivery WHERE team_id = :team_id AND effect_key = :effect_key
 
 -- name: forget_contents
-SELECT forget_contents(:accepted_before, :row_max)
+SELECT forget_contents_v2(:others, :teams, :before, :row_max)
 
 -- name: list_deliveries
 -- Filters that are null or empty hold for all; `reasons` are the only ones if `is_one`, else all but these. With those of

@@ -70,4 +70,4 @@ SELECT team_id, account_id, channel, display_name, state, state_reason, connecti
  ORDER BY created_at, account_id LIMIT :most
 
 -- name: forget_webhooks
-SELECT forget_webhooks(:received_before, :row_max)
+SELECT forget_webhooks_v2(:others, :teams, :before, :row_max)

@@ -50,7 +50,7 @@ SELECT m.number <= COALESCE(a.taken_journey, 0) AS taken,
  WHERE m.team_id = :team_id AND m.request_key = :request_key;
 
 -- name: forget_trigger_data
-SELECT forget_trigger_data(:before, :row_max);
+SELECT forget_trigger_data_v2(:others, :teams, :before, :row_max);
 
 -- name: load_mail_cursors
 SELECT partition, position FROM mail_cursor;

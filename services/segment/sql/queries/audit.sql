@@ -2,7 +2,7 @@
 
 -- name: forget_audit_entries
 -- Of all teams; those that are older than so many days of real time.
-SELECT platform.forget_audit_entries(clock_timestamp() - make_interval(days => :kept_days), :row_max)
+SELECT platform.forget_audit_entries_v2(:kept, :team_ids, :kept_by_teams, :row_max)
 
 -- name: list_audit_entries
 -- Newest first.

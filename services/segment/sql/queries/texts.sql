@@ -10,6 +10,22 @@ UPDATE fact AS f SET body = n.after
        AS n (partition, position, before, after)
  WHERE (f.partition, f.position) = (n.partition, n.position) AND f.body = n.before
 
+-- name: load_text_place
+SELECT occur_time, partition, position FROM text_pruning WHERE team_id = :team_id
+
+-- name: read_messages_of_team
+-- `kind` is the tag of messages in bodies.
+SELECT partition, position, team_id, customer_id, event_id, occur_time, record_time, depth, mail_number, body
+  FROM fact
+ WHERE team_id = :team_id AND (occur_time, partition, position) > (:after_time, :after_partition, :after_position)
+   AND occur_time < :before AND octet_length(body) > 1 AND get_byte(body, 1) = :kind
+ ORDER BY occur_time, partition, position LIMIT :row_max
+
+-- name: save_text_place
+INSERT INTO text_pruning (team_id, occur_time, partition, position) VALUES (:team_id, :occur_time, :partition, :position)
+ON CONFLICT (team_id) DO UPDATE
+   SET occur_time = EXCLUDED.occur_time, partition = EXCLUDED.partition, position = EXCLUDED.position
+
 -- name: save_text_cursors
 UPDATE text_cursor AS c SET position = n.position
   FROM unnest(:cursors::cursor_position[]) AS n

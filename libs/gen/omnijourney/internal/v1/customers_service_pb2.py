@@ -22,22 +22,26 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from omnijourney.common.v1 import options_pb2 as omnijourney_dot_common_dot_v1_dot_options__pb2
 from omnijourney.internal.v1 import change_pb2 as omnijourney_dot_internal_dot_v1_dot_change__pb2
 from omnijourney.internal.v1 import profile_pb2 as omnijourney_dot_internal_dot_v1_dot_profile__pb2
 from omnijourney.internal.v1 import reference_pb2 as omnijourney_dot_internal_dot_v1_dot_reference__pb2
 from omnijourney.segment.v1 import attribute_pb2 as omnijourney_dot_segment_dot_v1_dot_attribute__pb2
 from omnijourney.segment.v1 import audience_pb2 as omnijourney_dot_segment_dot_v1_dot_audience__pb2
+from omnijourney.segment.v1 import consent_pb2 as omnijourney_dot_segment_dot_v1_dot_consent__pb2
 from omnijourney.segment.v1 import team_pb2 as omnijourney_dot_segment_dot_v1_dot_team__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n/omnijourney/internal/v1/customers_service.proto\x12\x17omnijourney.internal.v1\x1a#omnijourney/common/v1/options.proto\x1a$omnijourney/internal/v1/change.proto\x1a%omnijourney/internal/v1/profile.proto\x1a\'omnijourney/internal/v1/reference.proto\x1a&omnijourney/segment/v1/attribute.proto\x1a%omnijourney/segment/v1/audience.proto\x1a!omnijourney/segment/v1/team.proto\"%\n\x12\x43ountOrdersRequest\x12\x0f\n\x07team_id\x18\x01 \x01(\t\"@\n\x13\x43ountOrdersResponse\x12\x13\n\x0border_count\x18\x01 \x01(\x03\x12\x14\n\x0crefund_count\x18\x02 \x01(\x03\"G\n\x13\x41pplyChangesRequest\x12\x30\n\x07\x63hanges\x18\x01 \x03(\x0b\x32\x1f.omnijourney.internal.v1.Change\"N\n\x14\x41pplyChangesResponse\x12\x36\n\x07results\x18\x01 \x03(\x0b\x32%.omnijourney.internal.v1.ChangeResult\"\x83\x01\n\x17\x42\x61tchGetProfilesRequest\x12\x33\n\x05items\x18\x01 \x03(\x0b\x32$.omnijourney.internal.v1.CustomerRef\x12\x33\n\x05parts\x18\x02 \x03(\x0e\x32$.omnijourney.internal.v1.ProfilePart\"3\n\x0b\x43ustomerRef\x12\x0f\n\x07team_id\x18\x01 \x01(\t\x12\x13\n\x0b\x63ustomer_id\x18\x02 \x01(\t\"N\n\x18\x42\x61tchGetProfilesResponse\x12\x32\n\x08profiles\x18\x01 \x03(\x0b\x32 .omnijourney.internal.v1.Profile\"Q\n\x19\x42\x61tchGetAttributesRequest\x12\x34\n\x05items\x18\x01 \x03(\x0b\x32%.omnijourney.internal.v1.AttributeRef\",\n\x0c\x41ttributeRef\x12\x0f\n\x07team_id\x18\x01 \x01(\t\x12\x0b\n\x03key\x18\x02 \x01(\t\"S\n\x1a\x42\x61tchGetAttributesResponse\x12\x35\n\nattributes\x18\x01 \x03(\x0b\x32!.omnijourney.segment.v1.Attribute\"/\n\x1b\x42\x61tchGetTeamSettingsRequest\x12\x10\n\x08team_ids\x18\x01 \x03(\t\"V\n\x1c\x42\x61tchGetTeamSettingsResponse\x12\x36\n\x08settings\x18\x01 \x03(\x0b\x32$.omnijourney.segment.v1.TeamSettings\"r\n\x12\x43heckTraitsRequest\x12\x0f\n\x07team_id\x18\x01 \x01(\t\x12\x16\n\x0e\x61ttribute_keys\x18\x02 \x03(\t\x12\x33\n\taudiences\x18\x03 \x03(\x0b\x32 .omnijourney.segment.v1.Audience\"\xc2\x01\n\x13\x43heckTraitsResponse\x12\x36\n\x08settings\x18\x01 \x01(\x0b\x32$.omnijourney.segment.v1.TeamSettings\x12\x35\n\nattributes\x18\x02 \x03(\x0b\x32!.omnijourney.segment.v1.Attribute\x12<\n\taudiences\x18\x03 \x03(\x0b\x32).omnijourney.internal.v1.AudienceFindings2\x89\x06\n\x10\x43ustomersService\x12t\n\x0c\x41pplyChanges\x12,.omnijourney.internal.v1.ApplyChangesRequest\x1a-.omnijourney.internal.v1.ApplyChangesResponse\"\x07\x90\x02\x02\xa8\xbb\x18\x05\x12\x80\x01\n\x10\x42\x61tchGetProfiles\x12\x30.omnijourney.internal.v1.BatchGetProfilesRequest\x1a\x31.omnijourney.internal.v1.BatchGetProfilesResponse\"\x07\x90\x02\x01\xa8\xbb\x18\x05\x12\x86\x01\n\x12\x42\x61tchGetAttributes\x12\x32.omnijourney.internal.v1.BatchGetAttributesRequest\x1a\x33.omnijourney.internal.v1.BatchGetAttributesResponse\"\x07\x90\x02\x01\xa8\xbb\x18\x05\x12\x8c\x01\n\x14\x42\x61tchGetTeamSettings\x12\x34.omnijourney.internal.v1.BatchGetTeamSettingsRequest\x1a\x35.omnijourney.internal.v1.BatchGetTeamSettingsResponse\"\x07\x90\x02\x01\xa8\xbb\x18\x05\x12q\n\x0b\x43heckTraits\x12+.omnijourney.internal.v1.CheckTraitsRequest\x1a,.omnijourney.internal.v1.CheckTraitsResponse\"\x07\x90\x02\x01\xa8\xbb\x18\x05\x12q\n\x0b\x43ountOrders\x12+.omnijourney.internal.v1.CountOrdersRequest\x1a,.omnijourney.internal.v1.CountOrdersResponse\"\x07\x90\x02\x01\xa8\xbb\x18\x05\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n/omnijourney/internal/v1/customers_service.proto\x12\x17omnijourney.internal.v1\x1a\x1b\x62uf/validate/validate.proto\x1a#omnijourney/common/v1/options.proto\x1a$omnijourney/internal/v1/change.proto\x1a%omnijourney/internal/v1/profile.proto\x1a\'omnijourney/internal/v1/reference.proto\x1a&omnijourney/segment/v1/attribute.proto\x1a%omnijourney/segment/v1/audience.proto\x1a$omnijourney/segment/v1/consent.proto\x1a!omnijourney/segment/v1/team.proto\"G\n\x15ListRetentionsRequest\x12\x1a\n\tpage_size\x18\x01 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x12\n\npage_token\x18\x02 \x01(\t\"m\n\x16ListRetentionsResponse\x12:\n\nretentions\x18\x01 \x03(\x0b\x32&.omnijourney.internal.v1.TeamRetention\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"V\n\rTeamRetention\x12\x0f\n\x07team_id\x18\x01 \x01(\t\x12\x34\n\tretention\x18\x02 \x01(\x0b\x32!.omnijourney.segment.v1.Retention\"%\n\x12\x43ountOrdersRequest\x12\x0f\n\x07team_id\x18\x01 \x01(\t\"@\n\x13\x43ountOrdersResponse\x12\x13\n\x0border_count\x18\x01 \x01(\x03\x12\x14\n\x0crefund_count\x18\x02 \x01(\x03\"G\n\x13\x41pplyChangesRequest\x12\x30\n\x07\x63hanges\x18\x01 \x03(\x0b\x32\x1f.omnijourney.internal.v1.Change\"N\n\x14\x41pplyChangesResponse\x12\x36\n\x07results\x18\x01 \x03(\x0b\x32%.omnijourney.internal.v1.ChangeResult\"\x83\x01\n\x17\x42\x61tchGetProfilesRequest\x12\x33\n\x05items\x18\x01 \x03(\x0b\x32$.omnijourney.internal.v1.CustomerRef\x12\x33\n\x05parts\x18\x02 \x03(\x0e\x32$.omnijourney.internal.v1.ProfilePart\"3\n\x0b\x43ustomerRef\x12\x0f\n\x07team_id\x18\x01 \x01(\t\x12\x13\n\x0b\x63ustomer_id\x18\x02 \x01(\t\"N\n\x18\x42\x61tchGetProfilesResponse\x12\x32\n\x08profiles\x18\x01 \x03(\x0b\x32 .omnijourney.internal.v1.Profile\"Q\n\x19\x42\x61tchGetAttributesRequest\x12\x34\n\x05items\x18\x01 \x03(\x0b\x32%.omnijourney.internal.v1.AttributeRef\",\n\x0c\x41ttributeRef\x12\x0f\n\x07team_id\x18\x01 \x01(\t\x12\x0b\n\x03key\x18\x02 \x01(\t\"S\n\x1a\x42\x61tchGetAttributesResponse\x12\x35\n\nattributes\x18\x01 \x03(\x0b\x32!.omnijourney.segment.v1.Attribute\"/\n\x1b\x42\x61tchGetTeamSettingsRequest\x12\x10\n\x08team_ids\x18\x01 \x03(\t\"V\n\x1c\x42\x61tchGetTeamSettingsResponse\x12\x36\n\x08settings\x18\x01 \x03(\x0b\x32$.omnijourney.segment.v1.TeamSettings\"r\n\x12\x43heckTraitsRequest\x12\x0f\n\x07team_id\x18\x01 \x01(\t\x12\x16\n\x0e\x61ttribute_keys\x18\x02 \x03(\t\x12\x33\n\taudiences\x18\x03 \x03(\x0b\x32 .omnijourney.segment.v1.Audience\"\xc2\x01\n\x13\x43heckTraitsResponse\x12\x36\n\x08settings\x18\x01 \x01(\x0b\x32$.omnijourney.segment.v1.TeamSettings\x12\x35\n\nattributes\x18\x02 \x03(\x0b\x32!.omnijourney.segment.v1.Attribute\x12<\n\taudiences\x18\x03 \x03(\x0b\x32).omnijourney.internal.v1.AudienceFindings2\x85\x07\n\x10\x43ustomersService\x12t\n\x0c\x41pplyChanges\x12,.omnijourney.internal.v1.ApplyChangesRequest\x1a-.omnijourney.internal.v1.ApplyChangesResponse\"\x07\x90\x02\x02\xa8\xbb\x18\x05\x12\x80\x01\n\x10\x42\x61tchGetProfiles\x12\x30.omnijourney.internal.v1.BatchGetProfilesRequest\x1a\x31.omnijourney.internal.v1.BatchGetProfilesResponse\"\x07\x90\x02\x01\xa8\xbb\x18\x05\x12\x86\x01\n\x12\x42\x61tchGetAttributes\x12\x32.omnijourney.internal.v1.BatchGetAttributesRequest\x1a\x33.omnijourney.internal.v1.BatchGetAttributesResponse\"\x07\x90\x02\x01\xa8\xbb\x18\x05\x12\x8c\x01\n\x14\x42\x61tchGetTeamSettings\x12\x34.omnijourney.internal.v1.BatchGetTeamSettingsRequest\x1a\x35.omnijourney.internal.v1.BatchGetTeamSettingsResponse\"\x07\x90\x02\x01\xa8\xbb\x18\x05\x12q\n\x0b\x43heckTraits\x12+.omnijourney.internal.v1.CheckTraitsRequest\x1a,.omnijourney.internal.v1.CheckTraitsResponse\"\x07\x90\x02\x01\xa8\xbb\x18\x05\x12z\n\x0eListRetentions\x12..omnijourney.internal.v1.ListRetentionsRequest\x1a/.omnijourney.internal.v1.ListRetentionsResponse\"\x07\x90\x02\x01\xa8\xbb\x18\x05\x12q\n\x0b\x43ountOrders\x12+.omnijourney.internal.v1.CountOrdersRequest\x1a,.omnijourney.internal.v1.CountOrdersResponse\"\x07\x90\x02\x01\xa8\xbb\x18\x05\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'omnijourney.internal.v1.customers_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_LISTRETENTIONSREQUEST'].fields_by_name['page_size']._loaded_options = None
+  _globals['_LISTRETENTIONSREQUEST'].fields_by_name['page_size']._serialized_options = b'\272H\004\032\002(\000'
   _globals['_CUSTOMERSSERVICE'].methods_by_name['ApplyChanges']._loaded_options = None
   _globals['_CUSTOMERSSERVICE'].methods_by_name['ApplyChanges']._serialized_options = b'\220\002\002\250\273\030\005'
   _globals['_CUSTOMERSSERVICE'].methods_by_name['BatchGetProfiles']._loaded_options = None
@@ -48,36 +52,44 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CUSTOMERSSERVICE'].methods_by_name['BatchGetTeamSettings']._serialized_options = b'\220\002\001\250\273\030\005'
   _globals['_CUSTOMERSSERVICE'].methods_by_name['CheckTraits']._loaded_options = None
   _globals['_CUSTOMERSSERVICE'].methods_by_name['CheckTraits']._serialized_options = b'\220\002\001\250\273\030\005'
+  _globals['_CUSTOMERSSERVICE'].methods_by_name['ListRetentions']._loaded_options = None
+  _globals['_CUSTOMERSSERVICE'].methods_by_name['ListRetentions']._serialized_options = b'\220\002\001\250\273\030\005'
   _globals['_CUSTOMERSSERVICE'].methods_by_name['CountOrders']._loaded_options = None
   _globals['_CUSTOMERSSERVICE'].methods_by_name['CountOrders']._serialized_options = b'\220\002\001\250\273\030\005'
-  _globals['_COUNTORDERSREQUEST']._serialized_start=345
-  _globals['_COUNTORDERSREQUEST']._serialized_end=382
-  _globals['_COUNTORDERSRESPONSE']._serialized_start=384
-  _globals['_COUNTORDERSRESPONSE']._serialized_end=448
-  _globals['_APPLYCHANGESREQUEST']._serialized_start=450
-  _globals['_APPLYCHANGESREQUEST']._serialized_end=521
-  _globals['_APPLYCHANGESRESPONSE']._serialized_start=523
-  _globals['_APPLYCHANGESRESPONSE']._serialized_end=601
-  _globals['_BATCHGETPROFILESREQUEST']._serialized_start=604
-  _globals['_BATCHGETPROFILESREQUEST']._serialized_end=735
-  _globals['_CUSTOMERREF']._serialized_start=737
-  _globals['_CUSTOMERREF']._serialized_end=788
-  _globals['_BATCHGETPROFILESRESPONSE']._serialized_start=790
-  _globals['_BATCHGETPROFILESRESPONSE']._serialized_end=868
-  _globals['_BATCHGETATTRIBUTESREQUEST']._serialized_start=870
-  _globals['_BATCHGETATTRIBUTESREQUEST']._serialized_end=951
-  _globals['_ATTRIBUTEREF']._serialized_start=953
-  _globals['_ATTRIBUTEREF']._serialized_end=997
-  _globals['_BATCHGETATTRIBUTESRESPONSE']._serialized_start=999
-  _globals['_BATCHGETATTRIBUTESRESPONSE']._serialized_end=1082
-  _globals['_BATCHGETTEAMSETTINGSREQUEST']._serialized_start=1084
-  _globals['_BATCHGETTEAMSETTINGSREQUEST']._serialized_end=1131
-  _globals['_BATCHGETTEAMSETTINGSRESPONSE']._serialized_start=1133
-  _globals['_BATCHGETTEAMSETTINGSRESPONSE']._serialized_end=1219
-  _globals['_CHECKTRAITSREQUEST']._serialized_start=1221
-  _globals['_CHECKTRAITSREQUEST']._serialized_end=1335
-  _globals['_CHECKTRAITSRESPONSE']._serialized_start=1338
-  _globals['_CHECKTRAITSRESPONSE']._serialized_end=1532
-  _globals['_CUSTOMERSSERVICE']._serialized_start=1535
-  _globals['_CUSTOMERSSERVICE']._serialized_end=2312
+  _globals['_LISTRETENTIONSREQUEST']._serialized_start=412
+  _globals['_LISTRETENTIONSREQUEST']._serialized_end=483
+  _globals['_LISTRETENTIONSRESPONSE']._serialized_start=485
+  _globals['_LISTRETENTIONSRESPONSE']._serialized_end=594
+  _globals['_TEAMRETENTION']._serialized_start=596
+  _globals['_TEAMRETENTION']._serialized_end=682
+  _globals['_COUNTORDERSREQUEST']._serialized_start=684
+  _globals['_COUNTORDERSREQUEST']._serialized_end=721
+  _globals['_COUNTORDERSRESPONSE']._serialized_start=723
+  _globals['_COUNTORDERSRESPONSE']._serialized_end=787
+  _globals['_APPLYCHANGESREQUEST']._serialized_start=789
+  _globals['_APPLYCHANGESREQUEST']._serialized_end=860
+  _globals['_APPLYCHANGESRESPONSE']._serialized_start=862
+  _globals['_APPLYCHANGESRESPONSE']._serialized_end=940
+  _globals['_BATCHGETPROFILESREQUEST']._serialized_start=943
+  _globals['_BATCHGETPROFILESREQUEST']._serialized_end=1074
+  _globals['_CUSTOMERREF']._serialized_start=1076
+  _globals['_CUSTOMERREF']._serialized_end=1127
+  _globals['_BATCHGETPROFILESRESPONSE']._serialized_start=1129
+  _globals['_BATCHGETPROFILESRESPONSE']._serialized_end=1207
+  _globals['_BATCHGETATTRIBUTESREQUEST']._serialized_start=1209
+  _globals['_BATCHGETATTRIBUTESREQUEST']._serialized_end=1290
+  _globals['_ATTRIBUTEREF']._serialized_start=1292
+  _globals['_ATTRIBUTEREF']._serialized_end=1336
+  _globals['_BATCHGETATTRIBUTESRESPONSE']._serialized_start=1338
+  _globals['_BATCHGETATTRIBUTESRESPONSE']._serialized_end=1421
+  _globals['_BATCHGETTEAMSETTINGSREQUEST']._serialized_start=1423
+  _globals['_BATCHGETTEAMSETTINGSREQUEST']._serialized_end=1470
+  _globals['_BATCHGETTEAMSETTINGSRESPONSE']._serialized_start=1472
+  _globals['_BATCHGETTEAMSETTINGSRESPONSE']._serialized_end=1558
+  _globals['_CHECKTRAITSREQUEST']._serialized_start=1560
+  _globals['_CHECKTRAITSREQUEST']._serialized_end=1674
+  _globals['_CHECKTRAITSRESPONSE']._serialized_start=1677
+  _globals['_CHECKTRAITSRESPONSE']._serialized_end=1871
+  _globals['_CUSTOMERSSERVICE']._serialized_start=1874
+  _globals['_CUSTOMERSSERVICE']._serialized_end=2775
 # @@protoc_insertion_point(module_scope)

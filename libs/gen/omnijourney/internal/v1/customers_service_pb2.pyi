@@ -12,6 +12,7 @@ from omnijourney.internal.v1 import profile_pb2 as _profile_pb2
 from omnijourney.internal.v1 import reference_pb2 as _reference_pb2
 from omnijourney.segment.v1 import attribute_pb2 as _attribute_pb2
 from omnijourney.segment.v1 import audience_pb2 as _audience_pb2
+from omnijourney.segment.v1 import consent_pb2 as _consent_pb2
 from omnijourney.segment.v1 import team_pb2 as _team_pb2
 import builtins as _builtins
 import sys
@@ -23,6 +24,88 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+@_typing.final
+class ListRetentionsRequest(_message.Message):
+    """Lists what teams say."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """0: 50; 500 at most."""
+    page_token: _builtins.str
+    """Of the page before; empty: the first page."""
+    def __init__(
+        self,
+        *,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListRetentionsRequest: _TypeAlias = ListRetentionsRequest  # noqa: Y015
+
+@_typing.final
+class ListRetentionsResponse(_message.Message):
+    """What teams say."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RETENTIONS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Of the next page; empty: this was the last."""
+    @_builtins.property
+    def retentions(self) -> _containers.RepeatedCompositeFieldContainer[Global___TeamRetention]:
+        """In order of the teams' ids."""
+
+    def __init__(
+        self,
+        *,
+        retentions: _abc.Iterable[Global___TeamRetention] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "retentions", b"retentions"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListRetentionsResponse: _TypeAlias = ListRetentionsResponse  # noqa: Y015
+
+@_typing.final
+class TeamRetention(_message.Message):
+    """What a team says about how long its records are kept."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEAM_ID_FIELD_NUMBER: _builtins.int
+    RETENTION_FIELD_NUMBER: _builtins.int
+    team_id: _builtins.str
+    """The team."""
+    @_builtins.property
+    def retention(self) -> _consent_pb2.Retention:
+        """The periods."""
+
+    def __init__(
+        self,
+        *,
+        team_id: _builtins.str = ...,
+        retention: _consent_pb2.Retention | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["retention", b"retention"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["retention", b"retention", "team_id", b"team_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TeamRetention: _TypeAlias = TeamRetention  # noqa: Y015
 
 @_typing.final
 class CountOrdersRequest(_message.Message):

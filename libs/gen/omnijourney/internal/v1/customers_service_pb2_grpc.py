@@ -60,6 +60,11 @@ class CustomersServiceStub:
                 request_serializer=omnijourney_dot_internal_dot_v1_dot_customers__service__pb2.CheckTraitsRequest.SerializeToString,
                 response_deserializer=omnijourney_dot_internal_dot_v1_dot_customers__service__pb2.CheckTraitsResponse.FromString,
                 _registered_method=True)
+        self.ListRetentions = channel.unary_unary(
+                '/omnijourney.internal.v1.CustomersService/ListRetentions',
+                request_serializer=omnijourney_dot_internal_dot_v1_dot_customers__service__pb2.ListRetentionsRequest.SerializeToString,
+                response_deserializer=omnijourney_dot_internal_dot_v1_dot_customers__service__pb2.ListRetentionsResponse.FromString,
+                _registered_method=True)
         self.CountOrders = channel.unary_unary(
                 '/omnijourney.internal.v1.CustomersService/CountOrders',
                 request_serializer=omnijourney_dot_internal_dot_v1_dot_customers__service__pb2.CountOrdersRequest.SerializeToString,
@@ -107,6 +112,13 @@ class CustomersServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListRetentions(self, request, context):
+        """Lists the teams that say themselves how long something is kept, in order of their ids.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def CountOrders(self, request, context):
         """Counts a team's orders and refunds, to compare figures with.
         """
@@ -141,6 +153,11 @@ def add_CustomersServiceServicer_to_server(servicer, server):
                     servicer.CheckTraits,
                     request_deserializer=omnijourney_dot_internal_dot_v1_dot_customers__service__pb2.CheckTraitsRequest.FromString,
                     response_serializer=omnijourney_dot_internal_dot_v1_dot_customers__service__pb2.CheckTraitsResponse.SerializeToString,
+            ),
+            'ListRetentions': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListRetentions,
+                    request_deserializer=omnijourney_dot_internal_dot_v1_dot_customers__service__pb2.ListRetentionsRequest.FromString,
+                    response_serializer=omnijourney_dot_internal_dot_v1_dot_customers__service__pb2.ListRetentionsResponse.SerializeToString,
             ),
             'CountOrders': grpc.unary_unary_rpc_method_handler(
                     servicer.CountOrders,
@@ -284,6 +301,33 @@ class CustomersService:
             '/omnijourney.internal.v1.CustomersService/CheckTraits',
             omnijourney_dot_internal_dot_v1_dot_customers__service__pb2.CheckTraitsRequest.SerializeToString,
             omnijourney_dot_internal_dot_v1_dot_customers__service__pb2.CheckTraitsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListRetentions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/omnijourney.internal.v1.CustomersService/ListRetentions',
+            omnijourney_dot_internal_dot_v1_dot_customers__service__pb2.ListRetentionsRequest.SerializeToString,
+            omnijourney_dot_internal_dot_v1_dot_customers__service__pb2.ListRetentionsResponse.FromString,
             options,
             channel_credentials,
             insecure,

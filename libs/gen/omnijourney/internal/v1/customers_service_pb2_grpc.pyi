@@ -45,6 +45,8 @@ class CustomersServiceStub:
     """Reads what a journey's definition is held to before it is published: the team's settings and attributes, and every fault of
     audiences. Errors: INVALID_ARGUMENT.
     """
+    ListRetentions: _grpc.UnaryUnaryMultiCallable[_customers_service_pb2.ListRetentionsRequest, _customers_service_pb2.ListRetentionsResponse]
+    """Lists the teams that say themselves how long something is kept, in order of their ids."""
     CountOrders: _grpc.UnaryUnaryMultiCallable[_customers_service_pb2.CountOrdersRequest, _customers_service_pb2.CountOrdersResponse]
     """Counts a team's orders and refunds, to compare figures with."""
 
@@ -65,6 +67,8 @@ class CustomersServiceAsyncStub(CustomersServiceStub):
     """Reads what a journey's definition is held to before it is published: the team's settings and attributes, and every fault of
     audiences. Errors: INVALID_ARGUMENT.
     """
+    ListRetentions: _aio.UnaryUnaryMultiCallable[_customers_service_pb2.ListRetentionsRequest, _customers_service_pb2.ListRetentionsResponse]  # type: ignore[assignment]
+    """Lists the teams that say themselves how long something is kept, in order of their ids."""
     CountOrders: _aio.UnaryUnaryMultiCallable[_customers_service_pb2.CountOrdersRequest, _customers_service_pb2.CountOrdersResponse]  # type: ignore[assignment]
     """Counts a team's orders and refunds, to compare figures with."""
 
@@ -112,6 +116,14 @@ class CustomersServiceServicer(metaclass=_abc_1.ABCMeta):
         """Reads what a journey's definition is held to before it is published: the team's settings and attributes, and every fault of
         audiences. Errors: INVALID_ARGUMENT.
         """
+
+    @_abc_1.abstractmethod
+    def ListRetentions(
+        self,
+        request: _customers_service_pb2.ListRetentionsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_customers_service_pb2.ListRetentionsResponse, _abc.Awaitable[_customers_service_pb2.ListRetentionsResponse]]:
+        """Lists the teams that say themselves how long something is kept, in order of their ids."""
 
     @_abc_1.abstractmethod
     def CountOrders(

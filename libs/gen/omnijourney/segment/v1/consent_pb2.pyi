@@ -152,7 +152,10 @@ Global___ConsentChange: _TypeAlias = ConsentChange  # noqa: Y015
 
 @_typing.final
 class Retention(_message.Message):
-    """How long each kind of record is kept. Absent: for ever."""
+    """How long each kind of record of a team is kept: what a team says goes before what the installation does by its environment, whether it is
+    shorter or longer. A field that is absent: what the installation says. Records that are older go a little at a time, and only once all work for
+    them is done. What no field names is not pruned by these periods: entries of points never, figures never.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -166,11 +169,16 @@ class Retention(_message.Message):
     """Changes with each change. Output only."""
     @_builtins.property
     def webhook_bodies(self) -> _duration_pb2.Duration:
-        """Bodies of webhooks that came in, 1 to 3,650 days."""
+        """Webhooks that came in: bodies, ids and refusals together, days of domain time from their receipt on; those that are not worked yet stay.
+        7 to 3,650 days, since shops and channels send again for up to 7. Absent: `OMNIJOURNEY_WEBHOOK_RETENTION_DAYS`, 90 by default.
+        """
 
     @_builtins.property
     def message_contents(self) -> _duration_pb2.Duration:
-        """Contents of messages that were sent, 1 to 3,650 days."""
+        """Contents of messages that were sent, and data of triggers, which messages show, days of domain time; 1 to 3,650 days. Absent:
+        `OMNIJOURNEY_CONTENT_RETENTION_DAYS`, 90 by default. What customers write on channels goes after this time as well, or after
+        `OMNIJOURNEY_MESSAGE_TEXT_RETENTION_DAYS` (30 by default) where that is sooner.
+        """
 
     @_builtins.property
     def enrolment_steps(self) -> _duration_pb2.Duration:
@@ -182,7 +190,7 @@ class Retention(_message.Message):
 
     @_builtins.property
     def audit_entries(self) -> _duration_pb2.Duration:
-        """Entries of the audit log, 365 to 3,650 days."""
+        """Entries of the audit log, days of real time; 365 to 3,650 days. Absent: `OMNIJOURNEY_AUDIT_RETENTION_DAYS`, 730 by default."""
 
     def __init__(
         self,

@@ -3844,7 +3844,7 @@ class UpdateRetentionRequest(_message.Message):
     """Etag that the caller has seen; empty: no check."""
     @_builtins.property
     def retention(self) -> _consent_pb2.Retention:
-        """New periods."""
+        """New periods. Required."""
 
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:

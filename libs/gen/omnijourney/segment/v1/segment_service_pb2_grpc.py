@@ -870,14 +870,15 @@ class SegmentServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetRetention(self, request, context):
-        """Reads how long each kind of record is kept.
+        """Reads what a team says about how long each kind of record is kept. Errors: NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def UpdateRetention(self, request, context):
-        """Changes how long records are kept; what is older is removed from then on. Errors: ABORTED `ETAG_MISMATCH`.
+        """Changes how long records are kept. Services go by it from their next round on, within 10 minutes; what is gone does not come back.
+        To go by the installation again, name the field in the mask and leave it unset. Errors: NOT_FOUND, ABORTED `ETAG_MISMATCH`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -235,9 +235,11 @@ class SegmentServiceStub:
     FAILED_PRECONDITION `CUSTOMER_MERGED`.
     """
     GetRetention: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.GetRetentionRequest, _segment_service_pb2.GetRetentionResponse]
-    """Reads how long each kind of record is kept."""
+    """Reads what a team says about how long each kind of record is kept. Errors: NOT_FOUND."""
     UpdateRetention: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.UpdateRetentionRequest, _segment_service_pb2.UpdateRetentionResponse]
-    """Changes how long records are kept; what is older is removed from then on. Errors: ABORTED `ETAG_MISMATCH`."""
+    """Changes how long records are kept. Services go by it from their next round on, within 10 minutes; what is gone does not come back.
+    To go by the installation again, name the field in the mask and leave it unset. Errors: NOT_FOUND, ABORTED `ETAG_MISMATCH`.
+    """
     ListAuditEntries: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.ListAuditEntriesRequest, _segment_service_pb2.ListAuditEntriesResponse]
     """Lists who changed what, newest first, as far back as `OMNIJOURNEY_AUDIT_RETENTION_DAYS` says: two years by default."""
     NormalizePhones: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.NormalizePhonesRequest, _segment_service_pb2.NormalizePhonesResponse]
@@ -494,9 +496,11 @@ class SegmentServiceAsyncStub(SegmentServiceStub):
     FAILED_PRECONDITION `CUSTOMER_MERGED`.
     """
     GetRetention: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.GetRetentionRequest, _segment_service_pb2.GetRetentionResponse]  # type: ignore[assignment]
-    """Reads how long each kind of record is kept."""
+    """Reads what a team says about how long each kind of record is kept. Errors: NOT_FOUND."""
     UpdateRetention: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.UpdateRetentionRequest, _segment_service_pb2.UpdateRetentionResponse]  # type: ignore[assignment]
-    """Changes how long records are kept; what is older is removed from then on. Errors: ABORTED `ETAG_MISMATCH`."""
+    """Changes how long records are kept. Services go by it from their next round on, within 10 minutes; what is gone does not come back.
+    To go by the installation again, name the field in the mask and leave it unset. Errors: NOT_FOUND, ABORTED `ETAG_MISMATCH`.
+    """
     ListAuditEntries: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.ListAuditEntriesRequest, _segment_service_pb2.ListAuditEntriesResponse]  # type: ignore[assignment]
     """Lists who changed what, newest first, as far back as `OMNIJOURNEY_AUDIT_RETENTION_DAYS` says: two years by default."""
     NormalizePhones: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.NormalizePhonesRequest, _segment_service_pb2.NormalizePhonesResponse]  # type: ignore[assignment]
@@ -1098,7 +1102,7 @@ class SegmentServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _segment_service_pb2.GetRetentionRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_segment_service_pb2.GetRetentionResponse, _abc.Awaitable[_segment_service_pb2.GetRetentionResponse]]:
-        """Reads how long each kind of record is kept."""
+        """Reads what a team says about how long each kind of record is kept. Errors: NOT_FOUND."""
 
     @_abc_1.abstractmethod
     def UpdateRetention(
@@ -1106,7 +1110,9 @@ class SegmentServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _segment_service_pb2.UpdateRetentionRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_segment_service_pb2.UpdateRetentionResponse, _abc.Awaitable[_segment_service_pb2.UpdateRetentionResponse]]:
-        """Changes how long records are kept; what is older is removed from then on. Errors: ABORTED `ETAG_MISMATCH`."""
+        """Changes how long records are kept. Services go by it from their next round on, within 10 minutes; what is gone does not come back.
+        To go by the installation again, name the field in the mask and leave it unset. Errors: NOT_FOUND, ABORTED `ETAG_MISMATCH`.
+        """
 
     @_abc_1.abstractmethod
     def ListAuditEntries(
