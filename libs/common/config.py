@@ -15,7 +15,7 @@ from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Final, Literal, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit, urlunsplit
 
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic.fields import FieldInfo
@@ -110,6 +110,27 @@ def refuse_unusable(tls: Tls) -> None:
         raise ValueError(f"cannot be used ({error.strerror or error})") from error
 
 
+def whole_dsn(given: SecretStr, info: ValidationInfo) -> SecretStr:
+    """The address of PostgreSQL with the password of the field `postgres_password`, for a validator; empty as it is.
+    Raises ValueError for what is no address."""
+    if not given:
+        return given
+    parts = urlsplit(given.get_secret_value())
+    if "@" in parts.path + parts.query + parts.fragment:
+        # What follows a / ? or # of a password would be looked for as the host.
+        raise ValueError(
+            "has a password with / ? or #: percent-encode it (%2F, %3F, %23), or leave it out and set"
+            " OMNIJOURNEY_POSTGRES_PASSWORD"
+        )
+    password = info.data.get("postgres_password", SecretStr("")).get_secret_value()
+    if password and parts.username and not parts.password:
+        user, _, host = parts.netloc.rpartition("@")
+        parts = parts._replace(netloc=f"{user.rstrip(':')}:{quote(password, safe='')}@{host}")
+    if parts.scheme not in {"postgresql", "postgres"} or not (parts.username and parts.password):
+        raise ValueError("must be postgresql://user:password@host:port/database")
+    return SecretStr(urlunsplit(parts))
+
+
 class ServiceSettings(TlsSettings):
     """What all services are configured by. Subclasses set `service` and add their own fields."""
 
@@ -118,9 +139,12 @@ class ServiceSettings(TlsSettings):
     service: ClassVar[str]
     """Name of the service, as its schema."""
 
+    postgres_password: SecretStr = SecretStr("")
+    """The password where `postgres_dsn` has none: as it is, with whatever characters."""
     postgres_dsn: SecretStr = SecretStr("")
-    """Address under which the service logs in, as its own role: `postgresql://user:password@host:port/database`. That
-    of another role is taken for the owner's, by which the service makes its own schema first. Empty: embedded."""
+    """Address under which the service logs in, as its own role: `postgresql://user:password@host:port/database`, the
+    password percent-encoded. That of another role is taken for the owner's, by which the service makes its own schema
+    first. Empty: embedded."""
     credentials_file: Path | None = None
     """File of the service's own credentials, which `omnijourney migrate` writes: lines `VARIABLE=value`."""
     redis_url: SecretStr = SecretStr("")
@@ -156,12 +180,8 @@ class ServiceSettings(TlsSettings):
 
     @field_validator("postgres_dsn")
     @classmethod
-    def _is_postgres_address(cls, given: SecretStr) -> SecretStr:
-        parts = urlsplit(given.get_secret_value())
-        named = parts.scheme in {"postgresql", "postgres"} and parts.username and parts.password
-        if given and not named:
-            raise ValueError("must be postgresql://user:password@host:port/database")
-        return given
+    def _is_postgres_address(cls, given: SecretStr, info: ValidationInfo) -> SecretStr:
+        return whole_dsn(given, info)
 
     @field_validator("credentials_file")
     @classmethod

@@ -67,6 +67,7 @@ VARIABLES: Final = frozenset(
         "POINTS_TARGET",
         "POOL_SIZE_MAX",
         "POSTGRES_DSN",
+        "POSTGRES_PASSWORD",
         "REDIS_URL",
         "SECRET_KEYS",
         "SEGMENT_METRICS_PORT",

@@ -6,11 +6,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import SettingsConfigDict
 
 from libs.client.services import SERVICES, ServiceName
-from libs.common.config import DEFAULT_PORTS, METRICS_PORT_DISTANCE, TlsSettings
+from libs.common.config import DEFAULT_PORTS, METRICS_PORT_DISTANCE, TlsSettings, whole_dsn
 from libs.embedded.keepalive import Listener, log_event
 
 Port = Annotated[int, Field(ge=0, le=65535)]
@@ -21,6 +21,8 @@ class InstallationSettings(TlsSettings):
 
     model_config = SettingsConfigDict(env_prefix="OMNIJOURNEY_", env_ignore_empty=True)
 
+    postgres_password: SecretStr = SecretStr("")
+    """The password where `postgres_dsn` has none: as it is, with whatever characters."""
     postgres_dsn: SecretStr = SecretStr("")
     """Administrator's address of a PostgreSQL; empty: the embedded one."""
     redis_url: SecretStr = SecretStr("")
@@ -68,6 +70,11 @@ class InstallationSettings(TlsSettings):
     def no_channel_is_set(self) -> bool:
         """Whether no address of a channel is configured: nobody has said that messages go to people."""
         return not any((self.whatsapp_url, self.line_url, self.messenger_url, self.instagram_url))
+
+    @field_validator("postgres_dsn")
+    @classmethod
+    def _is_postgres_address(cls, given: SecretStr, info: ValidationInfo) -> SecretStr:
+        return whole_dsn(given, info)
 
     def port_of(self, service: ServiceName) -> int:
         """The configured gRPC port."""

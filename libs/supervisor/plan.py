@@ -14,7 +14,7 @@ from libs.supervisor.options import InstallationOptions
 
 _EVERYWHERE = ("0.0.0.0", "::", "")  # noqa: S104 - compared with, not bound to
 EMULATED = ("whatsapp", "line", "messenger", "instagram")
-OWNERS_ONLY = frozenset({"OMNIJOURNEY_POSTGRES_DSN", "OMNIJOURNEY_TOKEN"})
+OWNERS_ONLY = frozenset({"OMNIJOURNEY_POSTGRES_DSN", "OMNIJOURNEY_POSTGRES_PASSWORD", "OMNIJOURNEY_TOKEN"})
 """Variables of ours that no process gets."""
 _CALLS_FOLDER = "calls"
 _PORT_MAX = 65_535

@@ -3,6 +3,7 @@
 import importlib
 from pathlib import Path
 from typing import ClassVar
+from urllib.parse import unquote, urlsplit
 
 import pytest
 from pydantic import Field, SecretStr
@@ -98,6 +99,34 @@ def test_addresses_of_another_form_are_refused_without_being_shown(
     said = capsys.readouterr().err
     assert said.startswith(f"OMNIJOURNEY_{name}: Value error, must be ")
     assert value not in said
+
+
+@pytest.mark.parametrize("password", ["p@ss/w:rd", "a?b#c%d", "50%40", "鑰匙 1", "plain"])
+def test_a_password_by_itself_may_have_whatever_characters(
+    monkeypatch: pytest.MonkeyPatch, password: str
+) -> None:
+    monkeypatch.setenv("OMNIJOURNEY_POSTGRES_DSN", "postgresql://owner@db:5432/x?sslmode=verify-full")
+    monkeypatch.setenv("OMNIJOURNEY_POSTGRES_PASSWORD", password)
+    for settings in (Settings(), InstallationSettings()):
+        parts = urlsplit(settings.postgres_dsn.get_secret_value())
+        assert (parts.username, unquote(parts.password or ""), parts.hostname) == ("owner", password, "db")
+        assert (parts.port, parts.path, parts.query) == (5432, "/x", "sslmode=verify-full")
+        assert password not in repr(settings) or password == "plain"
+
+
+@pytest.mark.parametrize("password", ["p@ss/w:rd", "a?b", "a#b"])
+def test_a_password_that_breaks_the_address_is_told_how_to_stand_there(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], password: str
+) -> None:
+    monkeypatch.setenv("OMNIJOURNEY_POSTGRES_DSN", f"postgresql://owner:{password}@db:5432/x")
+    for settings in (Settings, InstallationSettings):
+        with pytest.raises(SystemExit):
+            load_or_exit(settings)
+        said = capsys.readouterr().err
+        assert said.startswith("OMNIJOURNEY_POSTGRES_DSN: ")
+        assert "percent-encode it" in said
+        assert "OMNIJOURNEY_POSTGRES_PASSWORD" in said
+        assert password not in said
 
 
 @pytest.mark.rule("X-03")

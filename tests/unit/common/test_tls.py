@@ -1,5 +1,6 @@
 """TLS: its variables are checked at start, servers refuse whom they must, and nothing falls back to plain text."""
 
+import asyncio
 import ssl
 import urllib.error
 import urllib.request
@@ -10,6 +11,7 @@ import grpc
 import pytest
 from cryptography.hazmat.primitives import serialization
 
+from libs import probe
 from libs.client import is_serving
 from libs.common.callers import StaticDirectory
 from libs.common.config import EXIT_CONFIG, ServiceSettings, load_or_exit
@@ -68,7 +70,21 @@ async def test_who_is_let_in(files: Path, clients: Clients, caller: str, let_in:
         "another certificate": Tls(files / "ca.pem", other / "tools.pem", other / "tools.key"),
     }
     async with _server(_tls(files, "points", clients)) as server:
-        assert await is_serving(f"127.0.0.1:{server.port}", 2, callers[caller]) is let_in
+        target = f"127.0.0.1:{server.port}"
+        assert await is_serving(target, 2, callers[caller]) is let_in
+        assert await asyncio.to_thread(_probed, target, callers[caller]) is let_in
+
+
+def _probed(target: str, tls: Tls | None) -> bool:
+    """What the health check of a container finds, with these files in its environment."""
+    given = {} if tls is None else {"CA": tls.ca_file, "CERT": tls.cert_file, "KEY": tls.key_file}
+    environment = {
+        f"OMNIJOURNEY_TLS_{kind}_FILE": str(file) for kind, file in given.items() if file is not None
+    }
+    try:
+        return probe.serves(target, environment)
+    except OSError:
+        return False
 
 
 async def test_a_server_without_tls_is_not_spoken_to_by_a_client_with_it(files: Path) -> None:
