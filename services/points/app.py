@@ -13,6 +13,7 @@ from libs.common.feeds.notifier import CommitNotifier
 from libs.common.rpc.operations import Progress
 from libs.embedded import attach
 from omnijourney.points.v1 import points_service_pb2, points_service_pb2_grpc
+from services.points.clients.modules import PointsModule
 from services.points.clients.segment import SegmentClient, customer_history
 from services.points.config import Settings
 from services.points.servicer import internal
@@ -61,7 +62,9 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
         ledger_store, reports = LedgerStore(rt.pool, queries), ReportStore(rt.pool, queries)
         merge_store = MergeStore(rt.pool, queries)
         coupon_store, import_store = CouponStore(rt.pool, queries), ImportStore(rt.pool, queries)
-        ledger = Ledger(rt.pool, ledger_store, rt.clock)
+        settings_of = TeamSettingsClient(to_segment)
+        modules = PointsModule(settings_of)
+        ledger = Ledger(rt.pool, ledger_store, rt.clock, modules)
         importer = importer_of(ImportChunks(rt.pool, import_store, ledger, rt.clock), notifier, progress)
         retention = OutcomeRetention(OutcomeStore(rt.pool, queries), rt.clock)
         history = customer_history(to_segment)
@@ -76,13 +79,14 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
             reports=reports,
             history_report=HistoryReport(reports, customers),
             checks=LedgerChecks(CheckStore(rt.pool, queries, rt.clock), rt.clock),
-            coupons=Coupons(rt.pool, coupon_store, ledger, rt.clock),
+            coupons=Coupons(rt.pool, coupon_store, ledger, rt.clock, modules),
             coupon_store=coupon_store,
             merges=Merges(merge_store, writer),
-            imports=Imports(rt.pool, import_store, ledger_store, segment, rt.clock),
+            imports=Imports(rt.pool, import_store, ledger_store, segment, rt.clock, modules=modules),
             import_store=import_store,
             importer=importer,
-            settings=TeamSettingsClient(to_segment),
+            modules=modules,
+            settings=settings_of,
             customers=Customers(customers, segment, merge_store),
             rows_set_aside=RowsSetAside(rt.pool, history, segment, customers),
             persons=Persons(PersonStore(rt.pool, queries)),

@@ -13,7 +13,7 @@ import grpc
 
 from libs.common.consent_words import DEFAULTS, ConsentWords
 from libs.common.errors import NotFound, Unavailable
-from libs.common.rpc.client import CALL_DEADLINE_S, retrying
+from libs.common.rpc.client import ATTEMPTS_DEFAULT, CALL_DEADLINE_S, retrying
 from omnijourney.common.v1 import channel_pb2
 from omnijourney.internal.v1 import customers_service_pb2, customers_service_pb2_grpc
 from omnijourney.segment.v1 import team_pb2
@@ -48,6 +48,12 @@ class TeamSettings(NamedTuple):
     """Other currencies, each with the decimal that one unit of it is worth in the team's own."""
     consent_words: ConsentWords = DEFAULTS
     """By which customers say in a chat that they want no messages, or want them again."""
+    modules: frozenset[int] = frozenset()
+    """Numbers of the modules that the team has."""
+
+    def has(self, module: int) -> bool:
+        """Whether the team has a module; one that segment does not know is refused nothing for it."""
+        return module in self.modules or not self.known
 
 
 class TeamSettingsClient:
@@ -78,23 +84,36 @@ class TeamSettingsClient:
                 raise Unavailable.dependency("segment") from error
             return last[1]
 
-    async def of_all(self, team_ids: Collection[UUID]) -> dict[UUID, TeamSettings]:
+    def kept(self, team_ids: Collection[UUID], *, however_old: bool = False) -> dict[UUID, TeamSettings]:
+        """Those that need no asking: not older than KEPT_S, or all that were had last."""
+        now_s = self._real_time()
+        return {
+            team: kept[1]
+            for team in team_ids
+            if (kept := self._kept.get(team)) and (however_old or kept[0] > now_s)
+        }
+
+    async def of_all(
+        self, team_ids: Collection[UUID], *, attempts: int = ATTEMPTS_DEFAULT
+    ) -> dict[UUID, TeamSettings]:
         """Settings of each team, KEPT_S old at most, defaults for one that is not known. Raises Unavailable."""
         now_s = self._real_time()
-        found = {team: kept[1] for team in team_ids if (kept := self._kept.get(team)) and kept[0] > now_s}
+        found = self.kept(team_ids)
         stale = [team for team in dict.fromkeys(team_ids) if team not in found]
         if len(self._kept) + len(stale) > TEAMS_MAX:
             self._kept.clear()
         for part in _parts(stale):
-            fresh = dict(zip(part, await self._read(part), strict=True))
+            fresh = dict(zip(part, await self._read(part, attempts), strict=True))
             self._kept.update((team, (now_s + KEPT_S, settings)) for team, settings in fresh.items())
             found |= fresh
         return found
 
-    async def _read(self, team_ids: Sequence[UUID]) -> list[TeamSettings]:
+    async def _read(self, team_ids: Sequence[UUID], attempts: int) -> list[TeamSettings]:
         request = customers_service_pb2.BatchGetTeamSettingsRequest(team_ids=[str(team) for team in team_ids])
         try:
-            reply = await retrying(lambda: self._stub.BatchGetTeamSettings(request, timeout=CALL_DEADLINE_S))
+            reply = await retrying(
+                lambda: self._stub.BatchGetTeamSettings(request, timeout=CALL_DEADLINE_S), attempts=attempts
+            )
         except grpc.aio.AioRpcError as error:
             raise Unavailable.dependency("segment") from error
         return [_settings(settings) for settings in reply.settings]
@@ -114,6 +133,7 @@ def _settings(settings: team_pb2.TeamSettings) -> TeamSettings:
         settings.currency_code,
         tuple((rate.currency_code, rate.rate) for rate in settings.currency_rates),
         ConsentWords.of(settings.consent_words.stop_words, settings.consent_words.start_words),
+        frozenset(settings.modules),
     )
 
 

@@ -15,7 +15,7 @@ from libs.common.db.audit import answer_with_entry
 from libs.common.db.book import BOOK
 from libs.common.db.faults import PASSING
 from libs.common.db.pool import Connection, Pool, transaction
-from libs.common.errors import AlreadyExists, FieldViolation, InvalidArgument, Unavailable
+from libs.common.errors import AlreadyExists, DomainError, FieldViolation, InvalidArgument, Unavailable
 from libs.common.redaction import redacted
 from libs.common.tasks import set_within
 
@@ -51,6 +51,7 @@ async def answer_once(
     work: Callable[[Connection], Awaitable[Reply]],
     *,
     teams: Iterable[UUID] = (),
+    forbidden: DomainError | None = None,
     again: Callable[[Connection, Reply], Awaitable[Reply]] | None = None,
 ) -> Reply:
     """Does `work` in a transaction and keeps its answer with it; a repeated request gets that answer, without work.
@@ -58,7 +59,8 @@ async def answer_once(
     Request ids are unique within `scope`: the team, or the nil UUID for writes of no team. The transaction is bound to
     `scope` and `teams`. Work that raises leaves nothing behind, so that the id can be used again. Secrets of the answer
     are not kept with it: `again` may fill them in for a repetition, else they are empty there.
-    Raises InvalidArgument for a missing or too long id, AlreadyExists `REQUEST_ID_REUSED` for other content.
+    Raises InvalidArgument for a missing or too long id, AlreadyExists `REQUEST_ID_REUSED` for other content; and
+    `forbidden`, where something stands against new work: a repetition is answered all the same.
     """
     _check(request.request_id)
     digest = _digest(request)
@@ -72,6 +74,8 @@ async def answer_once(
                     recalled = _recalled(record, request.request_id, digest, reply)
                     return recalled if again is None else await again(connection, recalled)
                 # Forgotten between the two: the id is free again.
+            if forbidden is not None:
+                raise forbidden
             answer = await work(connection)
             await _keep(connection, scope, request, answer, audit)
             return answer

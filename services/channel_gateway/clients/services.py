@@ -27,7 +27,7 @@ from libs.common.rpc.errors import remote_error
 from omnijourney.common.v1 import error_reason_pb2
 from omnijourney.internal.v1 import customers_service_pb2, customers_service_pb2_grpc, profile_pb2
 from omnijourney.points.v1 import account_pb2, points_service_pb2, points_service_pb2_grpc
-from omnijourney.segment.v1 import event_pb2, segment_service_pb2, segment_service_pb2_grpc
+from omnijourney.segment.v1 import event_pb2, segment_service_pb2, segment_service_pb2_grpc, team_pb2
 from services.channel_gateway.domain.model import Balance, Identity, Profile
 
 _PARTS: Final = (
@@ -131,7 +131,8 @@ class PointsChannels(Protocol):
     """Where teams have opened coupons and points variables."""
 
     async def points_channels(self, team_ids: Collection[UUID]) -> Mapping[UUID, Collection[int]]:
-        """Channels of up to 500 teams, of each one; seconds old at most. Raises Unavailable."""
+        """Channels of up to 500 teams, of each one, none without the module POINTS; seconds old at most. Raises
+        Unavailable."""
         ...
 
 
@@ -172,7 +173,10 @@ class SegmentClient:
     async def points_channels(self, team_ids: Collection[UUID]) -> Mapping[UUID, Collection[int]]:
         """See `PointsChannels`."""
         settings = await self._settings.of_all(team_ids)
-        return {team_id: settings[team_id].points_channels for team_id in team_ids}
+        return {
+            team_id: each.points_channels if (each := settings[team_id]).has(team_pb2.MODULE_POINTS) else ()
+            for team_id in team_ids
+        }
 
     async def country(self, team_id: UUID) -> str:
         """The country in whose form a team's phone numbers are read; empty for none. Raises Unavailable."""

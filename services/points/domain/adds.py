@@ -6,7 +6,7 @@ turn out to be none (a key or an order that is recorded, a figure beyond its ran
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
@@ -42,12 +42,23 @@ class Parts(NamedTuple):
     other_places: list[int]
 
 
-def parted(postings: Sequence[Posting], formulas: Mapping[UUID, Formula], now: datetime) -> Parts:
+def parted(
+    postings: Sequence[Posting],
+    formulas: Mapping[UUID, Formula],
+    now: datetime,
+    without_module: Collection[UUID] = (),
+) -> Parts:
     """Parts a batch into plain adds and the others, each in its order. One after the other they do what the batch does.
 
-    `now`: the time of posting; before 1970 there are no plain adds.
+    `now`: the time of posting; before 1970 there are no plain adds. `without_module`: teams that lack the module
+    POINTS, which have none either.
     """
     points = [_points(posting, formulas) for posting in postings] if now >= EPOCH else [0] * len(postings)
+    if without_module:
+        points = [
+            0 if posting.team_id in without_module else count
+            for posting, count in zip(postings, points, strict=True)
+        ]
     plain = set(_apart(postings, points))
     add_places = [place for place in range(len(postings)) if place in plain]
     other_places = [place for place in range(len(postings)) if place not in plain]

@@ -6,7 +6,7 @@ book, the fold fills it, the store writes what is new in it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -50,6 +50,7 @@ class Book:
         formulas: formula of each team that has one.
         outcomes: outcomes recorded so far under the batch's keys.
         now: domain time, taken after all of these were read.
+        without_module: teams that lack the module POINTS.
     """
 
     def __init__(
@@ -59,6 +60,8 @@ class Book:
         formulas: Mapping[UUID, Formula],
         outcomes: Mapping[PostingKey, PostingOutcome],
         now: datetime,
+        *,
+        without_module: Collection[UUID] = (),
     ) -> None:
         self._loaded = accounts
         self._accounts = dict(accounts)
@@ -66,6 +69,7 @@ class Book:
         self._formulas = formulas
         self._outcomes = dict(outcomes)
         self.now = now
+        self._without_module = without_module
         self.entries: list[Entry] = []
         self.outcomes: list[PostingOutcome] = []
         self._last_entries: dict[AccountKey, int] = {}
@@ -104,6 +108,8 @@ class Book:
             refused = Decision(Status.REFUSED, Reason.KEY_REUSED)
             return PostingAnswer(self._outcome(posting, content, refused, account), replayed=False)
         outcome = self._apply(posting, content)
+        if outcome.status == Status.REFUSED:
+            return PostingAnswer(outcome, replayed=False)
         self._outcomes[key] = outcome
         self.outcomes.append(outcome)
         return PostingAnswer(outcome, replayed=False)
@@ -113,7 +119,13 @@ class Book:
         order_id = order_key_of(posting)
         order_key = OrderKey((posting.team_id, order_id)) if order_id is not None else None
         order = self._orders.get(order_key) if order_key is not None else None
-        decision = decide(posting, account, order, self._formulas.get(posting.team_id))
+        decision = decide(
+            posting,
+            account,
+            order,
+            self._formulas.get(posting.team_id),
+            has_module=posting.team_id not in self._without_module,
+        )
         after = self._write(posting, decision.changes)
         if after is None:
             decision = Decision(Status.REJECTED, Reason.OUT_OF_RANGE, requested=decision.requested)

@@ -9,6 +9,7 @@ import msgspec
 from services.points.domain.earning import AMOUNT_MICROS_MAX, Formula, earned, no_longer_earned
 from services.points.domain.model import (
     Account,
+    Body,
     CouponSpend,
     Earn,
     ImportRow,
@@ -46,9 +47,22 @@ class Decision(msgspec.Struct, frozen=True):
     order: Order | None = None
 
 
-def decide(posting: Posting, account: Account, order: Order | None, formula: Formula | None) -> Decision:
-    """Decides one posting. Total: every posting gets a decision, none raises."""
+def decide(
+    posting: Posting,
+    account: Account,
+    order: Order | None,
+    formula: Formula | None,
+    *,
+    has_module: bool = True,
+) -> Decision:
+    """Decides one posting. Total: every posting gets a decision, none raises.
+
+    `has_module`: the team has the module POINTS. Without it nothing is earned, added or spent (P-09); what undoes or
+    moves points that were given before goes on.
+    """
     customer_id, body = posting.customer_id, posting.body
+    if not has_module and (refused := _without_module(customer_id, body, order)) is not None:
+        return refused
     match body:
         case Earn():
             return _earn(customer_id, body, order, formula)
@@ -82,7 +96,28 @@ def needs_formula(posting: Posting) -> bool:
     return isinstance(posting.body, (Earn, Refund))
 
 
-def _earn(customer_id: UUID, body: Earn, order: Order | None, formula: Formula | None) -> Decision:
+def _without_module(customer_id: UUID, body: Body, order: Order | None) -> Decision | None:
+    """What becomes of a posting of a team without POINTS; None for one that is decided as with it."""
+    match body:
+        case Earn():
+            # Seen as an order that earns nothing: neither it nor its refunds change points later.
+            return _earn(customer_id, body, order, None, Reason.MODULE_MISSING)
+        case Refund(order_key=None) | JourneyChange() | CouponSpend() | ImportRow():
+            return Decision(Status.SKIPPED, Reason.MODULE_MISSING)
+        case Manual():
+            # Not recorded: the person may ask for it again when the team has the module.
+            return Decision(Status.REFUSED, Reason.MODULE_MISSING)
+        case _:
+            return None
+
+
+def _earn(
+    customer_id: UUID,
+    body: Earn,
+    order: Order | None,
+    formula: Formula | None,
+    without_formula: Reason = Reason.NO_FORMULA,
+) -> Decision:
     if order is not None and order.posted:
         return Decision(Status.SKIPPED, Reason.ORDER_POSTED)
     if body.amount_micros > AMOUNT_MICROS_MAX:
@@ -90,7 +125,7 @@ def _earn(customer_id: UUID, body: Earn, order: Order | None, formula: Formula |
     refunded = order.refunded_micros if order is not None else 0
     seen = Order(customer_id, posted=True, amount_micros=max(body.amount_micros, 0), refunded_micros=refunded)
     if formula is None:
-        return Decision(Status.SKIPPED, Reason.NO_FORMULA, order=seen)
+        return Decision(Status.SKIPPED, without_formula, order=seen)
     if not body.has_phone:
         return Decision(Status.SKIPPED, Reason.NO_PHONE, order=seen)
     points = earned(seen.amount_micros - refunded, formula)

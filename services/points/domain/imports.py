@@ -83,6 +83,7 @@ class Fault(StrEnum):
     NOT_ON_WHATSAPP = "NOT_ON_WHATSAPP"
     NOT_POSTED = "NOT_POSTED"
     MANGLED_NUMBER = "MANGLED_NUMBER"
+    MODULE_MISSING = "MODULE_MISSING"
 
 
 EXPLAINED: Final = {
@@ -95,6 +96,7 @@ EXPLAINED: Final = {
     Fault.AMBIGUOUS: "several customers share what the line names them by",
     Fault.NOT_ON_WHATSAPP: "the customer is no WhatsApp contact",
     Fault.MANGLED_NUMBER: "a spreadsheet has cut a number, as in 8.86912E+11: make the column text and enter it again",
+    Fault.MODULE_MISSING: "the team lacks the module POINTS",
     Fault.NOT_POSTED: "the ledger could not write it, by a fault of ours; the service's log has why",
 }
 
@@ -255,6 +257,8 @@ def outcome_of(answer: PostingAnswer) -> RowOutcome:
         )
     if posted.reason == Reason.INSUFFICIENT:
         return RowOutcome(RowStatus.INSUFFICIENT, balance=posted.balance)
+    if posted.reason == Reason.MODULE_MISSING:
+        return RowOutcome(RowStatus.INVALID, Fault.MODULE_MISSING.value, balance=posted.balance)
     return RowOutcome(RowStatus.INVALID, Fault.OUT_OF_RANGE.value, balance=posted.balance)
 
 

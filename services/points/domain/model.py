@@ -59,6 +59,7 @@ class Reason(IntEnum):
     OUT_OF_RANGE = 8
     KEY_REUSED = 9
     CUT = 10
+    MODULE_MISSING = 12
 
 
 class Earn(msgspec.Struct, frozen=True):

@@ -13,6 +13,7 @@ from libs.common.feeds.notifier import CommitNotifier
 from libs.common.rpc.servicing import Edge
 from libs.common.stepping import StepWorker
 from omnijourney.points.v1 import points_service_pb2_grpc as pb_grpc
+from services.points.clients.modules import PointsModule
 from services.points.domain.model import Posting, PostingAnswer
 from services.points.store.coupons import CouponStore
 from services.points.store.imports import ImportStore
@@ -59,6 +60,8 @@ class Dependencies:
     customers: Customers
     rows_set_aside: RowsSetAside
     persons: Persons
+    modules: PointsModule
+    """Asked by every RPC that sets, earns, spends or shows points (P-09)."""
     settings: TeamSettingsClient
     """Asked only where days are named, and where a coupon is claimed on a channel."""
     notifier: CommitNotifier

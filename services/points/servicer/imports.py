@@ -20,6 +20,7 @@ from services.points.convert import imports as convert
 from services.points.domain.imports import FILE_BYTES_MAX, ImportState, sample
 from services.points.domain.views import Import, ImportCounts
 from services.points.servicer.base import Base
+from services.points.usecases.imports import ImportKey
 
 """Largest file: a hundred thousand lines of 160 bytes."""
 _PREVIEW_DEFAULT: Final = 100
@@ -76,9 +77,8 @@ class ImportCalls(Base):
     async def PreviewImport(self, request: pb.PreviewImportRequest, context: Any) -> pb.PreviewImportResponse:
         """What would become of the rows now."""
         rows_max = min(request.rows_max or _PREVIEW_DEFAULT, _PREVIEW_MAX)
-        preview = await self._deps.imports.preview(
-            ids_of(request.team_id, "points_import_id", request.points_import_id), rows_max
-        )
+        key = await self._opened(request.team_id, request.points_import_id)
+        preview = await self._deps.imports.preview(key, rows_max)
         return pb.PreviewImportResponse(
             counts=convert.counts_message(preview.counts), rows=map(convert.row, preview.rows)
         )
@@ -120,16 +120,21 @@ class ImportCalls(Base):
         self._deps.importer.wake()
         return response
 
+    async def _opened(self, team_id: str, points_import_id: str) -> ImportKey:
+        """Team and import, of a team that may see it."""
+        key = ids_of(team_id, "points_import_id", points_import_id)
+        await self._deps.modules.require(key[0])
+        return key
+
     async def GetImport(self, request: pb.GetImportRequest, context: Any) -> pb.GetImportResponse:
         """Reads an import."""
-        found = await self._deps.imports.read(
-            ids_of(request.team_id, "points_import_id", request.points_import_id)
-        )
+        found = await self._deps.imports.read(await self._opened(request.team_id, request.points_import_id))
         return pb.GetImportResponse(points_import=convert.points_import(*found))
 
     async def ListImports(self, request: pb.ListImportsRequest, context: Any) -> pb.ListImportsResponse:
         """A page of imports."""
         team_id = team_of(request.team_id)
+        await self._deps.modules.require(team_id)
         size = page_size(request.page_size)
         key = page_key(request.page_token, _PageKey, "imports", request.team_id)
         after = (key.created_at, key.import_id) if key else None
@@ -152,7 +157,7 @@ class ImportCalls(Base):
     ) -> pb.ListImportRowsResponse:
         """A page of rows."""
         found = await self._deps.import_store.read(
-            *ids_of(request.team_id, "points_import_id", request.points_import_id)
+            *await self._opened(request.team_id, request.points_import_id)
         )
         statuses = convert.statuses(request.statuses)
         asked = ("rows", request.team_id, request.points_import_id, *request.statuses)
@@ -167,7 +172,7 @@ class ImportCalls(Base):
     ) -> AsyncIterator[pb.ExportImportReportResponse]:
         """The report as CSV."""
         found = await self._deps.import_store.read(
-            *ids_of(request.team_id, "points_import_id", request.points_import_id)
+            *await self._opened(request.team_id, request.points_import_id)
         )
         yield pb.ExportImportReportResponse(csv=csv_lines([convert.REPORT_HEADER]))
         after = 0
@@ -178,8 +183,8 @@ class ImportCalls(Base):
     async def GetImportSample(
         self, request: pb.GetImportSampleRequest, context: Any
     ) -> pb.GetImportSampleResponse:
-        """The sample file, the same for every team."""
-        team_of(request.team_id)
+        """The sample file, the same for every team that has points."""
+        await self._deps.modules.require(team_of(request.team_id))
         return pb.GetImportSampleResponse(csv=BYTE_ORDER_MARK + csv_lines(sample()))
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from libs.common.callers import caller
-from libs.common.errors import AlreadyExists, FieldViolation, InvalidArgument, NotFound
+from libs.common.errors import AlreadyExists, FailedPrecondition, FieldViolation, InvalidArgument, NotFound
 from libs.common.rpc.servicing import team_of
 from libs.common.rpc.values import timestamp
 from omnijourney.points.v1 import points_service_pb2 as pb
@@ -47,12 +47,15 @@ class PointsServicer(ReportCalls, CouponCalls, ImportCalls, SetAsideCalls):
     ) -> pb.GetEarningFormulaResponse:
         """Reads the formula."""
         team_id = team_of(request.team_id)
+        await self._deps.modules.require(team_id)
         present = await self._formula(team_id)
         return pb.GetEarningFormulaResponse(formula=convert.formula(str(team_id), present))
 
     async def QuoteEarning(self, request: pb.QuoteEarningRequest, context: Any) -> pb.QuoteEarningResponse:
         """Applies the formula to an amount."""
-        present = await self._formula(team_of(request.team_id))
+        team_id = team_of(request.team_id)
+        await self._deps.modules.require(team_id)
+        present = await self._formula(team_id)
         if request.amount.amount_micros > AMOUNT_MICROS_MAX:
             raise InvalidArgument.of(FieldViolation("amount.amount_micros", "must be at most 10^18"))
         return pb.QuoteEarningResponse(points=earned(request.amount.amount_micros, present.formula))
@@ -72,6 +75,8 @@ class PointsServicer(ReportCalls, CouponCalls, ImportCalls, SetAsideCalls):
         wanted = Adjustment(posting, request, _adjusted, lambda account: convert.balance(key, account))
         answer = await self._deps.adjustments.adjust(wanted)
         outcome = answer.outcome
+        if outcome.reason == Reason.MODULE_MISSING:
+            raise FailedPrecondition.module_missing("POINTS")
         if outcome.status == Status.REFUSED:
             raise AlreadyExists.request_id_reused(request.request_id)
         if outcome.reason == Reason.INSUFFICIENT:
@@ -97,6 +102,7 @@ class PointsServicer(ReportCalls, CouponCalls, ImportCalls, SetAsideCalls):
     async def GetBalance(self, request: pb.GetBalanceRequest, context: Any) -> pb.GetBalanceResponse:
         """Reads one customer, now or at a moment."""
         key, at = requests.balance(request)
+        await self._deps.modules.require(key[0])
         if at is None:
             (account,) = await self._deps.ledger_store.balances([key])
         else:
@@ -106,8 +112,10 @@ class PointsServicer(ReportCalls, CouponCalls, ImportCalls, SetAsideCalls):
     async def BatchGetBalances(
         self, request: pb.BatchGetBalancesRequest, context: Any
     ) -> pb.BatchGetBalancesResponse:
-        """Reads many customers."""
+        """Reads many customers. Our own services ask whatever the teams have: what they show of it, they look at."""
         keys = requests.balances(request)
+        if not caller().is_internal:
+            await self._deps.modules.require(*{team_id for team_id, _ in keys})
         accounts = await self._deps.ledger_store.balances(keys)
         return pb.BatchGetBalancesResponse(
             balances=[convert.balance(key, account) for key, account in zip(keys, accounts, strict=True)]
@@ -116,8 +124,11 @@ class PointsServicer(ReportCalls, CouponCalls, ImportCalls, SetAsideCalls):
     async def GetLedgerSummary(
         self, request: pb.GetLedgerSummaryRequest, context: Any
     ) -> pb.GetLedgerSummaryResponse:
-        """Sums the team's ledger."""
-        sums = await self._deps.ledger_store.sums(team_of(request.team_id))
+        """Sums the team's ledger. Our own services, which check figures by it, ask whatever the team has."""
+        team_id = team_of(request.team_id)
+        if not caller().is_internal:
+            await self._deps.modules.require(team_id)
+        sums = await self._deps.ledger_store.sums(team_id)
         return pb.GetLedgerSummaryResponse(summary=convert.summary(sums))
 
     async def CheckLedger(

@@ -82,6 +82,7 @@ class ReportCalls(Base):
     ) -> pb.ListDailyStatementsResponse:
         """A line per day."""
         team_id = team_of(request.team_id)
+        await self._deps.modules.require(team_id)
         zone = await self._zone(team_id)
         days = requests.statement_days(request, self._deps.clock.now(), zone)
         statements = await self._deps.reports.statements(team_id, days, zone)
@@ -91,6 +92,7 @@ class ReportCalls(Base):
         return ZoneInfo((await self._deps.settings.of(team_id)).zone)
 
     async def _search(self, team_id: str, given: pb.EntryFilter) -> EntrySearch:
+        await self._deps.modules.require(team_of(team_id))
         zone = await self._zone(team_of(team_id)) if requests.names_days(given) else None
         return requests.search(team_id, given, self._deps.clock.now(), zone)
 

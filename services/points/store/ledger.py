@@ -100,9 +100,11 @@ class LedgerStore:
         with ledger_errors():
             await connection.execute(*query)
 
-    def parted(self, postings: Sequence[Posting], now: datetime) -> Parts:
+    def parted(
+        self, postings: Sequence[Posting], now: datetime, without_module: Collection[UUID] = ()
+    ) -> Parts:
         """See `domain/adds.py`; by the formulas that were read so far."""
-        return parted(postings, self._formulas, now)
+        return parted(postings, self._formulas, now, without_module)
 
     async def post_adds(
         self, connection: Connection, adds: Sequence[Add], now: datetime

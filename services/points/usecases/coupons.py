@@ -16,6 +16,7 @@ from libs.common.db.requests import Reply, Write, answer_once
 from libs.common.errors import DomainError, FieldViolation, InvalidArgument
 from libs.common.ids import epoch_ms, new_id
 from libs.common.rpc.servicing import check_etag
+from services.points.clients.modules import PointsModule
 from services.points.domain.coupons import Claim, Coupon, CouponUse, Terms, refusal
 from services.points.domain.errors import coupon_claim_expired, coupon_claim_used, coupon_not_claimable
 from services.points.domain.model import AccountKey, CouponSpend, Posting, PostingAnswer, Status
@@ -35,12 +36,15 @@ class Coupons:
     `reply` is the message of the answer, `answer` makes it of what was done; it is recorded with it.
     """
 
-    def __init__(self, pool: Pool, store: CouponStore, ledger: Ledger, clock: Clock) -> None:
-        """`ledger` posts what claims cost."""
+    def __init__(
+        self, pool: Pool, store: CouponStore, ledger: Ledger, clock: Clock, modules: PointsModule
+    ) -> None:
+        """`ledger` posts what claims cost; `modules` says which teams have the module POINTS."""
         self._pool = pool
         self._store = store
         self._ledger = ledger
         self._clock = clock
+        self._modules = modules
 
     async def create(
         self,
@@ -50,7 +54,8 @@ class Coupons:
         reply: type[Reply],
         answer: Callable[[Coupon], Reply],
     ) -> Reply:
-        """Creates a coupon."""
+        """Creates a coupon. Raises FailedPrecondition `MODULE_MISSING` for one that costs points."""
+        forbidden = await self._modules.refusal(team_id) if terms.cost is not None else None
 
         async def create(connection: Connection) -> Reply:
             now = self._clock.now()
@@ -58,7 +63,7 @@ class Coupons:
             await self._store.insert(connection, coupon)
             return answer(coupon)
 
-        return await answer_once(self._pool, team_id, request, reply, create)
+        return await answer_once(self._pool, team_id, request, reply, create, forbidden=forbidden)
 
     async def update(
         self,
@@ -73,14 +78,17 @@ class Coupons:
         """Gives a coupon (team, coupon) the terms that `change` makes of the present ones.
 
         Raises NotFound; Aborted `ETAG_MISMATCH` when an etag is given and another; InvalidArgument for a limit below
-        the claims so far; what `change` raises.
+        the claims so far; FailedPrecondition `MODULE_MISSING` for another redemption with points; what `change` raises.
         """
+        without_module = await self._modules.refusal(key[0])
 
         async def update(connection: Connection) -> Reply:
             present = await self._store.lock(connection, *key)
             check_etag(etag, present.version)
             note_before(answer(present))
             terms = change(present)
+            if without_module is not None and _sets_points(terms, present.terms):
+                raise without_module
             if terms.claims_max and terms.claims_max < present.claims:
                 violation = FieldViolation("coupon.claims_max", f"must be at least {present.claims}, or 0")
                 raise InvalidArgument.of(violation)
@@ -114,19 +122,18 @@ class Coupons:
         """Claims: one deduction and one claim, or neither (P-20, P-21); and whether it happened in this very call.
 
         `forbidden`: why nothing can be claimed; a repeated request is answered all the same. Raises it, NotFound, and
-        FailedPrecondition `COUPON_NOT_CLAIMABLE`.
+        FailedPrecondition `COUPON_NOT_CLAIMABLE`, and `MODULE_MISSING` for a coupon that costs points.
         """
         fresh = False
+        without_module = await self._modules.refusal(wanted.team_id)
 
         async def claim(connection: Connection) -> Reply:
             nonlocal fresh
-            if forbidden is not None:
-                raise forbidden
-            claimed = await self._claim(connection, wanted)
+            claimed = await self._claim(connection, wanted, without_module)
             fresh = True
             return answer(claimed)
 
-        answered = await answer_once(self._pool, wanted.team_id, request, reply, claim)
+        answered = await answer_once(self._pool, wanted.team_id, request, reply, claim, forbidden=forbidden)
         return answered, fresh
 
     async def use(
@@ -151,7 +158,9 @@ class Coupons:
 
         return await answer_once(self._pool, use.team_id, request, reply, mark)
 
-    async def _claim(self, connection: Connection, wanted: ClaimRequest) -> ClaimResult:
+    async def _claim(
+        self, connection: Connection, wanted: ClaimRequest, without_module: DomainError | None
+    ) -> ClaimResult:
         account = AccountKey((wanted.team_id, wanted.customer_id))
         await self._ledger.lock_account(connection, account)
         claim = await self._store.find_claim(
@@ -160,12 +169,15 @@ class Coupons:
         coupon = await self._store.lock(connection, wanted.team_id, wanted.coupon_id)
         if claim is None:
             await self._check(connection, coupon, wanted)
+            if without_module is not None and coupon.terms.cost is not None:
+                raise without_module
             spent = await self._spend(connection, coupon, wanted)
             if spent is not None and spent.outcome.status != Status.POSTED:
                 return ClaimResult(None, coupon.terms.insufficient_text, spent.outcome.balance)
             claim = self._claim_of(coupon, wanted, spent)
             await self._store.insert_claim(connection, claim, wanted.offer_id)
-        return ClaimResult(claim, "", await self._ledger.balance_in(connection, account))
+        shown = await self._ledger.balance_in(connection, account) if without_module is None else 0
+        return ClaimResult(claim, "", shown)
 
     async def _check(self, connection: Connection, coupon: Coupon, wanted: ClaimRequest) -> None:
         count = await self._store.claims_of_customer(
@@ -198,3 +210,9 @@ class Coupons:
             created_at=self._clock.now(),
             expires_at=coupon.terms.expires_at,
         )
+
+
+def _sets_points(terms: Terms, present: Terms) -> bool:
+    """Whether a change gives the coupon a redemption with points, or another one."""
+    redemption = terms.cost, terms.insufficient_text
+    return terms.cost is not None and redemption != (present.cost, present.insufficient_text)

@@ -17,6 +17,7 @@ from libs.common.db.pool import Connection, Pool, snapshot, transaction
 from libs.common.db.requests import Reply, Write, answer_once
 from libs.common.errors import FieldViolation, InvalidArgument
 from libs.common.ids import epoch_ms, new_id
+from services.points.clients.modules import PointsModule
 from services.points.clients.segment import CustomerFinder
 from services.points.domain.import_preview import ImportPreview
 from services.points.domain.imports import (
@@ -64,14 +65,22 @@ class Imports:
     """
 
     def __init__(
-        self, pool: Pool, store: ImportStore, ledger: LedgerStore, finder: CustomerFinder, clock: Clock
+        self,
+        pool: Pool,
+        store: ImportStore,
+        ledger: LedgerStore,
+        finder: CustomerFinder,
+        clock: Clock,
+        *,
+        modules: PointsModule,
     ) -> None:
-        """`ledger` is read for previews; `finder` knows whom lines mean."""
+        """`ledger` is read for previews; `finder` knows whom lines mean; `modules`, who has the module POINTS."""
         self._pool = pool
         self._store = store
         self._ledger = ledger
         self._finder = finder
         self._clock = clock
+        self._modules = modules
 
     async def open(
         self,
@@ -81,7 +90,8 @@ class Imports:
         reply: type[Reply],
         answer: Callable[[Import, ImportCounts], Reply],
     ) -> Reply:
-        """Opens an import. Raises AlreadyExists `IMPORT_FILE_REPEATED`."""
+        """Opens an import. Raises AlreadyExists `IMPORT_FILE_REPEATED`, FailedPrecondition `MODULE_MISSING`."""
+        forbidden = await self._modules.refusal(team_id)
 
         async def create(connection: Connection) -> Reply:
             now = self._clock.now()
@@ -89,7 +99,7 @@ class Imports:
             await self._store.insert(connection, opened)
             return answer(opened, ImportCounts())
 
-        return await answer_once(self._pool, team_id, request, reply, create)
+        return await answer_once(self._pool, team_id, request, reply, create, forbidden=forbidden)
 
     async def read(self, key: ImportKey) -> CountedImport:
         """An import and its rows by outcome. Raises NotFound."""
@@ -107,9 +117,10 @@ class Imports:
     ) -> Reply:
         """Gives an open import the rows of its whole file, instead of any that it has.
 
-        Raises NotFound; FailedPrecondition `IMPORT_STATE`; InvalidArgument for another file than the one it was opened
-        with, or one that is wrong as a whole; Unavailable while customers cannot be looked up.
+        Raises NotFound; FailedPrecondition `IMPORT_STATE`, `MODULE_MISSING`; InvalidArgument for another file than the
+        one it was opened with, or one that is wrong as a whole; Unavailable while customers cannot be looked up.
         """
+        forbidden = await self._modules.refusal(key[0])
         found = await self._store.read(*key)
         if hashlib.sha256(content).digest() != found.terms.file_sha256:
             violation = FieldViolation("csv", "is not the file whose hash the import was opened with")
@@ -123,7 +134,7 @@ class Imports:
             await self._store.add_rows(connection, found, rows)
             return answer(found, await self._counts(connection, key))
 
-        return await answer_once(self._pool, key[0], request, reply, replace)
+        return await answer_once(self._pool, key[0], request, reply, replace, forbidden=forbidden)
 
     async def add_rows(
         self,
@@ -136,8 +147,9 @@ class Imports:
     ) -> Reply:
         """Adds lines to an open import; one that it has already must have the same content.
 
-        Raises NotFound, FailedPrecondition `IMPORT_STATE`, InvalidArgument, Unavailable.
+        Raises NotFound, FailedPrecondition `IMPORT_STATE` and `MODULE_MISSING`, InvalidArgument, Unavailable.
         """
+        forbidden = await self._modules.refusal(key[0])
         rows = await match(self._finder, key[0], lines)
 
         async def add(connection: Connection) -> Reply:
@@ -150,7 +162,7 @@ class Imports:
                 raise InvalidArgument.of(FieldViolation("rows", f"an import has at most {ROWS_MAX} rows"))
             return answer(found, counts)
 
-        return await answer_once(self._pool, key[0], request, reply, add)
+        return await answer_once(self._pool, key[0], request, reply, add, forbidden=forbidden)
 
     async def _counts(self, connection: Connection, key: ImportKey) -> ImportCounts:
         return (await self._store.counts_in(connection, key[0], [key[1]]))[key[1]]
@@ -175,16 +187,19 @@ class Imports:
         reply: type[Reply],
         answer: Callable[[Import, ImportCounts], Reply],
     ) -> Reply:
-        """Gives an import another state. Raises NotFound, FailedPrecondition `IMPORT_STATE`."""
+        """Gives an import another state. Raises NotFound, FailedPrecondition `IMPORT_STATE`, and `MODULE_MISSING`
+        for all but giving it up."""
+        gives_up = move[1] == ImportState.CANCELLED
+        forbidden = None if gives_up else await self._modules.refusal(key[0])
 
         async def work(connection: Connection) -> Reply:
             found = await self._store.lock(connection, *key, move[0])
             note_before(answer(found, await self._counts(connection, key)))
-            ended_at = self._clock.now() if move[1] == ImportState.CANCELLED else None
+            ended_at = self._clock.now() if gives_up else None
             moved = await self._store.set_state(connection, found, move[1], ended_at)
             return answer(moved, await self._counts(connection, key))
 
-        return await answer_once(self._pool, key[0], request, reply, work)
+        return await answer_once(self._pool, key[0], request, reply, work, forbidden=forbidden)
 
     async def leave(
         self,

@@ -11,6 +11,7 @@ from libs.common.audit import note_before
 from libs.common.clock import Clock
 from libs.common.db.pool import Connection, Pool, connection_of, transaction
 from libs.common.db.requests import Reply, Write, answer_once
+from services.points.clients.modules import PointsModule
 from services.points.domain.adds import Add
 from services.points.domain.book import Book, accounts_of
 from services.points.domain.earning import Formula
@@ -31,11 +32,12 @@ class Ledger:
     was recorded meanwhile: nothing was written then, and the batch can be posted again.
     """
 
-    def __init__(self, pool: Pool, store: LedgerStore, clock: Clock) -> None:
-        """`clock`: domain time of entries and outcomes."""
+    def __init__(self, pool: Pool, store: LedgerStore, clock: Clock, modules: PointsModule) -> None:
+        """`clock`: domain time of entries and outcomes; `modules` says which teams have the module POINTS."""
         self._pool = pool
         self._store = store
         self._clock = clock
+        self._modules = modules
 
     async def post(self, postings: Sequence[Posting], *, pessimistic: bool = False) -> Posted:
         """Posts a batch, or a part of it if it raises.
@@ -46,16 +48,17 @@ class Ledger:
         """
         if pessimistic:
             return await self.post_with(postings, _nothing_else)
+        without_module = await self._without_module(postings)
         now = self._clock.now()
-        parts = self._store.parted(postings, now)
+        parts = self._store.parted(postings, now, without_module)
         if len(parts.adds) < len(postings) and len(parts.adds) < _ADDS_APART_MIN:
             async with connection_of(self._pool) as connection:
-                return await self._decide(connection, postings)
+                return await self._decide(connection, postings, without_module)
         async with connection_of(self._pool) as connection:
             given = await self._add(connection, parts.adds, now)
             if not parts.others:
                 return given
-            decided = await self._decide(connection, parts.others)
+            decided = await self._decide(connection, parts.others, without_module)
         answers = dict(zip(parts.add_places, given.answers, strict=True))
         answers.update(zip(parts.other_places, decided.answers, strict=True))
         return Posted([answers[place] for place in range(len(postings))], given.entries + decided.entries)
@@ -68,19 +71,27 @@ class Ledger:
             return await self._decide(connection, [add.posting for add in adds])
         return Posted([PostingAnswer(outcome, replayed=False) for outcome in outcomes], len(outcomes))
 
-    async def _decide(self, connection: Connection, postings: Sequence[Posting]) -> Posted:
-        return await self._post(connection, postings, list({posting.team_id for posting in postings}))
+    async def _decide(
+        self, connection: Connection, postings: Sequence[Posting], without_module: Collection[UUID] = ()
+    ) -> Posted:
+        teams = list({posting.team_id for posting in postings})
+        return await self._post(connection, postings, teams, without_module)
+
+    async def _without_module(self, postings: Sequence[Posting]) -> Collection[UUID]:
+        return await self._modules.lacking({posting.team_id for posting in postings})
 
     async def post_with(self, postings: Sequence[Posting], after_post: AfterPost) -> Posted:
         """Posts a batch and lets `after_post` write with it, all in one transaction whose accounts are locked first."""
+        without_module = await self._without_module(postings)
         async with transaction(self._pool, {posting.team_id for posting in postings}) as connection:
             await self._store.lock_accounts(connection, accounts_of(postings))
-            posted = await self._post(connection, postings, None)
+            posted = await self._post(connection, postings, None, without_module)
             await after_post(connection, posted.answers)
             return posted
 
     async def post_in_transaction(self, connection: Connection, postings: Sequence[Posting]) -> Posted:
-        """Posts in the transaction of the caller, who holds the locks of all accounts that the postings touch."""
+        """Posts in the transaction of the caller, who holds the locks of all accounts that the postings touch, and
+        knows that the team has the module POINTS."""
         return await self._post(connection, postings, None)
 
     async def lock_account(self, connection: Connection, key: AccountKey) -> None:
@@ -92,12 +103,18 @@ class Ledger:
         return (await self._store.balances_in(connection, [key]))[key].balance
 
     async def _post(
-        self, connection: Connection, postings: Sequence[Posting], teams: Collection[UUID] | None
+        self,
+        connection: Connection,
+        postings: Sequence[Posting],
+        teams: Collection[UUID] | None,
+        without_module: Collection[UUID] = (),
     ) -> Posted:
         """`teams`: those to bind to in a transaction of each statement's own; None in a transaction of the caller's."""
         loaded = await self._store.load(connection, postings, teams)
         # The time is taken after reading, so that it grows with the sequence of an account.
-        book = Book(loaded.accounts, loaded.orders, loaded.formulas, loaded.outcomes, self._clock.now())
+        now = self._clock.now()
+        found = loaded.accounts, loaded.orders, loaded.formulas, loaded.outcomes
+        book = Book(*found, now, without_module=without_module)
         answers = book.fold(postings)
         await self._store.write(connection, book, loaded, teams)
         return Posted(answers, len(book.entries))
@@ -113,8 +130,9 @@ class Ledger:
         """Sets the formula, once. A repeated request gets the first answer, see `answer_once`.
 
         `reply` is the message of the answer, `answer` makes it of what is set.
-        Raises FailedPrecondition `FORMULA_ALREADY_SET` when another one is set.
+        Raises FailedPrecondition `FORMULA_ALREADY_SET` when another one is set, and `MODULE_MISSING`.
         """
+        forbidden = await self._modules.refusal(team_id)
 
         async def put(connection: Connection) -> Reply:
             was = await self._store.formula_in(connection, team_id)
@@ -125,7 +143,7 @@ class Ledger:
                 raise formula_already_set(present.formula)
             return answer(present)
 
-        return await answer_once(self._pool, team_id, request, reply, put)
+        return await answer_once(self._pool, team_id, request, reply, put, forbidden=forbidden)
 
 
 async def _nothing_else(connection: Connection, answers: Sequence[PostingAnswer]) -> None:

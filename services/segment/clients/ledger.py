@@ -75,5 +75,7 @@ def _posted(points: int, result: posting_pb2.PostingResult) -> Posted:
         return Posted(True, f"the cumulative points were cut by {cut}" if cut else "")
     if result.status == posting_pb2.POSTING_STATUS_REJECTED and points < 0:
         return Posted(False, f"Point Balance: {-points} points asked, {result.balance} there")
+    if result.reason == posting_pb2.POSTING_REASON_MODULE_MISSING:
+        return Posted(False, "Point Balance: the team lacks the module POINTS")
     reason = posting_pb2.PostingReason.Name(result.reason).removeprefix("POSTING_REASON_")
     return Posted(False, f"Point Balance: the ledger refused {points} points ({reason})")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -109,20 +109,29 @@ class Neighboured(Points):
         return UUID((await self.segment.CreateCustomer(request, timeout=TIMEOUT_S)).customer.customer_id)
 
     async def create_team(self, time_zone: str) -> None:
-        """Makes the team known to segment."""
-        settings = team_pb2.TeamSettings(time_zone=time_zone, currency_code="HKD")
+        """Makes the team known to segment, with the module POINTS."""
+        settings = team_pb2.TeamSettings(
+            time_zone=time_zone, currency_code="HKD", modules=[team_pb2.MODULE_POINTS]
+        )
         team = team_pb2.Team(team_id=str(self.team_id), name="Team", settings=settings)
         request = segment_service_pb2.CreateTeamRequest(request_id=str(new_id()), team=team)
         await self.segment.CreateTeam(request, timeout=TIMEOUT_S)
 
     async def open_points(self, *channels: int) -> None:
         """Opens coupons and points variables to these channels and no others."""
-        settings = team_pb2.TeamSettings(points_channels=channels)  # type: ignore[arg-type]  # numbers of channels
-        team = team_pb2.Team(settings=settings)
+        await self._set("points_channels", channels)
+
+    async def set_modules(self, *modules: int) -> None:
+        """Gives the team these modules and no others."""
+        await self._set("modules", modules)
+
+    async def _set(self, name: str, numbers: Sequence[int]) -> None:
+        team = team_pb2.Team()
+        getattr(team.settings, name).extend(numbers)
         request = segment_service_pb2.UpdateTeamRequest(
             team_id=str(self.team_id), request_id=str(new_id()), team=team
         )
-        request.update_mask.paths.append("settings.points_channels")
+        request.update_mask.paths.append(f"settings.{name}")
         await self.segment.UpdateTeam(request, timeout=TIMEOUT_S)
 
 

@@ -11,14 +11,17 @@ from uuid import UUID
 import asyncpg
 import pytest
 
+from libs.common.clients.team_settings import TeamSettingsClient
 from libs.common.clock import SteppedClock
 from libs.common.db.faults import COLLIDED
 from libs.common.db.pool import connection_of, open_pool, transaction
 from libs.common.db.queries import QueryBook
 from libs.common.feeds.notifier import CommitNotifier
 from libs.common.ids import new_id
+from libs.common.rpc.client import channel
 from libs.common.rpc.operations import Progress
 from omnijourney.internal.v1 import postings_pb2
+from services.points.clients.modules import PointsModule
 from services.points.convert import ledger as convert
 from services.points.domain.errors import LedgerChangedError
 from services.points.domain.model import AccountKey, Posting, PostingKey, Status
@@ -26,7 +29,7 @@ from services.points.store.ledger import LedgerStore
 from services.points.usecases.ledger import Ledger
 from services.points.worker.posting import PostingWriter
 from tests.integration.points import build
-from tests.integration.points.conftest import Points
+from tests.integration.points.conftest import NOWHERE, Points
 
 UNIT = 1_000_000
 CHANGED = (LedgerChangedError, *COLLIDED)
@@ -45,10 +48,13 @@ async def sides(points: Points) -> AsyncIterator[tuple[Side, Side]]:
     pools = [await open_pool(points.dsn, name=f"ledger {number}") for number in range(2)]
     queries = QueryBook.load("services.points")
     stores = [LedgerStore(pool, queries) for pool in pools]
-    first, second = (
-        Side(Ledger(pool, store, SteppedClock()), store) for pool, store in zip(pools, stores, strict=True)
-    )
-    yield first, second
+    async with channel(NOWHERE, "token") as to_segment:
+        modules = PointsModule(TeamSettingsClient(to_segment))
+        first, second = (
+            Side(Ledger(pool, store, SteppedClock(), modules), store)
+            for pool, store in zip(pools, stores, strict=True)
+        )
+        yield first, second
     for pool in pools:
         await pool.close()
 

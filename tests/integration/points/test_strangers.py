@@ -36,9 +36,7 @@ async def client_of(points: Neighboured) -> AsyncIterator[PointsServiceAsyncStub
     async with channel(points.targets["points"], token) as opened:
         stub = points_service_pb2_grpc.PointsServiceStub(opened)
         async with asyncio.timeout(_KNOWN_WITHIN_S):
-            while await code_of(
-                stub.GetLedgerSummary, pb.GetLedgerSummaryRequest(team_id=str(points.team_id))
-            ):
+            while await code_of(stub.ListCoupons, pb.ListCouponsRequest(team_id=str(points.team_id))):
                 await asyncio.sleep(0.02)
         yield stub
 

@@ -47,7 +47,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_NOT_IMPLEMENTED: _ErrorReason.ValueType  # 10
     """UNIMPLEMENTED: the contract has the call, this release has not. Example: `{"rpc": "…"}`."""
     ERROR_REASON_MODULE_MISSING: _ErrorReason.ValueType  # 11
-    """FAILED_PRECONDITION: the team lacks a module. Example: `{"module": "POINTS"}`."""
+    """FAILED_PRECONDITION, or reason of one field or result: the team lacks a module, which `TeamSettings.modules` gives it. Example: `{"module": "POINTS"}`."""
     ERROR_REASON_CLOCK_NOT_CONTROLLABLE: _ErrorReason.ValueType  # 12
     """FAILED_PRECONDITION: the installation does not allow its clock to be changed. Example: `{}`."""
     ERROR_REASON_CLOCK_VERSION_MISMATCH: _ErrorReason.ValueType  # 13
@@ -265,7 +265,7 @@ ERROR_REASON_PAGE_TOKEN_INVALID: ErrorReason.ValueType  # 9
 ERROR_REASON_NOT_IMPLEMENTED: ErrorReason.ValueType  # 10
 """UNIMPLEMENTED: the contract has the call, this release has not. Example: `{"rpc": "…"}`."""
 ERROR_REASON_MODULE_MISSING: ErrorReason.ValueType  # 11
-"""FAILED_PRECONDITION: the team lacks a module. Example: `{"module": "POINTS"}`."""
+"""FAILED_PRECONDITION, or reason of one field or result: the team lacks a module, which `TeamSettings.modules` gives it. Example: `{"module": "POINTS"}`."""
 ERROR_REASON_CLOCK_NOT_CONTROLLABLE: ErrorReason.ValueType  # 12
 """FAILED_PRECONDITION: the installation does not allow its clock to be changed. Example: `{}`."""
 ERROR_REASON_CLOCK_VERSION_MISMATCH: ErrorReason.ValueType  # 13

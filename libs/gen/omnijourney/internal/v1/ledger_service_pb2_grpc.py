@@ -54,7 +54,8 @@ class LedgerServiceServicer:
     def PostEntries(self, request, context):
         """Posts up to 500 postings, in order per customer, each by itself: one result per posting, in the order of the
         request. Repeating is always safe. A faulty posting is refused by itself, and one that cannot be stored beside others
-        that can is FAILED by itself.
+        that can is FAILED by itself. Of a team without the module POINTS nothing is earned, added or spent, and each posting's result says so;
+        refunds that name their order, rows of imports that are taken back, and merges go on, since they concern what was posted before.
         Errors: INVALID_ARGUMENT, UNAVAILABLE (repeat).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

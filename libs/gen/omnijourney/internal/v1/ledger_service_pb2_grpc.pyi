@@ -36,7 +36,8 @@ class LedgerServiceStub:
     PostEntries: _grpc.UnaryUnaryMultiCallable[_ledger_service_pb2.PostEntriesRequest, _ledger_service_pb2.PostEntriesResponse]
     """Posts up to 500 postings, in order per customer, each by itself: one result per posting, in the order of the
     request. Repeating is always safe. A faulty posting is refused by itself, and one that cannot be stored beside others
-    that can is FAILED by itself.
+    that can is FAILED by itself. Of a team without the module POINTS nothing is earned, added or spent, and each posting's result says so;
+    refunds that name their order, rows of imports that are taken back, and merges go on, since they concern what was posted before.
     Errors: INVALID_ARGUMENT, UNAVAILABLE (repeat).
     """
     BatchListPointChanges: _grpc.UnaryUnaryMultiCallable[_ledger_service_pb2.BatchListPointChangesRequest, _ledger_service_pb2.BatchListPointChangesResponse]
@@ -52,7 +53,8 @@ class LedgerServiceAsyncStub(LedgerServiceStub):
     PostEntries: _aio.UnaryUnaryMultiCallable[_ledger_service_pb2.PostEntriesRequest, _ledger_service_pb2.PostEntriesResponse]  # type: ignore[assignment]
     """Posts up to 500 postings, in order per customer, each by itself: one result per posting, in the order of the
     request. Repeating is always safe. A faulty posting is refused by itself, and one that cannot be stored beside others
-    that can is FAILED by itself.
+    that can is FAILED by itself. Of a team without the module POINTS nothing is earned, added or spent, and each posting's result says so;
+    refunds that name their order, rows of imports that are taken back, and merges go on, since they concern what was posted before.
     Errors: INVALID_ARGUMENT, UNAVAILABLE (repeat).
     """
     BatchListPointChanges: _aio.UnaryUnaryMultiCallable[_ledger_service_pb2.BatchListPointChangesRequest, _ledger_service_pb2.BatchListPointChangesResponse]  # type: ignore[assignment]
@@ -71,7 +73,8 @@ class LedgerServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_ledger_service_pb2.PostEntriesResponse, _abc.Awaitable[_ledger_service_pb2.PostEntriesResponse]]:
         """Posts up to 500 postings, in order per customer, each by itself: one result per posting, in the order of the
         request. Repeating is always safe. A faulty posting is refused by itself, and one that cannot be stored beside others
-        that can is FAILED by itself.
+        that can is FAILED by itself. Of a team without the module POINTS nothing is earned, added or spent, and each posting's result says so;
+        refunds that name their order, rows of imports that are taken back, and merges go on, since they concern what was posted before.
         Errors: INVALID_ARGUMENT, UNAVAILABLE (repeat).
         """
 

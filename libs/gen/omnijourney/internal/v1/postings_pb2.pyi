@@ -116,7 +116,7 @@ Global___Posting: _TypeAlias = Posting  # noqa: Y015
 @_typing.final
 class EarnPosting(_message.Message):
     """An order earns what the team's formula gives for its amount: rounded half up, added to balance and cumulative. Of an
-    order whose refunds came first only the remaining amount earns.
+    order whose refunds came first only the remaining amount earns. One that comes while the team has no module POINTS earns nothing, for good.
     """
 
     DESCRIPTOR: _descriptor.Descriptor

@@ -126,6 +126,8 @@ class _ImportRowFaultEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Import
     """The ledger could not write the row, by a fault of ours; the others went on."""
     IMPORT_ROW_FAULT_MANGLED_NUMBER: _ImportRowFault.ValueType  # 9
     """All that the line names its customer by are numbers that a spreadsheet has cut, such as 8.86912E+11."""
+    IMPORT_ROW_FAULT_MODULE_MISSING: _ImportRowFault.ValueType  # 10
+    """The team's module POINTS was taken away while the import was being posted."""
 
 class ImportRowFault(_ImportRowFault, metaclass=_ImportRowFaultEnumTypeWrapper):
     """Why a row is INVALID."""
@@ -152,6 +154,8 @@ IMPORT_ROW_FAULT_NOT_POSTED: ImportRowFault.ValueType  # 8
 """The ledger could not write the row, by a fault of ours; the others went on."""
 IMPORT_ROW_FAULT_MANGLED_NUMBER: ImportRowFault.ValueType  # 9
 """All that the line names its customer by are numbers that a spreadsheet has cut, such as 8.86912E+11."""
+IMPORT_ROW_FAULT_MODULE_MISSING: ImportRowFault.ValueType  # 10
+"""The team's module POINTS was taken away while the import was being posted."""
 Global___ImportRowFault: _TypeAlias = ImportRowFault  # noqa: Y015
 
 @_typing.final

@@ -1166,7 +1166,7 @@ class ClaimCouponResponse(_message.Message):
     insufficient_text: _builtins.str
     """Too few points: the coupon's text, filled in."""
     balance: _builtins.int
-    """Balance after it."""
+    """Balance after it; 0 while the team has no module POINTS."""
     replayed: _builtins.bool
     """True if this request was answered before and this is that answer."""
     @_builtins.property

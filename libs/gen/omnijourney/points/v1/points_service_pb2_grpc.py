@@ -27,6 +27,11 @@ if _version_not_supported:
 
 class PointsServiceStub:
     """The points ledger. Wrong fields of any call: INVALID_ARGUMENT `INVALID_FIELDS` with all violations at once.
+
+    What sets, earns, spends or shows points asks for the team's module POINTS: without it those RPCs are FAILED_PRECONDITION
+    `MODULE_MISSING` as their comments say, whatever exists, and change nothing; a write that was done before is answered again all the same.
+    Modules are those of `TeamSettings.modules`, at most 5 s old. Balances of a team whose module was taken away stay as they are until
+    it has the module again. While segment does not answer, what was known last holds; where nothing is known, the module is there.
     """
 
     def __init__(self, channel):
@@ -214,11 +219,17 @@ class PointsServiceStub:
 
 class PointsServiceServicer:
     """The points ledger. Wrong fields of any call: INVALID_ARGUMENT `INVALID_FIELDS` with all violations at once.
+
+    What sets, earns, spends or shows points asks for the team's module POINTS: without it those RPCs are FAILED_PRECONDITION
+    `MODULE_MISSING` as their comments say, whatever exists, and change nothing; a write that was done before is answered again all the same.
+    Modules are those of `TeamSettings.modules`, at most 5 s old. Balances of a team whose module was taken away stay as they are until
+    it has the module again. While segment does not answer, what was known last holds; where nothing is known, the module is there.
     """
 
     def SetEarningFormula(self, request, context):
         """Sets the team's formula, once. Setting the same one again answers the first.
         Errors: FAILED_PRECONDITION `FORMULA_ALREADY_SET` for a different one, ALREADY_EXISTS `REQUEST_ID_REUSED`.
+        Also FAILED_PRECONDITION `MODULE_MISSING`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -226,6 +237,7 @@ class PointsServiceServicer:
 
     def GetEarningFormula(self, request, context):
         """Reads the team's formula. Errors: NOT_FOUND `RESOURCE_NOT_FOUND` if none is set.
+        Also FAILED_PRECONDITION `MODULE_MISSING`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -233,6 +245,7 @@ class PointsServiceServicer:
 
     def QuoteEarning(self, request, context):
         """Tells what an amount would earn; changes nothing. Errors: NOT_FOUND if no formula is set.
+        Also FAILED_PRECONDITION `MODULE_MISSING`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -241,13 +254,14 @@ class PointsServiceServicer:
     def AdjustBalance(self, request, context):
         """Changes one customer's points by hand.
         Errors: NOT_FOUND for a customer that the team has not; FAILED_PRECONDITION `INSUFFICIENT_POINTS`; ALREADY_EXISTS `REQUEST_ID_REUSED`.
+        Also FAILED_PRECONDITION `MODULE_MISSING`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetPostingOutcome(self, request, context):
-        """Reads what was recorded under a key. Errors: NOT_FOUND.
+        """Reads what was recorded under a key; also of a team without POINTS, so that it is told why an order earned nothing. Errors: NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -255,6 +269,7 @@ class PointsServiceServicer:
 
     def GetBalance(self, request, context):
         """Reads one customer's points, now or at a past moment.
+        Errors: FAILED_PRECONDITION `MODULE_MISSING`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -262,6 +277,7 @@ class PointsServiceServicer:
 
     def BatchGetBalances(self, request, context):
         """Reads the points of up to 500 customers, in the order of the request.
+        Errors: FAILED_PRECONDITION `MODULE_MISSING` if any of the teams has no POINTS.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -269,6 +285,7 @@ class PointsServiceServicer:
 
     def GetLedgerSummary(self, request, context):
         """Sums of the team's whole ledger. Cost grows with the number of its entries.
+        Errors: FAILED_PRECONDITION `MODULE_MISSING`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -277,6 +294,7 @@ class PointsServiceServicer:
     def ListDailyStatements(self, request, context):
         """One line per day of the team's zone, oldest first, at most 90 days.
         Errors: INVALID_ARGUMENT `SEARCH_RANGE_TOO_LONG`.
+        Also FAILED_PRECONDITION `MODULE_MISSING`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -285,6 +303,7 @@ class PointsServiceServicer:
     def ListEntries(self, request, context):
         """Searches the history report, newest first, by default the last 30 days, at most 90 days in one search.
         Errors: INVALID_ARGUMENT `SEARCH_RANGE_TOO_LONG`, `PAGE_TOKEN_INVALID`.
+        Also FAILED_PRECONDITION `MODULE_MISSING`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -293,6 +312,7 @@ class PointsServiceServicer:
     def ExportEntries(self, request, context):
         """The same search as CSV for spreadsheets (UTF-8 with a byte order mark and a header line), in chunks of whole lines. Times are those of
         the clocks in the team's zone. Errors: UNAVAILABLE while the zone is not known.
+        Also FAILED_PRECONDITION `MODULE_MISSING`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -323,7 +343,7 @@ class PointsServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CreateCoupon(self, request, context):
-        """Creates a coupon. Errors: ALREADY_EXISTS `REQUEST_ID_REUSED`.
+        """Creates a coupon. Errors: ALREADY_EXISTS `REQUEST_ID_REUSED`; FAILED_PRECONDITION `MODULE_MISSING` for one that costs points.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -345,7 +365,7 @@ class PointsServiceServicer:
 
     def UpdateCoupon(self, request, context):
         """Changes a coupon's name, redemption, limits or times; claims made keep what they cost.
-        Errors: NOT_FOUND, ABORTED `ETAG_MISMATCH`.
+        Errors: NOT_FOUND; ABORTED `ETAG_MISMATCH`; FAILED_PRECONDITION `MODULE_MISSING` for a change of what it costs in points.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -361,7 +381,8 @@ class PointsServiceServicer:
     def ClaimCoupon(self, request, context):
         """Claims a coupon for a customer: one deduction and one claim together, or neither. Too few points are no error but
         an answer with the coupon's text.
-        Errors: NOT_FOUND, also for a customer that the team has not; FAILED_PRECONDITION `COUPON_NOT_CLAIMABLE`; ALREADY_EXISTS `REQUEST_ID_REUSED`.
+        Errors: NOT_FOUND, also for a customer that the team has not; FAILED_PRECONDITION `COUPON_NOT_CLAIMABLE`, and
+        `MODULE_MISSING` for a coupon that costs points; ALREADY_EXISTS `REQUEST_ID_REUSED`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -383,6 +404,7 @@ class PointsServiceServicer:
 
     def CreateImport(self, request, context):
         """Opens an import. Errors: ALREADY_EXISTS `IMPORT_FILE_REPEATED`, `REQUEST_ID_REUSED`.
+        Also FAILED_PRECONDITION `MODULE_MISSING`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -399,6 +421,7 @@ class PointsServiceServicer:
         A wrong line is kept with its reason; a wrong heading, encoding or hash refuses the file.
         Errors: NOT_FOUND; FAILED_PRECONDITION `IMPORT_STATE`; ALREADY_EXISTS `REQUEST_ID_REUSED`; UNAVAILABLE while customers
         cannot be looked up.
+        Also FAILED_PRECONDITION `MODULE_MISSING`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -408,6 +431,7 @@ class PointsServiceServicer:
         """Adds up to 500 rows to an open import. A line that it has already must have the same content. A row with a text that is
         too long or holds U+0000, or with a customer that is no UUID, is kept as MALFORMED, as in a file.
         Errors: NOT_FOUND; FAILED_PRECONDITION `IMPORT_STATE`; ALREADY_EXISTS `REQUEST_ID_REUSED`.
+        Also FAILED_PRECONDITION `MODULE_MISSING`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -415,6 +439,7 @@ class PointsServiceServicer:
 
     def PreviewImport(self, request, context):
         """Tells what an open import would do to today's balances; changes nothing. Errors: NOT_FOUND, FAILED_PRECONDITION.
+        Also FAILED_PRECONDITION `MODULE_MISSING`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -422,6 +447,7 @@ class PointsServiceServicer:
 
     def ExecuteImport(self, request, context):
         """Starts posting; the import goes on by itself and is watched by GetImport. Errors: NOT_FOUND, FAILED_PRECONDITION.
+        Also FAILED_PRECONDITION `MODULE_MISSING`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -429,6 +455,7 @@ class PointsServiceServicer:
 
     def UndoImport(self, request, context):
         """Takes a finished import back, row by row, as far as the points are there. Errors: NOT_FOUND, FAILED_PRECONDITION.
+        Also FAILED_PRECONDITION `MODULE_MISSING`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -443,6 +470,7 @@ class PointsServiceServicer:
 
     def GetImport(self, request, context):
         """Reads an import and its progress. Errors: NOT_FOUND.
+        Also FAILED_PRECONDITION `MODULE_MISSING`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -450,6 +478,7 @@ class PointsServiceServicer:
 
     def ListImports(self, request, context):
         """Lists imports, newest first.
+        Errors: FAILED_PRECONDITION `MODULE_MISSING`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -457,6 +486,7 @@ class PointsServiceServicer:
 
     def ListImportRows(self, request, context):
         """Lists rows of an import with their outcomes, by line. Errors: NOT_FOUND.
+        Also FAILED_PRECONDITION `MODULE_MISSING`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -464,6 +494,7 @@ class PointsServiceServicer:
 
     def ExportImportReport(self, request, context):
         """The report of an import as CSV, in chunks of whole lines. Errors: NOT_FOUND.
+        Also FAILED_PRECONDITION `MODULE_MISSING`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -471,6 +502,7 @@ class PointsServiceServicer:
 
     def GetImportSample(self, request, context):
         """The sample file for an import.
+        Errors: FAILED_PRECONDITION `MODULE_MISSING`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -672,6 +704,11 @@ def add_PointsServiceServicer_to_server(servicer, server):
  # This class is part of an EXPERIMENTAL API.
 class PointsService:
     """The points ledger. Wrong fields of any call: INVALID_ARGUMENT `INVALID_FIELDS` with all violations at once.
+
+    What sets, earns, spends or shows points asks for the team's module POINTS: without it those RPCs are FAILED_PRECONDITION
+    `MODULE_MISSING` as their comments say, whatever exists, and change nothing; a write that was done before is answered again all the same.
+    Modules are those of `TeamSettings.modules`, at most 5 s old. Balances of a team whose module was taken away stay as they are until
+    it has the module again. While segment does not answer, what was known last holds; where nothing is known, the module is there.
     """
 
     @staticmethod

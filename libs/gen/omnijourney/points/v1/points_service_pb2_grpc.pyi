@@ -27,7 +27,13 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class PointsServiceStub:
-    """The points ledger. Wrong fields of any call: INVALID_ARGUMENT `INVALID_FIELDS` with all violations at once."""
+    """The points ledger. Wrong fields of any call: INVALID_ARGUMENT `INVALID_FIELDS` with all violations at once.
+
+    What sets, earns, spends or shows points asks for the team's module POINTS: without it those RPCs are FAILED_PRECONDITION
+    `MODULE_MISSING` as their comments say, whatever exists, and change nothing; a write that was done before is answered again all the same.
+    Modules are those of `TeamSettings.modules`, at most 5 s old. Balances of a team whose module was taken away stay as they are until
+    it has the module again. While segment does not answer, what was known last holds; where nothing is known, the module is there.
+    """
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -36,34 +42,49 @@ class PointsServiceStub:
     SetEarningFormula: _grpc.UnaryUnaryMultiCallable[_points_service_pb2.SetEarningFormulaRequest, _points_service_pb2.SetEarningFormulaResponse]
     """Sets the team's formula, once. Setting the same one again answers the first.
     Errors: FAILED_PRECONDITION `FORMULA_ALREADY_SET` for a different one, ALREADY_EXISTS `REQUEST_ID_REUSED`.
+    Also FAILED_PRECONDITION `MODULE_MISSING`.
     """
     GetEarningFormula: _grpc.UnaryUnaryMultiCallable[_points_service_pb2.GetEarningFormulaRequest, _points_service_pb2.GetEarningFormulaResponse]
-    """Reads the team's formula. Errors: NOT_FOUND `RESOURCE_NOT_FOUND` if none is set."""
+    """Reads the team's formula. Errors: NOT_FOUND `RESOURCE_NOT_FOUND` if none is set.
+    Also FAILED_PRECONDITION `MODULE_MISSING`.
+    """
     QuoteEarning: _grpc.UnaryUnaryMultiCallable[_points_service_pb2.QuoteEarningRequest, _points_service_pb2.QuoteEarningResponse]
-    """Tells what an amount would earn; changes nothing. Errors: NOT_FOUND if no formula is set."""
+    """Tells what an amount would earn; changes nothing. Errors: NOT_FOUND if no formula is set.
+    Also FAILED_PRECONDITION `MODULE_MISSING`.
+    """
     AdjustBalance: _grpc.UnaryUnaryMultiCallable[_points_service_pb2.AdjustBalanceRequest, _points_service_pb2.AdjustBalanceResponse]
     """Changes one customer's points by hand.
     Errors: NOT_FOUND for a customer that the team has not; FAILED_PRECONDITION `INSUFFICIENT_POINTS`; ALREADY_EXISTS `REQUEST_ID_REUSED`.
+    Also FAILED_PRECONDITION `MODULE_MISSING`.
     """
     GetPostingOutcome: _grpc.UnaryUnaryMultiCallable[_points_service_pb2.GetPostingOutcomeRequest, _points_service_pb2.GetPostingOutcomeResponse]
-    """Reads what was recorded under a key. Errors: NOT_FOUND."""
+    """Reads what was recorded under a key; also of a team without POINTS, so that it is told why an order earned nothing. Errors: NOT_FOUND."""
     GetBalance: _grpc.UnaryUnaryMultiCallable[_points_service_pb2.GetBalanceRequest, _points_service_pb2.GetBalanceResponse]
-    """Reads one customer's points, now or at a past moment."""
+    """Reads one customer's points, now or at a past moment.
+    Errors: FAILED_PRECONDITION `MODULE_MISSING`.
+    """
     BatchGetBalances: _grpc.UnaryUnaryMultiCallable[_points_service_pb2.BatchGetBalancesRequest, _points_service_pb2.BatchGetBalancesResponse]
-    """Reads the points of up to 500 customers, in the order of the request."""
+    """Reads the points of up to 500 customers, in the order of the request.
+    Errors: FAILED_PRECONDITION `MODULE_MISSING` if any of the teams has no POINTS.
+    """
     GetLedgerSummary: _grpc.UnaryUnaryMultiCallable[_points_service_pb2.GetLedgerSummaryRequest, _points_service_pb2.GetLedgerSummaryResponse]
-    """Sums of the team's whole ledger. Cost grows with the number of its entries."""
+    """Sums of the team's whole ledger. Cost grows with the number of its entries.
+    Errors: FAILED_PRECONDITION `MODULE_MISSING`.
+    """
     ListDailyStatements: _grpc.UnaryUnaryMultiCallable[_points_service_pb2.ListDailyStatementsRequest, _points_service_pb2.ListDailyStatementsResponse]
     """One line per day of the team's zone, oldest first, at most 90 days.
     Errors: INVALID_ARGUMENT `SEARCH_RANGE_TOO_LONG`.
+    Also FAILED_PRECONDITION `MODULE_MISSING`.
     """
     ListEntries: _grpc.UnaryUnaryMultiCallable[_points_service_pb2.ListEntriesRequest, _points_service_pb2.ListEntriesResponse]
     """Searches the history report, newest first, by default the last 30 days, at most 90 days in one search.
     Errors: INVALID_ARGUMENT `SEARCH_RANGE_TOO_LONG`, `PAGE_TOKEN_INVALID`.
+    Also FAILED_PRECONDITION `MODULE_MISSING`.
     """
     ExportEntries: _grpc.UnaryStreamMultiCallable[_points_service_pb2.ExportEntriesRequest, _points_service_pb2.ExportEntriesResponse]
     """The same search as CSV for spreadsheets (UTF-8 with a byte order mark and a header line), in chunks of whole lines. Times are those of
     the clocks in the team's zone. Errors: UNAVAILABLE while the zone is not known.
+    Also FAILED_PRECONDITION `MODULE_MISSING`.
     """
     CheckLedger: _grpc.UnaryStreamMultiCallable[_points_service_pb2.CheckLedgerRequest, _points_service_pb2.CheckLedgerResponse]
     """Checks the team's ledger: sends each finding as it is found, and a summary last. An incremental check that finds
@@ -77,28 +98,31 @@ class PointsServiceStub:
     `REQUEST_ID_REUSED`.
     """
     CreateCoupon: _grpc.UnaryUnaryMultiCallable[_points_service_pb2.CreateCouponRequest, _points_service_pb2.CreateCouponResponse]
-    """Creates a coupon. Errors: ALREADY_EXISTS `REQUEST_ID_REUSED`."""
+    """Creates a coupon. Errors: ALREADY_EXISTS `REQUEST_ID_REUSED`; FAILED_PRECONDITION `MODULE_MISSING` for one that costs points."""
     GetCoupon: _grpc.UnaryUnaryMultiCallable[_points_service_pb2.GetCouponRequest, _points_service_pb2.GetCouponResponse]
     """Reads a coupon. Errors: NOT_FOUND."""
     ListCoupons: _grpc.UnaryUnaryMultiCallable[_points_service_pb2.ListCouponsRequest, _points_service_pb2.ListCouponsResponse]
     """Lists coupons, newest first."""
     UpdateCoupon: _grpc.UnaryUnaryMultiCallable[_points_service_pb2.UpdateCouponRequest, _points_service_pb2.UpdateCouponResponse]
     """Changes a coupon's name, redemption, limits or times; claims made keep what they cost.
-    Errors: NOT_FOUND, ABORTED `ETAG_MISMATCH`.
+    Errors: NOT_FOUND; ABORTED `ETAG_MISMATCH`; FAILED_PRECONDITION `MODULE_MISSING` for a change of what it costs in points.
     """
     ArchiveCoupon: _grpc.UnaryUnaryMultiCallable[_points_service_pb2.ArchiveCouponRequest, _points_service_pb2.ArchiveCouponResponse]
     """Archives a coupon: it can no longer be claimed, its claims stay. Errors: NOT_FOUND."""
     ClaimCoupon: _grpc.UnaryUnaryMultiCallable[_points_service_pb2.ClaimCouponRequest, _points_service_pb2.ClaimCouponResponse]
     """Claims a coupon for a customer: one deduction and one claim together, or neither. Too few points are no error but
     an answer with the coupon's text.
-    Errors: NOT_FOUND, also for a customer that the team has not; FAILED_PRECONDITION `COUPON_NOT_CLAIMABLE`; ALREADY_EXISTS `REQUEST_ID_REUSED`.
+    Errors: NOT_FOUND, also for a customer that the team has not; FAILED_PRECONDITION `COUPON_NOT_CLAIMABLE`, and
+    `MODULE_MISSING` for a coupon that costs points; ALREADY_EXISTS `REQUEST_ID_REUSED`.
     """
     GetCouponClaim: _grpc.UnaryUnaryMultiCallable[_points_service_pb2.GetCouponClaimRequest, _points_service_pb2.GetCouponClaimResponse]
     """Reads a claim by its id or its code. Errors: NOT_FOUND."""
     ListCouponClaims: _grpc.UnaryUnaryMultiCallable[_points_service_pb2.ListCouponClaimsRequest, _points_service_pb2.ListCouponClaimsResponse]
     """Lists claims of a coupon or a customer, newest first."""
     CreateImport: _grpc.UnaryUnaryMultiCallable[_points_service_pb2.CreateImportRequest, _points_service_pb2.CreateImportResponse]
-    """Opens an import. Errors: ALREADY_EXISTS `IMPORT_FILE_REPEATED`, `REQUEST_ID_REUSED`."""
+    """Opens an import. Errors: ALREADY_EXISTS `IMPORT_FILE_REPEATED`, `REQUEST_ID_REUSED`.
+    Also FAILED_PRECONDITION `MODULE_MISSING`.
+    """
     UploadImportFile: _grpc.StreamUnaryMultiCallable[_points_service_pb2.UploadImportFileRequest, _points_service_pb2.UploadImportFileResponse]
     """Gives an open import its whole file, in pieces; instead of any rows that it has. The file is CSV, at most 16 MiB and
     100,000 lines, in UTF-8 with or without a byte order mark, in UTF-16 with one, or in Big5; cells are separated by
@@ -110,30 +134,48 @@ class PointsServiceStub:
     A wrong line is kept with its reason; a wrong heading, encoding or hash refuses the file.
     Errors: NOT_FOUND; FAILED_PRECONDITION `IMPORT_STATE`; ALREADY_EXISTS `REQUEST_ID_REUSED`; UNAVAILABLE while customers
     cannot be looked up.
+    Also FAILED_PRECONDITION `MODULE_MISSING`.
     """
     AddImportRows: _grpc.UnaryUnaryMultiCallable[_points_service_pb2.AddImportRowsRequest, _points_service_pb2.AddImportRowsResponse]
     """Adds up to 500 rows to an open import. A line that it has already must have the same content. A row with a text that is
     too long or holds U+0000, or with a customer that is no UUID, is kept as MALFORMED, as in a file.
     Errors: NOT_FOUND; FAILED_PRECONDITION `IMPORT_STATE`; ALREADY_EXISTS `REQUEST_ID_REUSED`.
+    Also FAILED_PRECONDITION `MODULE_MISSING`.
     """
     PreviewImport: _grpc.UnaryUnaryMultiCallable[_points_service_pb2.PreviewImportRequest, _points_service_pb2.PreviewImportResponse]
-    """Tells what an open import would do to today's balances; changes nothing. Errors: NOT_FOUND, FAILED_PRECONDITION."""
+    """Tells what an open import would do to today's balances; changes nothing. Errors: NOT_FOUND, FAILED_PRECONDITION.
+    Also FAILED_PRECONDITION `MODULE_MISSING`.
+    """
     ExecuteImport: _grpc.UnaryUnaryMultiCallable[_points_service_pb2.ExecuteImportRequest, _points_service_pb2.ExecuteImportResponse]
-    """Starts posting; the import goes on by itself and is watched by GetImport. Errors: NOT_FOUND, FAILED_PRECONDITION."""
+    """Starts posting; the import goes on by itself and is watched by GetImport. Errors: NOT_FOUND, FAILED_PRECONDITION.
+    Also FAILED_PRECONDITION `MODULE_MISSING`.
+    """
     UndoImport: _grpc.UnaryUnaryMultiCallable[_points_service_pb2.UndoImportRequest, _points_service_pb2.UndoImportResponse]
-    """Takes a finished import back, row by row, as far as the points are there. Errors: NOT_FOUND, FAILED_PRECONDITION."""
+    """Takes a finished import back, row by row, as far as the points are there. Errors: NOT_FOUND, FAILED_PRECONDITION.
+    Also FAILED_PRECONDITION `MODULE_MISSING`.
+    """
     CancelImport: _grpc.UnaryUnaryMultiCallable[_points_service_pb2.CancelImportRequest, _points_service_pb2.CancelImportResponse]
     """Gives an open import up. Errors: NOT_FOUND, FAILED_PRECONDITION."""
     GetImport: _grpc.UnaryUnaryMultiCallable[_points_service_pb2.GetImportRequest, _points_service_pb2.GetImportResponse]
-    """Reads an import and its progress. Errors: NOT_FOUND."""
+    """Reads an import and its progress. Errors: NOT_FOUND.
+    Also FAILED_PRECONDITION `MODULE_MISSING`.
+    """
     ListImports: _grpc.UnaryUnaryMultiCallable[_points_service_pb2.ListImportsRequest, _points_service_pb2.ListImportsResponse]
-    """Lists imports, newest first."""
+    """Lists imports, newest first.
+    Errors: FAILED_PRECONDITION `MODULE_MISSING`.
+    """
     ListImportRows: _grpc.UnaryUnaryMultiCallable[_points_service_pb2.ListImportRowsRequest, _points_service_pb2.ListImportRowsResponse]
-    """Lists rows of an import with their outcomes, by line. Errors: NOT_FOUND."""
+    """Lists rows of an import with their outcomes, by line. Errors: NOT_FOUND.
+    Also FAILED_PRECONDITION `MODULE_MISSING`.
+    """
     ExportImportReport: _grpc.UnaryStreamMultiCallable[_points_service_pb2.ExportImportReportRequest, _points_service_pb2.ExportImportReportResponse]
-    """The report of an import as CSV, in chunks of whole lines. Errors: NOT_FOUND."""
+    """The report of an import as CSV, in chunks of whole lines. Errors: NOT_FOUND.
+    Also FAILED_PRECONDITION `MODULE_MISSING`.
+    """
     GetImportSample: _grpc.UnaryUnaryMultiCallable[_points_service_pb2.GetImportSampleRequest, _points_service_pb2.GetImportSampleResponse]
-    """The sample file for an import."""
+    """The sample file for an import.
+    Errors: FAILED_PRECONDITION `MODULE_MISSING`.
+    """
     UseCouponClaim: _grpc.UnaryUnaryMultiCallable[_points_service_pb2.UseCouponClaimRequest, _points_service_pb2.UseCouponClaimResponse]
     """Marks a claim as used in the shop, once. Errors: NOT_FOUND, FAILED_PRECONDITION `COUPON_CLAIM_USED` or
     `COUPON_CLAIM_EXPIRED`.
@@ -141,40 +183,61 @@ class PointsServiceStub:
 
 @_typing.type_check_only
 class PointsServiceAsyncStub(PointsServiceStub):
-    """The points ledger. Wrong fields of any call: INVALID_ARGUMENT `INVALID_FIELDS` with all violations at once."""
+    """The points ledger. Wrong fields of any call: INVALID_ARGUMENT `INVALID_FIELDS` with all violations at once.
+
+    What sets, earns, spends or shows points asks for the team's module POINTS: without it those RPCs are FAILED_PRECONDITION
+    `MODULE_MISSING` as their comments say, whatever exists, and change nothing; a write that was done before is answered again all the same.
+    Modules are those of `TeamSettings.modules`, at most 5 s old. Balances of a team whose module was taken away stay as they are until
+    it has the module again. While segment does not answer, what was known last holds; where nothing is known, the module is there.
+    """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     SetEarningFormula: _aio.UnaryUnaryMultiCallable[_points_service_pb2.SetEarningFormulaRequest, _points_service_pb2.SetEarningFormulaResponse]  # type: ignore[assignment]
     """Sets the team's formula, once. Setting the same one again answers the first.
     Errors: FAILED_PRECONDITION `FORMULA_ALREADY_SET` for a different one, ALREADY_EXISTS `REQUEST_ID_REUSED`.
+    Also FAILED_PRECONDITION `MODULE_MISSING`.
     """
     GetEarningFormula: _aio.UnaryUnaryMultiCallable[_points_service_pb2.GetEarningFormulaRequest, _points_service_pb2.GetEarningFormulaResponse]  # type: ignore[assignment]
-    """Reads the team's formula. Errors: NOT_FOUND `RESOURCE_NOT_FOUND` if none is set."""
+    """Reads the team's formula. Errors: NOT_FOUND `RESOURCE_NOT_FOUND` if none is set.
+    Also FAILED_PRECONDITION `MODULE_MISSING`.
+    """
     QuoteEarning: _aio.UnaryUnaryMultiCallable[_points_service_pb2.QuoteEarningRequest, _points_service_pb2.QuoteEarningResponse]  # type: ignore[assignment]
-    """Tells what an amount would earn; changes nothing. Errors: NOT_FOUND if no formula is set."""
+    """Tells what an amount would earn; changes nothing. Errors: NOT_FOUND if no formula is set.
+    Also FAILED_PRECONDITION `MODULE_MISSING`.
+    """
     AdjustBalance: _aio.UnaryUnaryMultiCallable[_points_service_pb2.AdjustBalanceRequest, _points_service_pb2.AdjustBalanceResponse]  # type: ignore[assignment]
     """Changes one customer's points by hand.
     Errors: NOT_FOUND for a customer that the team has not; FAILED_PRECONDITION `INSUFFICIENT_POINTS`; ALREADY_EXISTS `REQUEST_ID_REUSED`.
+    Also FAILED_PRECONDITION `MODULE_MISSING`.
     """
     GetPostingOutcome: _aio.UnaryUnaryMultiCallable[_points_service_pb2.GetPostingOutcomeRequest, _points_service_pb2.GetPostingOutcomeResponse]  # type: ignore[assignment]
-    """Reads what was recorded under a key. Errors: NOT_FOUND."""
+    """Reads what was recorded under a key; also of a team without POINTS, so that it is told why an order earned nothing. Errors: NOT_FOUND."""
     GetBalance: _aio.UnaryUnaryMultiCallable[_points_service_pb2.GetBalanceRequest, _points_service_pb2.GetBalanceResponse]  # type: ignore[assignment]
-    """Reads one customer's points, now or at a past moment."""
+    """Reads one customer's points, now or at a past moment.
+    Errors: FAILED_PRECONDITION `MODULE_MISSING`.
+    """
     BatchGetBalances: _aio.UnaryUnaryMultiCallable[_points_service_pb2.BatchGetBalancesRequest, _points_service_pb2.BatchGetBalancesResponse]  # type: ignore[assignment]
-    """Reads the points of up to 500 customers, in the order of the request."""
+    """Reads the points of up to 500 customers, in the order of the request.
+    Errors: FAILED_PRECONDITION `MODULE_MISSING` if any of the teams has no POINTS.
+    """
     GetLedgerSummary: _aio.UnaryUnaryMultiCallable[_points_service_pb2.GetLedgerSummaryRequest, _points_service_pb2.GetLedgerSummaryResponse]  # type: ignore[assignment]
-    """Sums of the team's whole ledger. Cost grows with the number of its entries."""
+    """Sums of the team's whole ledger. Cost grows with the number of its entries.
+    Errors: FAILED_PRECONDITION `MODULE_MISSING`.
+    """
     ListDailyStatements: _aio.UnaryUnaryMultiCallable[_points_service_pb2.ListDailyStatementsRequest, _points_service_pb2.ListDailyStatementsResponse]  # type: ignore[assignment]
     """One line per day of the team's zone, oldest first, at most 90 days.
     Errors: INVALID_ARGUMENT `SEARCH_RANGE_TOO_LONG`.
+    Also FAILED_PRECONDITION `MODULE_MISSING`.
     """
     ListEntries: _aio.UnaryUnaryMultiCallable[_points_service_pb2.ListEntriesRequest, _points_service_pb2.ListEntriesResponse]  # type: ignore[assignment]
     """Searches the history report, newest first, by default the last 30 days, at most 90 days in one search.
     Errors: INVALID_ARGUMENT `SEARCH_RANGE_TOO_LONG`, `PAGE_TOKEN_INVALID`.
+    Also FAILED_PRECONDITION `MODULE_MISSING`.
     """
     ExportEntries: _aio.UnaryStreamMultiCallable[_points_service_pb2.ExportEntriesRequest, _points_service_pb2.ExportEntriesResponse]  # type: ignore[assignment]
     """The same search as CSV for spreadsheets (UTF-8 with a byte order mark and a header line), in chunks of whole lines. Times are those of
     the clocks in the team's zone. Errors: UNAVAILABLE while the zone is not known.
+    Also FAILED_PRECONDITION `MODULE_MISSING`.
     """
     CheckLedger: _aio.UnaryStreamMultiCallable[_points_service_pb2.CheckLedgerRequest, _points_service_pb2.CheckLedgerResponse]  # type: ignore[assignment]
     """Checks the team's ledger: sends each finding as it is found, and a summary last. An incremental check that finds
@@ -188,28 +251,31 @@ class PointsServiceAsyncStub(PointsServiceStub):
     `REQUEST_ID_REUSED`.
     """
     CreateCoupon: _aio.UnaryUnaryMultiCallable[_points_service_pb2.CreateCouponRequest, _points_service_pb2.CreateCouponResponse]  # type: ignore[assignment]
-    """Creates a coupon. Errors: ALREADY_EXISTS `REQUEST_ID_REUSED`."""
+    """Creates a coupon. Errors: ALREADY_EXISTS `REQUEST_ID_REUSED`; FAILED_PRECONDITION `MODULE_MISSING` for one that costs points."""
     GetCoupon: _aio.UnaryUnaryMultiCallable[_points_service_pb2.GetCouponRequest, _points_service_pb2.GetCouponResponse]  # type: ignore[assignment]
     """Reads a coupon. Errors: NOT_FOUND."""
     ListCoupons: _aio.UnaryUnaryMultiCallable[_points_service_pb2.ListCouponsRequest, _points_service_pb2.ListCouponsResponse]  # type: ignore[assignment]
     """Lists coupons, newest first."""
     UpdateCoupon: _aio.UnaryUnaryMultiCallable[_points_service_pb2.UpdateCouponRequest, _points_service_pb2.UpdateCouponResponse]  # type: ignore[assignment]
     """Changes a coupon's name, redemption, limits or times; claims made keep what they cost.
-    Errors: NOT_FOUND, ABORTED `ETAG_MISMATCH`.
+    Errors: NOT_FOUND; ABORTED `ETAG_MISMATCH`; FAILED_PRECONDITION `MODULE_MISSING` for a change of what it costs in points.
     """
     ArchiveCoupon: _aio.UnaryUnaryMultiCallable[_points_service_pb2.ArchiveCouponRequest, _points_service_pb2.ArchiveCouponResponse]  # type: ignore[assignment]
     """Archives a coupon: it can no longer be claimed, its claims stay. Errors: NOT_FOUND."""
     ClaimCoupon: _aio.UnaryUnaryMultiCallable[_points_service_pb2.ClaimCouponRequest, _points_service_pb2.ClaimCouponResponse]  # type: ignore[assignment]
     """Claims a coupon for a customer: one deduction and one claim together, or neither. Too few points are no error but
     an answer with the coupon's text.
-    Errors: NOT_FOUND, also for a customer that the team has not; FAILED_PRECONDITION `COUPON_NOT_CLAIMABLE`; ALREADY_EXISTS `REQUEST_ID_REUSED`.
+    Errors: NOT_FOUND, also for a customer that the team has not; FAILED_PRECONDITION `COUPON_NOT_CLAIMABLE`, and
+    `MODULE_MISSING` for a coupon that costs points; ALREADY_EXISTS `REQUEST_ID_REUSED`.
     """
     GetCouponClaim: _aio.UnaryUnaryMultiCallable[_points_service_pb2.GetCouponClaimRequest, _points_service_pb2.GetCouponClaimResponse]  # type: ignore[assignment]
     """Reads a claim by its id or its code. Errors: NOT_FOUND."""
     ListCouponClaims: _aio.UnaryUnaryMultiCallable[_points_service_pb2.ListCouponClaimsRequest, _points_service_pb2.ListCouponClaimsResponse]  # type: ignore[assignment]
     """Lists claims of a coupon or a customer, newest first."""
     CreateImport: _aio.UnaryUnaryMultiCallable[_points_service_pb2.CreateImportRequest, _points_service_pb2.CreateImportResponse]  # type: ignore[assignment]
-    """Opens an import. Errors: ALREADY_EXISTS `IMPORT_FILE_REPEATED`, `REQUEST_ID_REUSED`."""
+    """Opens an import. Errors: ALREADY_EXISTS `IMPORT_FILE_REPEATED`, `REQUEST_ID_REUSED`.
+    Also FAILED_PRECONDITION `MODULE_MISSING`.
+    """
     UploadImportFile: _aio.StreamUnaryMultiCallable[_points_service_pb2.UploadImportFileRequest, _points_service_pb2.UploadImportFileResponse]  # type: ignore[assignment]
     """Gives an open import its whole file, in pieces; instead of any rows that it has. The file is CSV, at most 16 MiB and
     100,000 lines, in UTF-8 with or without a byte order mark, in UTF-16 with one, or in Big5; cells are separated by
@@ -221,37 +287,61 @@ class PointsServiceAsyncStub(PointsServiceStub):
     A wrong line is kept with its reason; a wrong heading, encoding or hash refuses the file.
     Errors: NOT_FOUND; FAILED_PRECONDITION `IMPORT_STATE`; ALREADY_EXISTS `REQUEST_ID_REUSED`; UNAVAILABLE while customers
     cannot be looked up.
+    Also FAILED_PRECONDITION `MODULE_MISSING`.
     """
     AddImportRows: _aio.UnaryUnaryMultiCallable[_points_service_pb2.AddImportRowsRequest, _points_service_pb2.AddImportRowsResponse]  # type: ignore[assignment]
     """Adds up to 500 rows to an open import. A line that it has already must have the same content. A row with a text that is
     too long or holds U+0000, or with a customer that is no UUID, is kept as MALFORMED, as in a file.
     Errors: NOT_FOUND; FAILED_PRECONDITION `IMPORT_STATE`; ALREADY_EXISTS `REQUEST_ID_REUSED`.
+    Also FAILED_PRECONDITION `MODULE_MISSING`.
     """
     PreviewImport: _aio.UnaryUnaryMultiCallable[_points_service_pb2.PreviewImportRequest, _points_service_pb2.PreviewImportResponse]  # type: ignore[assignment]
-    """Tells what an open import would do to today's balances; changes nothing. Errors: NOT_FOUND, FAILED_PRECONDITION."""
+    """Tells what an open import would do to today's balances; changes nothing. Errors: NOT_FOUND, FAILED_PRECONDITION.
+    Also FAILED_PRECONDITION `MODULE_MISSING`.
+    """
     ExecuteImport: _aio.UnaryUnaryMultiCallable[_points_service_pb2.ExecuteImportRequest, _points_service_pb2.ExecuteImportResponse]  # type: ignore[assignment]
-    """Starts posting; the import goes on by itself and is watched by GetImport. Errors: NOT_FOUND, FAILED_PRECONDITION."""
+    """Starts posting; the import goes on by itself and is watched by GetImport. Errors: NOT_FOUND, FAILED_PRECONDITION.
+    Also FAILED_PRECONDITION `MODULE_MISSING`.
+    """
     UndoImport: _aio.UnaryUnaryMultiCallable[_points_service_pb2.UndoImportRequest, _points_service_pb2.UndoImportResponse]  # type: ignore[assignment]
-    """Takes a finished import back, row by row, as far as the points are there. Errors: NOT_FOUND, FAILED_PRECONDITION."""
+    """Takes a finished import back, row by row, as far as the points are there. Errors: NOT_FOUND, FAILED_PRECONDITION.
+    Also FAILED_PRECONDITION `MODULE_MISSING`.
+    """
     CancelImport: _aio.UnaryUnaryMultiCallable[_points_service_pb2.CancelImportRequest, _points_service_pb2.CancelImportResponse]  # type: ignore[assignment]
     """Gives an open import up. Errors: NOT_FOUND, FAILED_PRECONDITION."""
     GetImport: _aio.UnaryUnaryMultiCallable[_points_service_pb2.GetImportRequest, _points_service_pb2.GetImportResponse]  # type: ignore[assignment]
-    """Reads an import and its progress. Errors: NOT_FOUND."""
+    """Reads an import and its progress. Errors: NOT_FOUND.
+    Also FAILED_PRECONDITION `MODULE_MISSING`.
+    """
     ListImports: _aio.UnaryUnaryMultiCallable[_points_service_pb2.ListImportsRequest, _points_service_pb2.ListImportsResponse]  # type: ignore[assignment]
-    """Lists imports, newest first."""
+    """Lists imports, newest first.
+    Errors: FAILED_PRECONDITION `MODULE_MISSING`.
+    """
     ListImportRows: _aio.UnaryUnaryMultiCallable[_points_service_pb2.ListImportRowsRequest, _points_service_pb2.ListImportRowsResponse]  # type: ignore[assignment]
-    """Lists rows of an import with their outcomes, by line. Errors: NOT_FOUND."""
+    """Lists rows of an import with their outcomes, by line. Errors: NOT_FOUND.
+    Also FAILED_PRECONDITION `MODULE_MISSING`.
+    """
     ExportImportReport: _aio.UnaryStreamMultiCallable[_points_service_pb2.ExportImportReportRequest, _points_service_pb2.ExportImportReportResponse]  # type: ignore[assignment]
-    """The report of an import as CSV, in chunks of whole lines. Errors: NOT_FOUND."""
+    """The report of an import as CSV, in chunks of whole lines. Errors: NOT_FOUND.
+    Also FAILED_PRECONDITION `MODULE_MISSING`.
+    """
     GetImportSample: _aio.UnaryUnaryMultiCallable[_points_service_pb2.GetImportSampleRequest, _points_service_pb2.GetImportSampleResponse]  # type: ignore[assignment]
-    """The sample file for an import."""
+    """The sample file for an import.
+    Errors: FAILED_PRECONDITION `MODULE_MISSING`.
+    """
     UseCouponClaim: _aio.UnaryUnaryMultiCallable[_points_service_pb2.UseCouponClaimRequest, _points_service_pb2.UseCouponClaimResponse]  # type: ignore[assignment]
     """Marks a claim as used in the shop, once. Errors: NOT_FOUND, FAILED_PRECONDITION `COUPON_CLAIM_USED` or
     `COUPON_CLAIM_EXPIRED`.
     """
 
 class PointsServiceServicer(metaclass=_abc_1.ABCMeta):
-    """The points ledger. Wrong fields of any call: INVALID_ARGUMENT `INVALID_FIELDS` with all violations at once."""
+    """The points ledger. Wrong fields of any call: INVALID_ARGUMENT `INVALID_FIELDS` with all violations at once.
+
+    What sets, earns, spends or shows points asks for the team's module POINTS: without it those RPCs are FAILED_PRECONDITION
+    `MODULE_MISSING` as their comments say, whatever exists, and change nothing; a write that was done before is answered again all the same.
+    Modules are those of `TeamSettings.modules`, at most 5 s old. Balances of a team whose module was taken away stay as they are until
+    it has the module again. While segment does not answer, what was known last holds; where nothing is known, the module is there.
+    """
 
     @_abc_1.abstractmethod
     def SetEarningFormula(
@@ -261,6 +351,7 @@ class PointsServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_points_service_pb2.SetEarningFormulaResponse, _abc.Awaitable[_points_service_pb2.SetEarningFormulaResponse]]:
         """Sets the team's formula, once. Setting the same one again answers the first.
         Errors: FAILED_PRECONDITION `FORMULA_ALREADY_SET` for a different one, ALREADY_EXISTS `REQUEST_ID_REUSED`.
+        Also FAILED_PRECONDITION `MODULE_MISSING`.
         """
 
     @_abc_1.abstractmethod
@@ -269,7 +360,9 @@ class PointsServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _points_service_pb2.GetEarningFormulaRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_points_service_pb2.GetEarningFormulaResponse, _abc.Awaitable[_points_service_pb2.GetEarningFormulaResponse]]:
-        """Reads the team's formula. Errors: NOT_FOUND `RESOURCE_NOT_FOUND` if none is set."""
+        """Reads the team's formula. Errors: NOT_FOUND `RESOURCE_NOT_FOUND` if none is set.
+        Also FAILED_PRECONDITION `MODULE_MISSING`.
+        """
 
     @_abc_1.abstractmethod
     def QuoteEarning(
@@ -277,7 +370,9 @@ class PointsServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _points_service_pb2.QuoteEarningRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_points_service_pb2.QuoteEarningResponse, _abc.Awaitable[_points_service_pb2.QuoteEarningResponse]]:
-        """Tells what an amount would earn; changes nothing. Errors: NOT_FOUND if no formula is set."""
+        """Tells what an amount would earn; changes nothing. Errors: NOT_FOUND if no formula is set.
+        Also FAILED_PRECONDITION `MODULE_MISSING`.
+        """
 
     @_abc_1.abstractmethod
     def AdjustBalance(
@@ -287,6 +382,7 @@ class PointsServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_points_service_pb2.AdjustBalanceResponse, _abc.Awaitable[_points_service_pb2.AdjustBalanceResponse]]:
         """Changes one customer's points by hand.
         Errors: NOT_FOUND for a customer that the team has not; FAILED_PRECONDITION `INSUFFICIENT_POINTS`; ALREADY_EXISTS `REQUEST_ID_REUSED`.
+        Also FAILED_PRECONDITION `MODULE_MISSING`.
         """
 
     @_abc_1.abstractmethod
@@ -295,7 +391,7 @@ class PointsServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _points_service_pb2.GetPostingOutcomeRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_points_service_pb2.GetPostingOutcomeResponse, _abc.Awaitable[_points_service_pb2.GetPostingOutcomeResponse]]:
-        """Reads what was recorded under a key. Errors: NOT_FOUND."""
+        """Reads what was recorded under a key; also of a team without POINTS, so that it is told why an order earned nothing. Errors: NOT_FOUND."""
 
     @_abc_1.abstractmethod
     def GetBalance(
@@ -303,7 +399,9 @@ class PointsServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _points_service_pb2.GetBalanceRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_points_service_pb2.GetBalanceResponse, _abc.Awaitable[_points_service_pb2.GetBalanceResponse]]:
-        """Reads one customer's points, now or at a past moment."""
+        """Reads one customer's points, now or at a past moment.
+        Errors: FAILED_PRECONDITION `MODULE_MISSING`.
+        """
 
     @_abc_1.abstractmethod
     def BatchGetBalances(
@@ -311,7 +409,9 @@ class PointsServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _points_service_pb2.BatchGetBalancesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_points_service_pb2.BatchGetBalancesResponse, _abc.Awaitable[_points_service_pb2.BatchGetBalancesResponse]]:
-        """Reads the points of up to 500 customers, in the order of the request."""
+        """Reads the points of up to 500 customers, in the order of the request.
+        Errors: FAILED_PRECONDITION `MODULE_MISSING` if any of the teams has no POINTS.
+        """
 
     @_abc_1.abstractmethod
     def GetLedgerSummary(
@@ -319,7 +419,9 @@ class PointsServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _points_service_pb2.GetLedgerSummaryRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_points_service_pb2.GetLedgerSummaryResponse, _abc.Awaitable[_points_service_pb2.GetLedgerSummaryResponse]]:
-        """Sums of the team's whole ledger. Cost grows with the number of its entries."""
+        """Sums of the team's whole ledger. Cost grows with the number of its entries.
+        Errors: FAILED_PRECONDITION `MODULE_MISSING`.
+        """
 
     @_abc_1.abstractmethod
     def ListDailyStatements(
@@ -329,6 +431,7 @@ class PointsServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_points_service_pb2.ListDailyStatementsResponse, _abc.Awaitable[_points_service_pb2.ListDailyStatementsResponse]]:
         """One line per day of the team's zone, oldest first, at most 90 days.
         Errors: INVALID_ARGUMENT `SEARCH_RANGE_TOO_LONG`.
+        Also FAILED_PRECONDITION `MODULE_MISSING`.
         """
 
     @_abc_1.abstractmethod
@@ -339,6 +442,7 @@ class PointsServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_points_service_pb2.ListEntriesResponse, _abc.Awaitable[_points_service_pb2.ListEntriesResponse]]:
         """Searches the history report, newest first, by default the last 30 days, at most 90 days in one search.
         Errors: INVALID_ARGUMENT `SEARCH_RANGE_TOO_LONG`, `PAGE_TOKEN_INVALID`.
+        Also FAILED_PRECONDITION `MODULE_MISSING`.
         """
 
     @_abc_1.abstractmethod
@@ -349,6 +453,7 @@ class PointsServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_abc.Iterator[_points_service_pb2.ExportEntriesResponse], _abc.AsyncIterator[_points_service_pb2.ExportEntriesResponse]]:
         """The same search as CSV for spreadsheets (UTF-8 with a byte order mark and a header line), in chunks of whole lines. Times are those of
         the clocks in the team's zone. Errors: UNAVAILABLE while the zone is not known.
+        Also FAILED_PRECONDITION `MODULE_MISSING`.
         """
 
     @_abc_1.abstractmethod
@@ -386,7 +491,7 @@ class PointsServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _points_service_pb2.CreateCouponRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_points_service_pb2.CreateCouponResponse, _abc.Awaitable[_points_service_pb2.CreateCouponResponse]]:
-        """Creates a coupon. Errors: ALREADY_EXISTS `REQUEST_ID_REUSED`."""
+        """Creates a coupon. Errors: ALREADY_EXISTS `REQUEST_ID_REUSED`; FAILED_PRECONDITION `MODULE_MISSING` for one that costs points."""
 
     @_abc_1.abstractmethod
     def GetCoupon(
@@ -411,7 +516,7 @@ class PointsServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_points_service_pb2.UpdateCouponResponse, _abc.Awaitable[_points_service_pb2.UpdateCouponResponse]]:
         """Changes a coupon's name, redemption, limits or times; claims made keep what they cost.
-        Errors: NOT_FOUND, ABORTED `ETAG_MISMATCH`.
+        Errors: NOT_FOUND; ABORTED `ETAG_MISMATCH`; FAILED_PRECONDITION `MODULE_MISSING` for a change of what it costs in points.
         """
 
     @_abc_1.abstractmethod
@@ -430,7 +535,8 @@ class PointsServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_points_service_pb2.ClaimCouponResponse, _abc.Awaitable[_points_service_pb2.ClaimCouponResponse]]:
         """Claims a coupon for a customer: one deduction and one claim together, or neither. Too few points are no error but
         an answer with the coupon's text.
-        Errors: NOT_FOUND, also for a customer that the team has not; FAILED_PRECONDITION `COUPON_NOT_CLAIMABLE`; ALREADY_EXISTS `REQUEST_ID_REUSED`.
+        Errors: NOT_FOUND, also for a customer that the team has not; FAILED_PRECONDITION `COUPON_NOT_CLAIMABLE`, and
+        `MODULE_MISSING` for a coupon that costs points; ALREADY_EXISTS `REQUEST_ID_REUSED`.
         """
 
     @_abc_1.abstractmethod
@@ -455,7 +561,9 @@ class PointsServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _points_service_pb2.CreateImportRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_points_service_pb2.CreateImportResponse, _abc.Awaitable[_points_service_pb2.CreateImportResponse]]:
-        """Opens an import. Errors: ALREADY_EXISTS `IMPORT_FILE_REPEATED`, `REQUEST_ID_REUSED`."""
+        """Opens an import. Errors: ALREADY_EXISTS `IMPORT_FILE_REPEATED`, `REQUEST_ID_REUSED`.
+        Also FAILED_PRECONDITION `MODULE_MISSING`.
+        """
 
     @_abc_1.abstractmethod
     def UploadImportFile(
@@ -473,6 +581,7 @@ class PointsServiceServicer(metaclass=_abc_1.ABCMeta):
         A wrong line is kept with its reason; a wrong heading, encoding or hash refuses the file.
         Errors: NOT_FOUND; FAILED_PRECONDITION `IMPORT_STATE`; ALREADY_EXISTS `REQUEST_ID_REUSED`; UNAVAILABLE while customers
         cannot be looked up.
+        Also FAILED_PRECONDITION `MODULE_MISSING`.
         """
 
     @_abc_1.abstractmethod
@@ -484,6 +593,7 @@ class PointsServiceServicer(metaclass=_abc_1.ABCMeta):
         """Adds up to 500 rows to an open import. A line that it has already must have the same content. A row with a text that is
         too long or holds U+0000, or with a customer that is no UUID, is kept as MALFORMED, as in a file.
         Errors: NOT_FOUND; FAILED_PRECONDITION `IMPORT_STATE`; ALREADY_EXISTS `REQUEST_ID_REUSED`.
+        Also FAILED_PRECONDITION `MODULE_MISSING`.
         """
 
     @_abc_1.abstractmethod
@@ -492,7 +602,9 @@ class PointsServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _points_service_pb2.PreviewImportRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_points_service_pb2.PreviewImportResponse, _abc.Awaitable[_points_service_pb2.PreviewImportResponse]]:
-        """Tells what an open import would do to today's balances; changes nothing. Errors: NOT_FOUND, FAILED_PRECONDITION."""
+        """Tells what an open import would do to today's balances; changes nothing. Errors: NOT_FOUND, FAILED_PRECONDITION.
+        Also FAILED_PRECONDITION `MODULE_MISSING`.
+        """
 
     @_abc_1.abstractmethod
     def ExecuteImport(
@@ -500,7 +612,9 @@ class PointsServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _points_service_pb2.ExecuteImportRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_points_service_pb2.ExecuteImportResponse, _abc.Awaitable[_points_service_pb2.ExecuteImportResponse]]:
-        """Starts posting; the import goes on by itself and is watched by GetImport. Errors: NOT_FOUND, FAILED_PRECONDITION."""
+        """Starts posting; the import goes on by itself and is watched by GetImport. Errors: NOT_FOUND, FAILED_PRECONDITION.
+        Also FAILED_PRECONDITION `MODULE_MISSING`.
+        """
 
     @_abc_1.abstractmethod
     def UndoImport(
@@ -508,7 +622,9 @@ class PointsServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _points_service_pb2.UndoImportRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_points_service_pb2.UndoImportResponse, _abc.Awaitable[_points_service_pb2.UndoImportResponse]]:
-        """Takes a finished import back, row by row, as far as the points are there. Errors: NOT_FOUND, FAILED_PRECONDITION."""
+        """Takes a finished import back, row by row, as far as the points are there. Errors: NOT_FOUND, FAILED_PRECONDITION.
+        Also FAILED_PRECONDITION `MODULE_MISSING`.
+        """
 
     @_abc_1.abstractmethod
     def CancelImport(
@@ -524,7 +640,9 @@ class PointsServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _points_service_pb2.GetImportRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_points_service_pb2.GetImportResponse, _abc.Awaitable[_points_service_pb2.GetImportResponse]]:
-        """Reads an import and its progress. Errors: NOT_FOUND."""
+        """Reads an import and its progress. Errors: NOT_FOUND.
+        Also FAILED_PRECONDITION `MODULE_MISSING`.
+        """
 
     @_abc_1.abstractmethod
     def ListImports(
@@ -532,7 +650,9 @@ class PointsServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _points_service_pb2.ListImportsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_points_service_pb2.ListImportsResponse, _abc.Awaitable[_points_service_pb2.ListImportsResponse]]:
-        """Lists imports, newest first."""
+        """Lists imports, newest first.
+        Errors: FAILED_PRECONDITION `MODULE_MISSING`.
+        """
 
     @_abc_1.abstractmethod
     def ListImportRows(
@@ -540,7 +660,9 @@ class PointsServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _points_service_pb2.ListImportRowsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_points_service_pb2.ListImportRowsResponse, _abc.Awaitable[_points_service_pb2.ListImportRowsResponse]]:
-        """Lists rows of an import with their outcomes, by line. Errors: NOT_FOUND."""
+        """Lists rows of an import with their outcomes, by line. Errors: NOT_FOUND.
+        Also FAILED_PRECONDITION `MODULE_MISSING`.
+        """
 
     @_abc_1.abstractmethod
     def ExportImportReport(
@@ -548,7 +670,9 @@ class PointsServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _points_service_pb2.ExportImportReportRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_points_service_pb2.ExportImportReportResponse], _abc.AsyncIterator[_points_service_pb2.ExportImportReportResponse]]:
-        """The report of an import as CSV, in chunks of whole lines. Errors: NOT_FOUND."""
+        """The report of an import as CSV, in chunks of whole lines. Errors: NOT_FOUND.
+        Also FAILED_PRECONDITION `MODULE_MISSING`.
+        """
 
     @_abc_1.abstractmethod
     def GetImportSample(
@@ -556,7 +680,9 @@ class PointsServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _points_service_pb2.GetImportSampleRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_points_service_pb2.GetImportSampleResponse, _abc.Awaitable[_points_service_pb2.GetImportSampleResponse]]:
-        """The sample file for an import."""
+        """The sample file for an import.
+        Errors: FAILED_PRECONDITION `MODULE_MISSING`.
+        """
 
     @_abc_1.abstractmethod
     def UseCouponClaim(

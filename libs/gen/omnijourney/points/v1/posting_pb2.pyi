@@ -83,6 +83,8 @@ class _PostingReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Posting
     """POSTED: a refund or deduction took less than it asked; see `shortfall`."""
     POSTING_REASON_INVALID_FIELDS: _PostingReason.ValueType  # 11
     """REFUSED: the posting is faulty whatever is stored."""
+    POSTING_REASON_MODULE_MISSING: _PostingReason.ValueType  # 12
+    """SKIPPED: the team had no module POINTS; nothing of it is made up for when it has. Of an operator's change: REFUSED."""
 
 class PostingReason(_PostingReason, metaclass=_PostingReasonEnumTypeWrapper):
     """Why a posting was not, or not wholly, posted."""
@@ -111,6 +113,8 @@ POSTING_REASON_CUT: PostingReason.ValueType  # 10
 """POSTED: a refund or deduction took less than it asked; see `shortfall`."""
 POSTING_REASON_INVALID_FIELDS: PostingReason.ValueType  # 11
 """REFUSED: the posting is faulty whatever is stored."""
+POSTING_REASON_MODULE_MISSING: PostingReason.ValueType  # 12
+"""SKIPPED: the team had no module POINTS; nothing of it is made up for when it has. Of an operator's change: REFUSED."""
 Global___PostingReason: _TypeAlias = PostingReason  # noqa: Y015
 
 @_typing.final
