@@ -94,6 +94,8 @@ class SegmentStandIn(
         self.people: dict[str, str] = {}
         """Customers of who writes, by their ids on the channel."""
         self.points_channels = [WHATSAPP]
+        self.modules: list[team_pb2.Module.ValueType] | None = None
+        """None: the team is not known."""
         self.country_code = "TW"
         self.consent_words = team_pb2.ConsentWords()
         self.settings_away = False
@@ -134,6 +136,8 @@ class SegmentStandIn(
             team_pb2.TeamSettings(
                 team_id=each,
                 points_channels=channels,
+                time_zone="" if self.modules is None else "UTC",
+                modules=self.modules,
                 country_code=self.country_code,
                 consent_words=self.consent_words,
             )

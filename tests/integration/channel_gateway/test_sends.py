@@ -16,6 +16,7 @@ from libs.common.rpc.values import timestamp
 from omnijourney.channel_gateway.v1 import account_pb2, content_pb2, delivery_pb2
 from omnijourney.channel_gateway.v1 import channel_gateway_service_pb2 as pb
 from omnijourney.internal.v1 import send_pb2
+from omnijourney.segment.v1 import team_pb2
 from services.channel_gateway.domain.facts import FactKind, GoneKind
 from services.channel_gateway.domain.model import Send
 from services.channel_gateway.domain.prepare import prepare as write
@@ -518,7 +519,14 @@ async def test_a_condition_card_branches_on_points(gateway: Gateway) -> None:
     assert gateway.neighbours.points.calls == 1
 
 
-async def test_points_variables_and_coupons_are_open_where_the_team_says_so(gateway: Gateway) -> None:
+@pytest.mark.rule("P-09")
+@pytest.mark.parametrize("with_module", [True, False])
+async def test_points_variables_and_coupons_are_open_where_the_team_says_so(
+    gateway: Gateway, *, with_module: bool
+) -> None:
+    if not with_module:
+        gateway.neighbours.segment.points_channels = [LINE]
+        gateway.neighbours.segment.modules = [team_pb2.MODULE_JOURNEYS]
     account = await gateway.account(LINE)
     module = content_pb2.BotModule(name="Points")
     module.cards.add().text.text = "{{points.balance|some}} points"
