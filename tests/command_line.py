@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import multiprocessing
 import os
+import pkgutil
 import sys
 import tempfile
 from collections.abc import Mapping
@@ -12,8 +13,11 @@ from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Final, NamedTuple
 
+import libs.cli
+
 _context: Final = multiprocessing.get_context("forkserver")
-_context.set_forkserver_preload(["libs.cli.main"])
+_modules: Final = [f"libs.cli.{found.name}" for found in pkgutil.iter_modules(libs.cli.__path__)]
+_context.set_forkserver_preload(_modules)
 
 
 class Done(NamedTuple):

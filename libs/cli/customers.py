@@ -3,17 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Final
 
-import typer
-
-from libs.cli import journeys
 from libs.cli.console import EXIT_FAULT, say
-from libs.cli.customer_commands import Team, customer
 from libs.cli.journeys import TIMEOUT_S, Command
-from libs.cli.options import DataDir, configured
-from libs.client import Client, ClientSettings
+from libs.client import Client
 from libs.client.paging import items
 from libs.common.ids import new_id
 from omnijourney.common.v1 import operation_pb2
@@ -23,38 +17,10 @@ from omnijourney.segment.v1 import segment_service_pb2 as pb
 _LOOK_EVERY_S: Final = 0.5
 _WAIT_S: Final = 60.0
 
-__all__ = ["customer"]
 
+def merge(team_id: str, survivor_id: str, loser_id: str) -> Command:
+    """Merges two customers, and waits for a minute at most until it is done."""
 
-@customer.command()
-def merge(
-    survivor: Annotated[str, typer.Argument(help="The customer who stays (UUID).")],
-    loser: Annotated[str, typer.Argument(help="The customer who goes (UUID); cannot be undone.")],
-    *,
-    team: Team,
-    data_dir: DataDir = None,
-) -> None:
-    """Make two customers one: all that one has is the other's. Exit code 1 if it is not done within a minute."""
-    _run(data_dir, _merge(team, survivor, loser))
-
-
-@customer.command()
-def conflicts(
-    *,
-    team: Team,
-    two_people: Annotated[str, typer.Option(help="Settle this pair: they are two people.")] = "",
-    data_dir: DataDir = None,
-) -> None:
-    """List pairs of customers whom one event named, newest first, but for those that are settled."""
-    _run(data_dir, _settle(team, two_people) if two_people else _conflicts(team))
-
-
-def _run(data_dir: Path | None, command: Command) -> None:
-    changes: dict[str, Any] = {"data_dir": data_dir} if data_dir is not None else {}
-    raise typer.Exit(asyncio.run(journeys.run(configured(ClientSettings, changes), command)))
-
-
-def _merge(team_id: str, survivor_id: str, loser_id: str) -> Command:
     async def command(client: Client) -> int:
         request = pb.MergeCustomersRequest(
             team_id=team_id, request_id=str(new_id()), survivor_id=survivor_id, loser_id=loser_id
@@ -75,7 +41,9 @@ def _merge(team_id: str, survivor_id: str, loser_id: str) -> Command:
     return command
 
 
-def _conflicts(team_id: str) -> Command:
+def conflicts(team_id: str) -> Command:
+    """Lists pairs that are not settled."""
+
     async def command(client: Client) -> int:
         request = pb.ListIdentityConflictsRequest(team_id=team_id, page_size=500)
         listed = items(
@@ -93,7 +61,9 @@ def _conflicts(team_id: str) -> Command:
     return command
 
 
-def _settle(team_id: str, conflict_id: str) -> Command:
+def settle(team_id: str, conflict_id: str) -> Command:
+    """Settles a pair: they are two people."""
+
     async def command(client: Client) -> int:
         request = pb.ResolveIdentityConflictRequest(
             team_id=team_id, request_id=str(new_id()), identity_conflict_id=conflict_id

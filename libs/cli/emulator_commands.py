@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from libs.cli import emulators
-from libs.cli.options import DataDir, configured
-from libs.client import ClientSettings
+from libs.cli.options import DataDir, client_settings, finish
 
 
 class ChannelName(StrEnum):
@@ -52,9 +49,7 @@ def log(
     data_dir: DataDir = None,
 ) -> None:
     """Show the messages that the emulators were sent, oldest first."""
-    changes: dict[str, Any] = {"data_dir": data_dir} if data_dir is not None else {}
-    folder = configured(ClientSettings, changes).data_dir
-    code = asyncio.run(
-        emulators.show_log(folder, channel or (), recipient, last, follow=follow, as_json=as_json)
-    )
-    raise typer.Exit(code)
+    from libs.cli import emulators
+
+    folder = client_settings(data_dir).data_dir
+    finish(emulators.show_log(folder, channel or (), recipient, last, follow=follow, as_json=as_json))

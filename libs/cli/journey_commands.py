@@ -1,19 +1,12 @@
 """`omnijourney journey`: one function per subcommand; `libs.cli.journeys` does the work."""
 
-import asyncio
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from libs.cli import audience_triggers, customer_triggers, journeys
-from libs.cli.journey_enrolments import end as end_enrolments
-from libs.cli.journey_enrolments import waits as count_waits
-from libs.cli.journey_explanations import explain as explain_entries
-from libs.cli.journey_simulations import simulate as simulate_events
-from libs.cli.options import DataDir, configured
-from libs.client import ClientSettings
+from libs.cli.options import DataDir, run
 
 journey = typer.Typer(
     name="journey", help="Journeys as texts: read, compared, applied, published.", no_args_is_help=True
@@ -28,7 +21,7 @@ Journeys = Annotated[list[str], typer.Argument(help="Names or ids of journeys.")
 Etag = Annotated[str, typer.Option(help="Only if this is the journey's etag still. [default: no check]")]
 
 
-@journey.command("list")
+@journey.command("list", epilog="Example: omnijourney journey list --team $TEAM --json")
 def list_journeys(
     *,
     team: Team,
@@ -36,10 +29,12 @@ def list_journeys(
     data_dir: DataDir = None,
 ) -> None:
     """List journeys, newest first."""
-    _run(data_dir, journeys.show(team, as_json=as_json))
+    from libs.cli import journeys
+
+    run(data_dir, journeys.show(team, as_json=as_json))
 
 
-@journey.command()
+@journey.command(epilog="Example: omnijourney journey get Welcome --team $TEAM")
 def get(
     name: Annotated[str, typer.Argument(help="Name or id of the journey.")],
     *,
@@ -48,16 +43,20 @@ def get(
     data_dir: DataDir = None,
 ) -> None:
     """Write a journey's text to stdout."""
-    _run(data_dir, journeys.get(team, name, as_json=as_json))
+    from libs.cli import journeys
+
+    run(data_dir, journeys.get(team, name, as_json=as_json))
 
 
-@journey.command()
+@journey.command(epilog="Example: omnijourney journey validate welcome.yaml --team $TEAM")
 def validate(files: Files, *, team: Team, data_dir: DataDir = None) -> None:
     """Say what keeps texts from being published, with file, line and field. Exit code 1 if anything does."""
-    _run(data_dir, journeys.validate(team, files))
+    from libs.cli import journeys
+
+    run(data_dir, journeys.validate(team, files))
 
 
-@journey.command()
+@journey.command(epilog="Example: omnijourney journey diff welcome.yaml --team $TEAM --exit-code")
 def diff(
     files: Files,
     *,
@@ -68,10 +67,12 @@ def diff(
     data_dir: DataDir = None,
 ) -> None:
     """Show what applying texts would change; changes nothing."""
-    _run(data_dir, journeys.diff(team, files, exit_code=exit_code))
+    from libs.cli import journeys
+
+    run(data_dir, journeys.diff(team, files, exit_code=exit_code))
 
 
-@journey.command()
+@journey.command(epilog="Example: omnijourney journey apply welcome.yaml --team $TEAM")
 def apply(
     files: Files,
     *,
@@ -84,24 +85,30 @@ def apply(
     data_dir: DataDir = None,
 ) -> None:
     """Make journeys what texts say: new drafts, or edits as far as the status of a journey allows them."""
+    from libs.cli import journeys
+
     if len(files) > 1 and (journey_id or etag):
         raise typer.BadParameter("--id and --etag are for one file")
-    _run(data_dir, journeys.apply(team, files, journey_id, etag))
+    run(data_dir, journeys.apply(team, files, journey_id, etag))
 
 
-@journey.command()
+@journey.command(epilog="Example: omnijourney journey publish Welcome --team $TEAM")
 def publish(names: Journeys, *, team: Team, data_dir: DataDir = None) -> None:
     """Make drafts live. Exit code 1, with every fault, if one cannot be."""
-    _run(data_dir, journeys.publish(team, names))
+    from libs.cli import journeys
+
+    run(data_dir, journeys.publish(team, names))
 
 
-@journey.command()
+@journey.command(epilog="Example: omnijourney journey stop Welcome --team $TEAM")
 def stop(names: Journeys, *, team: Team, data_dir: DataDir = None) -> None:
     """Stop journeys: afterwards no message of theirs leaves."""
-    _run(data_dir, journeys.stop(team, names))
+    from libs.cli import journeys
+
+    run(data_dir, journeys.stop(team, names))
 
 
-@journey.command()
+@journey.command(epilog="Example: omnijourney journey explain Welcome $CUSTOMER --team $TEAM")
 def explain(
     name: Annotated[str, typer.Argument(help="Name or id of the journey.")],
     customer: Annotated[str, typer.Argument(help="The customer (UUID).")],
@@ -113,11 +120,13 @@ def explain(
     data_dir: DataDir = None,
 ) -> None:
     """Tell why a customer entered a journey, or why not, event by event."""
+    from libs.cli.journey_explanations import explain as explain_entries
+
     command = explain_entries(team, name, customer, event, newest=newest, as_json=as_json)
-    _run(data_dir, command)
+    run(data_dir, command)
 
 
-@journey.command()
+@journey.command(epilog="Example: omnijourney journey waits Welcome --team $TEAM")
 def waits(
     name: Annotated[str, typer.Argument(help="Name or id of the journey.")],
     *,
@@ -125,10 +134,14 @@ def waits(
     data_dir: DataDir = None,
 ) -> None:
     """Show how many wait at each node now, for what, and when the first of them goes on."""
-    _run(data_dir, count_waits(team, name))
+    from libs.cli.journey_enrolments import waits as count_waits
+
+    run(data_dir, count_waits(team, name))
 
 
-@journey.command()
+@journey.command(
+    epilog='Example: omnijourney journey end Welcome $CUSTOMER --team $TEAM --note "asked us to stop"'
+)
 def end(
     name: Annotated[str, typer.Argument(help="Name or id of the journey.")],
     customer: Annotated[str, typer.Argument(help="The customer (UUID).")],
@@ -138,10 +151,12 @@ def end(
     data_dir: DataDir = None,
 ) -> None:
     """End what a customer does in a journey: afterwards nothing of it leaves. Exit code 1 if they are not inside."""
-    _run(data_dir, end_enrolments(team, name, customer, note))
+    from libs.cli.journey_enrolments import end as end_enrolments
+
+    run(data_dir, end_enrolments(team, name, customer, note))
 
 
-@journey.command()
+@journey.command(epilog="Example: omnijourney journey simulate welcome.yaml --team $TEAM --since 2026-05-01")
 def simulate(
     subject: Annotated[
         str, typer.Argument(help="Name or id of a journey, or a file with a text, which need not be applied.")
@@ -158,10 +173,12 @@ def simulate(
     data_dir: DataDir = None,
 ) -> None:
     """Tell node by node what a journey would have done to recorded events. Nothing is sent, nothing changes."""
-    _run(data_dir, simulate_events(team, subject, since, until, as_json=as_json))
+    from libs.cli.journey_simulations import simulate as simulate_events
+
+    run(data_dir, simulate_events(team, subject, since, until, as_json=as_json))
 
 
-@journey.command()
+@journey.command(epilog="Example: omnijourney journey trigger Sale --audience VIP --team $TEAM --rate 50")
 def trigger(
     name: Annotated[str, typer.Argument(help="Name or id of the journey.")],
     *,
@@ -181,16 +198,18 @@ def trigger(
     data_dir: DataDir = None,
 ) -> None:
     """Enrol everyone in a saved audience, each once, or single customers. Exit code 1 if anybody was not triggered."""
+    from libs.cli import audience_triggers, customer_triggers
+
     if bool(audience) == bool(customer):
         raise typer.BadParameter("give --audience or --customer, and not both")
     if customer:
-        _run(data_dir, customer_triggers.trigger(team, name, customer, customer_triggers.data_of(data or ())))
+        run(data_dir, customer_triggers.trigger(team, name, customer, customer_triggers.data_of(data or ())))
     if data:
         raise typer.BadParameter("--data goes with --customer: those of an audience bring none")
-    _run(data_dir, audience_triggers.trigger(team, name, audience, rate=rate, follow=not detach))
+    run(data_dir, audience_triggers.trigger(team, name, audience, rate=rate, follow=not detach))
 
 
-@journey.command()
+@journey.command(epilog="Example: omnijourney journey triggered $OPERATION --team $TEAM --follow")
 def triggered(
     operation_id: Annotated[str, typer.Argument(help="Id that trigger wrote.")],
     *,
@@ -202,6 +221,8 @@ def triggered(
     data_dir: DataDir = None,
 ) -> None:
     """Show how far a trigger of an audience is, and what became of its customers."""
+    from libs.cli import audience_triggers
+
     asked = {"pause": pause, "resume": resume, "cancel": cancel}
     if sum(asked.values()) > 1:
         raise typer.BadParameter("--pause, --resume and --cancel exclude one another")
@@ -211,15 +232,12 @@ def triggered(
         "cancel": audience_triggers.cancel,
     }
     change = next((changes[verb] for verb, wanted in asked.items() if wanted), None)
-    _run(data_dir, audience_triggers.triggered(team, operation_id, change, follow=follow))
+    run(data_dir, audience_triggers.triggered(team, operation_id, change, follow=follow))
 
 
-@journey.command()
+@journey.command(epilog="Example: omnijourney journey schema --team $TEAM")
 def schema(*, team: Team, data_dir: DataDir = None) -> None:
     """Write the JSON Schema of texts to stdout, for editors."""
-    _run(data_dir, journeys.schema(team))
+    from libs.cli import journeys
 
-
-def _run(data_dir: Path | None, command: journeys.Command) -> None:
-    changes: dict[str, Any] = {"data_dir": data_dir} if data_dir is not None else {}
-    raise typer.Exit(asyncio.run(journeys.run(configured(ClientSettings, changes), command)))
+    run(data_dir, journeys.schema(team))

@@ -1,16 +1,11 @@
 """`omnijourney message`: one function per subcommand."""
 
-import asyncio
 from collections.abc import Iterable
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from libs.cli import journeys, trial_messages
-from libs.cli.customer_triggers import data_of
-from libs.cli.journey_commands import Team
-from libs.cli.options import DataDir, configured
-from libs.client import ClientSettings
+from libs.cli.options import DataDir, Team, client_settings, finish
 
 message = typer.Typer(name="message", help="Messages to single people.", no_args_is_help=True)
 
@@ -20,7 +15,9 @@ def _messages() -> None:
     """Messages to single people."""
 
 
-@message.command("test")
+@message.command(
+    "test", epilog="Example: omnijourney message test $CUSTOMER --account LINE --module Hi --team $TEAM"
+)
 def send_test(
     customer: Annotated[str, typer.Argument(help="Id of the customer who gets it.")],
     *,
@@ -45,14 +42,16 @@ def send_test(
     data_dir: DataDir = None,
 ) -> None:
     """Send content to one customer as a journey would, in no figures. Exit code 1 if it was not sent."""
+    from libs.cli import journeys, trial_messages
+    from libs.cli.customer_triggers import data_of
+
     if bool(module) == bool(template):
         raise typer.BadParameter("give --module or --template, and not both")
     said = trial_messages.Said(
         module, template, parameter or (), header, _buttons_of(button or ()), data_of(data or ())
     )
     command = trial_messages.send(team, account, customer, said, wait)
-    changes: dict[str, Any] = {"data_dir": data_dir} if data_dir is not None else {}
-    raise typer.Exit(asyncio.run(journeys.run(configured(ClientSettings, changes), command)))
+    finish(journeys.run(client_settings(data_dir), command))
 
 
 def _buttons_of(texts: Iterable[str]) -> dict[int, str]:

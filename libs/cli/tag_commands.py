@@ -1,14 +1,10 @@
 """`omnijourney tag`: one function per subcommand; `libs.cli.tags` does the work."""
 
-import asyncio
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from libs.cli import journeys, tags
-from libs.cli.journeys import Command
-from libs.cli.options import DataDir, configured
-from libs.client import ClientSettings
+from libs.cli.options import DataDir, run
 
 tag = typer.Typer(name="tag", help="Tags of customers.", no_args_is_help=True)
 
@@ -16,13 +12,15 @@ Team = Annotated[str, typer.Option(help="The team (UUID).")]
 Tag = Annotated[str, typer.Argument(help="The tag; letter case and width do not matter.")]
 
 
-@tag.command("list")
+@tag.command("list", epilog="Example: omnijourney tag list --team $TEAM")
 def list_tags(*, team: Team, data_dir: DataDir = None) -> None:
     """List tags in use with how many customers have them."""
-    _run(data_dir, tags.show(team))
+    from libs.cli import tags
+
+    run(data_dir, tags.show(team))
 
 
-@tag.command()
+@tag.command(epilog="Example: omnijourney tag rename vip VIP --team $TEAM --merge")
 def rename(
     name: Tag,
     new_name: Annotated[str, typer.Argument(help="Its new name.")],
@@ -34,10 +32,12 @@ def rename(
     data_dir: DataDir = None,
 ) -> None:
     """Give a tag another name for everyone who has it. Says which journeys and audiences go on naming the old one."""
-    _run(data_dir, tags.rename(team, name, new_name, merge=merge))
+    from libs.cli import tags
+
+    run(data_dir, tags.rename(team, name, new_name, merge=merge))
 
 
-@tag.command()
+@tag.command(epilog="Example: omnijourney tag delete old --team $TEAM")
 def delete(
     name: Tag,
     *,
@@ -48,10 +48,6 @@ def delete(
     data_dir: DataDir = None,
 ) -> None:
     """Take a tag from everyone who has it. Refused while journeys or saved audiences name it."""
-    _run(data_dir, tags.delete(team, name, force=force))
+    from libs.cli import tags
 
-
-def _run(data_dir: Any, command: Command) -> None:
-    changes: dict[str, Any] = {"data_dir": data_dir} if data_dir is not None else {}
-    settings = configured(ClientSettings, changes)
-    raise typer.Exit(asyncio.run(journeys.run(settings, command)))
+    run(data_dir, tags.delete(team, name, force=force))

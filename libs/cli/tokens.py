@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
-from enum import StrEnum
 from typing import Final
 
 import grpc
@@ -23,15 +22,6 @@ from omnijourney.segment.v1 import segment_service_pb2 as pb
 _TIMEOUT_S: Final = 10.0
 
 
-class ScopeName(StrEnum):
-    """The scopes that a client can have, as people write them."""
-
-    READ = "read"
-    WRITE = "write"
-    ADMIN = "admin"
-    OPERATE = "operate"
-
-
 Command = Callable[[Client], Awaitable[None]]
 
 
@@ -48,9 +38,9 @@ async def run(settings: ClientSettings, command: Command) -> int:
     return 0
 
 
-def create(team_id: str, name: str, scopes: Sequence[ScopeName], days: float | None) -> Command:
+def create(team_id: str, name: str, scopes: Sequence[str], days: float | None) -> Command:
     """Makes a client and prints its token, alone on stdout."""
-    numbers = [Scope.Value(f"SCOPE_{scope.name}") for scope in scopes]
+    numbers = [Scope.Value(f"SCOPE_{scope.upper()}") for scope in scopes]
 
     async def command(client: Client) -> None:
         wanted = api_client_pb2.ApiClient(name=name, scopes=numbers, expire_time=_in_days(days))

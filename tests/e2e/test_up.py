@@ -32,6 +32,7 @@ from libs.common import credentials
 from libs.common.config import DEFAULT_PORTS
 from omnijourney.common.v1.installation_service_pb2 import GetClockRequest, GetLagRequest, SetClockRequest
 from omnijourney.internal.v1.customers_service_pb2 import BatchGetTeamSettingsRequest
+from tests.command_line import omnijourney
 from tests.integration.embedded.holder import still_running
 from tests.readme import Block, blocks_below
 
@@ -222,6 +223,43 @@ def test_the_readme_asks_services_by_grpcurl(workplace: Callable[[Block], str]) 
     asked = blocks_below("Run it")[0]
     said = workplace(asked)
     assert "service PointsService {" in said
+
+
+async def test_what_there_is_can_be_listed_from_the_command_line(running: Up) -> None:
+    environment = {"OMNIJOURNEY_DATA_DIR": str(running.data_dir)}
+
+    async def said(*words: str) -> str:
+        done = await omnijourney(*words, environment=environment)
+        assert done.code == 0, done.err
+        return done.out
+
+    made = json.loads(await said("quickstart", "--json"))
+    team, customer = made["team_id"], made["customer_id"]
+    assert made["texts"] == ["Hello Ann, welcome!"]
+    assert f"{team}  Asia/Taipei TWD  Quickstart shop  JOURNEYS" in await said("team", "show", team)
+    other = (await said("team", "create", "Other", "--zone", "UTC", "--module", "points")).strip()
+    assert {team, other} <= {
+        json.loads(line)["team_id"] for line in (await said("team", "list", "--json")).splitlines()
+    }
+    one = await omnijourney("team", "list", "--limit", "1", environment=environment)
+    assert (len(one.out.splitlines()), one.err) == (1, "there are more than 1: --limit 0 shows all\n")
+    assert customer in await said("customer", "list", "--keyword", "ann", "--team", team)
+    for who in (customer, "M-1"):
+        assert f"identity   {made['line_user']}" in await said("customer", "show", who, "--team", team)
+    assert await said("audience", "list", "--team", team) == ""
+    assert await said("webhook", "list", "--team", team) == ""
+    assert (
+        await said("coupon", "list", "--team", other) == await said("coupon", "claims", "--team", other) == ""
+    )
+    assert await said("points", "history", "--team", other) == ""
+    assert await said("mailbox", "show", customer, "--team", team) == ""
+    assert await said("mailbox", "parked", "--team", team) == ""
+    assert "triggered" in await said("stats", "overview", "Welcome", "--team", team)
+    assert "hello" in await said("journey", "explain", "Welcome", customer, "--team", team)
+    assert "Hello Ann" in await said("emulator", "log", "--recipient", made["line_user"])
+    assert await said("points", "balance", customer, "--team", other) == "balance 0, cumulative 0\n"
+    no_audience = await omnijourney("audience", "count", "VIP", "--team", team, environment=environment)
+    assert (no_audience.code, "there are no audiences 'VIP'" in no_audience.err) == (1, True)
 
 
 async def test_at_rest_the_database_is_asked_little(running: Up) -> None:

@@ -12,6 +12,7 @@ from pydantic import SecretStr
 
 from libs.cli import tokens
 from libs.cli.console import out
+from libs.cli.token_commands import ScopeName
 from libs.client import ClientSettings
 from tests.integration.segment.test_api_clients import until
 
@@ -31,9 +32,7 @@ async def test_an_operator_makes_lists_rotates_and_revokes_a_client(
         assert await tokens.run(settings, command) == 0
         return capsys.readouterr()
 
-    made = await printed(
-        tokens.create(team, "shop", [tokens.ScopeName.WRITE, tokens.ScopeName.OPERATE], days=1)
-    )
+    made = await printed(tokens.create(team, "shop", ["write", "operate"], days=1))
     token, client_id = made.out.strip(), re.findall("[0-9a-f-]{36}", made.err)[0]
     await until(segment, token, grpc.StatusCode.OK)
     listed = (await printed(tokens.show(team))).out
@@ -60,7 +59,7 @@ async def test_a_list_of_clients_is_whole_on_a_narrow_terminal(
     team = str(segment.team_id)
     names = ["shop", "[bold] till 12", "a name that is longer than the rest of any line " * 2]
     for name in names:
-        assert await tokens.run(settings, tokens.create(team, name, list(tokens.ScopeName), days=1)) == 0
+        assert await tokens.run(settings, tokens.create(team, name, list(ScopeName), days=1)) == 0
     capsys.readouterr()
     assert await tokens.run(settings, tokens.show(team)) == 0
     lines = capsys.readouterr().out.splitlines()

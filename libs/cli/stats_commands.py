@@ -1,0 +1,47 @@
+"""`omnijourney stats`: one function per subcommand."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from libs.cli.options import AsJson, DataDir, Team, client_settings, finish, run
+
+stats = typer.Typer(name="stats", help="Figures of journeys and teams.", no_args_is_help=True)
+
+
+@stats.command("check", epilog="Example: omnijourney stats check --team $TEAM")
+def check_stats(
+    team: Annotated[str, typer.Option(help="The team (UUID).")],
+    data_dir: DataDir = None,
+) -> None:
+    """Compare figures with the records that they count. Exit code 1 if any differ."""
+    from libs.cli.stats import check_figures
+
+    finish(check_figures(client_settings(data_dir), team))
+
+
+@stats.command(epilog="Example: omnijourney stats rebuild --team $TEAM")
+def rebuild(
+    team: Annotated[str, typer.Option(help="Only this team (UUID). [default: all]")] = "",
+    data_dir: DataDir = None,
+) -> None:
+    """Count figures anew from the histories. The old ones are shown until it is done."""
+    from libs.cli.stats import rebuild_figures
+
+    finish(rebuild_figures(client_settings(data_dir), team))
+
+
+@stats.command(epilog="Example: omnijourney stats overview Welcome --team $TEAM")
+def overview(
+    name: Annotated[str, typer.Argument(help="Name or id of the journey.")],
+    *,
+    team: Team,
+    as_json: AsJson = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Show the figures of a journey over all time."""
+    from libs.cli import records
+
+    run(data_dir, records.overview(team, name, as_json=as_json))

@@ -1,0 +1,170 @@
+"""All commands: each is listed, is quick to show its help, and has an example that it takes."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import pkgutil
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+import typer
+from typer.main import get_group
+from typer.testing import CliRunner
+
+import libs.cli
+from libs.cli.lazy import load
+from libs.cli.main import COMMANDS, app
+from libs.cli.options import ServiceName
+from libs.client.services import SERVICES
+from tools.paths import ROOT
+
+RUN = CliRunner()
+HEAVY = {
+    "aiohttp",
+    "asyncio",
+    "asyncpg",
+    "google.protobuf",
+    "grpc",
+    "pydantic_settings",
+    "redis",
+    "structlog",
+}
+"""What talks to the services, of which help says all without asking."""
+EXAMPLE = re.compile(r"^Example: omnijourney (.+)$")
+
+
+def _commands() -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Every command that does something, by the words that call it."""
+    for name, listed in COMMANDS.items():
+        command = load(name, listed)
+        for words, each in getattr(command, "commands", {None: command}).items():
+            yield (name,) if words is None else (name, words), each
+
+
+ALL = dict(_commands())
+
+
+@pytest.fixture
+def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with the files that examples name."""
+    for name in ("welcome.yaml", "welcome.json", "data.csv.gz"):
+        (tmp_path / name).touch()
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def _take(words: list[str]) -> None:
+    """Lets the parser of the command take what is typed after `omnijourney`. Raises what it raises."""
+    name = tuple(words[:2]) if tuple(words[:2]) in ALL else tuple(words[:1])
+    ALL[name].make_context(" ".join(name), words[len(name) :])
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_command_is_listed_by_the_first_sentence_of_its_help(name: str) -> None:
+    own = load(name, COMMANDS[name]).help
+    assert re.split(r"(?<=\.)\s", own)[0].replace("\n", " ") == COMMANDS[name].help
+
+
+def test_every_module_of_commands_is_listed() -> None:
+    there = {
+        found.name for found in pkgutil.iter_modules(libs.cli.__path__) if found.name.endswith("_commands")
+    }
+    assert there == {listed.module for listed in COMMANDS.values()}
+    for module in there:
+        for app_name, value in vars(importlib.import_module(f"libs.cli.{module}")).items():
+            if isinstance(value, typer.Typer):
+                listed = {name for name, each in COMMANDS.items() if each[:2] == (module, app_name)}
+                own = set(get_group(value).commands)
+                assert listed in ({value.info.name}, own)
+
+
+@pytest.mark.parametrize("words", ALL, ids=" ".join)
+def test_a_command_has_an_example_that_it_takes(words: tuple[str, ...], files: Path) -> None:
+    example = EXAMPLE.match(ALL[words].epilog or "")
+    assert example is not None, "no epilog"
+    typed = shlex.split(example[1])
+    assert tuple(typed[: len(words)]) == words
+    _take(typed)
+
+
+def test_help_and_completion_load_nothing_that_talks_to_services() -> None:
+    """Loading is what help costs: it is asked how much is loaded, which no busy machine changes."""
+    program = """
+import json, sys
+from libs.cli.main import app, COMMANDS
+app(["--help"], standalone_mode=False)
+first = len(sys.modules)
+for name in COMMANDS:
+    app([name, "--help"], standalone_mode=False)
+print(json.dumps([first, sorted(sys.modules)]))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    first, loaded = json.loads(done.stdout.splitlines()[-1])
+    assert first < 420
+    assert len(loaded) < 480
+    assert not HEAVY & set(loaded)
+    assert not [name for name in loaded if name.startswith(("omnijourney.", "libs.client", "libs.common"))]
+
+
+def test_names_of_commands_are_completed() -> None:
+    def completed(typed: str) -> str:
+        environment = {
+            **os.environ,
+            "_OMNIJOURNEY_COMPLETE": "complete_bash",
+            "COMP_WORDS": typed,
+            "COMP_CWORD": str(len(typed.split(" ")) - 1),
+        }
+        done = subprocess.run(
+            [Path(sys.executable).with_name("omnijourney")],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return done.stdout
+
+    assert completed("omnijourney jou").split() == ["journey"]
+    assert {"publish", "simulate", "trigger"} <= set(completed("omnijourney journey ").split())
+
+
+def test_a_mistyped_command_is_answered_by_what_is_like_it() -> None:
+    done = RUN.invoke(app, ["jurney"], env={"COLUMNS": "200"})
+    assert done.exit_code == 2
+    assert "Did you mean 'journey'" in done.output
+
+
+def test_services_are_those_of_the_client() -> None:
+    assert get_args(ServiceName) == SERVICES
+
+
+def _typed_in(file: Path) -> Iterator[str]:
+    """Lines of a page that call the command, in its blocks of code."""
+    for block in re.findall(
+        r"^```(?:bash)?\n(.*?)^```", file.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
+    ):
+        for line in block.replace("\\\n", " ").splitlines():
+            if found := re.search(r"(?:^|\$\()(omnijourney [^|>)]*)", line):
+                yield found[1]
+
+
+PAGES = [ROOT / "README.md", ROOT / "ARCHITECTURE.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_what_the_pages_say_to_type_is_taken(page: Path, files: Path) -> None:
+    for line in _typed_in(page):
+        words = shlex.split(line, comments=True)
+        try:
+            _take(words[1:])
+        except Exception as error:
+            raise AssertionError(f"{page.name}: {line}: {getattr(error, 'message', error)}") from error
