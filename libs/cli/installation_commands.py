@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from libs.cli.options import DataDir, ServiceName, client_settings, configured, finish, run
+from libs.cli.options import AsJson, DataDir, ServiceName, client_settings, configured, finish, run
 
 installation = typer.Typer(name="installation")
 
@@ -105,6 +105,27 @@ def status(
     from libs.cli.status import show_status
 
     finish(show_status(client_settings(data_dir), as_json=as_json))
+
+
+@installation.command(epilog="Example: omnijourney doctor --no-accounts")
+def doctor(
+    *,
+    accounts: Annotated[
+        bool, typer.Option(help="Ask the channels whether they take the credentials of each account.")
+    ] = True,
+    as_json: AsJson = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Look at all that an installation stands on, and say what to do. Exit code 1 if something has to be mended.
+
+    Variables, disk, PostgreSQL, migrations, privileges, Redis, clocks, services, channel accounts.
+    """
+    from libs.cli.doctor import show_findings
+    from libs.supervisor import InstallationSettings
+
+    client = client_settings(data_dir)
+    settings = configured(InstallationSettings, {"data_dir": data_dir} if data_dir is not None else {})
+    finish(show_findings(settings, client, accounts=accounts, as_json=as_json))
 
 
 @installation.command(

@@ -24,6 +24,11 @@ COMMANDS: Final = {
         "installation",
         "Show which services serve, what each has still to do, and the clock.",
     ),
+    "doctor": Listed(
+        "installation_commands",
+        "installation",
+        "Look at all that an installation stands on, and say what to do.",
+    ),
     "migrate": Listed(
         "installation_commands",
         "installation",

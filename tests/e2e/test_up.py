@@ -30,8 +30,16 @@ from libs.client import SERVICES, Client, ClientSettings, ServiceName, full_name
 from libs.client.found import InstallationFile
 from libs.common import credentials
 from libs.common.config import DEFAULT_PORTS
+from omnijourney.channel_gateway.v1.account_pb2 import ChannelAccount, LineConnection
+from omnijourney.channel_gateway.v1.channel_gateway_service_pb2 import (
+    CreateChannelAccountRequest,
+    DeleteChannelAccountRequest,
+)
+from omnijourney.common.v1.channel_pb2 import CHANNEL_LINE
 from omnijourney.common.v1.installation_service_pb2 import GetClockRequest, GetLagRequest, SetClockRequest
 from omnijourney.internal.v1.customers_service_pb2 import BatchGetTeamSettingsRequest
+from omnijourney.segment.v1.segment_service_pb2 import CreateTeamRequest
+from omnijourney.segment.v1.team_pb2 import Team, TeamSettings
 from tests.command_line import omnijourney
 from tests.integration.embedded.holder import still_running
 from tests.readme import Block, blocks_below
@@ -260,6 +268,45 @@ async def test_what_there_is_can_be_listed_from_the_command_line(running: Up) ->
     assert await said("points", "balance", customer, "--team", other) == "balance 0, cumulative 0\n"
     no_audience = await omnijourney("audience", "count", "VIP", "--team", team, environment=environment)
     assert (no_audience.code, "there are no audiences 'VIP'" in no_audience.err) == (1, True)
+
+
+@pytest.mark.rule("X-03")
+async def test_the_doctor_finds_nothing_until_something_is_wrong(
+    running: Up, settings: ClientSettings
+) -> None:
+    environment = {"OMNIJOURNEY_DATA_DIR": str(running.data_dir)}
+
+    async def doctor(*words: str, **more: str) -> tuple[int | None, list[dict[str, str]]]:
+        done = await omnijourney("doctor", "--json", *words, environment=environment | more)
+        return done.code, [json.loads(line) for line in done.out.splitlines()]
+
+    code, found = await doctor()
+    assert (code, [finding for finding in found if finding["state"] == "fault"]) == (0, [])
+    subjects = {finding["subject"] for finding in found}
+    assert {*SERVICES, "PostgreSQL", "Redis", "migrations", "disk", "accounts"} <= subjects
+    code, found = await doctor(OMNIJOURNEY_TOKEN="wrong")
+    refused = [finding["subject"] for finding in found if "UNAUTHENTICATED" in finding["found"]]
+    assert (code, refused) == (1, list(SERVICES))
+    async with Client(settings.targets(), settings.api_token()) as client:
+        team = Team(name="Faulty", settings=TeamSettings(time_zone="UTC", currency_code="TWD"))
+        request = CreateTeamRequest(request_id="faulty", team=team)
+        team_id = (await client.segment.CreateTeam(request, timeout=10)).team.team_id
+        line = LineConnection(access_token="expired", channel_secrets=["secret"])
+        account = ChannelAccount(channel=CHANNEL_LINE, display_name="Old", line=line)
+        creation = CreateChannelAccountRequest(team_id=team_id, request_id="account", account=account)
+        made = (await client.channel_gateway.CreateChannelAccount(creation, timeout=10)).account
+        try:
+            code, found = await doctor()
+            (wrong,) = [finding for finding in found if finding["state"] == "fault"]
+            assert (code, wrong["subject"]) == (1, "accounts")
+            assert f"LINE account 'Old' of team {team_id}" in wrong["found"]
+            assert "renew its token" in wrong["remedy"]
+            assert (await doctor("--no-accounts"))[0] == 0
+        finally:
+            deletion = DeleteChannelAccountRequest(
+                team_id=team_id, request_id="end", channel_account_id=made.channel_account_id
+            )
+            await client.channel_gateway.DeleteChannelAccount(deletion, timeout=10)
 
 
 async def test_at_rest_the_database_is_asked_little(running: Up) -> None:
