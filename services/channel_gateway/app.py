@@ -28,12 +28,9 @@ from libs.common.sealing import KeyRing, key_ring
 from libs.embedded import attach, secret_key
 from omnijourney.channel_gateway.v1 import channel_gateway_service_pb2, channel_gateway_service_pb2_grpc
 from services.channel_gateway import metrics
-from services.channel_gateway.clients.channels.base import Adapter
-from services.channel_gateway.clients.channels.line import LineAdapter
-from services.channel_gateway.clients.channels.pages import PageAdapter
+from services.channel_gateway.clients.channels.adapters import adapters_of
 from services.channel_gateway.clients.channels.sink import SinkAdapter
 from services.channel_gateway.clients.channels.transport import Transport
-from services.channel_gateway.clients.channels.whatsapp import WhatsappAdapter
 from services.channel_gateway.clients.coupons import ClaimsClient
 from services.channel_gateway.clients.services import PointsClient, SegmentClient
 from services.channel_gateway.clients.webhook_calls import WebhookCalls
@@ -41,7 +38,6 @@ from services.channel_gateway.config import Settings, networks_of
 from services.channel_gateway.convert.contact_events import KINDS as CONTACT_KINDS
 from services.channel_gateway.convert.heard import stored_events
 from services.channel_gateway.domain.link_tokens import TokenSeal
-from services.channel_gateway.domain.model import Channel, ConnectionKind
 from services.channel_gateway.domain.webhooks_out import Network
 from services.channel_gateway.servicer import internal
 from services.channel_gateway.servicer.admission import InboxBound
@@ -159,7 +155,7 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
         notifier, progress = CommitNotifier(), Progress()
         publisher = CommitPublisher(relay, notifier.notify, progress)
         of_content, content_publisher = _content_publisher(relay, notifier, progress)
-        adapters, trouble = _adapters(settings, transport), TroubleStore(rt.pool, inbox, rt.clock)
+        adapters, trouble = adapters_of(settings, transport), TroubleStore(rt.pool, inbox, rt.clock)
         sender = Sender(
             SenderDependencies(
                 sender_id=sender_id,
@@ -405,19 +401,6 @@ async def _check_keys(vault: Vault, store: ResealStore) -> None:
         raise ConfigurationFault(
             "OMNIJOURNEY_SECRET_KEYS", f"lacks keys that secrets are sealed with: {named}"
         )
-
-
-def _adapters(settings: Settings, transport: Transport) -> Mapping[ConnectionKind, Adapter]:
-    """The channels that this release can send on."""
-    return {
-        ConnectionKind.LINE: LineAdapter(transport, settings.line_url),
-        ConnectionKind.WHATSAPP: WhatsappAdapter(transport, settings.whatsapp_url),
-        ConnectionKind.MESSENGER: PageAdapter(transport, Channel.MESSENGER, settings.messenger_url),
-        ConnectionKind.INSTAGRAM: PageAdapter(
-            transport, Channel.INSTAGRAM, settings.messenger_url, settings.instagram_url
-        ),
-        ConnectionKind.SINK: SinkAdapter(),
-    }
 
 
 def _serve(rt: Runtime, deps: Dependencies) -> None:

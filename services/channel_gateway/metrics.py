@@ -103,6 +103,11 @@ QUOTA_LEFT: Final = metrics.gauge(
 LOW_BALANCES: Final = metrics.gauge(
     "gateway_low_balances_count", "Teams whose prepaid balance is below what their alert warns at."
 )
+UNUSABLE_ACCOUNTS: Final = metrics.gauge(
+    "gateway_unusable_accounts_count",
+    "Accounts that their channel refuses: nothing leaves through them until their connection is renewed.",
+    ("channel",),
+)
 COUPON_PRESSES: Final = metrics.counter(
     "gateway_coupon_presses_total", "Presses of coupons' buttons by what became of them.", ("outcome",)
 )

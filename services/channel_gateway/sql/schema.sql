@@ -175,6 +175,17 @@ CREATE TRIGGER known AFTER INSERT OR UPDATE OF deleted ON channel_gateway.accoun
 ALTER TABLE account ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own_teams ON account USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
 
+CREATE TABLE account_hold (
+    team_id    uuid NOT NULL,
+    account_id uuid NOT NULL,
+    recipient  text NOT NULL,
+    until_time timestamp with time zone NOT NULL,
+    CONSTRAINT account_hold_pkey PRIMARY KEY (team_id, account_id, recipient),
+    CONSTRAINT account_hold_until_time_check CHECK (((until_time >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (until_time < '9999-12-31 00:00:00+00'::timestamp with time zone)))
+);
+ALTER TABLE account_hold ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own_teams ON account_hold USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
+
 CREATE TABLE account_share (
     team_id    uuid NOT NULL,
     account_id uuid NOT NULL,

@@ -4,11 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import NamedTuple
+from typing import Final, NamedTuple
 from uuid import UUID
 
 from libs.common.db.pool import Pool, fetch_alone
 from services.channel_gateway.store.book import QUERIES, columns
+
+HOLDS_MAX: Final = 500
+"""Holds of an account that a renewal brings along, that of the whole account first."""
+
+
+class Hold(NamedTuple):
+    """What a channel asked of an account: to send nothing for a time."""
+
+    recipient: str
+    """To whom; empty: to nobody."""
+    seconds: float
+    """From now on, real time."""
 
 
 class Ask(NamedTuple):
@@ -20,6 +32,8 @@ class Ask(NamedTuple):
     """Shares of processes are as their weights."""
     held: float
     """Sends a second that the process goes by at present."""
+    told: Sequence[Hold] = ()
+    """What the channel asked this process since it renewed the last time."""
 
 
 class Share(NamedTuple):
@@ -31,6 +45,8 @@ class Share(NamedTuple):
     """Of the account, deleted or not."""
     share: float
     """Sends a second."""
+    holds: Sequence[Hold] = ()
+    """What the channel asked any process."""
 
 
 class RateStore:
@@ -42,7 +58,9 @@ class RateStore:
 
     async def renew(self, sender: UUID, asks: Sequence[Ask], length: timedelta) -> list[Share]:
         """Shares for `length` of real time, the server's. Raises the driver's errors."""
-        teams, account_ids, weights, held = columns(asks, 4)
+        teams, account_ids, weights, held = columns((ask[:4] for ask in asks), 4)
+        told = [(place, *hold) for place, ask in enumerate(asks, 1) for hold in ask.told]
+        places, recipients, seconds = columns(told, 3)
         query = QUERIES.bind(
             "share_rates",
             sender=sender,
@@ -51,5 +69,12 @@ class RateStore:
             weights=weights,
             held=held,
             length=length,
+            told_places=places,
+            told_recipients=recipients,
+            told_s=seconds,
+            hold_max=HOLDS_MAX,
         )
-        return [Share(*row) for row in await fetch_alone(self._pool, *query)]
+        return [
+            Share(place, version, share, [*map(Hold, recipients or (), left_s or ())])
+            for place, version, share, recipients, left_s in await fetch_alone(self._pool, *query)
+        ]

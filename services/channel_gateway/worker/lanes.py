@@ -1,7 +1,9 @@
 """One account's sends in a process: waiting, on the wire, and how fast they may leave. No I/O."""
 
 import heapq
+import itertools
 import math
+from collections.abc import Mapping
 from typing import Final
 from uuid import UUID
 
@@ -14,6 +16,9 @@ BUCKET_DEPTH_S: Final = 0.05
 """An idle account saves up so many seconds' worth of its rate."""
 USED_S: Final = 5.0
 """An account is in use for so long after its last send."""
+
+EVERYBODY: Final = ""
+"""The recipient of a hold of the whole account."""
 
 
 class Lane:
@@ -32,6 +37,8 @@ class Lane:
         self._later: list[tuple[float, int, Job]] = []
         self._serial = 0
         self._held_until_s = 0.0
+        self._untold: dict[str, float] = {}
+        """Until when nothing leaves for whom ("": for anybody), of which other processes have not heard."""
 
     def __len__(self) -> int:
         """Sends that wait, those for a retry included."""
@@ -108,10 +115,31 @@ class Lane:
     def hold(self, until_s: float) -> None:
         """Lets nothing leave before the monotonic time `until_s`."""
         self._held_until_s = max(self._held_until_s, until_s)
+        self._untold[EVERYBODY] = self._held_until_s
 
     def pace(self, recipient: str, wait_s: float, now_s: float) -> None:
         """Lets nothing leave for one person for `wait_s` seconds, and then one after the other."""
         self._paced.pace(recipient, now_s + wait_s, now_s)
+        self._untold[recipient] = self._paced.until_s(recipient)
+
+    # ---- what the channel asked other processes ----
+
+    def untold(self, most: int) -> dict[str, float]:
+        """Until which monotonic time nothing leaves for whom, of which other processes have not heard; the first `most`
+        of it. EVERYBODY is one."""
+        return dict(itertools.islice(self._untold.items(), most))
+
+    def told(self, holds: Mapping[str, float]) -> None:
+        """Other processes hear of these from now on."""
+        for recipient, until_s in holds.items():
+            if self._untold.get(recipient) == until_s:
+                del self._untold[recipient]
+
+    def learn_holds(self, until_s: Mapping[str, float], now_s: float) -> None:
+        """Takes over what the channel asked any process, as `untold` has it."""
+        people = dict(until_s)
+        self._held_until_s = max(self._held_until_s, people.pop(EVERYBODY, 0.0))
+        self._paced.learn(people, now_s)
 
     def claim(self, now_s: float, recipient: str, *, at_once: bool) -> bool:
         """Whether a new send may leave now, before it is stored: there is room, and nothing waits ahead of it.
@@ -159,7 +187,7 @@ class Lane:
     def _take(self, now_s: float) -> Job | None:
         """The send whose turn it is, if the rate lets one leave. What is to people who are paced stands aside."""
         if self._paced and self._paced.next_at_s() <= now_s:
-            return self._paced.take(now_s) if self._may_leave(now_s) else None
+            return self._take_paced(now_s) if self._may_leave(now_s) else None
         while self._waiting and self._may_leave(now_s):
             job = self._waiting.take()
             if not self._paced.holds(job.recipient, now_s):
@@ -167,6 +195,12 @@ class Lane:
             self._paced.keep(job)
             self._put_back()
         return None
+
+    def _take_paced(self, now_s: float) -> Job | None:
+        job = self._paced.take(now_s)
+        if job is not None:
+            self._untold[job.recipient] = self._paced.until_s(job.recipient)
+        return job
 
     def next_s(self, now_s: float) -> float | None:
         """Seconds until something may leave by itself; None: nothing before an answer or a new send."""

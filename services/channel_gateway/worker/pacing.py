@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -40,10 +41,16 @@ class PacedPeople:
 
     def pace(self, recipient: str, until_s: float, now_s: float) -> None:
         """Nothing leaves for a person before the monotonic time `until_s`."""
-        for other in [each for each in self._people if each != recipient]:
-            self.holds(other, now_s)  # forgets those for whom nothing waits
-        person = self._people.setdefault(recipient, _Person(until_s))
-        person.until_s = max(person.until_s, until_s)
+        self.learn({recipient: until_s}, now_s)
+
+    def learn(self, until_s: Mapping[str, float], now_s: float) -> None:
+        """Takes over until when other processes send nothing to whom: those for whom nothing waits here are forgotten
+        when that is over."""
+        for recipient in list(self._people):
+            self.holds(recipient, now_s)
+        for recipient, each_s in until_s.items():
+            person = self._people.setdefault(recipient, _Person(each_s))
+            person.until_s = max(person.until_s, each_s)
 
     def holds(self, recipient: str, now_s: float) -> bool:
         """Whether a send to a person waits here, rather than to leave now."""
@@ -89,6 +96,11 @@ class PacedPeople:
         person = next(person for person in self._people.values() if person.sends)
         self._count -= 1
         return person.sends.popleft()
+
+    def until_s(self, recipient: str) -> float:
+        """The monotonic time before which nothing leaves for a person; 0: for anybody who is not paced."""
+        person = self._people.get(recipient)
+        return person.until_s if person is not None else 0.0
 
     def next_at_s(self) -> float:
         """The monotonic time from which something may leave; infinite: nothing waits."""

@@ -1,7 +1,8 @@
 """The shares of this process in the rates of accounts: renewed while it uses them (ADR 54).
 
-What renewals bring along is whether an account has changed: one that was disabled or deleted through another process
-stops here with the next of them, well within a second.
+Renewals bring along what is known of an account elsewhere: one that was disabled or deleted through another process
+stops here with the next of them, well within a second, and so does one that its channel asked another process to hold,
+or to hold for one person.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from libs.common.db.faults import PASSING
 from libs.common.errors import DomainError
 from libs.common.tasks import set_within
 from services.channel_gateway.domain.model import Account, AccountState
-from services.channel_gateway.store.rates import Ask, Share
+from services.channel_gateway.store.rates import HOLDS_MAX, Ask, Hold, Share
 from services.channel_gateway.worker.lanes import Lane
 from services.channel_gateway.worker.queue import SendQueue
 from services.channel_gateway.worker.spill import AccountKey
@@ -90,14 +91,22 @@ class RateShares:
         """A share that has become less is confirmed at once, so that others may have the rest of it."""
         while lanes:
             began_s = time.monotonic()
-            asks = [_ask(lane, began_s) for lane in lanes]
+            untold = [lane.untold(HOLDS_MAX) for lane in lanes]
+            asks = [
+                Ask(*_key(lane), _weight_of(lane), lane.share_at(began_s), _holds(holds, began_s))
+                for lane, holds in zip(lanes, untold, strict=True)
+            ]
             shares = await self._rates.renew(self._sender_id, asks, timedelta(seconds=LENGTH_S))
             less: list[Lane] = []
             changed: list[tuple[Lane, int]] = []
             for share in shares:
                 lane, ask = lanes[share.place - 1], asks[share.place - 1]
+                now_s = time.monotonic()
                 # From before the question was asked: the server's time is over later.
-                lane.take_share(share.share, began_s + LENGTH_S, time.monotonic())
+                lane.take_share(share.share, began_s + LENGTH_S, now_s)
+                lane.told(untold[share.place - 1])
+                if share.holds:
+                    lane.learn_holds({who: now_s + left_s for who, left_s in share.holds}, now_s)
                 if share.share < ask.held:
                     less.append(lane)
                 if share.version > lane.account.version:
@@ -120,5 +129,9 @@ def _key(lane: Lane) -> AccountKey:
     return lane.account.team_id, lane.account.account_id
 
 
-def _ask(lane: Lane, now_s: float) -> Ask:
-    return Ask(*_key(lane), BUSY if len(lane) else QUIET, lane.share_at(now_s))
+def _weight_of(lane: Lane) -> int:
+    return BUSY if len(lane) else QUIET
+
+
+def _holds(until_s: Mapping[str, float], now_s: float) -> list[Hold]:
+    return [Hold(who, each_s - now_s) for who, each_s in until_s.items() if each_s > now_s]

@@ -1,4 +1,4 @@
-"""What is left of quotas and balances, for those who watch the installation."""
+"""What is left of quotas, balances and accounts, for those who watch the installation."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Final
 from libs.common.clock import Clock
 from libs.common.db.pool import Pool
 from services.channel_gateway import metrics
-from services.channel_gateway.domain.model import Channel
+from services.channel_gateway.domain.model import AccountState, Channel
 from services.channel_gateway.store.book import QUERIES
 
 _OF_TEAMS: Final = 0
@@ -17,11 +17,15 @@ _ZONES: Final = timedelta(hours=14)
 
 
 async def measure_rest(pool: Pool, clock: Clock) -> None:
-    """Shows the least rest of any account by channel, and the teams whose balance is below their alert. Raises the
-    driver's errors."""
+    """Shows the least rest of any account by channel, the teams whose balance is below their alert, and the accounts
+    that their channels refuse. Raises the driver's errors."""
     month = (clock.now() - _ZONES).date().replace(day=1)
     for row in await pool.fetch(*QUERIES.bind("least_rest", month=month)):
         if row["channel"] == _OF_TEAMS:
             metrics.LOW_BALANCES.set(row["rest"])
         elif row["rest"] is not None:
             metrics.QUOTA_LEFT.labels(Channel(row["channel"]).name).set(row["rest"])
+    query = QUERIES.bind("unusable_accounts", unusable=AccountState.UNUSABLE)
+    refused = {row["channel"]: row["accounts"] for row in await pool.fetch(*query)}
+    for channel in Channel:
+        metrics.UNUSABLE_ACCOUNTS.labels(channel.name).set(refused.get(channel, 0))

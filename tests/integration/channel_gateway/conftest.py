@@ -246,13 +246,12 @@ class Gateway:
         account = account_pb2.ChannelAccount(
             channel=channel_pb2.Channel.ValueType(channel),
             display_name="Shop",
-            rate_per_second=10_000,
-            **changes,
+            **{"rate_per_second": 10_000, **changes},
         )
         if sink:
             account.sink.SetInParent()
         elif channel == LINE:
-            account.line.channel_id = "1"
+            account.line.channel_id = str(new_id().int)[-10:]
             account.line.access_token = "emulator-token"
         elif channel == MESSENGER:
             account.messenger.page_id = PAGE_ID

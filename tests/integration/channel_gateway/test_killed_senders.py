@@ -1,5 +1,5 @@
 """A journey's cap, while processes of the gateway are killed in the middle of it: no message too many leaves, and no
-place is lost.
+place is lost. What is left of them then keeps an account's rate together, and stops together.
 
 `OMNIJOURNEY_TEST_SENDERS=8` is the full form, with a cap of 1,000: the short one has fewer processes and sends.
 """
@@ -12,6 +12,7 @@ import os
 import random
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -23,9 +24,11 @@ import pytest
 
 from libs.client.internal import Internal
 from libs.common.clock import SteppedClock
+from libs.common.ids import new_id
 from libs.embedded.ports import free_port
 from libs.testing.fixtures import SECRET_KEY
-from omnijourney.channel_gateway.v1 import delivery_pb2
+from omnijourney.channel_gateway.v1 import account_pb2, delivery_pb2
+from omnijourney.channel_gateway.v1 import channel_gateway_service_pb2 as pb
 from omnijourney.internal.v1 import send_pb2, sends_service_pb2
 from tests.integration.channel_gateway.conftest import LINE, TIMEOUT_S, Gateway, GatewayMaker
 from tests.integration.channel_gateway.test_sends import usage
@@ -152,6 +155,7 @@ async def asked(fleet: Fleet, sends: Sequence[send_pb2.Send]) -> Counter[str]:
 
 @pytest.mark.rule("C-02b")
 @pytest.mark.rule("C-02c")
+@pytest.mark.rule("C-02d")
 @pytest.mark.timeout(300)
 async def test_a_cap_holds_over_processes_that_are_killed_and_no_place_is_lost(maker: GatewayMaker) -> None:
     async with maker.start(SteppedClock(datetime.now(UTC))) as gateway, fleet_of(maker, SENDERS) as fleet:
@@ -181,6 +185,49 @@ async def test_a_cap_holds_over_processes_that_are_killed_and_no_place_is_lost(m
         states = [(await gateway.delivery(send.effect_key)).state for send in sends[:50]]
         failed = (delivery_pb2.SEND_STATE_FAILED, delivery_pb2.SEND_STATE_EXHAUSTED)
         assert {delivery_pb2.SEND_STATE_SENT} < set(states) <= {delivery_pb2.SEND_STATE_SENT, *failed}
+        other = next(each for each in fleet.senders if each.process.poll() is None)
+        await keep_the_rate_together(gateway, Internal(other.channel))
+        await stop_together(gateway, Internal(other.channel))
+
+
+async def keep_the_rate_together(gateway: Gateway, other: Internal) -> None:
+    """This process and another one have forty sends each, of an account that may send forty a second."""
+    account, module = await gateway.account(LINE, rate_per_second=40), await gateway.module()
+    before, began_s = len(await gateway.accepted("line")), time.monotonic()
+    sends = [
+        gateway.send(gateway.customer(account, LINE), LINE, bot_module_id=module, account_id=account)
+        for _ in range(80)
+    ]
+    await gateway.ask(*sends[:40])
+    await other.sends.SendMessages(sends_service_pb2.SendMessagesRequest(sends=sends[40:]), timeout=TIMEOUT_S)
+    await gateway.settled(60)
+    assert len(await gateway.accepted("line")) == before + 80
+    # Each may have saved up two sends. A slow machine sends slower: the bound holds on any.
+    assert time.monotonic() - began_s >= (80 - 4) / 40
+
+
+async def stop_together(gateway: Gateway, other: Internal) -> None:
+    """The account that this process disables sends nothing more in the other one, either."""
+    account, module = await gateway.account(LINE, rate_per_second=4), await gateway.module()
+    sends = [
+        gateway.send(gateway.customer(account, LINE), LINE, bot_module_id=module, account_id=account)
+        for _ in range(80)
+    ]
+    await gateway.ask(*sends[:40])
+    await other.sends.SendMessages(sends_service_pb2.SendMessagesRequest(sends=sends[40:]), timeout=TIMEOUT_S)
+    disabled = account_pb2.ChannelAccount(
+        channel_account_id=account, state=account_pb2.ACCOUNT_STATE_DISABLED
+    )
+    request = pb.UpdateChannelAccountRequest(
+        team_id=str(gateway.team_id), request_id=str(new_id()), account=disabled
+    )
+    await gateway.stub.UpdateChannelAccount(request, timeout=TIMEOUT_S)
+    before = len(await gateway.accepted("line"))
+    await gateway.settled()
+    # At four a second, the eighty would take twenty seconds; within one, four leave and what was saved up.
+    assert len(await gateway.accepted("line")) <= before + 6
+    last = [(await gateway.delivery(send.effect_key)).state for send in (sends[39], sends[79])]
+    assert last == [delivery_pb2.SEND_STATE_FAILED] * 2
 
 
 def made(gateway: Gateway, account: str, module: str, count: int) -> list[send_pb2.Send]:

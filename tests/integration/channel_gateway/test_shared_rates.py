@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from datetime import timedelta
 from uuid import UUID
@@ -62,10 +63,8 @@ async def test_two_processes_together_send_no_faster_than_the_account_may(maker:
 
 
 @pytest.mark.rule("C-02d")
-@pytest.mark.parametrize("deleted", [False, True])
-async def test_an_account_disabled_or_deleted_through_one_process_stops_the_other(
-    maker: GatewayMaker, *, deleted: bool
-) -> None:
+@pytest.mark.parametrize("how", ["disabled", "deleted", "refused by its channel"])
+async def test_an_account_that_ends_in_one_process_stops_in_the_other(maker: GatewayMaker, how: str) -> None:
     async with maker.start() as first, maker.start() as second:
         second.team_id = first.team_id
         account, module = await first.account(LINE), await first.module()
@@ -73,14 +72,17 @@ async def test_an_account_disabled_or_deleted_through_one_process_stops_the_othe
         customers = [first.customer(account, LINE) for _ in range(40)]
         sends = [first.send(each, LINE, bot_module_id=module) for each in customers]
         await first.ask(*sends)
-        if deleted:
-            request = pb.DeleteChannelAccountRequest(
-                team_id=str(first.team_id), request_id=str(new_id()), channel_account_id=account
-            )
-            await second.stub.DeleteChannelAccount(request, timeout=TIMEOUT_S)
-        else:
-            state = account_pb2.ACCOUNT_STATE_DISABLED
-            await change(second, account_pb2.ChannelAccount(channel_account_id=account, state=state))
+        match how:
+            case "disabled":
+                state = account_pb2.ACCOUNT_STATE_DISABLED
+                await change(second, account_pb2.ChannelAccount(channel_account_id=account, state=state))
+            case "deleted":
+                request = pb.DeleteChannelAccountRequest(
+                    team_id=str(first.team_id), request_id=str(new_id()), channel_account_id=account
+                )
+                await second.stub.DeleteChannelAccount(request, timeout=TIMEOUT_S)
+            case _:
+                await refuse(second, account, module)
         before = len(await first.accepted("line"))
         await first.settled()
         # At two a second, the forty would take twenty seconds.
@@ -93,3 +95,15 @@ async def change(gateway: Gateway, account: account_pb2.ChannelAccount) -> None:
         team_id=str(gateway.team_id), request_id=str(new_id()), account=account
     )
     await gateway.stub.UpdateChannelAccount(request, timeout=TIMEOUT_S)
+
+
+async def refuse(gateway: Gateway, account: str, module: str) -> None:
+    """Has the channel refuse the account when the gateway sends through it."""
+    customer = gateway.customer(account, LINE)
+    recipient = gateway.neighbours.segment.profiles[customer].identities[0].key.external_id
+    await gateway.fault("line", kind="code", status=401, text="Authentication failed", recipient=recipient)
+    send = gateway.send(customer, LINE, bot_module_id=module)
+    await gateway.ask(send)
+    async with asyncio.timeout(TIMEOUT_S):
+        while (await gateway.delivery(send.effect_key)).state != delivery_pb2.SEND_STATE_FAILED:
+            await asyncio.sleep(0.02)

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from services.channel_gateway.domain.model import AccountState, Job
-from services.channel_gateway.worker.lanes import Lane
+from services.channel_gateway.worker.lanes import EVERYBODY, Lane
 from tests.unit.channel_gateway.build import account, job
 
 
@@ -181,3 +181,38 @@ def test_what_waits_for_a_person_fails_with_its_account_and_obeys_its_rate_and_h
     assert lane.next_s(20.0) == 0.0
     assert numbers(lane, 20.0) == [2, 4]
     assert len(lane) == 0
+
+
+@pytest.mark.rule("C-02d")
+def test_what_a_channel_asks_of_one_process_is_handed_to_the_others_once() -> None:
+    lane = paced_lane()
+    assert numbers(lane, 0.0) == [3]
+    lane.hold(30.0)
+    assert lane.untold(10) == {"anna": 4.0, EVERYBODY: 30.0}
+    assert len(lane.untold(1)) == 1
+    holds = lane.untold(10)
+    lane.hold(40.0)
+    lane.told(holds)
+    assert lane.untold(10) == {EVERYBODY: 40.0}, "what came meanwhile is still to be told"
+    lane.told(lane.untold(10))
+    assert lane.untold(10) == {}
+    assert numbers(lane, 40.0) == [2]
+    assert lane.untold(10) == {"anna": 46.0}, "she is sent to one by one, whoever sends"
+
+
+@pytest.mark.rule("C-02d")
+def test_what_other_processes_were_asked_holds_here_and_is_not_told_again() -> None:
+    lane = Lane(account(concurrency_max=100, rate_per_second=10_000), 0.0)
+    lane.add(to("anna", 1))
+    lane.add(to("ben", 2))
+    lane.learn_holds({"anna": 5.0, "carl": 5.0}, 0.0)
+    assert numbers(lane, 0.0) == [2]
+    assert not lane.claim(4.0, "carl", at_once=False)
+    assert lane.next_s(4.0) == pytest.approx(1.0)
+    lane.learn_holds({EVERYBODY: 9.0}, 5.0)
+    assert (numbers(lane, 5.0), lane.next_s(5.0)) == ([], pytest.approx(4.0))
+    lane.learn_holds({EVERYBODY: 8.0}, 6.0)
+    assert numbers(lane, 8.5) == [], "a later word is not an earlier end"
+    assert numbers(lane, 9.0) == [1]
+    assert lane.claim(9.0, "carl", at_once=False)
+    assert lane.untold(10) == {"anna": 15.0}

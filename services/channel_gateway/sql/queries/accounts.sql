@@ -55,3 +55,6 @@ SELECT team_id, account_id, channel, display_name, state, state_reason, connecti
 -- name: reseal_account
 -- No change that anybody sees: the version stays.
 UPDATE account SET connection = :connection, sealed = :sealed WHERE team_id = :team_id AND account_id = :account_id
+
+-- name: unusable_accounts
+SELECT channel, accounts FROM unusable_accounts(:unusable)

@@ -20,6 +20,9 @@ WITH consents AS (
 ), limited AS (
     DELETE FROM limited_person AS l USING generate_series(1, 4) AS n (channel), unnest(:identifiers::text[]) AS i (external_id)
      WHERE l.team_id = :team_id AND l.channel = n.channel AND l.external_id = i.external_id
+), held AS (
+    DELETE FROM account_hold AS h USING account AS a, unnest(:identifiers::text[]) AS i (recipient)
+     WHERE a.team_id = :team_id AND h.team_id = :team_id AND h.account_id = a.account_id AND h.recipient = i.recipient
 ), heard AS (
     DELETE FROM inbound AS h USING account AS a, unnest(:identifiers::text[]) AS i (external_id)
      WHERE a.team_id = :team_id AND h.team_id = :team_id AND h.account_id = a.account_id AND h.external_id = i.external_id
