@@ -57,6 +57,22 @@ def phone_of_whatsapp(external_id: str) -> str | None:
     return read_phone(text, "") if is_e164(text) else None
 
 
+def is_whatsapp_id(text: str) -> bool:
+    """Whether it is written as WhatsApp itself names a number: digits, from the calling code on."""
+    return text.isascii() and text.isdigit() and not text.startswith("0")
+
+
+def whatsapp_id(text: str, country: str) -> str | None:
+    """The digits by which WhatsApp knows a number, written in any of the ways that `read_phone` reads; a text that is
+    no number (an id of WhatsApp's own, `US.134912`) as it is. None: it is a number, and cannot be told which."""
+    if is_whatsapp_id(text):
+        return text
+    number = text if is_e164(text) else read_phone(text, country)
+    if number is not None:
+        return number.removeprefix("+")
+    return None if _written(text) is not None else text
+
+
 def _read(text: str, country: str) -> str | None:
     if is_e164(text):
         return text

@@ -245,6 +245,7 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
             secret_keys=SecretKeys(rt.pool, vault, reseal_store, resealing),
             sender=sender,
             adapters=adapters,
+            open_points=segment,
             notifier=notifier,
             content_notifier=of_content,
             draining=rt.draining,

@@ -11,7 +11,7 @@ from uuid import UUID
 import grpc
 from asyncpg.pgproto.pgproto import UUID as DriverUUID  # noqa: N811 - two classes of one name
 
-from libs.common.clients.team_settings import TeamSettingsClient
+from libs.common.clients.team_settings import TeamSettings, TeamSettingsClient
 from libs.common.consent_words import ConsentWords
 from libs.common.errors import Unavailable
 from libs.common.ids import CustomerKey
@@ -28,7 +28,7 @@ from omnijourney.common.v1 import error_reason_pb2
 from omnijourney.internal.v1 import customers_service_pb2, customers_service_pb2_grpc, profile_pb2
 from omnijourney.points.v1 import account_pb2, points_service_pb2, points_service_pb2_grpc
 from omnijourney.segment.v1 import event_pb2, segment_service_pb2, segment_service_pb2_grpc, team_pb2
-from services.channel_gateway.domain.model import Balance, Identity, Profile
+from services.channel_gateway.domain.model import Balance, Channel, Identity, Profile
 
 _PARTS: Final = (
     profile_pb2.PROFILE_PART_BASICS,
@@ -136,6 +136,14 @@ class PointsChannels(Protocol):
         ...
 
 
+class OpenPoints(Protocol):
+    """Where a team has opened coupons and points variables, as people are told it."""
+
+    async def closed_to_points(self, team_id: UUID) -> Collection[Channel]:
+        """Where it has not; nowhere while segment does not answer."""
+        ...
+
+
 class Recorded(NamedTuple):
     """What became of an event: `reason` is empty unless it was refused, `customer_id` where it is about nobody."""
 
@@ -173,10 +181,15 @@ class SegmentClient:
     async def points_channels(self, team_ids: Collection[UUID]) -> Mapping[UUID, Collection[int]]:
         """See `PointsChannels`."""
         settings = await self._settings.of_all(team_ids)
-        return {
-            team_id: each.points_channels if (each := settings[team_id]).has(team_pb2.MODULE_POINTS) else ()
-            for team_id in team_ids
-        }
+        return {team_id: _open_to_points(settings[team_id]) for team_id in team_ids}
+
+    async def closed_to_points(self, team_id: UUID) -> Collection[Channel]:
+        """See `OpenPoints`."""
+        try:
+            settings = await self._settings.of_or_last(team_id, _COUNTRY_WAIT_S)
+        except Unavailable:
+            return ()
+        return set(Channel).difference(_open_to_points(settings))
 
     async def country(self, team_id: UUID) -> str:
         """The country in whose form a team's phone numbers are read; empty for none. Raises Unavailable."""
@@ -271,6 +284,10 @@ class PointsClient:
                 return None
             raise
         return bool(answer.coupon.archived)
+
+
+def _open_to_points(settings: TeamSettings) -> Collection[int]:
+    return settings.points_channels if settings.has(team_pb2.MODULE_POINTS) else ()
 
 
 def _profile_of(profile: profile_pb2.Profile) -> Profile:

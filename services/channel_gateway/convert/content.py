@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Final
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -25,8 +25,8 @@ from services.channel_gateway.domain.content import (
     Template,
     TextCard,
 )
-from services.channel_gateway.domain.model import Account, Connection, ConnectionKind
-from services.channel_gateway.domain.references import module_misfits
+from services.channel_gateway.domain.model import Account, Channel, Connection, ConnectionKind
+from services.channel_gateway.domain.references import ChannelMisfit, module_misfits, points_notices
 from services.channel_gateway.domain.render import card_text_faults, coupon_cards
 
 NAME_MAX: Final = 100
@@ -287,14 +287,20 @@ def module_message(module: BotModule) -> content_pb2.BotModule:
 
 def misfit_messages(module: BotModule) -> list[content_pb2.ContentMisfit]:
     """What of a bot module each channel would refuse, whoever gets it."""
-    return [
-        content_pb2.ContentMisfit(
-            channel=int(misfit.channel),  # type: ignore[arg-type]  # the enums have the same numbers
-            field=misfit.field,
-            message=misfit.message,
-        )
-        for misfit in module_misfits("module.cards", module.cards)
-    ]
+    return [_misfit_message(misfit) for misfit in module_misfits("module.cards", module.cards)]
+
+
+def notice_messages(module: BotModule, closed: Collection[Channel]) -> list[content_pb2.ContentMisfit]:
+    """What of a bot module says less on channels where points are closed."""
+    return [_misfit_message(each) for each in points_notices("module.cards", module.cards, closed)]
+
+
+def _misfit_message(misfit: ChannelMisfit) -> content_pb2.ContentMisfit:
+    return content_pb2.ContentMisfit(
+        channel=int(misfit.channel),  # type: ignore[arg-type]  # the enums have the same numbers
+        field=misfit.field,
+        message=misfit.message,
+    )
 
 
 def _card_messages(cards: Iterable[Card]) -> list[content_pb2.Card]:

@@ -35,6 +35,7 @@ def misfits(channel: Channel, card: FlatCard) -> Iterator[Misfit]:
             yield from _text(limits, "text", card.text, limits.text)
         case ImageCard():
             yield from _long(limits, "image_url", card.image_url, limits.image)
+            yield from _long(limits, "preview_url", card.preview_url, limits.image)
             yield from _long(limits, "caption", card.caption, limits.caption or limits.text)
         case ButtonCard():
             yield from _texts_of(limits, card)

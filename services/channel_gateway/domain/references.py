@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 from uuid import UUID
 
@@ -32,6 +32,7 @@ from services.channel_gateway.domain.render import (
     cards_need_points,
     coupon_cards,
     filled,
+    names_points,
     template_needs_points,
     template_texts,
 )
@@ -224,6 +225,26 @@ def module_misfits(path: str, cards: Sequence[Card]) -> list[ChannelMisfit]:
         for below, card in shortest
         for misfit in misfits(channel, card)
     ]
+
+
+def points_notices(path: str, cards: Sequence[Card], closed: Collection[Channel]) -> list[ChannelMisfit]:
+    """What of a module says less on channels where the team has not opened points; `path` is that of its cards."""
+    return [
+        ChannelMisfit(channel, field, f"points are closed on {LIMITS[channel].name}: {what}")
+        for channel in LIMITS
+        if channel in closed
+        for field, what in _of_points(path, cards)
+    ]
+
+
+def _of_points(path: str, cards: Sequence[Card]) -> Iterator[tuple[str, str]]:
+    for below, card in leaves_of(path, cards):
+        if isinstance(card, CouponCard):
+            yield below, "the coupon is left out"
+            continue
+        for field, text in card_texts(card):
+            if names_points([text]):
+                yield f"{below}.{field}", "variables of points take their defaults"
 
 
 def _with_shortest(card: TextCard | ImageCard | ButtonCard | CouponCard) -> FlatCard:

@@ -10,6 +10,7 @@ from typing import Final
 
 import msgspec
 
+from libs.common.phones import whatsapp_id
 from services.channel_gateway.domain.callbacks import read_callback
 from services.channel_gateway.domain.heard import (
     Heard,
@@ -168,12 +169,13 @@ def _message(part: msgspec.Raw, names: Mapping[str, str]) -> tuple[Heard, ...]:
     message = read_part(_MESSAGE, part)
     if message.type == "system":
         return ()
-    if not _WA_ID.fullmatch(message.sender):
+    sender = _number(message.sender)
+    if sender is None:
         raise ItemFaultError("from is no phone number")
     text, press = said(message)
     at, key, name = at_seconds(message.timestamp), checked_id(message.id, "id"), names.get(message.sender, "")
     answered = kept_id(answered_id(message))
-    return (Wrote(message.sender, at, key, name, press.text or text, press.data, press.effect_key, answered),)
+    return (Wrote(sender, at, key, name, press.text or text, press.data, press.effect_key, answered),)
 
 
 def _status(part: msgspec.Raw) -> tuple[Heard, ...]:
@@ -186,21 +188,27 @@ def _status(part: msgspec.Raw) -> tuple[Heard, ...]:
         if kind is not None:
             heard.append(MessageReceipt(ours.effect_key, kind))
     codes = {error.code for error in status.errors} if kind is ReceiptKind.FAILED else frozenset()
-    if _OPTED_OUT in codes and _WA_ID.fullmatch(status.recipient_id):
-        heard.append(
-            Preference(status.recipient_id, at_seconds(status.timestamp), False, PreferenceSource.CHANNEL)
-        )
-    if _LIMITED in codes and _WA_ID.fullmatch(status.recipient_id):
-        heard.append(Limited(status.recipient_id, at_seconds(status.timestamp)))
+    person = _number(status.recipient_id) if codes else None
+    if _OPTED_OUT in codes and person is not None:
+        heard.append(Preference(person, at_seconds(status.timestamp), False, PreferenceSource.CHANNEL))
+    if _LIMITED in codes and person is not None:
+        heard.append(Limited(person, at_seconds(status.timestamp)))
     return tuple(heard)
+
+
+def _number(text: str) -> str | None:
+    """A person's number in the one spelling that it is kept in; None for what is none."""
+    number = whatsapp_id(text, "")
+    return number if number is not None and _WA_ID.fullmatch(number) else None
 
 
 def _whom_and_when(status: _Status) -> tuple[str, datetime | None]:
     """To whom a message went, and when; nobody of one that did not come, or of which it is not said."""
-    if status.status == "failed" or not _WA_ID.fullmatch(status.recipient_id):
+    person = _number(status.recipient_id)
+    if status.status == "failed" or person is None:
         return "", None
     try:
-        return status.recipient_id, at_seconds(status.timestamp)
+        return person, at_seconds(status.timestamp)
     except ItemFaultError:
         return "", None
 
@@ -210,6 +218,7 @@ def _preference(part: msgspec.Raw) -> tuple[Heard, ...]:
     wanted = _WANTED.get(preference.value)
     if wanted is None or preference.category != "marketing_messages":
         return ()
-    if not _WA_ID.fullmatch(preference.wa_id):
+    person = _number(preference.wa_id)
+    if person is None:
         raise ItemFaultError("wa_id is no phone number")
-    return (Preference(preference.wa_id, at_seconds(preference.timestamp), wanted, PreferenceSource.CHANNEL),)
+    return (Preference(person, at_seconds(preference.timestamp), wanted, PreferenceSource.CHANNEL),)

@@ -14,6 +14,7 @@ from libs.common.rpc.fields import FieldCheck
 from libs.common.rpc.servicing import Edge
 from omnijourney.channel_gateway.v1 import channel_gateway_service_pb2_grpc as pb_grpc
 from services.channel_gateway.clients.channels.base import Adapter
+from services.channel_gateway.clients.services import OpenPoints
 from services.channel_gateway.domain.link_tokens import TokenSeal
 from services.channel_gateway.domain.model import ConnectionKind
 from services.channel_gateway.domain.webhooks_out import Network
@@ -74,6 +75,7 @@ class Dependencies:
     secret_keys: SecretKeys
     sender: Sender
     adapters: Mapping[ConnectionKind, Adapter]
+    open_points: OpenPoints
     notifier: CommitNotifier
     content_notifier: CommitNotifier
     """Notified when content is gone, and of nothing else."""

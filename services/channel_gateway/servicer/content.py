@@ -38,10 +38,13 @@ class ContentRpcs(Part):
         cards = convert.module_cards_of(check, request.module.cards, least=1)
         check.done()
         module = BotModule(team_id, new_id(epoch_ms(now)), name, cards, now, now, 1)
+        closed = await self._deps.open_points.closed_to_points(team_id)
 
         def reply(created: BotModule) -> pb.CreateBotModuleResponse:
             return pb.CreateBotModuleResponse(
-                module=convert.module_message(created), misfits=convert.misfit_messages(created)
+                module=convert.module_message(created),
+                misfits=convert.misfit_messages(created),
+                notices=convert.notice_messages(created, closed),
             )
 
         call = Call(team_id, request, pb.CreateBotModuleResponse, reply)
@@ -51,8 +54,11 @@ class ContentRpcs(Part):
         """Reads a bot module."""
         team_id, module_id = ids_of(request.team_id, "bot_module_id", request.bot_module_id)
         module = await self._deps.content_store.module(team_id, module_id)
+        closed = await self._deps.open_points.closed_to_points(team_id)
         return pb.GetBotModuleResponse(
-            module=convert.module_message(module), misfits=convert.misfit_messages(module)
+            module=convert.module_message(module),
+            misfits=convert.misfit_messages(module),
+            notices=convert.notice_messages(module, closed),
         )
 
     async def ListBotModules(
@@ -89,9 +95,13 @@ class ContentRpcs(Part):
                 cards=cards if "cards" in fields else module.cards,
             )
 
+        closed = await self._deps.open_points.closed_to_points(team_id)
+
         def reply(updated: BotModule) -> pb.UpdateBotModuleResponse:
             return pb.UpdateBotModuleResponse(
-                module=convert.module_message(updated), misfits=convert.misfit_messages(updated)
+                module=convert.module_message(updated),
+                misfits=convert.misfit_messages(updated),
+                notices=convert.notice_messages(updated, closed),
             )
 
         call = Call(team_id, request, pb.UpdateBotModuleResponse, reply)

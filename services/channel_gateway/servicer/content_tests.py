@@ -12,6 +12,7 @@ import msgspec
 from libs.common.ids import derived_id
 from libs.common.rpc.fields import FieldCheck
 from omnijourney.channel_gateway.v1 import channel_gateway_service_pb2 as pb
+from services.channel_gateway.convert import content as content_convert
 from services.channel_gateway.convert import deliveries as convert
 from services.channel_gateway.domain.content import ModuleContent, TemplateContent
 from services.channel_gateway.domain.errors import ChannelUnsupported
@@ -52,7 +53,12 @@ class ContentTestRpcs(Part):
             check.fault("bot_module_id", str(refused))
             check.done()
             raise
-        return pb.PreviewBotModuleResponse(requests=[part.decode() for part in parts], messages=len(parts))
+        closed = {channel}.intersection(await self._deps.open_points.closed_to_points(team_id))
+        return pb.PreviewBotModuleResponse(
+            requests=[part.decode() for part in parts],
+            messages=len(parts),
+            notices=content_convert.notice_messages(module, closed),
+        )
 
     async def SendTestMessage(
         self, request: pb.SendTestMessageRequest, context: Any

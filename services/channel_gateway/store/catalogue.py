@@ -20,6 +20,8 @@ from services.channel_gateway.store.vault import Vault
 
 KEPT_MAX: Final = 10_000
 """Teams, modules and templates kept in memory; beyond that all are forgotten and read again."""
+KEPT_BYTES_MAX: Final = 32 * 1024 * 1024
+"""The same by what was read since all were forgotten, as the database holds it: read, it takes some times as much."""
 
 ContentKey = tuple[UUID, UUID]
 """Team, id."""
@@ -40,12 +42,14 @@ class TeamAccounts(NamedTuple):
     """Whether it has a frequency cap; setting one raises the version."""
 
 
-class _Found(NamedTuple):
+class Found(NamedTuple):
     """What was found of what a batch names."""
 
     teams: dict[UUID, TeamAccounts]
     modules: dict[ContentKey, BotModule]
     templates: dict[ContentKey, Template]
+    size: int = 0
+    """Bytes of what was read."""
 
     def catalogue(self) -> Catalogue:
         """It all as the domain sees it."""
@@ -61,6 +65,43 @@ class _Found(NamedTuple):
         return Catalogue(accounts, defaults, self.modules, self.templates, prices, versions, capped)
 
 
+class Kept:
+    """What was read, for the next batch."""
+
+    def __init__(self) -> None:
+        """Nothing."""
+        self._found = Found({}, {}, {})
+        self._size = 0
+
+    def held(self, teams: set[UUID], modules: set[ContentKey], templates: set[ContentKey]) -> Found:
+        """What is kept of these."""
+        found = self._found
+        return Found(
+            {key: found.teams[key] for key in teams if key in found.teams},
+            {key: found.modules[key] for key in modules if key in found.modules},
+            {key: found.templates[key] for key in templates if key in found.templates},
+        )
+
+    def keep(self, read: Found) -> None:
+        """Keeps it, and forgets all else where that is too much together."""
+        self._size += read.size
+        count = len(self._found.teams) + len(self._found.modules) + len(self._found.templates)
+        if count > KEPT_MAX or self._size > KEPT_BYTES_MAX:
+            self._found, self._size = Found({}, {}, {}), read.size
+        self._found.teams.update(read.teams)
+        self._found.modules.update(read.modules)
+        self._found.templates.update(read.templates)
+
+    def forget(self, catalogue: Catalogue) -> None:
+        """Something of it has changed."""
+        for team_id in catalogue.account_versions:
+            self._found.teams.pop(team_id, None)
+        for key in catalogue.modules:
+            self._found.modules.pop(key, None)
+        for key in catalogue.templates:
+            self._found.templates.pop(key, None)
+
+
 class CatalogueStore:
     """Reads the catalogue of a batch, from memory where it can."""
 
@@ -68,18 +109,12 @@ class CatalogueStore:
         """`pool` of the service's own role; `vault` opens the accounts' secrets."""
         self._pool = pool
         self._vault = vault
-        self._teams: dict[UUID, TeamAccounts] = {}
-        self._modules: dict[ContentKey, BotModule] = {}
-        self._templates: dict[ContentKey, Template] = {}
+        self._memory = Kept()
 
     async def kept(self, sends: Sequence[Send]) -> Catalogue:
         """The catalogue of a batch, for a reservation that checks it; reads only what is not in memory."""
         teams, modules, templates = _named(sends)
-        held = _Found(
-            {key: self._teams[key] for key in teams if key in self._teams},
-            {key: self._modules[key] for key in modules if key in self._modules},
-            {key: self._templates[key] for key in templates if key in self._templates},
-        )
+        held = self._memory.held(teams, modules, templates)
         missing = (
             teams - held.teams.keys(),
             modules - held.modules.keys(),
@@ -90,7 +125,7 @@ class CatalogueStore:
         async with transaction(self._pool, teams) as connection:
             read = await self._read(connection, *missing)
         # Not from memory again: another batch may have forgotten meanwhile what was held above.
-        return _Found(
+        return Found(
             held.teams | read.teams, held.modules | read.modules, held.templates | read.templates
         ).catalogue()
 
@@ -112,28 +147,25 @@ class CatalogueStore:
 
     def forget(self, catalogue: Catalogue) -> None:
         """Something of it has changed: it is read again when it is needed next."""
-        for team_id in catalogue.account_versions:
-            self._teams.pop(team_id, None)
-        for key in catalogue.modules:
-            self._modules.pop(key, None)
-        for key in catalogue.templates:
-            self._templates.pop(key, None)
+        self._memory.forget(catalogue)
 
     async def _read(
         self, connection: Connection, teams: set[UUID], modules: set[ContentKey], templates: set[ContentKey]
-    ) -> _Found:
-        found = _Found(await _read_teams(connection, self._vault, teams) if teams else {}, {}, {})
+    ) -> Found:
+        found, size = Found({}, {}, {}), 0
+        if teams:
+            read, size = await _read_teams(connection, self._vault, teams)
+            found.teams.update(read)
         if modules:
             rows = await connection.fetch(QUERIES["find_modules"], *columns(modules, 2))
+            size += sum(len(row["cards"]) for row in rows)
             found.modules.update(((row["team_id"], row["bot_module_id"]), module_of(row)) for row in rows)
         if templates:
             rows = await connection.fetch(QUERIES["find_templates"], *columns(templates, 2))
+            size += sum(len(name) for row in rows for name in (row["name"], *row["parameter_names"]))
             found.templates.update(((row["team_id"], row["template_id"]), template_of(row)) for row in rows)
-        if len(self._teams) + len(self._modules) + len(self._templates) > KEPT_MAX:
-            self._teams, self._modules, self._templates = {}, {}, {}
-        self._teams |= found.teams
-        self._modules |= found.modules
-        self._templates |= found.templates
+        found = found._replace(size=size)
+        self._memory.keep(found)
         return found
 
 
@@ -152,10 +184,15 @@ def _named(sends: Sequence[Send]) -> tuple[set[UUID], set[ContentKey], set[Conte
     return teams, modules, templates
 
 
-async def _read_teams(connection: Connection, vault: Vault, teams: set[UUID]) -> dict[UUID, TeamAccounts]:
+async def _read_teams(
+    connection: Connection, vault: Vault, teams: set[UUID]
+) -> tuple[dict[UUID, TeamAccounts], int]:
+    """Accounts and prices of each, and the bytes of the accounts."""
     found = {team_id: TeamAccounts({}, {}, 0, {}) for team_id in teams}
+    size = 0
     for row in await connection.fetch(*QUERIES.bind("team_accounts", teams=list(teams))):
         team = found[row["team_id"]]
+        size += len(row["connection"]) + len(row["sealed"] or b"")
         found[row["team_id"]] = team._replace(version=team.version + row["version"])
         if not row["deleted"]:
             _add(team, vault.account_of(row))
@@ -163,7 +200,7 @@ async def _read_teams(connection: Connection, vault: Vault, teams: set[UUID]) ->
         found[row["team_id"]].prices[row["team_id"], row["channel"]] = Price(row["currency"], row["micros"])
     for row in await connection.fetch(*QUERIES.bind("find_capped_teams", teams=list(teams))):
         found[row["team_id"]] = found[row["team_id"]]._replace(capped=True)
-    return found
+    return found, size
 
 
 def _add(team: TeamAccounts, account: Account) -> None:

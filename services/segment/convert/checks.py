@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, Protocol
 from uuid import UUID
 
@@ -12,7 +12,7 @@ from libs.common.audience.expressions import ChannelNumber
 from libs.common.errors import DomainError
 from libs.common.hints import CONTROL, EMAIL_LENGTH_MAX, ID_LENGTH_MAX, is_email
 from libs.common.money import AMOUNT_MICROS_MAX, is_currency
-from libs.common.phones import is_e164, read_phone
+from libs.common.phones import is_e164, is_whatsapp_id, read_phone, whatsapp_id
 from libs.common.rpc.fields import FieldCheck
 from libs.common.text import trimmed
 from omnijourney.common.v1 import error_reason_pb2, money_pb2
@@ -33,6 +33,9 @@ class _Ref(Protocol):
 
 class Check(FieldCheck):
     """See `FieldCheck`."""
+
+    country = ""
+    """In whose form numbers on WhatsApp are read."""
 
     def line(self, field: str, text: str, *, length_max: int = ID_LENGTH_MAX, required: bool = True) -> str:
         """A text of one line, without control characters."""
@@ -84,9 +87,13 @@ class Check(FieldCheck):
             account_id: UUID = DriverUUID(message.account_id)
         except ValueError:
             account_id = self.uuid(f"{field}.account_id", message.account_id)
-        if int(channel) == ChannelNumber.WHATSAPP and not external_id.isdigit():
-            number = external_id if is_e164(external_id) else read_phone(external_id, "")
-            external_id = (number or external_id).removeprefix("+")
+        if int(channel) == ChannelNumber.WHATSAPP and external_id:
+            number = whatsapp_id(external_id, self.country)
+            if number is None:
+                self.fault(
+                    f"{field}.external_id", "must be a phone number with its country, such as 886912345678"
+                )
+            external_id = number or external_id
         if not external_id.isalnum() or len(external_id) > ID_LENGTH_MAX:
             self.line(f"{field}.external_id", external_id)
         return IdentityKey(channel, account_id, external_id)
@@ -119,6 +126,14 @@ class Check(FieldCheck):
     def summary(self) -> str:
         """All faults in one line, for the answer to a single item."""
         return "; ".join(f"{violation.field} {violation.description}" for violation in self.violations)
+
+
+def local_numbers(identities: Iterable[customer_pb2.IdentityKey]) -> Iterator[str]:
+    """Numbers on WhatsApp that it takes the team's country to read."""
+    for identity in identities:
+        text = identity.external_id
+        if int(identity.channel) == ChannelNumber.WHATSAPP and not is_whatsapp_id(text) and not is_e164(text):
+            yield text
 
 
 def reason_number(reason: str) -> error_reason_pb2.ErrorReason.ValueType:

@@ -16,7 +16,7 @@ from libs.common.rpc.values import timestamp
 from libs.common.text import trimmed
 from omnijourney.internal.v1 import profile_pb2
 from omnijourney.segment.v1 import attribute_pb2, customer_pb2, identity_conflict_pb2
-from services.segment.convert.checks import Check, reason_number
+from services.segment.convert.checks import Check, local_numbers, reason_number
 from services.segment.convert.facts import identity_key_message
 from services.segment.domain.edits import Basics, Profile
 from services.segment.domain.model import Attribute, Customer, CustomerView
@@ -34,6 +34,7 @@ def read_profile(check: Check, message: customer_pb2.Customer, path: str, countr
     check.count(f"{path}.attributes", message.attributes, most=_ATTRIBUTES_MAX)
     check.count(f"{path}.identities", message.identities, most=_IDENTITIES_MAX)
     basics = read_basics(check, message, path, country)
+    check.country = country
     return Profile(
         customer_id=check.optional_uuid(f"{path}.customer_id", message.customer_id),
         member_id=basics.member_id,
@@ -47,6 +48,11 @@ def read_profile(check: Check, message: customer_pb2.Customer, path: str, countr
             for index, identity in enumerate(message.identities)
         ),
     )
+
+
+def numbers_in(message: customer_pb2.Customer) -> list[str]:
+    """What is read as people of the team's country write it."""
+    return [message.phone, *local_numbers(identity.key for identity in message.identities)]
 
 
 def read_basics(check: Check, message: customer_pb2.Customer, path: str, country: str) -> Basics:

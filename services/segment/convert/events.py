@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
@@ -14,7 +14,7 @@ from libs.common.money import format_micros
 from libs.common.phones import is_e164
 from omnijourney.internal.v1 import change_pb2
 from omnijourney.segment.v1 import customer_pb2, event_pb2
-from services.segment.convert.checks import Check, reason_number
+from services.segment.convert.checks import Check, local_numbers, reason_number
 from services.segment.domain import model
 from services.segment.domain.changes import overlap
 from services.segment.domain.model import Change, Event, Selector
@@ -37,6 +37,10 @@ class LeftOut(NamedTuple):
     reason: Reason
 
 
+_OF_IDENTITIES: Final = frozenset({"contact_added", "contact_blocked", "message_received"})
+"""Events that name who it was on a channel."""
+
+
 class ReadEvent(NamedTuple):
     """A report, or its refusal with everything that is wrong with it."""
 
@@ -52,15 +56,24 @@ def read_event(message: event_pb2.CustomerEvent, countries: Mapping[str, str]) -
 
 
 def needs_country(message: event_pb2.CustomerEvent) -> bool:
-    """Whether it takes the team's country to read the phone."""
+    """Whether it takes the team's country to read the phone, or a number on WhatsApp."""
     phone = message.customer.phone
-    return bool(phone) and not is_e164(phone)
+    return (bool(phone) and not is_e164(phone)) or any(True for _ in local_numbers(_identities(message)))
+
+
+def _identities(message: event_pb2.CustomerEvent) -> Iterator[customer_pb2.IdentityKey]:
+    if message.customer.HasField("identity"):
+        yield message.customer.identity
+    kind = message.WhichOneof("event")
+    if kind in _OF_IDENTITIES:
+        yield getattr(message, kind).identity
 
 
 def _read_event(
     message: event_pb2.CustomerEvent, countries: Mapping[str, str], left_out: list[LeftOut]
 ) -> Event | EventResult:
     check = Check()
+    check.country = countries.get(message.team_id, "")
     kind = message.WhichOneof("event")
     if kind is None:
         return refused_event("INVALID_FIELDS", "event is required")
@@ -71,7 +84,7 @@ def _read_event(
     event = Event(
         team_id=check.uuid("team_id", message.team_id),
         event_key=check.line("event_key", message.event_key),
-        selector=_read_hints(check, message.customer, countries.get(message.team_id, ""), left_out),
+        selector=_read_hints(check, message.customer, check.country, left_out),
         occurred_at=check.time("occur_time", message, "occur_time") or _EPOCH,
         body=body,
         customer_name=_usable("customer_name", read_name(message.customer_name), left_out) or "",
@@ -111,6 +124,11 @@ def _usable(field: str, hint: str | Reason, left_out: list[LeftOut]) -> str | No
     return hint or None
 
 
+def numbers_of(message: customer_pb2.CustomerSelector) -> list[str]:
+    """What of a selector is read as people of the team's country write it."""
+    return [message.phone, *local_numbers([message.identity])]
+
+
 def read_selector(check: Check, message: customer_pb2.CustomerSelector, country: str) -> Selector:
     """Ways to find a customer, all of which have to be right."""
     customer_id, member_id, phone, email = (
@@ -120,6 +138,7 @@ def read_selector(check: Check, message: customer_pb2.CustomerSelector, country:
         message.email,
     )
     identity = None
+    check.country = country
     if message.HasField("identity"):
         identity = check.identity("customer.identity", message.identity)
     token = message.browser_token

@@ -75,7 +75,7 @@ class Base(Edge[Dependencies]):
         return {text: found[each].settings.country if each in found else "" for text, each in ids.items()}
 
     async def country_for(self, team_id: str, phones: Iterable[str]) -> str:
-        """The same of one team, asked for where it takes the country to read one of the phones; else empty."""
+        """The same of one team, asked for where it takes the country to read one of the numbers; else empty."""
         if all(not phone or is_e164(phone) for phone in phones):
             return ""
         return (await self.countries([team_id]))[team_id]

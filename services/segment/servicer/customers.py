@@ -20,10 +20,11 @@ from services.segment.convert.checks import Check, error_line, reason_number
 from services.segment.convert.customers import (
     customer_message,
     normalized_phone,
+    numbers_in,
     read_basics,
     read_profile,
 )
-from services.segment.convert.events import read_selector, read_tag_change
+from services.segment.convert.events import numbers_of, read_selector, read_tag_change
 from services.segment.domain.edits import Created, Profile
 from services.segment.domain.model import CustomerView
 from services.segment.servicer.base import Base
@@ -42,7 +43,7 @@ class CustomerRpcs(Base):
         """A new customer."""
         check = Check()
         team_id = check.uuid("team_id", request.team_id)
-        country = await self.country_for(request.team_id, [request.customer.phone])
+        country = await self.country_for(request.team_id, numbers_in(request.customer))
         profile = read_profile(check, request.customer, "customer", country)
         check.done()
         once = Once(team_id, request, pb.CreateCustomerResponse, _create_reply)
@@ -56,7 +57,8 @@ class CustomerRpcs(Base):
         team_id = check.uuid("team_id", request.team_id)
         check.count("customers", request.customers, least=1, most=_BATCH_MAX)
         check.done()
-        country = await self.country_for(request.team_id, [each.phone for each in request.customers])
+        numbers = [number for each in request.customers for number in numbers_in(each)]
+        country = await self.country_for(request.team_id, numbers)
         read = [
             _read_one(customer, f"customers[{index}]", country)
             for index, customer in enumerate(request.customers)
@@ -76,7 +78,7 @@ class CustomerRpcs(Base):
         """The customer of a member id, new or completed."""
         check = Check()
         team_id = check.uuid("team_id", request.team_id)
-        country = await self.country_for(request.team_id, [request.customer.phone])
+        country = await self.country_for(request.team_id, numbers_in(request.customer))
         profile = read_profile(check, request.customer, "customer", country)
         if profile.member_id is None:
             check.fault("customer.member_id", "is required")
@@ -95,7 +97,7 @@ class CustomerRpcs(Base):
         """Whom an event with this selector would go to."""
         check = Check()
         team_id = check.uuid("team_id", request.team_id)
-        country = await self.country_for(request.team_id, [request.selector.phone])
+        country = await self.country_for(request.team_id, numbers_of(request.selector))
         selector = read_selector(check, request.selector, country)
         if selector.is_empty():
             check.fault("selector", "is required")

@@ -8,7 +8,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from omnijourney.segment.v1 import segment_service_pb2 as pb
-from services.segment.convert.checks import Check, reason_number
+from services.segment.convert.checks import Check, local_numbers, reason_number
 from services.segment.convert.customers import customer_message
 from services.segment.domain.edits import Bound
 from services.segment.domain.model import CustomerView, IdentityKey
@@ -26,6 +26,7 @@ class IdentityRpcs(Base):
         """The customer with the identity."""
         check = Check()
         key = check.customer(request)
+        check.country = await self.country_for(request.team_id, local_numbers([request.identity]))
         identity = check.identity("identity", request.identity)
         check.done()
         once = Once(key[0], request, pb.BindIdentityResponse, _bind_reply)
@@ -37,6 +38,7 @@ class IdentityRpcs(Base):
         """The customer without the identity."""
         check = Check()
         key = check.customer(request)
+        check.country = await self.country_for(request.team_id, local_numbers([request.identity]))
         identity = check.identity("identity", request.identity)
         check.done()
         once = Once(key[0], request, pb.UnbindIdentityResponse, _unbind_reply)
@@ -50,7 +52,9 @@ class IdentityRpcs(Base):
         team_id = check.uuid("team_id", request.team_id)
         check.count("bindings", request.bindings, least=1, most=_BATCH_MAX)
         check.done()
-        read = [_read_binding(binding) for binding in request.bindings]
+        numbers = local_numbers(each.identity for each in request.bindings)
+        country = await self.country_for(request.team_id, numbers)
+        read = [_read_binding(binding, country) for binding in request.bindings]
 
         def reply(bound: list[Bound]) -> pb.BatchBindIdentitiesResponse:
             results = iter(bound)
@@ -66,9 +70,11 @@ def _bind_reply(result: tuple[CustomerView, bool]) -> pb.BindIdentityResponse:
     return pb.BindIdentityResponse(customer=customer_message(view), bound=bound)
 
 
-def _read_binding(message: pb.Binding) -> tuple[UUID, IdentityKey] | None:
-    """Customer and identity; None for a binding that is faulty whatever is stored."""
+def _read_binding(message: pb.Binding, country: str) -> tuple[UUID, IdentityKey] | None:
+    """Customer and identity, a number as people of `country` write it; None for a binding that is faulty whatever is
+    stored."""
     check = Check()
+    check.country = country
     binding = check.uuid("customer_id", message.customer_id), check.identity("identity", message.identity)
     return None if check.violations else binding
 

@@ -73,6 +73,10 @@ async def test_what_fits_a_channel_in_no_case_is_told_when_it_is_saved(gateway: 
     read = pb.GetBotModuleRequest(team_id=request.team_id, bot_module_id=saved.module.bot_module_id)
     assert (await gateway.stub.GetBotModule(read, timeout=TIMEOUT_S)).misfits == saved.misfits
 
+    closed = {
+        (channel, field) for channel in (LINE, MESSENGER, INSTAGRAM) for field in ("module.cards[3].coupon",)
+    }
+    assert places(saved.notices) == closed, "points are open on WhatsApp alone"
     update = pb.UpdateBotModuleRequest(
         team_id=request.team_id,
         request_id=str(new_id()),
@@ -113,3 +117,23 @@ async def test_values_that_are_too_long_for_a_channel_fail_for_their_customer_al
     short, long = await gateway.ask(*sends)
     assert (long.state, long.reason) == (delivery_pb2.SEND_STATE_FAILED, "CONTENT_INVALID")
     assert (short.state, short.reason) != (delivery_pb2.SEND_STATE_FAILED, "CONTENT_INVALID")
+
+
+async def test_points_on_a_channel_where_they_are_closed_are_told_when_saved_and_previewed(
+    gateway: Gateway,
+) -> None:
+    texts = ("You have {{points.balance|no}} points", "Hello {{customer.name}}")
+    request = create(gateway, *(content_pb2.Card(text=content_pb2.TextCard(text=text)) for text in texts))
+    saved = await gateway.stub.CreateBotModule(request, timeout=TIMEOUT_S)
+    closed = {(channel, "module.cards[0].text.text") for channel in (LINE, MESSENGER, INSTAGRAM)}
+    assert places(saved.notices) == closed
+    assert {each.message for each in saved.notices if each.channel == LINE} == {
+        "points are closed on LINE: variables of points take their defaults"
+    }
+    seen: dict[int, set[tuple[int, str]]] = {}
+    for channel in (LINE, WHATSAPP):
+        preview = pb.PreviewBotModuleRequest(
+            team_id=request.team_id, bot_module_id=saved.module.bot_module_id, channel=channel
+        )
+        seen[channel] = places((await gateway.stub.PreviewBotModule(preview, timeout=TIMEOUT_S)).notices)
+    assert seen == {LINE: {(LINE, "module.cards[0].text.text")}, WHATSAPP: set()}

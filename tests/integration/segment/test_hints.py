@@ -114,18 +114,51 @@ async def test_blanks_around_an_address_make_nobody_else(segment: Segment, writt
     assert found.customer.customer_id == first.customer_id
 
 
-async def test_a_whatsapp_number_is_one_identity_with_and_without_a_plus(segment: Segment) -> None:
+@pytest.mark.parametrize(
+    "written",
+    [
+        "+886 912 000 001",
+        "00886912000001",
+        "0912000001",
+        "0912-000-001",
+        "８８６９１２０００００１",
+        "０９１２０００００１",
+    ],
+)
+async def test_a_whatsapp_number_is_one_identity_however_it_is_written(
+    segment: Segment, written: str
+) -> None:
     def key(number: str) -> customer_pb2.IdentityKey:
         return customer_pb2.IdentityKey(
             channel=channel_pb2.CHANNEL_WHATSAPP, account_id=str(segment.team_id), external_id=number
         )
 
     customer_id = await segment.create(member_id="1")
-    bound = await segment.call("BindIdentity", customer_id=customer_id, identity=key("+886 912 000 001"))
+    bound = await segment.call("BindIdentity", customer_id=customer_id, identity=key(written))
     assert bound.customer.identities[0].key.external_id == "886912000001"
-    blocked = segment.event("e1", contact_blocked={"identity": key("886912000001")})
-    (result,) = await segment.record(blocked)
-    assert (result.status, result.customer_id) == (ACCEPTED, customer_id)
+    results = await segment.record(
+        segment.event("e1", contact_blocked={"identity": key("886912000001")}),
+        segment.event("e2", contact_added={"identity": key(written)}),
+        segment.event("e3", message_received={"identity": key(written), "text": "hello"}),
+        segment.order("e4", "o1", who={"identity": key(written)}),
+    )
+    assert {(each.status, each.customer_id) for each in results} == {(ACCEPTED, customer_id)}
+    selector = customer_pb2.CustomerSelector(identity=key(written))
+    assert (await segment.call("FindCustomer", selector=selector)).customer.customer_id == customer_id
+    other = customer_pb2.Customer(member_id="1", identities=[customer_pb2.Identity(key=key(written))])
+    upserted = await segment.call("UpsertCustomer", customer=other)
+    assert [each.key.external_id for each in upserted.customer.identities] == ["886912000001"]
+    unbound = await segment.call("UnbindIdentity", customer_id=customer_id, identity=key(written))
+    assert not unbound.customer.identities
+
+
+async def test_a_whatsapp_number_that_nobody_can_read_is_told(segment: Segment) -> None:
+    key = customer_pb2.IdentityKey(
+        channel=channel_pb2.CHANNEL_WHATSAPP, account_id=str(segment.team_id), external_id="012"
+    )
+    (result,) = await segment.record(segment.event("e1", contact_added={"identity": key}))
+    assert result.status == event_pb2.EVENT_STATUS_REFUSED
+    assert "contact_added.identity.external_id must be a phone number with its country" in result.message
 
 
 @pytest.mark.parametrize("ahead", [timedelta(days=3650), timedelta(days=2)])

@@ -59,6 +59,31 @@ async def test_usage_minutes_hold_an_account_for_an_hour_at_most(minutes: str, w
     assert (attempt.verdict, attempt.wait_s) == (Verdict.RETRY, wait_s)
 
 
+@pytest.mark.rule("C-04c")
+@pytest.mark.parametrize(
+    ("status", "doubtful"),
+    [*((status, True) for status in (500, 502, 503, 504, 599)), (429, False), (401, False), (400, False)],
+)
+async def test_line_may_have_taken_what_it_answers_with_a_fault_of_its_own(
+    status: int, doubtful: bool
+) -> None:
+    """It is repeated under its key, and is unknown, not failed, where that comes to an end."""
+    adapter = LineAdapter(_refusal(status, "oops", 0, {}), BASE)
+    attempt = await adapter.send(account(), job(), 0)
+    assert attempt.doubtful is doubtful
+    assert (attempt.verdict is Verdict.RETRY) is (doubtful or status == 429)
+
+
+@pytest.mark.rule("C-04c")
+@pytest.mark.parametrize("code", [1, 2, 131000, 131016, 133004])
+@pytest.mark.parametrize("status", [400, 500, 503])
+async def test_whatsapps_own_word_that_it_failed_is_no_doubt(code: int, status: int) -> None:
+    """With a code the channel says that it did not take the message, and the table says to try again."""
+    adapter = WhatsappAdapter(_refusal(status, "try again", code, {}), BASE)
+    attempt = await adapter.send(account(Channel.WHATSAPP), job(channel=Channel.WHATSAPP), 0)
+    assert (attempt.verdict, attempt.doubtful) == (Verdict.RETRY, False)
+
+
 @pytest.mark.parametrize("channel", [Channel.LINE, Channel.WHATSAPP])
 async def test_a_token_that_a_channel_repeats_is_not_shown(channel: Channel) -> None:
     owner: Any = account(channel)

@@ -7,24 +7,35 @@ from collections.abc import Iterator
 import msgspec
 import pytest
 
+from services.channel_gateway.clients.channels.line import LineWriter
+from services.channel_gateway.clients.channels.pages import PageWriter
 from services.channel_gateway.clients.channels.sink import SinkAdapter
+from services.channel_gateway.clients.channels.whatsapp import WhatsappWriter
 from services.channel_gateway.domain.content import (
     Button,
     ButtonAction,
     ButtonCard,
     Card,
+    FlatCard,
     ImageCard,
     ModuleContent,
     TextCard,
 )
 from services.channel_gateway.domain.limits import LIMITS, Limits
 from services.channel_gateway.domain.model import Channel
-from services.channel_gateway.domain.prepare import Catalogue
-from services.channel_gateway.domain.references import MessageReference, message_findings
+from services.channel_gateway.domain.prepare import Catalogue, ContentRefusedError, send_to_nobody
+from services.channel_gateway.domain.references import MessageReference, message_findings, module_misfits
+from services.channel_gateway.domain.render import filled
 from tests.unit.channel_gateway.build import ACCOUNT, MODULE, TEAM, module
 
 PICTURE, SHOP = "https://cdn.example/", "https://shop.example/"
 CLAIM = Button("Claim", ButtonAction.POSTBACK, "c=claim")
+WRITERS = {
+    Channel.LINE: LineWriter(),
+    Channel.WHATSAPP: WhatsappWriter(),
+    Channel.MESSENGER: PageWriter(Channel.MESSENGER),
+    Channel.INSTAGRAM: PageWriter(Channel.INSTAGRAM),
+}
 NAME = "{{customer.name}}"
 """Fills at least one character, in any unit."""
 
@@ -41,6 +52,22 @@ def with_button(**changes: object) -> ButtonCard:
     return ButtonCard("Look", (msgspec.structs.replace(CLAIM, **changes),))
 
 
+def saved(channel: Channel, card: Card) -> list[tuple[str, str]]:
+    """What is told when a module of the card is saved."""
+    found = module_misfits("module.cards", [card])
+    return [(each.field, each.message) for each in found if each.channel is channel]
+
+
+def rendered(channel: Channel, card: FlatCard) -> str:
+    """What the channel's writer says of the card when it is filled in; empty if it takes it."""
+    send = send_to_nobody(TEAM, channel, ModuleContent(MODULE))
+    try:
+        WRITERS[channel].write_cards(send, "U1", [filled(card, lambda text: text.replace(NAME, "x"))])
+    except ContentRefusedError as refused:
+        return str(refused)
+    return ""
+
+
 def bounds(limits: Limits) -> Iterator[tuple[str, int, Card, Card]]:
     """(path, limit, the longest card that fits, one that is longer by one)."""
 
@@ -54,6 +81,25 @@ def bounds(limits: Limits) -> Iterator[tuple[str, int, Card, Card]]:
     yield pair("button: text", limits.card_text.most, lambda n: ButtonCard("x" * n, (CLAIM,)))
     yield pair("button: buttons[0].label", limits.label.most, lambda n: with_button(label="x" * n))
     yield pair("button: buttons[0].postback_data", limits.data.most, lambda n: with_button(value="x" * n))
+    says = ButtonAction.MESSAGE
+    yield pair(
+        "button: buttons[0].message_text", limits.said.most, lambda n: with_button(action=says, value="x" * n)
+    )
+    yield pair(
+        "button: buttons[0].label", limits.label.most, lambda n: with_button(action=says, label="x" * n)
+    )
+    answers = limits.text if limits.quick_replies else limits.card_text
+    yield pair("button: text", answers.most, lambda n: ButtonCard("x" * n, (Button("Yes", says, "Yes"),)))
+    yield pair(
+        "button: image_url",
+        limits.image.most,
+        lambda n: ButtonCard("Look", (CLAIM,), image_url=PICTURE.ljust(n, "x")),
+    )
+    yield pair(
+        "image: preview_url",
+        limits.image.most,
+        lambda n: ImageCard(PICTURE, preview_url=PICTURE.ljust(n, "x")),
+    )
     yield pair(
         "button: buttons[0].url",
         limits.address.most,
@@ -69,12 +115,30 @@ def bounds(limits: Limits) -> Iterator[tuple[str, int, Card, Card]]:
 
 @pytest.mark.rule("C-10e")
 @pytest.mark.parametrize("channel", list(LIMITS))
-def test_each_limit_of_a_channel_is_told_at_publication_with_its_path(channel: Channel) -> None:
+def test_each_limit_of_a_channel_is_told_when_saved_published_and_rendered(channel: Channel) -> None:
     for path, most, fits, longer in bounds(LIMITS[channel]):
-        assert messages(channel, fits) == [], path
+        assert (messages(channel, fits), saved(channel, fits)) == ([], []), path
         (message,) = messages(channel, longer)
         assert message.startswith(f"cards[0].{path}: is too long for {LIMITS[channel].name}"), message
         assert f"at most {most} fit" in message
+        ((field, said),) = saved(channel, longer)
+        assert (field, said) == ("module.cards[0]." + path.replace(": ", "."), message.split(": ", 2)[2])
+        assert rendered(channel, fits) == "", path  # type: ignore[arg-type]  # cards without conditions
+        assert rendered(channel, longer).startswith(path.split(": ")[1]), path  # type: ignore[arg-type]  # as above
+
+
+@pytest.mark.rule("C-10e")
+@pytest.mark.parametrize("channel", list(LIMITS))
+def test_too_many_answers_are_told_when_saved_published_and_rendered(channel: Channel) -> None:
+    limits = LIMITS[channel]
+    most = limits.quick_replies or limits.buttons
+    answers = tuple(Button(f"No. {n}", ButtonAction.MESSAGE, f"n={n}") for n in range(most + 1))
+    fits, longer = ButtonCard("Which?", answers[:-1]), ButtonCard("Which?", answers)
+    assert (messages(channel, fits), saved(channel, fits), rendered(channel, fits)) == ([], [], "")
+    told = f"buttons: {limits.name} takes at most {most} "
+    assert messages(channel, longer)[0].startswith(f"cards[0].button: {told}")
+    assert saved(channel, longer)[0][0] == "module.cards[0].button.buttons"
+    assert rendered(channel, longer).startswith(told)
 
 
 @pytest.mark.rule("C-10e")

@@ -6,7 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from libs.common.phones import COUNTRIES, E164, country_of_zone, is_e164, phone_of_whatsapp, read_phone
+from libs.common.phones import (
+    COUNTRIES,
+    E164,
+    country_of_zone,
+    is_e164,
+    phone_of_whatsapp,
+    read_phone,
+    whatsapp_id,
+)
 from libs.common.text import trimmed
 
 
@@ -77,6 +85,25 @@ def test_who_is_known_on_whatsapp_by_a_number_has_it_as_phone(external_id: str, 
 )  # fmt: skip
 def test_what_nobody_can_read_is_no_number(written: str) -> None:
     assert read_phone(written, "TW") is None
+
+
+@pytest.mark.parametrize(
+    ("written", "country", "kept"),
+    [
+        ("886912345678", "", "886912345678"),
+        ("+886912345678", "", "886912345678"),
+        ("00886912345678", "", "886912345678"),
+        ("0912345678", "TW", "886912345678"),
+        ("０９１２３４５６７８", "TW", "886912345678"),
+        ("８８６９１２３４５６７８", "", "886912345678"),
+        ("5215512345678", "MX", "5215512345678"),
+        ("US.13491208655302741918", "TW", "US.13491208655302741918"),
+        ("0912345678", "", None),
+        ("012", "TW", None),
+    ],
+)
+def test_a_number_on_whatsapp_has_one_spelling(written: str, country: str, kept: str | None) -> None:
+    assert whatsapp_id(written, country) == kept
 
 
 def test_without_a_country_local_numbers_cannot_be_read() -> None:

@@ -649,6 +649,7 @@ class CreateBotModuleResponse(_message.Message):
 
     MODULE_FIELD_NUMBER: _builtins.int
     MISFITS_FIELD_NUMBER: _builtins.int
+    NOTICES_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def module(self) -> _content_pb2.BotModule:
         """As created."""
@@ -657,15 +658,22 @@ class CreateBotModuleResponse(_message.Message):
     def misfits(self) -> _containers.RepeatedCompositeFieldContainer[_content_pb2.ContentMisfit]:
         """What does not fit, of each of the four channels: journeys that send it there are not published."""
 
+    @_builtins.property
+    def notices(self) -> _containers.RepeatedCompositeFieldContainer[_content_pb2.ContentMisfit]:
+        """What says less where the team has not opened points (`TeamSettings.points_channels`): variables of points take their defaults, coupons are
+        left out. Of each of the four channels; none while segment does not answer.
+        """
+
     def __init__(
         self,
         *,
         module: _content_pb2.BotModule | None = ...,
         misfits: _abc.Iterable[_content_pb2.ContentMisfit] | None = ...,
+        notices: _abc.Iterable[_content_pb2.ContentMisfit] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["module", b"module"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["misfits", b"misfits", "module", b"module"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["misfits", b"misfits", "module", b"module", "notices", b"notices"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -705,6 +713,7 @@ class GetBotModuleResponse(_message.Message):
 
     MODULE_FIELD_NUMBER: _builtins.int
     MISFITS_FIELD_NUMBER: _builtins.int
+    NOTICES_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def module(self) -> _content_pb2.BotModule:
         """The resource."""
@@ -713,15 +722,22 @@ class GetBotModuleResponse(_message.Message):
     def misfits(self) -> _containers.RepeatedCompositeFieldContainer[_content_pb2.ContentMisfit]:
         """What does not fit, of each of the four channels."""
 
+    @_builtins.property
+    def notices(self) -> _containers.RepeatedCompositeFieldContainer[_content_pb2.ContentMisfit]:
+        """What says less where the team has not opened points (`TeamSettings.points_channels`): variables of points take their defaults, coupons are
+        left out. Of each of the four channels; none while segment does not answer.
+        """
+
     def __init__(
         self,
         *,
         module: _content_pb2.BotModule | None = ...,
         misfits: _abc.Iterable[_content_pb2.ContentMisfit] | None = ...,
+        notices: _abc.Iterable[_content_pb2.ContentMisfit] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["module", b"module"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["misfits", b"misfits", "module", b"module"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["misfits", b"misfits", "module", b"module", "notices", b"notices"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -835,6 +851,7 @@ class UpdateBotModuleResponse(_message.Message):
 
     MODULE_FIELD_NUMBER: _builtins.int
     MISFITS_FIELD_NUMBER: _builtins.int
+    NOTICES_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def module(self) -> _content_pb2.BotModule:
         """As changed."""
@@ -843,15 +860,22 @@ class UpdateBotModuleResponse(_message.Message):
     def misfits(self) -> _containers.RepeatedCompositeFieldContainer[_content_pb2.ContentMisfit]:
         """What does not fit, of each of the four channels: live journeys that send it there fail for every customer."""
 
+    @_builtins.property
+    def notices(self) -> _containers.RepeatedCompositeFieldContainer[_content_pb2.ContentMisfit]:
+        """What says less where the team has not opened points (`TeamSettings.points_channels`): variables of points take their defaults, coupons are
+        left out. Of each of the four channels; none while segment does not answer.
+        """
+
     def __init__(
         self,
         *,
         module: _content_pb2.BotModule | None = ...,
         misfits: _abc.Iterable[_content_pb2.ContentMisfit] | None = ...,
+        notices: _abc.Iterable[_content_pb2.ContentMisfit] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["module", b"module"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["misfits", b"misfits", "module", b"module"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["misfits", b"misfits", "module", b"module", "notices", b"notices"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -974,21 +998,27 @@ class PreviewBotModuleResponse(_message.Message):
 
     REQUESTS_FIELD_NUMBER: _builtins.int
     MESSAGES_FIELD_NUMBER: _builtins.int
+    NOTICES_FIELD_NUMBER: _builtins.int
     messages: _builtins.int
     """Messages that the channel bills."""
     @_builtins.property
     def requests(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The request bodies as JSON, one for each message that the channel bills."""
 
+    @_builtins.property
+    def notices(self) -> _containers.RepeatedCompositeFieldContainer[_content_pb2.ContentMisfit]:
+        """What says less on this channel, since the team has not opened points there; none while segment does not answer."""
+
     def __init__(
         self,
         *,
         requests: _abc.Iterable[_builtins.str] | None = ...,
         messages: _builtins.int = ...,
+        notices: _abc.Iterable[_content_pb2.ContentMisfit] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["messages", b"messages", "requests", b"requests"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["messages", b"messages", "notices", b"notices", "requests", b"requests"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

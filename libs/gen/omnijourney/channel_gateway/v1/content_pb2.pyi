@@ -171,7 +171,7 @@ Global___BotModule: _TypeAlias = BotModule  # noqa: Y015
 
 @_typing.final
 class ContentMisfit(_message.Message):
-    """What of a module a channel would refuse, whoever gets it. Variables count as one character: how long they make a text is known
+    """What of a module a channel would refuse, or shows less of, whoever gets it. Variables count as one character: how long they make a text is known
     when it is sent.
     """
 
