@@ -32,7 +32,7 @@ class Ask(NamedTuple):
     """Shares of processes are as their weights."""
     held: float
     """Sends a second that the process goes by at present."""
-    told: Sequence[Hold] = ()
+    holds: Sequence[Hold] = ()
     """What the channel asked this process since it renewed the last time."""
 
 
@@ -59,8 +59,8 @@ class RateStore:
     async def renew(self, sender: UUID, asks: Sequence[Ask], length: timedelta) -> list[Share]:
         """Shares for `length` of real time, the server's. Raises the driver's errors."""
         teams, account_ids, weights, held = columns((ask[:4] for ask in asks), 4)
-        told = [(place, *hold) for place, ask in enumerate(asks, 1) for hold in ask.told]
-        places, recipients, seconds = columns(told, 3)
+        new = [(place, *hold) for place, ask in enumerate(asks, 1) for hold in ask.holds]
+        places, recipients, seconds = columns(new, 3)
         query = QUERIES.bind(
             "share_rates",
             sender=sender,
@@ -69,9 +69,9 @@ class RateStore:
             weights=weights,
             held=held,
             length=length,
-            told_places=places,
-            told_recipients=recipients,
-            told_s=seconds,
+            new_places=places,
+            new_recipients=recipients,
+            new_s=seconds,
             hold_max=HOLDS_MAX,
         )
         return [

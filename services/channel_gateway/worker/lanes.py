@@ -37,7 +37,7 @@ class Lane:
         self._later: list[tuple[float, int, Job]] = []
         self._serial = 0
         self._held_until_s = 0.0
-        self._untold: dict[str, float] = {}
+        self._unshared: dict[str, float] = {}
         """Until when nothing leaves for whom ("": for anybody), of which other processes have not heard."""
 
     def __len__(self) -> int:
@@ -115,28 +115,28 @@ class Lane:
     def hold(self, until_s: float) -> None:
         """Lets nothing leave before the monotonic time `until_s`."""
         self._held_until_s = max(self._held_until_s, until_s)
-        self._untold[EVERYBODY] = self._held_until_s
+        self._unshared[EVERYBODY] = self._held_until_s
 
     def pace(self, recipient: str, wait_s: float, now_s: float) -> None:
         """Lets nothing leave for one person for `wait_s` seconds, and then one after the other."""
         self._paced.pace(recipient, now_s + wait_s, now_s)
-        self._untold[recipient] = self._paced.until_s(recipient)
+        self._unshared[recipient] = self._paced.until_s(recipient)
 
     # ---- what the channel asked other processes ----
 
-    def untold(self, most: int) -> dict[str, float]:
+    def unshared(self, most: int) -> dict[str, float]:
         """Until which monotonic time nothing leaves for whom, of which other processes have not heard; the first `most`
         of it. EVERYBODY is one."""
-        return dict(itertools.islice(self._untold.items(), most))
+        return dict(itertools.islice(self._unshared.items(), most))
 
-    def told(self, holds: Mapping[str, float]) -> None:
+    def shared(self, holds: Mapping[str, float]) -> None:
         """Other processes hear of these from now on."""
         for recipient, until_s in holds.items():
-            if self._untold.get(recipient) == until_s:
-                del self._untold[recipient]
+            if self._unshared.get(recipient) == until_s:
+                del self._unshared[recipient]
 
     def learn_holds(self, until_s: Mapping[str, float], now_s: float) -> None:
-        """Takes over what the channel asked any process, as `untold` has it."""
+        """Takes over what the channel asked any process, as `unshared` has it."""
         people = dict(until_s)
         self._held_until_s = max(self._held_until_s, people.pop(EVERYBODY, 0.0))
         self._paced.learn(people, now_s)
@@ -199,7 +199,7 @@ class Lane:
     def _take_paced(self, now_s: float) -> Job | None:
         job = self._paced.take(now_s)
         if job is not None:
-            self._untold[job.recipient] = self._paced.until_s(job.recipient)
+            self._unshared[job.recipient] = self._paced.until_s(job.recipient)
         return job
 
     def next_s(self, now_s: float) -> float | None:

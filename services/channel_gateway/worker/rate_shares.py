@@ -91,10 +91,10 @@ class RateShares:
         """A share that has become less is confirmed at once, so that others may have the rest of it."""
         while lanes:
             began_s = time.monotonic()
-            untold = [lane.untold(HOLDS_MAX) for lane in lanes]
+            unshared = [lane.unshared(HOLDS_MAX) for lane in lanes]
             asks = [
                 Ask(*_key(lane), _weight_of(lane), lane.share_at(began_s), _holds(holds, began_s))
-                for lane, holds in zip(lanes, untold, strict=True)
+                for lane, holds in zip(lanes, unshared, strict=True)
             ]
             shares = await self._rates.renew(self._sender_id, asks, timedelta(seconds=LENGTH_S))
             less: list[Lane] = []
@@ -104,7 +104,7 @@ class RateShares:
                 now_s = time.monotonic()
                 # From before the question was asked: the server's time is over later.
                 lane.take_share(share.share, began_s + LENGTH_S, now_s)
-                lane.told(untold[share.place - 1])
+                lane.shared(unshared[share.place - 1])
                 if share.holds:
                     lane.learn_holds({who: now_s + left_s for who, left_s in share.holds}, now_s)
                 if share.share < ask.held:

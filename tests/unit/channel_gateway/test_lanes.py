@@ -188,16 +188,16 @@ def test_what_a_channel_asks_of_one_process_is_handed_to_the_others_once() -> No
     lane = paced_lane()
     assert numbers(lane, 0.0) == [3]
     lane.hold(30.0)
-    assert lane.untold(10) == {"anna": 4.0, EVERYBODY: 30.0}
-    assert len(lane.untold(1)) == 1
-    holds = lane.untold(10)
+    assert lane.unshared(10) == {"anna": 4.0, EVERYBODY: 30.0}
+    assert len(lane.unshared(1)) == 1
+    holds = lane.unshared(10)
     lane.hold(40.0)
-    lane.told(holds)
-    assert lane.untold(10) == {EVERYBODY: 40.0}, "what came meanwhile is still to be told"
-    lane.told(lane.untold(10))
-    assert lane.untold(10) == {}
+    lane.shared(holds)
+    assert lane.unshared(10) == {EVERYBODY: 40.0}, "what came meanwhile is still to be told"
+    lane.shared(lane.unshared(10))
+    assert lane.unshared(10) == {}
     assert numbers(lane, 40.0) == [2]
-    assert lane.untold(10) == {"anna": 46.0}, "she is sent to one by one, whoever sends"
+    assert lane.unshared(10) == {"anna": 46.0}, "she is sent to one by one, whoever sends"
 
 
 @pytest.mark.rule("C-02d")
@@ -215,4 +215,4 @@ def test_what_other_processes_were_asked_holds_here_and_is_not_told_again() -> N
     assert numbers(lane, 8.5) == [], "a later word is not an earlier end"
     assert numbers(lane, 9.0) == [1]
     assert lane.claim(9.0, "carl", at_once=False)
-    assert lane.untold(10) == {"anna": 15.0}
+    assert lane.unshared(10) == {"anna": 15.0}

@@ -1,11 +1,11 @@
 -- Renews a process's shares of accounts' rates, each for `length`; returns them with the accounts' versions, by their places from 1.
 -- A share is what the weights of those who use the account make of its rate, but never more than the others leave: of what a process
 -- holds (`held`: what it still uses while this answer is on its way) nobody else gets anything before it says that it holds less.
--- Takes what channels asked this process to wait for (`told_places`, `told_recipients`, `told_s` seconds from now; an empty recipient:
+-- Takes what channels asked this process to wait for (`new_places`, `new_recipients`, `new_s` seconds from now; an empty recipient:
 -- everybody), and returns what any process was asked: seconds that are left, by recipients, the `hold_max` longest.
 CREATE OR REPLACE FUNCTION share_rates_v2(
     own uuid, teams uuid[], account_ids uuid[], weights smallint[], held double precision[], length interval,
-    told_places integer[], told_recipients text[], told_s double precision[], hold_max integer
+    new_places integer[], new_recipients text[], new_s double precision[], hold_max integer
 ) RETURNS TABLE (place integer, version bigint, share double precision, recipients text[], left_s double precision[])
 LANGUAGE plpgsql
 SET search_path FROM CURRENT
@@ -40,10 +40,10 @@ BEGIN
         VALUES (asked.team, asked.account, own, greatest(share_rates_v2.share, asked.held), asked.weight, now_time + length)
         ON CONFLICT (team_id, account_id, sender)
         DO UPDATE SET share = excluded.share, weight = excluded.weight, until_time = excluded.until_time;
-        IF asked.place = ANY (told_places) THEN
+        IF asked.place = ANY (new_places) THEN
             INSERT INTO account_hold AS h (team_id, account_id, recipient, until_time)
             SELECT asked.team, asked.account, t.recipient, now_time + make_interval(secs => max(t.seconds))
-              FROM unnest(told_places, told_recipients, told_s) AS t (place, recipient, seconds)
+              FROM unnest(new_places, new_recipients, new_s) AS t (place, recipient, seconds)
              WHERE t.place = asked.place GROUP BY t.recipient
             ON CONFLICT (team_id, account_id, recipient) DO UPDATE SET until_time = greatest(h.until_time, excluded.until_time);
         END IF;
