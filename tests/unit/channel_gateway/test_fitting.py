@@ -23,14 +23,14 @@ from services.channel_gateway.domain.content import (
 )
 from services.channel_gateway.domain.limits import LIMITS, Limits
 from services.channel_gateway.domain.model import Channel
-from services.channel_gateway.domain.prepare import Catalogue, ContentRefusedError, send_to_nobody
+from services.channel_gateway.domain.prepare import Catalogue, ContentRefusedError, Writer, send_to_nobody
 from services.channel_gateway.domain.references import MessageReference, message_findings, module_misfits
 from services.channel_gateway.domain.render import filled
 from tests.unit.channel_gateway.build import ACCOUNT, MODULE, TEAM, module
 
 PICTURE, SHOP = "https://cdn.example/", "https://shop.example/"
 CLAIM = Button("Claim", ButtonAction.POSTBACK, "c=claim")
-WRITERS = {
+WRITERS: dict[Channel, Writer] = {
     Channel.LINE: LineWriter(),
     Channel.WHATSAPP: WhatsappWriter(),
     Channel.MESSENGER: PageWriter(Channel.MESSENGER),
