@@ -1,11 +1,13 @@
 """`omnijourney message`: one function per subcommand."""
 
 from collections.abc import Iterable
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
 from libs.cli.options import DataDir, Team, client_settings, finish
+
+_MEDIA: Final = ("image", "video", "document")
 
 message = typer.Typer(name="message", help="Messages to single people.", no_args_is_help=True)
 
@@ -34,6 +36,14 @@ def send_test(
         list[str] | None,
         typer.Option(metavar="INDEX=TEXT", help="The parameter of a template's button; may be repeated."),
     ] = None,
+    media: Annotated[
+        str,
+        typer.Option(
+            metavar="KIND=ADDRESS",
+            help="What stands in the template's header: image=, video= or document=https://…",
+        ),
+    ] = "",
+    filename: Annotated[str, typer.Option(help="Name of a header's document.")] = "",
     data: Annotated[
         list[str] | None,
         typer.Option(metavar="KEY=VALUE", help="What messages show as {{trigger.KEY}}; may be repeated."),
@@ -48,7 +58,13 @@ def send_test(
     if bool(module) == bool(template):
         raise typer.BadParameter("give --module or --template, and not both")
     said = trial_messages.Said(
-        module, template, parameter or (), header, _buttons_of(button or ()), data_of(data or ())
+        module,
+        template,
+        parameter or (),
+        header,
+        _buttons_of(button or ()),
+        data_of(data or ()),
+        _media_of(media, filename),
     )
     command = trial_messages.send(team, account, customer, said, wait)
     finish(journeys.run(client_settings(data_dir), command))
@@ -63,3 +79,15 @@ def _buttons_of(texts: Iterable[str]) -> dict[int, str]:
             raise typer.BadParameter(f"--button {text!r}: give INDEX=TEXT, the index from 0 to 9")
         buttons[int(index)] = value
     return buttons
+
+
+def _media_of(text: str, filename: str) -> tuple[str, str, str]:
+    """Kind, address and name of a file, empty for none. Raises BadParameter for what is no kind and address."""
+    kind, _, address = text.partition("=")
+    if not text and not filename:
+        return "", "", ""
+    if kind not in _MEDIA or not address:
+        raise typer.BadParameter(
+            f"--media {text!r}: give one of {', '.join(f'{each}=https://…' for each in _MEDIA)}"
+        )
+    return kind, address, filename

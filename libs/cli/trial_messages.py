@@ -13,7 +13,7 @@ from libs.client import Client
 from libs.client.paging import items
 from libs.common.ids import new_id
 from omnijourney.channel_gateway.v1 import channel_gateway_service_pb2 as pb
-from omnijourney.channel_gateway.v1 import delivery_pb2
+from omnijourney.channel_gateway.v1 import content_pb2, delivery_pb2
 from omnijourney.common.v1 import channel_pb2, error_reason_pb2
 
 _LOOK_S: Final = 0.2
@@ -31,6 +31,8 @@ class Said(NamedTuple):
     """Texts of a template's buttons, by their index."""
     data: Mapping[str, str] = {}
     """What a trigger would bring."""
+    media: tuple[str, str, str] = ("", "", "")
+    """Kind (`image`, `video`, `document`), address and name of what stands in a template's header."""
 
 
 def send(team_id: str, account: str, customer_id: str, said: Said, wait_s: float) -> Command:
@@ -45,6 +47,7 @@ def send(team_id: str, account: str, customer_id: str, said: Said, wait_s: float
             parameters=said.parameters,
             header_parameter=said.header,
             button_parameters=said.buttons,
+            header_media=_media(*said.media),
             trigger_data=said.data,
         )
         accounts = items(
@@ -76,6 +79,14 @@ def send(team_id: str, account: str, customer_id: str, said: Said, wait_s: float
         return _show_end(await _settled(client, answer.delivery, wait_s))
 
     return command
+
+
+def _media(kind: str, address: str, filename: str) -> content_pb2.TemplateMedia | None:
+    if not kind:
+        return None
+    media = content_pb2.TemplateMedia(filename=filename)
+    setattr(media, f"{kind}_url", address)
+    return media
 
 
 async def _named(what: str, name: str, listed: AsyncIterator[Any], id_field: str, name_field: str) -> str:

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from libs.emulators.whatsapp_templates import Template
+
 CHANGED = "messages"
 """The field of what people write and of what became of messages."""
 DISPLAY_NUMBER = "15550783881"
@@ -45,8 +47,30 @@ def said(act: dict[str, Any], answered: str) -> dict[str, Any]:
 
 def preference_value(wa_id: str, value: str, at_s: int) -> dict[str, Any]:
     """Of a person who wants marketing messages no more, or again: `stop`, `resume`."""
-    preference = {"wa_id": wa_id, "category": "marketing_messages", "value": value, "timestamp": at_s}
-    return {"contacts": [{"wa_id": wa_id}], "user_preferences": [preference]}
+    preference = {
+        "wa_id": wa_id,
+        "user_id": f"US.{wa_id}",
+        "detail": f"User requested to {value} marketing messages",
+        "category": "marketing_messages",
+        "value": value,
+        "timestamp": at_s,
+    }
+    contact = {"profile": {"name": f"Person {wa_id[-4:]}"}, "wa_id": wa_id, "user_id": f"US.{wa_id}"}
+    return {"contacts": [contact], "user_preferences": [preference]}
+
+
+def template_entry(template: Template, at_s: int) -> dict[str, Any]:
+    """An entry of a business account about the status of one of its templates."""
+    value = {
+        "event": template.status,
+        "message_template_id": int(template.template_id),
+        "message_template_name": template.name,
+        "message_template_language": template.language,
+        "message_template_category": template.category,
+        "reason": "NONE",
+    }
+    change = {"field": "message_template_status_update", "value": value}
+    return {"id": template.waba_id, "time": at_s, "changes": [change]}
 
 
 def talk_entry(page_id: str, person_id: str, at_ms: int, what: dict[str, Any]) -> dict[str, Any]:

@@ -23,9 +23,11 @@ from libs.emulators.meta_acts import (
     preference_value,
     said,
     talk_entry,
+    template_entry,
 )
 from libs.emulators.meta_errors import MetaError, error_object
 from libs.emulators.webhooks import WebhookSender
+from libs.emulators.whatsapp_lists import listed
 from libs.emulators.whatsapp_rules import check_message
 from libs.emulators.whatsapp_state import Sender, WhatsAppState
 from libs.emulators.whatsapp_templates import Template, check_send, parse_template
@@ -178,16 +180,27 @@ class WhatsAppEmulator(Emulator):
         }
         if record["callback_data"] is not None:
             entry["biz_opaque_callback_data"] = record["callback_data"]
-        template = record["body"].get("type") == "template"
         if status == "failed":
             return _status(sender, {**entry, "errors": [error_object(code)]})
-        entry["pricing"] = {
-            "billable": template,
-            "pricing_model": "PMP",
-            "type": "regular" if template else "free_customer_service",
-            "category": "marketing" if template else "service",
-        }
+        if status != "played":
+            entry["pricing"] = self._pricing(sender, record)
         return _status(sender, entry)
+
+    def _pricing(self, sender: Sender, record: Record) -> dict[str, Any]:
+        """What a message costs: of a template by its category, and a `UTILITY` one nothing within the window."""
+        body, category = record["body"], "service"
+        if body.get("type") == "template":
+            data = body["template"]
+            template = self.state.templates.get((sender.waba_id, data["name"], data["language"]["code"]))
+            category = "marketing" if template is None else template.category.lower()
+        open_window = self.state.window_open(record["recipient"], self.clock.now())
+        free = category == "service" or (category == "utility" and open_window)
+        return {
+            "billable": not free,
+            "pricing_model": "PMP",
+            "type": "free_customer_service" if free else "regular",
+            "category": category,
+        }
 
     # ---- management ----
 
@@ -205,19 +218,10 @@ class WhatsAppEmulator(Emulator):
         return web.json_response(answer)
 
     async def _list_templates(self, request: web.Request) -> web.StreamResponse:
-        waba_id, name = request.match_info["owner"], request.query.get("name")
+        waba_id = request.match_info["owner"]
         self.state.business_of(waba_id, bearer(request))
-        found = [
-            t.to_json()
-            for t in self.state.templates.values()
-            if t.waba_id == waba_id and (name is None or name in t.name)
-        ]
-        start, size = int(request.query.get("after", "0")), int(request.query.get("limit", "25"))
-        end = start + size
-        paging: dict[str, Any] = {"cursors": {"before": str(start), "after": str(end)}}
-        if end < len(found):
-            paging["next"] = str(request.url.update_query(after=str(end)))
-        return web.json_response({"data": found[start:end], "paging": paging})
+        own = [each for each in self.state.templates.values() if each.waba_id == waba_id]
+        return web.json_response(listed(own, request.query, request.url))
 
     async def _delete_template(self, request: web.Request) -> web.StreamResponse:
         waba_id = request.match_info["owner"]
@@ -335,7 +339,13 @@ class WhatsAppEmulator(Emulator):
         return web.json_response(template.to_json(), status=201)
 
     async def _set_template_status(self, request: web.Request) -> web.Response:
-        self.tell({**await read_object(request), "command": "template_status"})
+        """Changes the status of a template: `{"name", "status", "told"?}`; Meta tells of it where `told` is true."""
+        data = await read_object(request)
+        self.tell({"name": data["name"], "status": data["status"], "command": "template_status"})
+        for template in self.state.templates.values() if data.get("told") else ():
+            if template.name == data["name"]:
+                entry = template_entry(template, int(self.clock.now().timestamp()))
+                self.aimed().send(envelope("whatsapp_business_account", entry))
         return web.json_response({})
 
 

@@ -12,6 +12,7 @@ INTERACTIVE_BODY_MAX = 1024
 CALLBACK_DATA_MAX = 512
 LINK_MAX = 2000
 MEDIA_ID_MAX = 100
+FILENAME_MAX = 240
 BUTTON_PLACES_MAX = 10
 PARAMETER_MAX = 32_768
 
@@ -165,12 +166,17 @@ def _check_template(content: Mapping[str, Any]) -> None:
         raise MetaError(131008, "template.language is required")
     _text(_object(content["language"], "template.language"), "code", 20, "template.language")
     for component in _objects(content.get("components", []), "template.components"):
-        if component.get("type") == "button":
+        if str(component.get("type", "")).lower() == "button":
             _check_place(component)
         for parameter in _objects(component.get("parameters", []), "components[].parameters"):
             _text(parameter, "type", 20, "parameters[]")
             _maybe_text(parameter, "text", PARAMETER_MAX, "parameters[]")
             _maybe_text(parameter, "parameter_name", 512, "parameters[]")
+            kind = str(parameter["type"])
+            if kind in ("image", "video", "document"):
+                file = _object(parameter.get(kind), f"parameters[].{kind}")
+                _check_image(file, f"parameters[].{kind}")
+                _maybe_text(file, "filename", FILENAME_MAX, f"parameters[].{kind}")
 
 
 def _check_place(component: Mapping[str, Any]) -> None:

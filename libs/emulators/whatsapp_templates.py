@@ -15,6 +15,9 @@ FOOTER_MAX = 60
 BUTTONS_MAX = 10
 FILLED_BODY_MAX = 1024
 
+MEDIA = ("IMAGE", "VIDEO", "DOCUMENT")
+"""Formats of headers that each send fills with a file."""
+
 _NAME = re.compile(r"[a-z0-9_]{1,512}")
 _VARIABLE = re.compile(r"\{\{\s*([a-z0-9_]+)\s*\}\}")
 
@@ -47,6 +50,12 @@ class Template:
             raise ValueError(f"status is one of {', '.join(STATUSES)}")
         return replace(self, status=status)
 
+    @property
+    def header_format(self) -> str:
+        """What stands at its head; empty for nothing."""
+        header = next((each for each in self.components if each["type"] == "HEADER"), None)
+        return "" if header is None else str(header.get("format", "TEXT"))
+
     def to_json(self) -> dict[str, Any]:
         """As the management API shows it."""
         return {
@@ -77,7 +86,8 @@ def parse_template(template_id: str, waba_id: str, data: Mapping[str, Any]) -> T
     components = data.get("components")
     if not isinstance(components, list) or not all(isinstance(c, dict) for c in components):
         raise MetaError(100, "components is a list of objects")
-    parts = {str(c.get("type", "")).upper(): c for c in components}
+    components = [_in_capitals(c) for c in components]
+    parts = {c["type"]: c for c in components}
     template = Template(
         template_id=template_id,
         waba_id=waba_id,
@@ -96,6 +106,19 @@ def parse_template(template_id: str, waba_id: str, data: Mapping[str, Any]) -> T
     return template
 
 
+def _in_capitals(component: Mapping[str, Any]) -> dict[str, Any]:
+    """A component with its kinds as the service gives them, however they were written."""
+    written = {**component, "type": str(component.get("type", "")).upper()}
+    if "format" in component:
+        written["format"] = str(component["format"]).upper()
+    if isinstance(component.get("buttons"), list):
+        written["buttons"] = [
+            {**each, "type": str(each.get("type", "")).upper()} if isinstance(each, dict) else each
+            for each in component["buttons"]
+        ]
+    return written
+
+
 def _check_definition(template: Template) -> None:
     body = template.body.strip()
     faults = {
@@ -105,6 +128,8 @@ def _check_definition(template: Template) -> None:
         f"the header is longer than {HEADER_MAX}": len(template.header) > HEADER_MAX,
         f"the footer is longer than {FOOTER_MAX}": len(template.footer) > FOOTER_MAX,
         f"more than {BUTTONS_MAX} buttons": len(template.buttons) > BUTTONS_MAX,
+        "the header is of an unknown format": template.header_format
+        not in ("", "TEXT", "LOCATION", "PRODUCT", *MEDIA),
         "the header has more than one variable": len(variables(template.header)) > 1,
         "a variable begins or ends the body": body.startswith("{{") or body.endswith("}}"),
         "positions of variables do not run from 1": not template.named
@@ -125,6 +150,8 @@ def check_send(template: Template | None, data: Mapping[str, Any]) -> None:
     if template.status == "DISABLED":
         raise MetaError(132016, f"template ({name}) is disabled")
     given = _parameters_by_part(data.get("components", []))
+    if template.header_format in MEDIA:
+        _check_media(template.header_format, given.pop("header", []))
     _check_part(template, "header", template.header, given.pop("header", []))
     _check_part(template, "body", template.body, given.pop("body", []))
     for index, button in enumerate(template.buttons):
@@ -138,7 +165,7 @@ def _parameters_by_part(components: Any) -> dict[str, list[dict[str, Any]]]:
         raise MetaError(100, "template.components is a list")
     parts: dict[str, list[dict[str, Any]]] = {}
     for component in components:
-        kind = component.get("type") if isinstance(component, dict) else None
+        kind = str(component.get("type", "")).lower() if isinstance(component, dict) else None
         parameters = component.get("parameters", []) if isinstance(component, dict) else None
         if kind not in ("header", "body", "button") or not isinstance(parameters, list):
             raise MetaError(100, "template.components: type header, body or button, with parameters")
@@ -146,11 +173,17 @@ def _parameters_by_part(components: Any) -> dict[str, list[dict[str, Any]]]:
     return parts
 
 
+def _check_media(wanted: str, given: list[dict[str, Any]]) -> None:
+    """A header's file; checks of its address are those of every file in a message."""
+    received = str(given[0].get("type", "")).upper() if given else "UNKNOWN"
+    if received != wanted:
+        raise MetaError(132012, f"header: Format mismatch, expected {wanted}, received {received}")
+    if len(given) > 1:
+        raise MetaError(132000, f"header: number of parameters ({len(given)}) does not match (1)")
+
+
 def _check_part(template: Template, part: str, text: str, given: list[dict[str, Any]]) -> None:
     wanted = variables(text)
-    media = next((c for c in template.components if str(c.get("type", "")).lower() == part), {})
-    if str(media.get("format", "TEXT")).upper() != "TEXT":
-        wanted = ("1",)
     if len(given) != len(wanted):
         raise MetaError(
             132000, f"{part}: number of localizable_params ({len(given)}) does not match ({len(wanted)})"
@@ -164,8 +197,6 @@ def _check_part(template: Template, part: str, text: str, given: list[dict[str, 
 
 def _fill(template: Template, part: str, text: str, index: int, parameter: dict[str, Any]) -> str:
     kind = parameter.get("type")
-    if kind in ("image", "video", "document"):
-        return text
     value = parameter.get("text") if kind == "text" else parameter.get(str(kind), {}).get("fallback_value")
     if not isinstance(value, str):
         raise MetaError(132012, f"{part}: parameter {index + 1} of type {kind} has no value")
@@ -180,8 +211,10 @@ def _fill(template: Template, part: str, text: str, index: int, parameter: dict[
 
 
 def _check_button(index: int, button: Mapping[str, Any], given: list[dict[str, Any]]) -> None:
-    variable = str(button.get("type", "")).upper() == "URL" and "{{" in str(button.get("url", ""))
-    if variable and len(given) != 1:
-        raise MetaError(132000, f"button {index}: the address has one variable")
-    if not variable and str(button.get("type", "")).upper() == "URL" and given:
-        raise MetaError(132000, f"button {index}: the address has no variable")
+    if button.get("type") != "URL":
+        return
+    variable = "{{" in str(button.get("url", ""))
+    if variable and not given:
+        raise MetaError(131008, f"buttons: Button at index {index} of type Url requires a parameter")
+    if len(given) > int(variable):
+        raise MetaError(132000, f"button {index}: {len(given)} parameters, the address has {int(variable)}")

@@ -129,6 +129,23 @@ DEFINITIONS: Final = {
             j.Node("a", j.Message(j.Channel.WHATSAPP, template=j.Template(B, ("x",), ("h",), ("", "b")))),
         ),
     ),
+    "template with a document": j.Definition(
+        "Order",
+        nodes=(
+            j.Node(
+                "a",
+                j.Message(
+                    j.Channel.WHATSAPP,
+                    template=j.Template(
+                        B,
+                        header_media=j.HeaderMedia(
+                            j.MediaKind.DOCUMENT, "https://shop.example/a.pdf", "A.pdf"
+                        ),
+                    ),
+                ),
+            ),
+        ),
+    ),
 }
 _ALL_STEPS: Final = {
     result: Step(f"n{result.value}", 1, result, AT, result.value == 1, "why") for result in StepResult

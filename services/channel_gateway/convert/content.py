@@ -1,12 +1,10 @@
-"""Proto ⇄ domain for accounts, bot modules and templates. Pure; collects every fault of a request."""
+"""Proto ⇄ domain for accounts and bot modules. Pure; collects every fault of a request."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterable, Sequence
 from typing import Final
 from urllib.parse import urlsplit
-from uuid import UUID
 
 from libs.common.rpc.fields import FieldCheck
 from libs.common.rpc.values import timestamp
@@ -22,7 +20,6 @@ from services.channel_gateway.domain.content import (
     ImageCard,
     PointComparison,
     PointFigure,
-    Template,
     TextCard,
 )
 from services.channel_gateway.domain.model import Account, Channel, Connection, ConnectionKind
@@ -41,9 +38,6 @@ COUPONS_MAX: Final = 50
 BUTTONS_MAX: Final = 4
 LABEL_MAX: Final = 20
 URL_MAX: Final = 2_000
-_TEMPLATE_NAME: Final = re.compile(r"[a-z0-9_]{1,512}", re.ASCII)
-_LANGUAGE: Final = re.compile(r"[a-z]{2,3}(_[A-Z]{2,4})?", re.ASCII)
-_CATEGORIES: Final = ("", "MARKETING", "UTILITY", "AUTHENTICATION")
 
 
 # ---------------------------------------------------------------- accounts
@@ -347,48 +341,3 @@ def _button_message(button: Button) -> content_pb2.Button:
             return content_pb2.Button(label=button.label, postback_data=button.value)
         case ButtonAction.MESSAGE:
             return content_pb2.Button(label=button.label, message_text=button.value)
-
-
-# ---------------------------------------------------------------- templates
-
-
-def check_template(check: FieldCheck, path: str, message: content_pb2.MessageTemplate) -> UUID:
-    """Checks a template as given; returns its account."""
-    if not _TEMPLATE_NAME.fullmatch(message.name):
-        check.fault(f"{path}.name", "must be lower case letters, digits and underscores, 1 to 512")
-    if not _LANGUAGE.fullmatch(message.language):
-        check.fault(f"{path}.language", "must be a language code such as en or zh_TW")
-    if message.category not in _CATEGORIES:
-        check.fault(f"{path}.category", "must be MARKETING, UTILITY or AUTHENTICATION")
-    parameters_of(check, path, message)
-    return check.uuid(f"{path}.account_id", message.account_id)
-
-
-def parameters_of(
-    check: FieldCheck, path: str, message: content_pb2.MessageTemplate
-) -> tuple[tuple[str, ...], int]:
-    """Names and count of a template's parameters; names alone say the count, too."""
-    names = tuple(message.parameter_names)
-    count = message.parameter_count or len(names)
-    check.whole(f"{path}.parameter_count", count, least=0, most=100)
-    if names and len(names) != count:
-        check.fault(f"{path}.parameter_names", f"names {len(names)} parameters, the count is {count}")
-    return names, count
-
-
-def template_message(template: Template) -> content_pb2.MessageTemplate:
-    """A template."""
-    return content_pb2.MessageTemplate(
-        message_template_id=str(template.template_id),
-        team_id=str(template.team_id),
-        account_id=str(template.account_id),
-        name=template.name,
-        language=template.language,
-        state=int(template.state),  # type: ignore[arg-type]  # the enums have the same numbers
-        category=template.category,
-        parameter_names=template.parameter_names,
-        parameter_count=template.parameter_count,
-        create_time=timestamp(template.created_at),
-        update_time=timestamp(template.updated_at),
-        etag=str(template.version),
-    )

@@ -12,16 +12,11 @@ from libs.common.rpc.errors import reason_named
 from libs.common.rpc.fields import FieldCheck
 from libs.common.rpc.validation import plain_faults
 from libs.common.rpc.values import timestamp
-from omnijourney.channel_gateway.v1 import channel_gateway_service_pb2 as pb
 from omnijourney.channel_gateway.v1 import delivery_pb2, quota_pb2
 from omnijourney.common.v1 import error_reason_pb2, money_pb2
 from omnijourney.internal.v1 import send_pb2, sends_service_pb2
-from services.channel_gateway.domain.content import (
-    BUTTONS_MAX,
-    PARAMETERS_MAX,
-    ModuleContent,
-    TemplateContent,
-)
+from services.channel_gateway.convert.templates import template_content_of
+from services.channel_gateway.domain.content import ModuleContent, TemplateContent
 from services.channel_gateway.domain.model import (
     NODE_ID_MAX,
     SENDS_MAX,
@@ -36,7 +31,6 @@ from services.channel_gateway.domain.model import (
 )
 from services.channel_gateway.domain.receipts import ReceiptKind, shown
 
-PARAMETER_LENGTH_MAX: Final = 2_000
 DEPTH_MAX: Final = 1_000
 EXTERNAL_ID_MAX: Final = 200
 _LOGGED_MAX: Final = 50
@@ -124,37 +118,6 @@ def _content_of(check: FieldCheck, message: send_pb2.Send) -> ModuleContent | Te
     if kind is None:
         check.fault("content", "is required: a bot module or a template")
     return ModuleContent(check.uuid("bot_module_id", message.bot_module_id))
-
-
-def template_content_of(
-    check: FieldCheck,
-    path: str,
-    id_field: str,
-    template_id: str,
-    message: send_pb2.TemplateContent | pb.SendTestMessageRequest,
-) -> TemplateContent:
-    """A template and what fills it; its fields are below `path`."""
-    parameters = tuple(message.parameters)
-    check.count(f"{path}parameters", parameters, most=PARAMETERS_MAX)
-    if any(len(text) > PARAMETER_LENGTH_MAX for text in parameters):
-        for index, text in enumerate(parameters):
-            field = f"{path}parameters[{index}]"
-            check.text(field, text, length_max=PARAMETER_LENGTH_MAX, length_min=0)
-    header = message.header_parameter
-    return TemplateContent(
-        check.uuid(f"{path}{id_field}", template_id),
-        parameters,
-        check.text(f"{path}header_parameter", header, length_max=PARAMETER_LENGTH_MAX, length_min=0),
-        _buttons_of(check, path, message.button_parameters),
-    )
-
-
-def _buttons_of(check: FieldCheck, path: str, sent: Mapping[int, str]) -> tuple[tuple[int, str], ...]:
-    for index, text in sent.items():
-        field = f"{path}button_parameters[{index}]"
-        check.whole(field, index, least=0, most=BUTTONS_MAX - 1)
-        check.text(field, text, length_max=PARAMETER_LENGTH_MAX)
-    return tuple(sorted(sent.items()))
 
 
 def channel_of(check: FieldCheck, field: str, number: int) -> Channel:

@@ -9,6 +9,7 @@ from uuid import UUID
 from libs.common.rpc.errors import reason_named
 from libs.common.rpc.fields import FieldCheck
 from omnijourney.internal.v1 import reference_pb2, sends_service_pb2
+from services.channel_gateway.convert.templates import template_content_of
 from services.channel_gateway.domain.content import ModuleContent, TemplateContent
 from services.channel_gateway.domain.model import Channel
 from services.channel_gateway.domain.references import (
@@ -65,12 +66,9 @@ def _content(
             return ModuleContent(check.uuid(f"{path}.bot_module_id", message.bot_module_id))
         case "template":
             sent = message.template
-            return TemplateContent(
-                check.uuid(f"{path}.template.template_id", sent.template_id),
-                tuple(sent.parameters),
-                sent.header_parameter,
-                tuple(sorted(sent.button_parameters.items())),
-            )
+            check.uuid(f"{path}.template.template_id", sent.template_id)
+            # Its texts are the journey's to check; here they are only compared with what the template takes.
+            return template_content_of(FieldCheck(), "", "template_id", sent.template_id, sent)
         case _:
             return None
 

@@ -118,6 +118,50 @@ class TemplateState(IntEnum):
     DISABLED = 5
 
 
+class HeaderKind(IntEnum):
+    """What stands at the head of a template; numbers of the contract."""
+
+    NONE = 0
+    TEXT = 1
+    IMAGE = 2
+    VIDEO = 3
+    DOCUMENT = 4
+    OTHER = 5
+    """What a send cannot fill in."""
+
+
+class TemplateButtonKind(IntEnum):
+    """What a button of a template does; numbers of the contract."""
+
+    URL = 1
+    QUICK_REPLY = 2
+    PHONE_NUMBER = 3
+    OTHER = 4
+
+
+class TemplateButton(msgspec.Struct, frozen=True):
+    """A button of a template."""
+
+    kind: TemplateButtonKind
+    label: str = ""
+    takes_parameter: bool = False
+
+    @property
+    def is_link(self) -> bool:
+        """Whether a press opens an address."""
+        return self.kind is TemplateButtonKind.URL
+
+
+class TemplateShape(msgspec.Struct, frozen=True):
+    """What a send of a template brings besides the body's parameters. Stored as JSON."""
+
+    header: HeaderKind = HeaderKind.NONE
+    header_parameter_count: int = 0
+    header_parameter_name: str = ""
+    """Where parameters have names."""
+    buttons: tuple[TemplateButton, ...] = ()
+
+
 class Template(msgspec.Struct, frozen=True):
     """A WhatsApp template."""
 
@@ -133,12 +177,23 @@ class Template(msgspec.Struct, frozen=True):
     created_at: datetime
     updated_at: datetime
     version: int
+    shape: TemplateShape | None = None
+    """None: not known, since WhatsApp was not asked."""
 
 
 class ModuleContent(msgspec.Struct, frozen=True):
     """A send of a bot module."""
 
     bot_module_id: UUID
+
+
+class HeaderMedia(msgspec.Struct, frozen=True):
+    """A picture, a video or a document in a template's header; texts may hold variables."""
+
+    kind: HeaderKind
+    url: str
+    filename: str = ""
+    """Of a document, as people see it."""
 
 
 class TemplateContent(msgspec.Struct, frozen=True):
@@ -148,6 +203,7 @@ class TemplateContent(msgspec.Struct, frozen=True):
     parameters: tuple[str, ...] = ()
     header_parameter: str = ""
     button_parameters: tuple[tuple[int, str], ...] = ()
+    header_media: HeaderMedia | None = None
 
 
 class TextContent(msgspec.Struct, frozen=True):

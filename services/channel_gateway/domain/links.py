@@ -147,11 +147,11 @@ def tracked_template(content: TemplateContent, base: str, shorten: Shorten) -> T
     texts = (*content.parameters, content.header_parameter, *(text for _, text in content.button_parameters))
     if not any("://" in text for text in texts):
         return content
-    return TemplateContent(
-        content.template_id,
-        tuple(shortened(text, address) for text in content.parameters),
-        shortened(content.header_parameter, address),
-        tuple(
+    return msgspec.structs.replace(
+        content,
+        parameters=tuple(shortened(text, address) for text in content.parameters),
+        header_parameter=shortened(content.header_parameter, address),
+        button_parameters=tuple(
             (index, (shorten(text) if is_target(text) else None) or text)
             for index, text in content.button_parameters
         ),

@@ -48,6 +48,7 @@ from services.channel_gateway.domain.render import (
     template_needs_attributes,
     template_needs_points,
 )
+from services.channel_gateway.domain.template_shapes import filled_media, is_address, shape_faults
 
 _NIL: Final = UUID(int=0)
 SERVICE_WINDOW: Final = timedelta(hours=24)
@@ -60,10 +61,11 @@ _NOT_OF_A_LINE: Final = re.compile(r" *[\t\n\v\f\r\x1c-\x1f\x85\u2028\u2029]\s*|
 class ContentRefusedError(Exception):
     """Content that does not fit its channel; `reason` goes into the send's outcome."""
 
-    def __init__(self, reason: Reason, detail: str) -> None:
-        """`detail` is for people and holds no content."""
+    def __init__(self, reason: Reason, detail: str, field: str = "") -> None:
+        """`detail` is for people and holds no content; `field` is what of a template's content is refused."""
         super().__init__(detail)
         self.reason = reason
+        self.field = field
 
 
 def send_to_nobody(
@@ -357,11 +359,13 @@ def _values(send: Send, customer: Customer) -> Values:
 
 
 def _filled(content: TemplateContent, values: Values) -> TemplateContent:
+    media = content.header_media
     return TemplateContent(
         content.template_id,
         tuple(_in_one_line(fill(text, values.get)) for text in content.parameters),
         _in_one_line(fill(content.header_parameter, values.get)),
         tuple((index, _in_one_line(fill(text, values.get))) for index, text in content.button_parameters),
+        filled_media(media, lambda name: _in_one_line(values.get(name))) if media is not None else None,
     )
 
 
@@ -386,16 +390,19 @@ def _write_cards(
 
 def _check_parameters(template: Template, content: TemplateContent, filled: TemplateContent) -> None:
     """Raises ContentRefusedError for what the channel would refuse; `filled` is the content with its values."""
-    if len(filled.parameters) != template.parameter_count:
-        raise ContentRefusedError(
-            Reason.TEMPLATE_PARAMETERS,
-            f"{len(filled.parameters)} parameters for {template.parameter_count}",
-        )
+    for field, message in shape_faults(template, content):
+        raise ContentRefusedError(Reason.TEMPLATE_PARAMETERS, message, field)
     header = [filled.header_parameter] if content.header_parameter else []
     buttons = [text for _, text in filled.button_parameters]
     if not all(text.strip() for text in (*filled.parameters, *header, *buttons)):
         raise ContentRefusedError(Reason.TEMPLATE_PARAMETERS, "a parameter is empty when filled in")
     if len(filled.header_parameter) > HEADER_LENGTH_MAX:
         raise ContentRefusedError(
-            Reason.TEMPLATE_PARAMETERS, f"the header's has {len(filled.header_parameter)} characters"
+            Reason.TEMPLATE_PARAMETERS,
+            f"has {len(filled.header_parameter)} characters, {HEADER_LENGTH_MAX} at most go into a header",
+            "header_parameter",
+        )
+    if filled.header_media is not None and not is_address(filled.header_media.url):
+        raise ContentRefusedError(
+            Reason.TEMPLATE_PARAMETERS, "its address is none when filled in", "header_media"
         )

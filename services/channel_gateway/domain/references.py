@@ -36,6 +36,7 @@ from services.channel_gateway.domain.render import (
     template_needs_points,
     template_texts,
 )
+from services.channel_gateway.domain.template_shapes import media_faults, shape_faults
 
 NOT_FOUND: Final = "RESOURCE_NOT_FOUND"
 NOT_CLAIMABLE: Final = "COUPON_NOT_CLAIMABLE"
@@ -170,12 +171,12 @@ def _template_faults(
     if template.state is not TemplateState.APPROVED:
         message = f"is {template.state.name.lower()} at WhatsApp, not approved"
         yield Finding("template.template_id", Reason.TEMPLATE_NOT_APPROVED, message)
-    if len(content.parameters) != template.parameter_count:
-        message = f"has {len(content.parameters)} parameters, the template takes {template.parameter_count}"
-        yield Finding("template.parameters", Reason.TEMPLATE_PARAMETERS, message)
-    if content.header_parameter and template.parameter_names:
-        message = "the template's parameters have names, and that of its header's is not known"
-        yield Finding("template.header_parameters", Reason.TEMPLATE_PARAMETERS, message)
+    for field, message in shape_faults(template, content):
+        # A node lists the parameters of a header, which has one at most.
+        named = "header_parameters" if field == "header_parameter" else field
+        yield Finding(f"template.{named}", Reason.TEMPLATE_PARAMETERS, message)
+    for field, message in media_faults(content.header_media) if content.header_media is not None else ():
+        yield Finding(f"template.header_media.{field}", Reason.CONTENT_INVALID, message)
 
 
 def _card_faults(

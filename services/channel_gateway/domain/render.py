@@ -114,7 +114,13 @@ def _names_attributes(texts: Iterable[str]) -> bool:
 
 def template_texts(content: TemplateContent) -> list[str]:
     """What may hold variables of a template's content."""
-    return [*content.parameters, content.header_parameter, *dict(content.button_parameters).values()]
+    media = content.header_media
+    return [
+        *content.parameters,
+        content.header_parameter,
+        *dict(content.button_parameters).values(),
+        *((media.url, media.filename) if media is not None else ()),
+    ]
 
 
 def card_texts(card: Card) -> Iterator[tuple[str, str]]:

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import msgspec
 
-from services.channel_gateway.domain.content import Template, TemplateState
+from services.channel_gateway.domain.content import Template, TemplateShape, TemplateState
 
 
 class ListedTemplate(NamedTuple):
@@ -20,6 +20,7 @@ class ListedTemplate(NamedTuple):
     category: str
     parameter_names: tuple[str, ...]
     parameter_count: int
+    shape: TemplateShape
 
 
 class TemplateChanges(NamedTuple):
@@ -66,4 +67,5 @@ def _taken_over(template: Template, found: ListedTemplate) -> Template:
         category=found.category,
         parameter_names=found.parameter_names,
         parameter_count=found.parameter_count,
+        shape=found.shape,
     )

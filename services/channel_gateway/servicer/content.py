@@ -15,11 +15,12 @@ from libs.common.rpc.fields import FieldCheck
 from libs.common.rpc.servicing import changed_fields, ids_of, team_of
 from omnijourney.channel_gateway.v1 import channel_gateway_service_pb2 as pb
 from services.channel_gateway.convert import content as convert
+from services.channel_gateway.convert import templates
 from services.channel_gateway.domain.content import BotModule, Template, TemplateState
 from services.channel_gateway.servicer.base import Part
 from services.channel_gateway.usecases.call import Call
 
-_TEMPLATE_FIELDS: Final = ("state", "category", "parameter_names", "parameter_count")
+_TEMPLATE_FIELDS: Final = ("state", "category", "parameter_names", "parameter_count", "shape")
 
 
 class ContentRpcs(Part):
@@ -131,8 +132,9 @@ class ContentRpcs(Part):
         check = FieldCheck()
         team_id = check.uuid("team_id", request.team_id)
         message = request.template
-        account_id = convert.check_template(check, "template", message)
-        names, count = convert.parameters_of(FieldCheck(), "template", message)
+        account_id = templates.check_template(check, "template", message)
+        names, count = templates.parameters_of(FieldCheck(), "template", message)
+        shape = templates.shape_of(check, "template", message)
         check.done()
         now = self._clock.now()
         state = TemplateState(message.state or TemplateState.APPROVED)
@@ -149,10 +151,11 @@ class ContentRpcs(Part):
             now,
             now,
             1,
+            shape,
         )
 
         def reply(created: Template) -> pb.CreateMessageTemplateResponse:
-            return pb.CreateMessageTemplateResponse(template=convert.template_message(created))
+            return pb.CreateMessageTemplateResponse(template=templates.template_message(created))
 
         call = Call(team_id, request, pb.CreateMessageTemplateResponse, reply)
         return await self._deps.content.create_template(call, template)
@@ -163,7 +166,7 @@ class ContentRpcs(Part):
         """Reads a template."""
         team_id, template_id = ids_of(request.team_id, "message_template_id", request.message_template_id)
         template = await self._deps.content_store.template(team_id, template_id)
-        return pb.GetMessageTemplateResponse(template=convert.template_message(template))
+        return pb.GetMessageTemplateResponse(template=templates.template_message(template))
 
     async def ListMessageTemplates(
         self, request: pb.ListMessageTemplatesRequest, context: Any
@@ -176,10 +179,10 @@ class ContentRpcs(Part):
         arguments = ("templates", team_id, account_id)
         size = page_size(request.page_size)
         after = page_key(request.page_token, tuple[datetime, UUID], *arguments)
-        templates = await self._deps.content_store.list_templates(team_id, account_id, after, size + 1)
-        page = page_of(templates, size, lambda last: (last.created_at, last.template_id), *arguments)
+        found = await self._deps.content_store.list_templates(team_id, account_id, after, size + 1)
+        page = page_of(found, size, lambda last: (last.created_at, last.template_id), *arguments)
         return pb.ListMessageTemplatesResponse(
-            templates=map(convert.template_message, page.rows), next_page_token=page.next_token
+            templates=map(templates.template_message, page.rows), next_page_token=page.next_token
         )
 
     async def UpdateMessageTemplate(
@@ -192,7 +195,8 @@ class ContentRpcs(Part):
         message = request.template
         check = FieldCheck()
         fields = changed_fields(check, request.update_mask.paths, _TEMPLATE_FIELDS, message)
-        names, count = convert.parameters_of(check, "template", message)
+        names, count = templates.parameters_of(check, "template", message)
+        shape = templates.shape_of(check, "template", message)
         if "state" in fields and not message.state:
             check.fault("template.state", "is required")
         check.done()
@@ -206,10 +210,11 @@ class ContentRpcs(Part):
                 category=message.category if "category" in fields else template.category,
                 parameter_names=names if about_parameters else template.parameter_names,
                 parameter_count=count if about_parameters else template.parameter_count,
+                shape=shape if "shape" in fields else template.shape,
             )
 
         def reply(updated: Template) -> pb.UpdateMessageTemplateResponse:
-            return pb.UpdateMessageTemplateResponse(template=convert.template_message(updated))
+            return pb.UpdateMessageTemplateResponse(template=templates.template_message(updated))
 
         call = Call(team_id, request, pb.UpdateMessageTemplateResponse, reply)
         return await self._deps.content.update_template(call, template_id, request.etag, change)
@@ -224,6 +229,6 @@ class ContentRpcs(Part):
             request,
             pb.DeleteMessageTemplateResponse,
             lambda _: pb.DeleteMessageTemplateResponse(),
-            convert.template_message,
+            templates.template_message,
         )
         return await self._deps.content.delete_template(call, template_id)

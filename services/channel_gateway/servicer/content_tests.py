@@ -14,6 +14,7 @@ from libs.common.rpc.fields import FieldCheck
 from omnijourney.channel_gateway.v1 import channel_gateway_service_pb2 as pb
 from services.channel_gateway.convert import content as content_convert
 from services.channel_gateway.convert import deliveries as convert
+from services.channel_gateway.convert.templates import note_misfits, template_content_of
 from services.channel_gateway.domain.content import ModuleContent, TemplateContent
 from services.channel_gateway.domain.errors import ChannelUnsupported
 from services.channel_gateway.domain.model import KIND_OF, NO_JOURNEY, TEST_NODE, Profile, Send
@@ -91,14 +92,15 @@ class ContentTestRpcs(Part):
         try:
             return await self._deps.content_tests.send(request, send, pb.SendTestMessageResponse, _reply)
         except ContentRefusedError as refused:
-            check.fault("bot_module_id" if request.bot_module_id else "parameters", str(refused))
+            field = "bot_module_id" if request.bot_module_id else refused.field or "parameters"
+            check.fault(field, str(refused))
             check.done()
             raise
 
     async def _look_for(
         self, check: FieldCheck, team_id: UUID, account_id: UUID, content: ModuleContent | TemplateContent
     ) -> None:
-        """Raises NotFound, InvalidArgument for a template of another account."""
+        """Raises NotFound, InvalidArgument for a template of another account or one that takes something else."""
         if isinstance(content, ModuleContent):
             await self._deps.content_store.module(team_id, content.bot_module_id)
             return
@@ -106,6 +108,8 @@ class ContentTestRpcs(Part):
         if template.account_id != account_id:
             check.fault("message_template_id", "is a template of another account: send it through its own")
             check.done()
+        note_misfits(check, template, content)
+        check.done()
 
 
 def _content_of(check: FieldCheck, request: pb.SendTestMessageRequest) -> ModuleContent | TemplateContent:
@@ -113,7 +117,7 @@ def _content_of(check: FieldCheck, request: pb.SendTestMessageRequest) -> Module
         check.fault("bot_module_id", "is required, or message_template_id, and not both")
     if not request.message_template_id:
         return ModuleContent(check.uuid("bot_module_id", request.bot_module_id))
-    return convert.template_content_of(check, "", "message_template_id", request.message_template_id, request)
+    return template_content_of(check, "", "message_template_id", request.message_template_id, request)
 
 
 def _reply(row: Mapping[str, Any]) -> pb.SendTestMessageResponse:

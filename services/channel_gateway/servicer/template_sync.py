@@ -13,7 +13,7 @@ from libs.common.rpc.servicing import ids_of
 from omnijourney.channel_gateway.v1 import channel_gateway_service_pb2 as pb
 from services.channel_gateway.clients.channels.whatsapp import WhatsappAdapter
 from services.channel_gateway.clients.channels.whatsapp_templates import filled
-from services.channel_gateway.domain.content import PARAMETERS_MAX, TemplateContent
+from services.channel_gateway.convert.templates import note_misfits, template_content_of
 from services.channel_gateway.domain.prepare import ContentRefusedError, send_to_nobody
 from services.channel_gateway.domain.templates import TemplateChanges
 from services.channel_gateway.servicer.base import Part
@@ -48,27 +48,27 @@ class TemplateSyncRpcs(Part):
         """Shows a template as it is at WhatsApp, with a customer's values."""
         check = FieldCheck()
         team_id = check.uuid("team_id", request.team_id)
-        template_id = check.uuid("message_template_id", request.message_template_id)
         customer_id = check.uuid("customer_id", request.customer_id)
-        check.count("parameters", request.parameters, most=PARAMETERS_MAX)
+        content = template_content_of(check, "", "message_template_id", request.message_template_id, request)
         check.done()
-        template = await self._deps.content_store.template(team_id, template_id)
+        template = await self._deps.content_store.template(team_id, content.template_id)
+        note_misfits(check, template, content)
         account = await self._deps.account_store.account(team_id, template.account_id)
         adapter = self._deps.adapters.get(account.connection.kind)
         if not isinstance(adapter, WhatsappAdapter) or not account.connection.owner_id:
             check.fault("message_template_id", "is of an account without a business account of WhatsApp")
             check.done()
             raise AssertionError
-        content = TemplateContent(template_id, tuple(request.parameters))
+        check.done()
         send = send_to_nobody(team_id, account.channel, content, account.account_id)
         send = msgspec.structs.replace(send, customer_id=customer_id, trigger_data=dict(request.trigger_data))
         try:
             said = await self._deps.reservation.filled(send, content)
         except ContentRefusedError as refused:
-            check.fault("parameters", str(refused))
+            check.fault(refused.field or "parameters", str(refused))
             check.done()
             raise
-        texts = await adapter.texts_of(account, template)
-        if texts is None:
-            raise NotFound.of("template", template_id)
-        return pb.PreviewMessageTemplateResponse(text=filled(texts, template, said.parameters))
+        parts = await adapter.parts_of(account, template)
+        if parts is None:
+            raise NotFound.of("template", template.template_id)
+        return pb.PreviewMessageTemplateResponse(text=filled(parts, template, said))

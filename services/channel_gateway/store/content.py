@@ -75,6 +75,7 @@ async def create_template(connection: Connection, template: Template) -> Templat
                 category=template.category,
                 parameter_names=list(template.parameter_names),
                 parameter_count=template.parameter_count,
+                shape=None if template.shape is None else json_of(template.shape),
                 now=template.created_at,
             ),
         )
@@ -92,6 +93,7 @@ async def update_template(connection: Connection, template: Template, now: datet
             category=template.category,
             parameter_names=list(template.parameter_names),
             parameter_count=template.parameter_count,
+            shape=None if template.shape is None else json_of(template.shape),
             now=now,
         ),
     )

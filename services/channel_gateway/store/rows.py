@@ -6,7 +6,7 @@ from typing import Any, Final
 import msgspec
 import structlog
 
-from services.channel_gateway.domain.content import BotModule, Card, Template, TemplateState
+from services.channel_gateway.domain.content import BotModule, Card, Template, TemplateShape, TemplateState
 from services.channel_gateway.domain.model import Account, AccountState, Channel, Connection, Job, Price
 
 _log = structlog.get_logger(__name__)
@@ -15,6 +15,7 @@ Row = Mapping[str, Any]
 
 _CONNECTION: Final = msgspec.json.Decoder(Connection)
 _CARDS: Final = msgspec.json.Decoder(tuple[Card, ...])
+_SHAPE: Final = msgspec.json.Decoder(TemplateShape)
 _PARTS: Final = msgspec.msgpack.Decoder(list[bytes])
 
 
@@ -64,6 +65,7 @@ def template_of(row: Row) -> Template:
         row["created_at"],
         row["updated_at"],
         row["version"],
+        None if row["shape"] is None else _SHAPE.decode(row["shape"]),
     )
 
 

@@ -78,4 +78,5 @@ def _new(team_id: UUID, account_id: UUID, found: ListedTemplate, now: datetime) 
         now,
         now,
         1,
+        found.shape,
     )

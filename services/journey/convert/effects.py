@@ -6,12 +6,13 @@ from typing import Final
 
 from libs.common.own_zones import zone_named, zone_of_phone
 from libs.common.rpc.values import datetime_of, timestamp
+from omnijourney.channel_gateway.v1 import content_pb2
 from omnijourney.common.v1 import channel_pb2, error_reason_pb2, money_pb2
 from omnijourney.internal.v1 import change_pb2, postings_pb2, profile_pb2, send_pb2
 from omnijourney.points.v1 import posting_pb2 as postings
 from omnijourney.segment.v1 import segment_service_pb2 as segment_calls
 from services.journey.domain import effects as fx
-from services.journey.domain.model import Template
+from services.journey.domain.model import HeaderMedia, Template
 
 ACTOR: Final = "journey"
 """Who posts to the ledger."""
@@ -81,7 +82,15 @@ def template_message(template: Template) -> send_pb2.TemplateContent:
         parameters=template.parameters,
         header_parameter=next(iter(template.header_parameters), ""),
         button_parameters={index: text for index, text in enumerate(template.button_parameters) if text},
+        header_media=None if template.header_media is None else media_message(template.header_media),
     )
+
+
+def media_message(media: HeaderMedia) -> content_pb2.TemplateMedia:
+    """What stands in a template's header."""
+    message = content_pb2.TemplateMedia(filename=media.filename)
+    setattr(message, media.kind, media.url)
+    return message
 
 
 def change_message(effect: SegmentChange) -> change_pb2.Change:

@@ -12,6 +12,7 @@ from libs.common.rpc.values import seconds_of, timestamp
 from omnijourney.common.v1 import channel_pb2
 from omnijourney.journey.v1 import journey_pb2, node_pb2, validation_pb2
 from services.journey.convert.branching import add_branching, branching_from
+from services.journey.convert.effects import media_message
 from services.journey.convert.reading import Reading
 from services.journey.convert.triggers import trigger_from, trigger_message
 from services.journey.domain import model as d
@@ -151,7 +152,8 @@ def _message_from(sent: node_pb2.MessageNode, path: str, check: Reading) -> d.Me
     if sent.HasField("template") and (channel is None or not sent.template.template_id):
         # What cannot be read as a template is not looked at as one.
         texts = sent.template.parameters, sent.template.header_parameters, sent.template.button_parameters
-        for fault in template_faults(f"{path}.template", *texts):
+        media = [(field.name, value) for field, value in sent.template.header_media.ListFields()]
+        for fault in template_faults(f"{path}.template", *texts, media):
             check.gap(fault.field, fault.description)
     if sent.HasField("template"):
         template_id = check.optional_uuid(f"{path}.template.template_id", sent.template.template_id)
@@ -163,12 +165,24 @@ def _message_from(sent: node_pb2.MessageNode, path: str, check: Reading) -> d.Me
                 tuple(sent.template.parameters),
                 tuple(sent.template.header_parameters),
                 tuple(sent.template.button_parameters),
+                _media_from(sent.template, f"{path}.template.header_media", check),
             )
     if sent.capped_action not in _CAPPED_ACTIONS:
         check.gap(f"{path}.capped_action", "is none of SKIP and WAIT")
         return None
     action = d.CappedAction(sent.capped_action)
     return None if channel is None else d.Message(channel, module_id, template, action)
+
+
+def _media_from(sent: node_pb2.TemplateContent, path: str, check: Reading) -> d.HeaderMedia | None:
+    if not sent.HasField("header_media"):
+        return None
+    media = sent.header_media
+    field = media.WhichOneof("source")
+    if field is None:
+        check.gap(path, f"says nothing: give one of {', '.join(d.MediaKind)}")
+        return None
+    return d.HeaderMedia(d.MediaKind(field), getattr(media, field), media.filename)
 
 
 # ---- out ------------------------------------------------------------------------------------------------------
@@ -307,6 +321,8 @@ def _message_message(action: d.Message) -> node_pb2.MessageNode:
         message.template.parameters.extend(action.template.parameters)
         message.template.header_parameters.extend(action.template.header_parameters)
         message.template.button_parameters.extend(action.template.button_parameters)
+        if action.template.header_media is not None:
+            message.template.header_media.CopyFrom(media_message(action.template.header_media))
     elif action.bot_module_id is not None:
         message.bot_module_id = str(action.bot_module_id)
     return message

@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
-from enum import IntEnum
+from enum import IntEnum, StrEnum
 from functools import cached_property
 from typing import Final, NamedTuple
 from uuid import UUID
@@ -152,6 +152,23 @@ class Target(msgspec.Struct, frozen=True):
     cap: int | None = None
 
 
+class MediaKind(StrEnum):
+    """What stands in a template's header; the values are the contract's fields."""
+
+    IMAGE = "image_url"
+    VIDEO = "video_url"
+    DOCUMENT = "document_url"
+
+
+class HeaderMedia(msgspec.Struct, frozen=True):
+    """A picture, a video or a document; its texts may hold variables."""
+
+    kind: MediaKind
+    url: str
+    filename: str = ""
+    """Of a document."""
+
+
 class Template(msgspec.Struct, frozen=True):
     """A WhatsApp template and its parameters, which may hold variables.
 
@@ -162,6 +179,7 @@ class Template(msgspec.Struct, frozen=True):
     parameters: tuple[str, ...] = ()
     header_parameters: tuple[str, ...] = ()
     button_parameters: tuple[str, ...] = ()
+    header_media: HeaderMedia | None = None
 
     @property
     def texts(self) -> Iterator[tuple[str, str]]:
@@ -169,6 +187,9 @@ class Template(msgspec.Struct, frozen=True):
         for field in ("parameters", "header_parameters", "button_parameters"):
             for place, text in enumerate(getattr(self, field)):
                 yield f"{field}[{place}]", text
+        if self.header_media is not None:
+            yield f"header_media.{self.header_media.kind}", self.header_media.url
+            yield "header_media.filename", self.header_media.filename
 
 
 class CappedAction(IntEnum):

@@ -59,8 +59,13 @@ def _message(path: str, message: d.Message, definition: d.Definition) -> Iterato
         return
     if message.channel is not d.Channel.WHATSAPP:
         yield FieldViolation(f"{path}.template", "is possible on WhatsApp only")
+    media = template.header_media
     yield from template_faults(
-        f"{path}.template", template.parameters, template.header_parameters, template.button_parameters
+        f"{path}.template",
+        template.parameters,
+        template.header_parameters,
+        template.button_parameters,
+        ((media.kind, media.url), ("filename", media.filename)) if media is not None else (),
     )
 
 

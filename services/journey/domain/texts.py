@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from libs.common.audience.values import KEY
@@ -63,9 +63,14 @@ def in_both(add: Sequence[str], remove: Sequence[str]) -> list[str]:
 
 
 def template_faults(
-    path: str, parameters: Sequence[str], header: Sequence[str], buttons: Sequence[str]
+    path: str,
+    parameters: Sequence[str],
+    header: Sequence[str],
+    buttons: Sequence[str],
+    media: Iterable[tuple[str, str]] = (),
 ) -> Iterator[FieldViolation]:
-    """Those of all parameters of a template, where `path` is the template's."""
+    """Those of all parameters of a template, where `path` is the template's; `media` are (field, text) of what stands
+    in its header."""
     yield from _parameter_faults(f"{path}.parameters", parameters)
     longest = max(map(len, parameters), default=0)
     if longest <= PARAMETER_LENGTH_MAX < sum(map(_fixed_length, parameters)):
@@ -75,6 +80,11 @@ def template_faults(
         )
     yield from _header_faults(f"{path}.header_parameters", header)
     yield from _button_faults(f"{path}.button_parameters", buttons)
+    for field, text in media:
+        for fault in faults_in(text):
+            yield FieldViolation(f"{path}.header_media.{field}", fault.message)
+        if _UNFIT_SPACE.search(text):
+            yield FieldViolation(f"{path}.header_media.{field}", "must stand in one line")
 
 
 def _parameter_faults(field: str, texts: Sequence[str]) -> Iterator[FieldViolation]:

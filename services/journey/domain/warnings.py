@@ -23,7 +23,7 @@ def warnings_of(definition: d.Definition) -> Iterator[FieldViolation]:
                 yield FieldViolation(f"{path}.attribute.key", CIRCLE)
             case d.Message(template=d.Template() as template), _:
                 for field, text in template.texts:
-                    if _may_be_empty(text):
+                    if text and _may_be_empty(text):
                         yield FieldViolation(
                             f"{path}.message.template.{field}",
                             "is empty for customers without a value, and their message fails: give it a default",

@@ -11,6 +11,7 @@ from libs.common.ids import new_id
 from omnijourney.channel_gateway.v1 import channel_gateway_service_pb2 as pb
 from omnijourney.channel_gateway.v1 import content_pb2
 from tests.integration.channel_gateway.conftest import LINE, TIMEOUT_S, WHATSAPP, Gateway
+from tests.integration.channel_gateway.test_strange_coupons import refused
 
 WABA = "200000000000001"
 APPROVED, PAUSED, DISABLED = (
@@ -85,6 +86,111 @@ async def test_templates_are_what_whatsapp_has_on_all_pages(gateway: Gateway) ->
     assert await synced(gateway, account) == (0, 0, 0), "nothing has changed"
 
 
+HEADS = {
+    "none": {},
+    "text": {"format": "TEXT", "text": "On {{1}}"},
+    "picture": {"format": "IMAGE"},
+    "place": {"format": "LOCATION"},
+}
+BUTTONS = [
+    {"type": "QUICK_REPLY", "text": "Stop"},
+    {"type": "URL", "text": "Look", "url": "https://shop.example/{{1}}"},
+    {"type": "URL", "text": "Shop", "url": "https://shop.example"},
+    {"type": "COPY_CODE", "text": "Copy"},
+]
+
+
+def head(name: str) -> list[dict[str, Any]]:
+    return [{"type": "HEADER", **HEADS[name]}] if HEADS[name] else []
+
+
+@pytest.mark.rule("C-10d")
+async def test_what_a_template_takes_is_kept(gateway: Gateway) -> None:
+    account = await gateway.account(WHATSAPP)
+    by_hand = await gateway.template(account, "by_hand", 1, [{"type": "BUTTONS", "buttons": BUTTONS}])
+    for name in HEADS:
+        await define(gateway, name, "", components=[*head(name), {"type": "BODY", "text": "Hi"}])
+    named = [
+        {"type": "HEADER", "format": "TEXT", "text": "On {{what}}"},
+        {"type": "BODY", "text": "Hi {{who}}."},
+    ]
+    await define(gateway, "named", "", components=named, parameter_format="NAMED")
+    assert not (await ours(gateway, account))["by_hand"].HasField("shape"), "nobody asked yet"
+    assert await synced(gateway, account) == (5, 1, 0)
+    assert await synced(gateway, account) == (0, 0, 0)
+    found = await ours(gateway, account)
+    shapes = {name: each.shape for name, each in found.items() if each.HasField("shape")}
+    assert {name: (each.header, each.header_parameter_count) for name, each in shapes.items()} == {
+        "by_hand": (content_pb2.TEMPLATE_HEADER_UNSPECIFIED, 0),
+        "none": (content_pb2.TEMPLATE_HEADER_UNSPECIFIED, 0),
+        "text": (content_pb2.TEMPLATE_HEADER_TEXT, 1),
+        "picture": (content_pb2.TEMPLATE_HEADER_IMAGE, 0),
+        "place": (content_pb2.TEMPLATE_HEADER_OTHER, 0),
+        "named": (content_pb2.TEMPLATE_HEADER_TEXT, 1),
+    }
+    assert shapes["named"].header_parameter_name == "what"
+    assert list(found["named"].parameter_names) == ["who"]
+    assert found["by_hand"].message_template_id == by_hand
+    assert [(each.kind, each.label, each.takes_parameter) for each in shapes["by_hand"].buttons] == [
+        (content_pb2.TEMPLATE_BUTTON_KIND_QUICK_REPLY, "Stop", False),
+        (content_pb2.TEMPLATE_BUTTON_KIND_URL, "Look", True),
+        (content_pb2.TEMPLATE_BUTTON_KIND_URL, "Shop", False),
+        (content_pb2.TEMPLATE_BUTTON_KIND_OTHER, "Copy", True),
+    ]
+
+
+@pytest.mark.rule("C-10f", "C-10d")
+async def test_a_template_with_a_picture_is_shown_and_sent_as_a_test(gateway: Gateway) -> None:
+    account = await gateway.account(WHATSAPP)
+    components = [
+        *head("picture"),
+        {"type": "BODY", "text": "Hi"},
+        {"type": "BUTTONS", "buttons": BUTTONS[:2]},
+    ]
+    await define(gateway, "picture", "", components=components)
+    await synced(gateway, account)
+    await gateway.top_up(1_000_000)
+    template_id = (await ours(gateway, account))["picture"].message_template_id
+    mei = gateway.customer(account, WHATSAPP, name="Mei")
+    asked: dict[str, Any] = {
+        "team_id": str(gateway.team_id),
+        "message_template_id": template_id,
+        "customer_id": mei,
+    }
+    filling: dict[str, Any] = {
+        "header_media": content_pb2.TemplateMedia(image_url="https://shop.example/{{trigger.code}}.png"),
+        "button_parameters": {1: "offers/{{trigger.code}}"},
+        "trigger_data": {"code": "A 7"},
+    }
+    shown = pb.PreviewMessageTemplateRequest(**asked, **filling)
+    answer = await gateway.stub.PreviewMessageTemplate(shown, timeout=TIMEOUT_S)
+    assert answer.text.splitlines() == [
+        "[IMAGE https://shop.example/A%207.png]",
+        "Hi",
+        "Stop",
+        "Look: https://shop.example/offers/A 7",
+    ]
+    sent = pb.SendTestMessageRequest(**asked, **filling, request_id=str(new_id()), channel_account_id=account)
+    await gateway.stub.SendTestMessage(sent, timeout=TIMEOUT_S)
+    await gateway.settled()
+    (message,) = await gateway.accepted("whatsapp")
+    header, button = message["body"]["template"]["components"]
+    picture = {"type": "image", "image": {"link": "https://shop.example/A%207.png"}}
+    assert header == {"type": "header", "parameters": [picture]}
+    assert (button["sub_type"], button["index"]) == ("url", "1")
+    for call, bare in (
+        (gateway.stub.PreviewMessageTemplate, pb.PreviewMessageTemplateRequest(**asked, parameters=["x"])),
+        (
+            gateway.stub.SendTestMessage,
+            pb.SendTestMessageRequest(
+                **asked, parameters=["x"], request_id=str(new_id()), channel_account_id=account
+            ),
+        ),
+    ):
+        _, faults = await refused(call, bare)
+        assert set(faults) == {"parameters", "header_media", "button_parameters[1]"}
+
+
 @pytest.mark.rule("C-10d")
 async def test_what_whatsapp_has_no_more_is_disabled_and_told_once(gateway: Gateway) -> None:
     account = await gateway.account(WHATSAPP)
@@ -109,9 +215,9 @@ async def test_what_whatsapp_has_no_more_is_disabled_and_told_once(gateway: Gate
 
 async def test_only_accounts_of_whatsapp_have_templates_to_synchronise(gateway: Gateway) -> None:
     for account in (await gateway.account(LINE), await gateway.account(WHATSAPP, sink=True)):
-        with pytest.raises(grpc.aio.AioRpcError) as refused:
+        with pytest.raises(grpc.aio.AioRpcError) as error:
             await synced(gateway, account)
-        assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+        assert error.value.code() is grpc.StatusCode.INVALID_ARGUMENT
 
 
 async def preview(gateway: Gateway, template_id: str, customer_id: str, *parameters: str, **data: str) -> str:
@@ -138,9 +244,9 @@ async def test_a_template_is_shown_as_a_customer_would_see_it(gateway: Gateway) 
     assert text.startswith("Dear A7, us.")
     assert not await gateway.accepted("whatsapp"), "nothing is sent"
     for parameters in (("one",), ("one", "{{attribute.city}}")):
-        with pytest.raises(grpc.aio.AioRpcError) as refused:
+        with pytest.raises(grpc.aio.AioRpcError) as error:
             await preview(gateway, template_id, mei, *parameters)
-        assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+        assert error.value.code() is grpc.StatusCode.INVALID_ARGUMENT
     await remove(gateway, "hello")
     with pytest.raises(grpc.aio.AioRpcError) as missing:
         await preview(gateway, template_id, mei, "one", "two")

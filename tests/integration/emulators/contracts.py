@@ -85,6 +85,7 @@ def whatsapp_contract(folder: Path, *, closed: bool = True) -> Contract:
     _walk(schemas, _mend_button_place)
     schemas["TextParameter"]["allOf"][1]["properties"]["parameter_name"] = {"type": "string"}
     schemas["MediaObject"]["properties"] = {"caption": {"type": "string", "maxLength": 1024}}
+    schemas["MediaObject"]["properties"] |= {"filename": {"type": "string"}}
     # https://developers.facebook.com/docs/whatsapp/cloud-api/messages/interactive-cta-url-messages
     interactive["properties"]["type"]["enum"].append("cta_url")
     link = {"display_text": {"type": "string"}, "url": {"type": "string"}}

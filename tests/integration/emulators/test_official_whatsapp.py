@@ -17,7 +17,7 @@ from libs.emulators.server import Running, running
 from services.channel_gateway.clients.channels.base import Verdict
 from services.channel_gateway.clients.channels.transport import Transport
 from services.channel_gateway.clients.channels.whatsapp import WhatsappAdapter
-from services.channel_gateway.domain.content import TemplateContent
+from services.channel_gateway.domain.content import HeaderKind, HeaderMedia, TemplateContent, TemplateShape
 from services.channel_gateway.domain.model import Channel, Connection, ConnectionKind
 from tests.integration.emulators.agreement import CARDS, disagreements, mutants, operations_of
 from tests.integration.emulators.conftest import Exchange, answer_of, heard_by
@@ -55,6 +55,38 @@ TEMPLATES: Final[dict[str, tuple[Any, TemplateContent, list[dict[str, Any]]]]] =
         template(name="all"),
         TemplateContent(TEMPLATE, TEXTS, "sale", ((0, "abc"),)),
         [HEADER, BODY, {"type": "BUTTONS", "buttons": [BUTTON]}],
+    ),
+    "picture": (
+        template(name="picture"),
+        TemplateContent(
+            TEMPLATE, TEXTS, header_media=HeaderMedia(HeaderKind.IMAGE, "https://example.com/a.png")
+        ),
+        [{"type": "HEADER", "format": "IMAGE"}, BODY],
+    ),
+    "video": (
+        template(name="video"),
+        TemplateContent(
+            TEMPLATE, TEXTS, header_media=HeaderMedia(HeaderKind.VIDEO, "https://example.com/a.mp4")
+        ),
+        [{"type": "HEADER", "format": "VIDEO"}, BODY],
+    ),
+    "document": (
+        template(name="document"),
+        TemplateContent(
+            TEMPLATE,
+            TEXTS,
+            header_media=HeaderMedia(HeaderKind.DOCUMENT, "https://example.com/a.pdf", "Order.pdf"),
+        ),
+        [{"type": "HEADER", "format": "DOCUMENT"}, BODY],
+    ),
+    "named header": (
+        template(
+            name="named_header",
+            parameter_names=("who", "points"),
+            shape=TemplateShape(HeaderKind.TEXT, 1, "what"),
+        ),
+        TemplateContent(TEMPLATE, TEXTS, "sale"),
+        [{"type": "HEADER", "format": "TEXT", "text": "On {{what}}"}, NAMED],
     ),
     "nothing": (
         template(name="nothing", parameter_count=0),
@@ -122,8 +154,8 @@ async def url(
     async with running(emulator_settings, ("whatsapp",)) as started:
         base = started.urls["whatsapp"]
         await answer_of(http.post(f"{base}/_emulator/inbound", json={"wa_id": WA_ID}))
-        for name, (made, _, components) in TEMPLATES.items():
-            definition = {"name": name, "language": "en", "components": components}
+        for made, _, components in TEMPLATES.values():
+            definition = {"name": made.name, "language": "en", "components": components}
             named = {"parameter_format": "NAMED"} if made.parameter_names else {}
             await answer_of(http.post(f"{base}/_emulator/templates", json=definition | named))
         yield base
@@ -142,8 +174,9 @@ async def drive(adapter: WhatsappAdapter) -> list[Verdict]:
     for each in parts:
         made = job(effect_key=uuid.uuid4(), recipient=WA_ID, parts=each)
         verdicts += [(await adapter.send(ACCOUNT, made, number)).verdict for number in range(len(each))]
-    assert {listed.name for listed in await adapter.templates(ACCOUNT)} == set(TEMPLATES)
-    assert await adapter.texts_of(ACCOUNT, TEMPLATES["all"][0])
+    names = {made.name for made, _, _ in TEMPLATES.values()}
+    assert {listed.name for listed in await adapter.templates(ACCOUNT)} == names
+    assert await adapter.parts_of(ACCOUNT, TEMPLATES["all"][0])
     assert (await adapter.check(ACCOUNT))[0]
     absent = adapter.writer.write_template(
         send(), WA_ID, template(name="gone"), TemplateContent(TEMPLATE, TEXTS)

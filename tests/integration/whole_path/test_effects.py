@@ -8,11 +8,14 @@ import pytest
 import structlog
 
 from libs.common import crash
+from libs.common.ids import new_id
+from omnijourney.channel_gateway.v1 import content_pb2
 from omnijourney.common.v1 import channel_pb2
 from omnijourney.journey.v1 import enrolment_pb2, journey_pb2, node_pb2, trigger_pb2
+from omnijourney.journey.v1 import journey_service_pb2 as pb
 from services.journey.store.turns import TurnStore
 from tests.integration.journey.turns_by_hand import refused_for
-from tests.integration.journey.whole_site import ALL, LINE, WHATSAPP
+from tests.integration.journey.whole_site import ALL, LINE, WHATSAPP, refusal
 from tests.integration.whole_path.stage import STATUS, Stage, node, quiet, says, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
@@ -57,6 +60,57 @@ async def test_each_node_does_what_it_says_to_a_customer(stage: Stage) -> None:
         *("much INSUFFICIENT INSUFFICIENT", "hello SEND_REQUESTED", "hello SENT")
     ]
     assert (await stage.steps(journey_id, stranger))[-1] == "hello SKIPPED UNBOUND"
+
+
+@pytest.mark.rule("J-30b", "J-11b")
+async def test_a_template_with_a_picture_is_sent_when_the_node_has_all_that_it_takes(stage: Stage) -> None:
+    name = f"sale_{new_id().hex}"
+    components = [
+        {"type": "HEADER", "format": "DOCUMENT"},
+        {"type": "BODY", "text": "Dear {{1}}."},
+        {
+            "type": "BUTTONS",
+            "buttons": [{"type": "URL", "text": "Look", "url": "https://shop.example/{{1}}"}],
+        },
+    ]
+    definition = {"name": name, "language": "en", "category": "MARKETING", "components": components}
+    await stage.emulator("post", WHATSAPP, "templates", definition)
+    account = stage.accounts[WHATSAPP]
+    await stage.call("SyncMessageTemplates", account_id=account)
+    listed = await stage.call("ListMessageTemplates", account_id=account, page_size=500)
+    [template_id] = [each.message_template_id for each in listed.templates if each.name == name]
+
+    def sending(**content: Any) -> list[node_pb2.Node]:
+        template = node_pb2.TemplateContent(template_id=template_id, **content)
+        return [node("a", message=node_pb2.MessageNode(channel=WHATSAPP, template=template))]
+
+    bare = await stage.draft(*sending(header_parameters=["x"]), targets=stage.targets(WHATSAPP))
+    path = "nodes[0].message.template"
+    lacking = {f"{path}.{each}" for each in ("parameters", "header_media", "button_parameters[0]")}
+    refused = await refusal(stage.call("PublishJourney", journey_id=bare))
+    assert {each.field for each in refused.violations} == {*lacking, f"{path}.header_parameters"}
+    looked = await stage.call("ValidateJourney", journey_id=bare)
+    assert {each.field for each in looked.faults} == {*lacking, f"{path}.header_parameters"}
+
+    media = content_pb2.TemplateMedia(
+        document_url="https://shop.example/{{trigger.order}}.pdf", filename="Order {{trigger.order}}.pdf"
+    )
+    whole = {"parameters": ["Mei"], "button_parameters": ["{{trigger.order}}"], "header_media": media}
+    journey_id = await stage.live(*sending(**whole), targets=stage.targets(WHATSAPP))
+    assert (await stage.seen(journey_id)).definition.nodes == sending(**whole)
+    unfit = await refusal(stage.edit(journey_id, nodes=sending(**{**whole, "button_parameters": ["a", "b"]})))
+    assert [each.field for each in unfit.violations] == [f"{path}.button_parameters[1]"]
+    customer = await stage.customer(WHATSAPP)
+    trigger = pb.SystemTriggerItem(
+        request_id=str(new_id()), journey_id=journey_id, customer_id=customer, data={"order": "A#7"}
+    )
+    await stage.call("TriggerJourneys", items=[trigger])
+    await stage.until_done(journey_id)
+    [sent] = await stage.accepted(WHATSAPP, customer)
+    header, _, button = sent["body"]["template"]["components"]
+    document = {"link": "https://shop.example/A%237.pdf", "filename": "Order A#7.pdf"}
+    assert header["parameters"] == [{"type": "document", "document": document}]
+    assert button["parameters"] == [{"type": "text", "text": "A#7"}]
 
 
 @pytest.mark.rule("J-12c")

@@ -16,10 +16,14 @@ from services.channel_gateway.domain.content import (
     Card,
     ConditionCard,
     CouponCard,
+    HeaderKind,
     ModuleContent,
     PointComparison,
     PointFigure,
+    TemplateButton,
+    TemplateButtonKind,
     TemplateContent,
+    TemplateShape,
     TextCard,
 )
 from services.channel_gateway.domain.model import Account, AccountState, Channel, ConnectionKind
@@ -133,5 +137,8 @@ def test_variables_and_faults_of_a_templates_header_and_buttons_are_told() -> No
     assert set(findings.attribute_keys) == {"tier", "id"}
     assert findings.trigger_keys == ("code",)
     assert findings.needs_points
-    named = told(parameter_names=("first", "second"))
-    assert [fault.field for fault in named.faults] == ["template.header_parameters"]
+    named = {"parameter_names": ("first", "second")}
+    assert [fault.field for fault in told(**named).faults] == ["template.header_parameters"]
+    link = TemplateButton(TemplateButtonKind.URL, "Look", takes_parameter=True)
+    known = TemplateShape(HeaderKind.TEXT, 1, "third", (link,))
+    assert told(**named, shape=known).faults == ()

@@ -140,3 +140,58 @@ def test_a_faulty_definition_is_refused(more: dict[str, Any]) -> None:
     with pytest.raises(MetaError) as caught:
         template(**more)
     assert caught.value.code == 100
+
+
+def headed(form: str, *buttons: dict[str, Any]) -> Template:
+    """A template with a header of that format."""
+    header = {"type": "header", "format": form.lower(), **({"text": "On {{1}}"} if form == "TEXT" else {})}
+    body = {"type": "body", "text": "Hi"}
+    return template(components=[header, body, {"type": "buttons", "buttons": list(buttons)}])
+
+
+def code_for(registered: Template, *components: dict[str, Any]) -> int:
+    """The error that a send with these components meets; 0 for none."""
+    try:
+        check_message(message("template", data := send(components=list(components))))
+        check_send(registered, data)
+    except MetaError as refused:
+        return refused.code
+    return 0
+
+
+def file(kind: str, **of: Any) -> dict[str, Any]:
+    """A header with a file; kinds of components are taken in capitals, too."""
+    return {"type": "HEADER", "parameters": [{"type": kind, kind: of or {"link": "https://shop.example/a"}}]}
+
+
+@pytest.mark.rule("C-01b")
+@pytest.mark.parametrize("form", ["IMAGE", "VIDEO", "DOCUMENT"])
+def test_a_file_in_a_header_is_of_the_templates_kind(form: str) -> None:
+    registered = headed(form)
+    assert code_for(registered, file(form.lower())) == 0
+    other = "image" if form != "IMAGE" else "video"
+    text = {"type": "header", "parameters": [{"type": "text", "text": "x"}]}
+    assert [code_for(registered), code_for(registered, file(other)), code_for(registered, text)] == [
+        132012
+    ] * 3
+    assert code_for(registered, file(form.lower(), link="no address")) == 131009
+    assert code_for(registered, file(form.lower(), id="")) == 131008
+    assert code_for(headed("TEXT"), file(form.lower())) == 132012
+
+
+@pytest.mark.rule("C-01b")
+def test_a_button_takes_what_its_address_needs() -> None:
+    fixed = {"type": "url", "text": "Shop", "url": "https://shop.example"}
+    link = {**fixed, "url": "https://shop.example/{{1}}"}
+    given = {"type": "BUTTON", "sub_type": "url", "index": "0", "parameters": [{"type": "text", "text": "a"}]}
+    picture = file("image")
+    assert code_for(headed("IMAGE", link), picture, given) == 0
+    assert code_for(headed("IMAGE", link), picture) == 131008
+    assert code_for(headed("IMAGE", fixed), picture, given) == 132000
+    assert code_for(headed("IMAGE"), picture, given) == 132000
+
+
+def test_kinds_are_given_in_capitals_however_they_were_written() -> None:
+    header, body, buttons = headed("IMAGE", {"type": "quick_reply", "text": "Yes"}).to_json()["components"]
+    assert (header["type"], header["format"], body["type"]) == ("HEADER", "IMAGE", "BODY")
+    assert buttons["buttons"] == [{"type": "QUICK_REPLY", "text": "Yes"}]

@@ -15,7 +15,7 @@ from omnijourney.internal.v1 import send_pb2
 from services.journey.convert import effects as convert
 from services.journey.domain import effects as fx
 from services.journey.domain.enrolment import WaitReason
-from services.journey.domain.model import Template
+from services.journey.domain.model import HeaderMedia, MediaKind, Template
 from tests.unit.journey.builders import checkout, delay, journey, mail, message, run
 
 WHEN = datetime(2026, 3, 4, 11, 58, tzinfo=UTC)
@@ -29,6 +29,13 @@ def test_a_template_goes_with_all_its_parameters_those_of_buttons_by_their_place
         parameters=["a", "b"],
         header_parameter="{{customer.name}}",
         button_parameters={1: "x", 3: "y"},
+    )
+    media = HeaderMedia(MediaKind.DOCUMENT, "https://shop.example/{{trigger.order}}.pdf", "Order.pdf")
+    sent = convert.template_message(Template(UUID(int=5), header_media=media)).header_media
+    assert (sent.WhichOneof("source"), sent.document_url, sent.filename) == (
+        "document_url",
+        media.url,
+        "Order.pdf",
     )
     assert convert.template_message(Template(UUID(int=5))) == send_pb2.TemplateContent(
         template_id=str(UUID(int=5))

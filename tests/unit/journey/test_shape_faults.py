@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -130,7 +131,7 @@ def test_an_edit_is_held_to_what_it_makes_worse() -> None:
     assert [fault.field for fault in new_faults(worse, old)] == ["nodes[0].tags.add[1]"]
 
 
-def of_template(**texts: tuple[str, ...]) -> list[str]:
+def of_template(**texts: Any) -> list[str]:
     template = d.Template(UUID(int=5), **texts)
     return faults(d.Node("send", d.Message(d.Channel.WHATSAPP, template=template)), targets=(WHATSAPP,))
 
@@ -153,3 +154,10 @@ def test_parameters_of_header_and_buttons_are_looked_at_as_those_of_the_body() -
     assert of_template(parameters=("x" * 1_000, "{{customer.name}}" + "y" * 24)) == []
     assert of_template(parameters=("x" * 1_000, "y" * 25)) == [f"{path}.parameters"]
     assert of_template(button_parameters=("a",) * 11) == [f"{path}.button_parameters"]
+    media = d.HeaderMedia(d.MediaKind.IMAGE, "https://shop.example/{{trigger.code}}.png")
+    assert of_template(header_media=media) == []
+    media = d.HeaderMedia(d.MediaKind.DOCUMENT, "https://shop.example/{{code}}.pdf", "a\nb")
+    assert of_template(header_media=media) == [
+        f"{path}.header_media.document_url",
+        f"{path}.header_media.filename",
+    ]

@@ -24,13 +24,14 @@ from services.channel_gateway.clients.channels.transport import (
     Transport,
     retry_after_s,
 )
-from services.channel_gateway.clients.channels.whatsapp_templates import TemplateText, listed, texts_of
+from services.channel_gateway.clients.channels.whatsapp_templates import TemplatePart, listed, parts_of
 from services.channel_gateway.domain.callbacks import Callback, callback_text
 from services.channel_gateway.domain.content import (
     Button,
     ButtonAction,
     ButtonCard,
     FlatCard,
+    HeaderMedia,
     ImageCard,
     Template,
     TemplateContent,
@@ -86,9 +87,13 @@ def _body(send: Send, recipient: str, number: int, message: dict[str, Any]) -> b
 
 def _components(template: Template, content: TemplateContent) -> list[dict[str, Any]]:
     components: list[dict[str, Any]] = []
-    if content.header_parameter:
-        header = [{"type": "text", "text": content.header_parameter}]
-        components.append({"type": "header", "parameters": header})
+    if content.header_media is not None:
+        components.append({"type": "header", "parameters": [_media(content.header_media)]})
+    elif content.header_parameter:
+        header = {"type": "text", "text": content.header_parameter}
+        if template.shape is not None and template.shape.header_parameter_name:
+            header["parameter_name"] = template.shape.header_parameter_name
+        components.append({"type": "header", "parameters": [header]})
     if content.parameters:
         components.append({"type": "body", "parameters": _parameters(template, content.parameters)})
     for index, text in content.button_parameters:
@@ -101,6 +106,12 @@ def _components(template: Template, content: TemplateContent) -> list[dict[str, 
             }
         )
     return components
+
+
+def _media(media: HeaderMedia) -> dict[str, Any]:
+    kind = media.kind.name.lower()
+    named = {"filename": media.filename} if media.filename else {}
+    return {"type": kind, kind: {"link": media.url, **named}}
 
 
 def _parameters(template: Template, texts: Sequence[str]) -> list[dict[str, str]]:
@@ -234,10 +245,10 @@ class WhatsappAdapter:
         """All templates of the account's business account. Raises Unavailable."""
         return await listed(self._transport, self._base, account.connection.owner_id, _headers(account))
 
-    async def texts_of(self, account: Account, template: Template) -> list[TemplateText] | None:
+    async def parts_of(self, account: Account, template: Template) -> list[TemplatePart] | None:
         """Header, body and buttons of a template; None where WhatsApp has it not. Raises Unavailable."""
         owner_id = account.connection.owner_id
-        return await texts_of(self._transport, self._base, owner_id, _headers(account), template)
+        return await parts_of(self._transport, self._base, owner_id, _headers(account), template)
 
     async def check(self, account: Account) -> tuple[bool, str]:
         """Asks for the number's health."""

@@ -14,13 +14,25 @@ from yarl import URL
 from libs.common.errors import Unavailable
 from services.channel_gateway.clients.channels.base import plain
 from services.channel_gateway.clients.channels.transport import NoAnswerError, NotSentError, Transport
-from services.channel_gateway.domain.content import PARAMETERS_MAX, Template, TemplateState
+from services.channel_gateway.domain.content import (
+    BUTTONS_MAX,
+    PARAMETERS_MAX,
+    HeaderKind,
+    Template,
+    TemplateButton,
+    TemplateButtonKind,
+    TemplateContent,
+    TemplateShape,
+    TemplateState,
+)
 from services.channel_gateway.domain.templates import ListedTemplate
 
 PAGE_SIZE: Final = 50
 """Templates of a page; one has some kilobytes."""
 PAGES_MAX: Final = 200
 """An account has 6,000 templates at most; more pages than this are a circle."""
+LABEL_MAX: Final = 100
+"""Characters that are kept of what stands on a button; WhatsApp takes 25."""
 _FIELDS: Final = "name,status,category,language,components,parameter_format"
 _STATES: Final = {state.name: state for state in TemplateState} | {
     "PENDING_DELETION": TemplateState.DISABLED,
@@ -28,14 +40,20 @@ _STATES: Final = {state.name: state for state in TemplateState} | {
     "ARCHIVED": TemplateState.DISABLED,
 }
 _VARIABLE: Final = re.compile(r"\{\{\s*([A-Za-z0-9_]+)\s*\}\}")
+_HEADERS: Final = {kind.name: kind for kind in HeaderKind}
+_BUTTONS: Final = {kind.name: kind for kind in TemplateButtonKind}
+_TAKING: Final = frozenset({"COPY_CODE", "MPM", "SPM"})
+"""Kinds of buttons, links apart, for which each send has to bring something: a code, products."""
 
 
-class TemplateText(NamedTuple):
-    """A text of a template as WhatsApp has it, with its variables."""
+class TemplatePart(NamedTuple):
+    """Header, body or one button of a template as WhatsApp has it, with its variables."""
 
+    kind: str
+    """`HEADER`, `BODY` or `BUTTON`; each has its own variables, also where they have the same number."""
     text: str
-    is_body: bool = False
-    """Variables of the other texts are others, also where they have the same number."""
+    address: str = ""
+    """Of a button with a link."""
 
 
 async def listed(
@@ -54,9 +72,9 @@ async def listed(
     raise Unavailable.dependency("WhatsApp")
 
 
-async def texts_of(
+async def parts_of(
     transport: Transport, base: str, owner_id: str, headers: Mapping[str, str], template: Template
-) -> list[TemplateText] | None:
+) -> list[TemplatePart] | None:
     """Header, body and buttons of a template, variables and all; None where WhatsApp has it not. Raises Unavailable."""
     url = URL(f"{base}/{owner_id}/message_templates").with_query(
         name=template.name, fields=_FIELDS, limit=PAGE_SIZE
@@ -68,7 +86,7 @@ async def texts_of(
                 template.name,
                 template.language,
             ):
-                return [text for component in _components(item) for text in _texts(component)]
+                return [part for component in _components(item) for part in _parts(component)]
         after = _after(body)
         if not after:
             return None
@@ -76,14 +94,35 @@ async def texts_of(
     raise Unavailable.dependency("WhatsApp")
 
 
-def filled(texts: Sequence[TemplateText], template: Template, parameters: Sequence[str]) -> str:
-    """The texts with the body's parameters in the place of its variables, a line each."""
-    names = template.parameter_names or [str(number + 1) for number in range(len(parameters))]
-    values = dict(zip(names, parameters, strict=False))
-    return "\n".join(
-        _VARIABLE.sub(lambda found: values.get(found[1], found[0]), text) if is_body else text
-        for text, is_body in texts
-    )
+def filled(parts: Sequence[TemplatePart], template: Template, content: TemplateContent) -> str:
+    """A template as a person sees it, a line for each part, with what fills it in the place of its variables."""
+    names = template.parameter_names or [str(number + 1) for number in range(len(content.parameters))]
+    values = dict(zip(names, content.parameters, strict=False))
+    buttons = dict(content.button_parameters)
+    lines: list[str] = []
+    place = 0
+    for kind, text, address in parts:
+        if kind == "BODY":
+            lines.append(_VARIABLE.sub(lambda found: values.get(found[1], found[0]), text))
+        elif kind == "HEADER":
+            lines.append(_header(text, content))
+        else:
+            whole = _only(address, buttons.get(place, ""))
+            lines.append(f"{text}: {whole}" if whole else text)
+            place += 1
+    return "\n".join(lines)
+
+
+def _header(text: str, content: TemplateContent) -> str:
+    media = content.header_media
+    if media is None:
+        return _only(text, content.header_parameter)
+    return f"[{' '.join(filter(None, (media.kind.name, media.filename, media.url)))}]"
+
+
+def _only(text: str, value: str) -> str:
+    """A text of one variable with a value in its place, if there is one."""
+    return _VARIABLE.sub(lambda found: value or found[0], text)
 
 
 def _components(item: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -91,13 +130,23 @@ def _components(item: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [each for each in components if isinstance(each, dict)] if isinstance(components, list) else []
 
 
-def _texts(component: Mapping[str, Any]) -> Iterator[TemplateText]:
+def _component(item: Mapping[str, Any], kind: str) -> dict[str, Any]:
+    """The component of a kind; empty where there is none."""
+    return next((each for each in _components(item) if str(each.get("type", "")).upper() == kind), {})
+
+
+def _buttons(component: Mapping[str, Any]) -> list[dict[str, Any]]:
+    buttons = component.get("buttons")
+    return [each for each in buttons if isinstance(each, dict)] if isinstance(buttons, list) else []
+
+
+def _parts(component: Mapping[str, Any]) -> Iterator[TemplatePart]:
     kind, text = str(component.get("type", "")).upper(), str(component.get("text", ""))
     if kind in {"HEADER", "BODY"}:
-        yield TemplateText(text or f"[{component.get('format', kind)}]", kind == "BODY")
-    buttons = component.get("buttons")
-    if kind == "BUTTONS" and isinstance(buttons, list):
-        yield from (TemplateText(str(each.get("text", ""))) for each in buttons if isinstance(each, dict))
+        yield TemplatePart(kind, text or f"[{component.get('format', kind)}]")
+    if kind == "BUTTONS":
+        for each in _buttons(component):
+            yield TemplatePart("BUTTON", str(each.get("text", "")), str(each.get("url", "")))
 
 
 async def _page(transport: Transport, url: URL, headers: Mapping[str, str]) -> Mapping[str, Any]:
@@ -126,18 +175,37 @@ def _templates(body: Mapping[str, Any]) -> Iterator[ListedTemplate]:
         name, language = plain(str(item.get("name", "")), 512), plain(str(item.get("language", "")), 20)
         if not name or not language:
             continue
-        variables = _variables(item)
+        variables = _variables(_component(item, "BODY"))[:PARAMETERS_MAX]
         named = item.get("parameter_format") == "NAMED"
         # What is not known to be sent can be sent when WhatsApp says APPROVED, and not before.
         state = _STATES.get(str(item.get("status")), TemplateState.PENDING)
         category = plain(str(item.get("category", "")), 50) or "MARKETING"
-        yield ListedTemplate(name, language, state, category, variables if named else (), len(variables))
+        shape = _shape(item, named=named)
+        yield ListedTemplate(
+            name, language, state, category, variables if named else (), len(variables), shape
+        )
 
 
-def _variables(item: Mapping[str, Any]) -> tuple[str, ...]:
-    """The variables of the body, each once, in order."""
-    for component in _components(item):
-        if str(component.get("type", "")).upper() == "BODY":
-            found = dict.fromkeys(_VARIABLE.findall(str(component.get("text", ""))))
-            return tuple(found)[:PARAMETERS_MAX]
-    return ()
+def _shape(item: Mapping[str, Any], *, named: bool) -> TemplateShape:
+    header = _component(item, "HEADER")
+    kind = (
+        _HEADERS.get(str(header.get("format", "TEXT")).upper(), HeaderKind.OTHER)
+        if header
+        else HeaderKind.NONE
+    )
+    variables = _variables(header)[:1] if kind is HeaderKind.TEXT else ()
+    name = variables[0] if named and variables else ""
+    buttons = map(_button, _buttons(_component(item, "BUTTONS"))[:BUTTONS_MAX])
+    return TemplateShape(kind, len(variables), plain(name, 512), tuple(buttons))
+
+
+def _button(item: Mapping[str, Any]) -> TemplateButton:
+    kind = str(item.get("type", "")).upper()
+    takes = "{{" in str(item.get("url", "")) if kind == "URL" else kind in _TAKING
+    label = plain(str(item.get("text", "")), LABEL_MAX)
+    return TemplateButton(_BUTTONS.get(kind, TemplateButtonKind.OTHER), label, takes)
+
+
+def _variables(component: Mapping[str, Any]) -> tuple[str, ...]:
+    """The variables of a component's text, each once, in order."""
+    return tuple(dict.fromkeys(_VARIABLE.findall(str(component.get("text", "")))))

@@ -3269,6 +3269,7 @@ class SendTestMessageRequest(_message.Message):
     HEADER_PARAMETER_FIELD_NUMBER: _builtins.int
     BUTTON_PARAMETERS_FIELD_NUMBER: _builtins.int
     TRIGGER_DATA_FIELD_NUMBER: _builtins.int
+    HEADER_MEDIA_FIELD_NUMBER: _builtins.int
     team_id: _builtins.str
     """Team, a UUID. Required."""
     request_id: _builtins.str
@@ -3297,6 +3298,10 @@ class SendTestMessageRequest(_message.Message):
         characters. What is missing takes its default.
         """
 
+    @_builtins.property
+    def header_media(self) -> _content_pb2.TemplateMedia:
+        """The picture, the video or the document of the template's header, when it has one."""
+
     def __init__(
         self,
         *,
@@ -3310,10 +3315,11 @@ class SendTestMessageRequest(_message.Message):
         header_parameter: _builtins.str = ...,
         button_parameters: _abc.Mapping[_builtins.int, _builtins.str] | None = ...,
         trigger_data: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        header_media: _content_pb2.TemplateMedia | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["header_media", b"header_media"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bot_module_id", b"bot_module_id", "button_parameters", b"button_parameters", "channel_account_id", b"channel_account_id", "customer_id", b"customer_id", "header_parameter", b"header_parameter", "message_template_id", b"message_template_id", "parameters", b"parameters", "request_id", b"request_id", "team_id", b"team_id", "trigger_data", b"trigger_data"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bot_module_id", b"bot_module_id", "button_parameters", b"button_parameters", "channel_account_id", b"channel_account_id", "customer_id", b"customer_id", "header_media", b"header_media", "header_parameter", b"header_parameter", "message_template_id", b"message_template_id", "parameters", b"parameters", "request_id", b"request_id", "team_id", b"team_id", "trigger_data", b"trigger_data"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -3369,17 +3375,42 @@ class PreviewMessageTemplateRequest(_message.Message):
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
+    @_typing.final
+    class ButtonParametersEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.int
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.int = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     TEAM_ID_FIELD_NUMBER: _builtins.int
     MESSAGE_TEMPLATE_ID_FIELD_NUMBER: _builtins.int
     CUSTOMER_ID_FIELD_NUMBER: _builtins.int
     PARAMETERS_FIELD_NUMBER: _builtins.int
     TRIGGER_DATA_FIELD_NUMBER: _builtins.int
+    HEADER_PARAMETER_FIELD_NUMBER: _builtins.int
+    BUTTON_PARAMETERS_FIELD_NUMBER: _builtins.int
+    HEADER_MEDIA_FIELD_NUMBER: _builtins.int
     team_id: _builtins.str
     """Team, a UUID. Required."""
     message_template_id: _builtins.str
     """The template. Required."""
     customer_id: _builtins.str
     """The customer. Required."""
+    header_parameter: _builtins.str
+    """Text of the header's variable, when the template has one; variables allowed."""
     @_builtins.property
     def parameters(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Parameters of the body, in order; variables allowed."""
@@ -3390,6 +3421,14 @@ class PreviewMessageTemplateRequest(_message.Message):
         characters. What is missing takes its default.
         """
 
+    @_builtins.property
+    def button_parameters(self) -> _containers.ScalarMap[_builtins.int, _builtins.str]:
+        """Texts of the variables of buttons with a link by button index, 0 to 9; variables allowed."""
+
+    @_builtins.property
+    def header_media(self) -> _content_pb2.TemplateMedia:
+        """The picture, the video or the document of the header, when the template has one."""
+
     def __init__(
         self,
         *,
@@ -3398,10 +3437,13 @@ class PreviewMessageTemplateRequest(_message.Message):
         customer_id: _builtins.str = ...,
         parameters: _abc.Iterable[_builtins.str] | None = ...,
         trigger_data: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        header_parameter: _builtins.str = ...,
+        button_parameters: _abc.Mapping[_builtins.int, _builtins.str] | None = ...,
+        header_media: _content_pb2.TemplateMedia | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["header_media", b"header_media"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["customer_id", b"customer_id", "message_template_id", b"message_template_id", "parameters", b"parameters", "team_id", b"team_id", "trigger_data", b"trigger_data"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["button_parameters", b"button_parameters", "customer_id", b"customer_id", "header_media", b"header_media", "header_parameter", b"header_parameter", "message_template_id", b"message_template_id", "parameters", b"parameters", "team_id", b"team_id", "trigger_data", b"trigger_data"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -3415,7 +3457,9 @@ class PreviewMessageTemplateResponse(_message.Message):
 
     TEXT_FIELD_NUMBER: _builtins.int
     text: _builtins.str
-    """Header, body and buttons as text, one line each."""
+    """Header, body and buttons as text, in the template's order, one line each: `[IMAGE https://…]` for a picture, `Label: https://…` for a
+    button with a link.
+    """
     def __init__(
         self,
         *,

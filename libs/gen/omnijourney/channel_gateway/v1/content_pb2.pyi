@@ -77,6 +77,74 @@ POINT_COMPARISON_EQUAL: PointComparison.ValueType  # 4
 """Equal to the value."""
 Global___PointComparison: _TypeAlias = PointComparison  # noqa: Y015
 
+class _TemplateHeader:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _TemplateHeaderEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_TemplateHeader.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    TEMPLATE_HEADER_UNSPECIFIED: _TemplateHeader.ValueType  # 0
+    """Nothing."""
+    TEMPLATE_HEADER_TEXT: _TemplateHeader.ValueType  # 1
+    """A text, with one parameter at most."""
+    TEMPLATE_HEADER_IMAGE: _TemplateHeader.ValueType  # 2
+    """A picture: each send brings one."""
+    TEMPLATE_HEADER_VIDEO: _TemplateHeader.ValueType  # 3
+    """A video: each send brings one."""
+    TEMPLATE_HEADER_DOCUMENT: _TemplateHeader.ValueType  # 4
+    """A document: each send brings one."""
+    TEMPLATE_HEADER_OTHER: _TemplateHeader.ValueType  # 5
+    """Something else, a place for example, which nothing here can bring: such a template cannot be sent."""
+
+class TemplateHeader(_TemplateHeader, metaclass=_TemplateHeaderEnumTypeWrapper):
+    """What stands at the head of a template."""
+
+TEMPLATE_HEADER_UNSPECIFIED: TemplateHeader.ValueType  # 0
+"""Nothing."""
+TEMPLATE_HEADER_TEXT: TemplateHeader.ValueType  # 1
+"""A text, with one parameter at most."""
+TEMPLATE_HEADER_IMAGE: TemplateHeader.ValueType  # 2
+"""A picture: each send brings one."""
+TEMPLATE_HEADER_VIDEO: TemplateHeader.ValueType  # 3
+"""A video: each send brings one."""
+TEMPLATE_HEADER_DOCUMENT: TemplateHeader.ValueType  # 4
+"""A document: each send brings one."""
+TEMPLATE_HEADER_OTHER: TemplateHeader.ValueType  # 5
+"""Something else, a place for example, which nothing here can bring: such a template cannot be sent."""
+Global___TemplateHeader: _TypeAlias = TemplateHeader  # noqa: Y015
+
+class _TemplateButtonKind:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _TemplateButtonKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_TemplateButtonKind.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    TEMPLATE_BUTTON_KIND_UNSPECIFIED: _TemplateButtonKind.ValueType  # 0
+    """Not given; taken as `OTHER`."""
+    TEMPLATE_BUTTON_KIND_URL: _TemplateButtonKind.ValueType  # 1
+    """Opens an address."""
+    TEMPLATE_BUTTON_KIND_QUICK_REPLY: _TemplateButtonKind.ValueType  # 2
+    """Answers with its label."""
+    TEMPLATE_BUTTON_KIND_PHONE_NUMBER: _TemplateButtonKind.ValueType  # 3
+    """Calls a number."""
+    TEMPLATE_BUTTON_KIND_OTHER: _TemplateButtonKind.ValueType  # 4
+    """Something else: copies a code, opens a form or a catalogue."""
+
+class TemplateButtonKind(_TemplateButtonKind, metaclass=_TemplateButtonKindEnumTypeWrapper):
+    """What a button of a template does."""
+
+TEMPLATE_BUTTON_KIND_UNSPECIFIED: TemplateButtonKind.ValueType  # 0
+"""Not given; taken as `OTHER`."""
+TEMPLATE_BUTTON_KIND_URL: TemplateButtonKind.ValueType  # 1
+"""Opens an address."""
+TEMPLATE_BUTTON_KIND_QUICK_REPLY: TemplateButtonKind.ValueType  # 2
+"""Answers with its label."""
+TEMPLATE_BUTTON_KIND_PHONE_NUMBER: TemplateButtonKind.ValueType  # 3
+"""Calls a number."""
+TEMPLATE_BUTTON_KIND_OTHER: TemplateButtonKind.ValueType  # 4
+"""Something else: copies a code, opens a form or a catalogue."""
+Global___TemplateButtonKind: _TypeAlias = TemplateButtonKind  # noqa: Y015
+
 class _TemplateState:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -473,6 +541,7 @@ class MessageTemplate(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
+    SHAPE_FIELD_NUMBER: _builtins.int
     message_template_id: _builtins.str
     """Id of the template here, a UUID; given by the server."""
     team_id: _builtins.str
@@ -503,6 +572,12 @@ class MessageTemplate(_message.Message):
     def update_time(self) -> _timestamp_pb2.Timestamp:
         """When it was last changed."""
 
+    @_builtins.property
+    def shape(self) -> Global___TemplateShape:
+        """What a send of it has to bring besides the body's parameters. Absent: not known, so header and buttons are looked at by WhatsApp
+        alone; `SyncMessageTemplates` brings it.
+        """
+
     def __init__(
         self,
         *,
@@ -518,11 +593,116 @@ class MessageTemplate(_message.Message):
         create_time: _timestamp_pb2.Timestamp | None = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
         etag: _builtins.str = ...,
+        shape: Global___TemplateShape | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "shape", b"shape", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "category", b"category", "create_time", b"create_time", "etag", b"etag", "language", b"language", "message_template_id", b"message_template_id", "name", b"name", "parameter_count", b"parameter_count", "parameter_names", b"parameter_names", "state", b"state", "team_id", b"team_id", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "category", b"category", "create_time", b"create_time", "etag", b"etag", "language", b"language", "message_template_id", b"message_template_id", "name", b"name", "parameter_count", b"parameter_count", "parameter_names", b"parameter_names", "shape", b"shape", "state", b"state", "team_id", b"team_id", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___MessageTemplate: _TypeAlias = MessageTemplate  # noqa: Y015
+
+@_typing.final
+class TemplateShape(_message.Message):
+    """Header and buttons of a template, as WhatsApp has them."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HEADER_FIELD_NUMBER: _builtins.int
+    HEADER_PARAMETER_COUNT_FIELD_NUMBER: _builtins.int
+    HEADER_PARAMETER_NAME_FIELD_NUMBER: _builtins.int
+    BUTTONS_FIELD_NUMBER: _builtins.int
+    header: Global___TemplateHeader.ValueType
+    """What stands at its head."""
+    header_parameter_count: _builtins.int
+    """Parameters of a header that is a text, 0 or 1; 0 for all other headers."""
+    header_parameter_name: _builtins.str
+    """Name of the header's parameter, for templates whose parameters have names. Else empty."""
+    @_builtins.property
+    def buttons(self) -> _containers.RepeatedCompositeFieldContainer[Global___TemplateButton]:
+        """Its buttons in their order, at most 10."""
+
+    def __init__(
+        self,
+        *,
+        header: Global___TemplateHeader.ValueType = ...,
+        header_parameter_count: _builtins.int = ...,
+        header_parameter_name: _builtins.str = ...,
+        buttons: _abc.Iterable[Global___TemplateButton] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["buttons", b"buttons", "header", b"header", "header_parameter_count", b"header_parameter_count", "header_parameter_name", b"header_parameter_name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TemplateShape: _TypeAlias = TemplateShape  # noqa: Y015
+
+@_typing.final
+class TemplateButton(_message.Message):
+    """A button of a template."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KIND_FIELD_NUMBER: _builtins.int
+    LABEL_FIELD_NUMBER: _builtins.int
+    TAKES_PARAMETER_FIELD_NUMBER: _builtins.int
+    kind: Global___TemplateButtonKind.ValueType
+    """What it does."""
+    label: _builtins.str
+    """What stands on it, at most 25 characters."""
+    takes_parameter: _builtins.bool
+    """Whether a send has to bring a parameter for it: of a link the end of its address. One of `OTHER` that takes one cannot be sent."""
+    def __init__(
+        self,
+        *,
+        kind: Global___TemplateButtonKind.ValueType = ...,
+        label: _builtins.str = ...,
+        takes_parameter: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["kind", b"kind", "label", b"label", "takes_parameter", b"takes_parameter"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TemplateButton: _TypeAlias = TemplateButton  # noqa: Y015
+
+@_typing.final
+class TemplateMedia(_message.Message):
+    """A picture, a video or a document at the head of a template; WhatsApp fetches it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    IMAGE_URL_FIELD_NUMBER: _builtins.int
+    VIDEO_URL_FIELD_NUMBER: _builtins.int
+    DOCUMENT_URL_FIELD_NUMBER: _builtins.int
+    FILENAME_FIELD_NUMBER: _builtins.int
+    image_url: _builtins.str
+    """A picture: JPEG or PNG, at most 5 MB."""
+    video_url: _builtins.str
+    """A video: MP4 or 3GPP, at most 16 MB."""
+    document_url: _builtins.str
+    """A document, at most 100 MB."""
+    filename: _builtins.str
+    """Name of the document as people see it, with its ending, at most 240 characters, variables allowed; documents only. Default: WhatsApp
+    chooses one.
+    """
+    def __init__(
+        self,
+        *,
+        image_url: _builtins.str = ...,
+        video_url: _builtins.str = ...,
+        document_url: _builtins.str = ...,
+        filename: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["document_url", b"document_url", "image_url", b"image_url", "source", b"source", "video_url", b"video_url"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["document_url", b"document_url", "filename", b"filename", "image_url", b"image_url", "source", b"source", "video_url", b"video_url"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_source: _TypeAlias = _typing.Literal["image_url", "video_url", "document_url"]  # noqa: Y015
+    _WhichOneofArgType_source: _TypeAlias = _typing.Literal["source", b"source"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_source) -> _WhichOneofReturnType_source | None: ...
+
+Global___TemplateMedia: _TypeAlias = TemplateMedia  # noqa: Y015

@@ -8,6 +8,7 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from omnijourney.channel_gateway.v1 import content_pb2 as _content_pb2
 from omnijourney.channel_gateway.v1 import delivery_pb2 as _delivery_pb2
 from omnijourney.common.v1 import channel_pb2 as _channel_pb2
 import builtins as _builtins
@@ -205,6 +206,7 @@ class TemplateContent(_message.Message):
     PARAMETERS_FIELD_NUMBER: _builtins.int
     HEADER_PARAMETER_FIELD_NUMBER: _builtins.int
     BUTTON_PARAMETERS_FIELD_NUMBER: _builtins.int
+    HEADER_MEDIA_FIELD_NUMBER: _builtins.int
     template_id: _builtins.str
     """Template, a UUID. Required."""
     header_parameter: _builtins.str
@@ -217,6 +219,10 @@ class TemplateContent(_message.Message):
     def button_parameters(self) -> _containers.ScalarMap[_builtins.int, _builtins.str]:
         """Texts of the URL buttons' variables by button index, 0 to 9, when the template has them; variables are allowed."""
 
+    @_builtins.property
+    def header_media(self) -> _content_pb2.TemplateMedia:
+        """The picture, the video or the document of the header, when the template has one."""
+
     def __init__(
         self,
         *,
@@ -224,10 +230,11 @@ class TemplateContent(_message.Message):
         parameters: _abc.Iterable[_builtins.str] | None = ...,
         header_parameter: _builtins.str = ...,
         button_parameters: _abc.Mapping[_builtins.int, _builtins.str] | None = ...,
+        header_media: _content_pb2.TemplateMedia | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["header_media", b"header_media"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["button_parameters", b"button_parameters", "header_parameter", b"header_parameter", "parameters", b"parameters", "template_id", b"template_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["button_parameters", b"button_parameters", "header_media", b"header_media", "header_parameter", b"header_parameter", "parameters", b"parameters", "template_id", b"template_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -24,13 +24,14 @@ _sym_db = _symbol_database.Default()
 
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
+from omnijourney.channel_gateway.v1 import content_pb2 as omnijourney_dot_channel__gateway_dot_v1_dot_content__pb2
 from omnijourney.common.v1 import channel_pb2 as omnijourney_dot_common_dot_v1_dot_channel__pb2
 from omnijourney.common.v1 import options_pb2 as omnijourney_dot_common_dot_v1_dot_options__pb2
 from omnijourney.journey.v1 import trigger_pb2 as omnijourney_dot_journey_dot_v1_dot_trigger__pb2
 from omnijourney.segment.v1 import audience_pb2 as omnijourney_dot_segment_dot_v1_dot_audience__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!omnijourney/journey/v1/node.proto\x12\x16omnijourney.journey.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a#omnijourney/common/v1/channel.proto\x1a#omnijourney/common/v1/options.proto\x1a$omnijourney/journey/v1/trigger.proto\x1a%omnijourney/segment/v1/audience.proto\"\xe7\x03\n\x04Node\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12\x14\n\x0cnext_node_id\x18\x02 \x01(\t\x12\x36\n\x07message\x18\x03 \x01(\x0b\x32#.omnijourney.journey.v1.MessageNodeH\x00\x12\x32\n\x05\x64\x65lay\x18\x04 \x01(\x0b\x32!.omnijourney.journey.v1.DelayNodeH\x00\x12:\n\tcondition\x18\x05 \x01(\x0b\x32%.omnijourney.journey.v1.ConditionNodeH\x00\x12\x30\n\x04tags\x18\x06 \x01(\x0b\x32 .omnijourney.journey.v1.TagsNodeH\x00\x12:\n\tattribute\x18\x07 \x01(\x0b\x32%.omnijourney.journey.v1.AttributeNodeH\x00\x12\x34\n\x06points\x18\x08 \x01(\x0b\x32\".omnijourney.journey.v1.PointsNodeH\x00\x12\x30\n\x04wait\x18\t \x01(\x0b\x32 .omnijourney.journey.v1.WaitNodeH\x00\x12\x32\n\x05split\x18\n \x01(\x0b\x32!.omnijourney.journey.v1.SplitNodeH\x00\x42\x06\n\x04kind\"\xe6\x01\n\x0bMessageNode\x12/\n\x07\x63hannel\x18\x01 \x01(\x0e\x32\x1e.omnijourney.common.v1.Channel\x12\x17\n\rbot_module_id\x18\x02 \x01(\tH\x00\x12;\n\x08template\x18\x03 \x01(\x0b\x32\'.omnijourney.journey.v1.TemplateContentH\x00\x12\x45\n\rcapped_action\x18\x04 \x01(\x0e\x32$.omnijourney.journey.v1.CappedActionB\x08\xbaH\x05\x82\x01\x02\x10\x01\x42\t\n\x07\x63ontent\"p\n\x0fTemplateContent\x12\x13\n\x0btemplate_id\x18\x01 \x01(\t\x12\x12\n\nparameters\x18\x02 \x03(\t\x12\x19\n\x11header_parameters\x18\x03 \x03(\t\x12\x19\n\x11\x62utton_parameters\x18\x04 \x03(\t\"\xf9\x01\n\x08WaitNode\x12.\n\x05\x65vent\x18\x01 \x01(\x0b\x32\x1f.omnijourney.journey.v1.Trigger\x12*\n\x07timeout\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x16\n\x0e\x63ounts_earlier\x18\x03 \x01(\x08\x12\x30\n\x08happened\x18\x04 \x01(\x0b\x32\x1e.omnijourney.journey.v1.Branch\x12\x31\n\ttimed_out\x18\x05 \x01(\x0b\x32\x1e.omnijourney.journey.v1.Branch\x12\x14\n\x0csame_subject\x18\x06 \x01(\x08\"E\n\tSplitNode\x12\x38\n\x04ways\x18\x01 \x03(\x0b\x32 .omnijourney.journey.v1.SplitWayB\x08\xbaH\x05\x92\x01\x02\x10\n\"e\n\x08SplitWay\x12\x18\n\x05share\x18\x01 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\x64(\x00\x12\x0f\n\x07holdout\x18\x02 \x01(\x08\x12.\n\x06target\x18\x03 \x01(\x0b\x32\x1e.omnijourney.journey.v1.Branch\"5\n\tDelayNode\x12(\n\x05\x64\x65lay\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\"\x9c\x01\n\rConditionNode\x12\x32\n\x08\x61udience\x18\x01 \x01(\x0b\x32 .omnijourney.segment.v1.Audience\x12+\n\x03yes\x18\x02 \x01(\x0b\x32\x1e.omnijourney.journey.v1.Branch\x12*\n\x02no\x18\x03 \x01(\x0b\x32\x1e.omnijourney.journey.v1.Branch\"Z\n\x06\x42ranch\x12\x11\n\x07node_id\x18\x01 \x01(\tH\x00\x12\x33\n\x03\x65nd\x18\x02 \x01(\x0b\x32$.omnijourney.journey.v1.EndOfJourneyH\x00\x42\x08\n\x06target\"\x0e\n\x0c\x45ndOfJourney\";\n\x08TagsNode\x12\x15\n\x03\x61\x64\x64\x18\x01 \x03(\tB\x08\xbaH\x05\x92\x01\x02\x10\x32\x12\x18\n\x06remove\x18\x02 \x03(\tB\x08\xbaH\x05\x92\x01\x02\x10\x32\"4\n\rAttributeNode\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x16\n\x04text\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\"I\n\nPointsNode\x12\x16\n\x03\x61\x64\x64\x18\x01 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00H\x00\x12\x19\n\x06\x64\x65\x64uct\x18\x02 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00H\x00\x42\x08\n\x06\x63hange*]\n\x0c\x43\x61ppedAction\x12\x1d\n\x19\x43\x41PPED_ACTION_UNSPECIFIED\x10\x00\x12\x16\n\x12\x43\x41PPED_ACTION_SKIP\x10\x01\x12\x16\n\x12\x43\x41PPED_ACTION_WAIT\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!omnijourney/journey/v1/node.proto\x12\x16omnijourney.journey.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a,omnijourney/channel_gateway/v1/content.proto\x1a#omnijourney/common/v1/channel.proto\x1a#omnijourney/common/v1/options.proto\x1a$omnijourney/journey/v1/trigger.proto\x1a%omnijourney/segment/v1/audience.proto\"\xe7\x03\n\x04Node\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12\x14\n\x0cnext_node_id\x18\x02 \x01(\t\x12\x36\n\x07message\x18\x03 \x01(\x0b\x32#.omnijourney.journey.v1.MessageNodeH\x00\x12\x32\n\x05\x64\x65lay\x18\x04 \x01(\x0b\x32!.omnijourney.journey.v1.DelayNodeH\x00\x12:\n\tcondition\x18\x05 \x01(\x0b\x32%.omnijourney.journey.v1.ConditionNodeH\x00\x12\x30\n\x04tags\x18\x06 \x01(\x0b\x32 .omnijourney.journey.v1.TagsNodeH\x00\x12:\n\tattribute\x18\x07 \x01(\x0b\x32%.omnijourney.journey.v1.AttributeNodeH\x00\x12\x34\n\x06points\x18\x08 \x01(\x0b\x32\".omnijourney.journey.v1.PointsNodeH\x00\x12\x30\n\x04wait\x18\t \x01(\x0b\x32 .omnijourney.journey.v1.WaitNodeH\x00\x12\x32\n\x05split\x18\n \x01(\x0b\x32!.omnijourney.journey.v1.SplitNodeH\x00\x42\x06\n\x04kind\"\xe6\x01\n\x0bMessageNode\x12/\n\x07\x63hannel\x18\x01 \x01(\x0e\x32\x1e.omnijourney.common.v1.Channel\x12\x17\n\rbot_module_id\x18\x02 \x01(\tH\x00\x12;\n\x08template\x18\x03 \x01(\x0b\x32\'.omnijourney.journey.v1.TemplateContentH\x00\x12\x45\n\rcapped_action\x18\x04 \x01(\x0e\x32$.omnijourney.journey.v1.CappedActionB\x08\xbaH\x05\x82\x01\x02\x10\x01\x42\t\n\x07\x63ontent\"\xb5\x01\n\x0fTemplateContent\x12\x13\n\x0btemplate_id\x18\x01 \x01(\t\x12\x12\n\nparameters\x18\x02 \x03(\t\x12\x19\n\x11header_parameters\x18\x03 \x03(\t\x12\x19\n\x11\x62utton_parameters\x18\x04 \x03(\t\x12\x43\n\x0cheader_media\x18\x05 \x01(\x0b\x32-.omnijourney.channel_gateway.v1.TemplateMedia\"\xf9\x01\n\x08WaitNode\x12.\n\x05\x65vent\x18\x01 \x01(\x0b\x32\x1f.omnijourney.journey.v1.Trigger\x12*\n\x07timeout\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x16\n\x0e\x63ounts_earlier\x18\x03 \x01(\x08\x12\x30\n\x08happened\x18\x04 \x01(\x0b\x32\x1e.omnijourney.journey.v1.Branch\x12\x31\n\ttimed_out\x18\x05 \x01(\x0b\x32\x1e.omnijourney.journey.v1.Branch\x12\x14\n\x0csame_subject\x18\x06 \x01(\x08\"E\n\tSplitNode\x12\x38\n\x04ways\x18\x01 \x03(\x0b\x32 .omnijourney.journey.v1.SplitWayB\x08\xbaH\x05\x92\x01\x02\x10\n\"e\n\x08SplitWay\x12\x18\n\x05share\x18\x01 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\x64(\x00\x12\x0f\n\x07holdout\x18\x02 \x01(\x08\x12.\n\x06target\x18\x03 \x01(\x0b\x32\x1e.omnijourney.journey.v1.Branch\"5\n\tDelayNode\x12(\n\x05\x64\x65lay\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\"\x9c\x01\n\rConditionNode\x12\x32\n\x08\x61udience\x18\x01 \x01(\x0b\x32 .omnijourney.segment.v1.Audience\x12+\n\x03yes\x18\x02 \x01(\x0b\x32\x1e.omnijourney.journey.v1.Branch\x12*\n\x02no\x18\x03 \x01(\x0b\x32\x1e.omnijourney.journey.v1.Branch\"Z\n\x06\x42ranch\x12\x11\n\x07node_id\x18\x01 \x01(\tH\x00\x12\x33\n\x03\x65nd\x18\x02 \x01(\x0b\x32$.omnijourney.journey.v1.EndOfJourneyH\x00\x42\x08\n\x06target\"\x0e\n\x0c\x45ndOfJourney\";\n\x08TagsNode\x12\x15\n\x03\x61\x64\x64\x18\x01 \x03(\tB\x08\xbaH\x05\x92\x01\x02\x10\x32\x12\x18\n\x06remove\x18\x02 \x03(\tB\x08\xbaH\x05\x92\x01\x02\x10\x32\"4\n\rAttributeNode\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x16\n\x04text\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\"I\n\nPointsNode\x12\x16\n\x03\x61\x64\x64\x18\x01 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00H\x00\x12\x19\n\x06\x64\x65\x64uct\x18\x02 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00H\x00\x42\x08\n\x06\x63hange*]\n\x0c\x43\x61ppedAction\x12\x1d\n\x19\x43\x41PPED_ACTION_UNSPECIFIED\x10\x00\x12\x16\n\x12\x43\x41PPED_ACTION_SKIP\x10\x01\x12\x16\n\x12\x43\x41PPED_ACTION_WAIT\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -53,32 +54,32 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_POINTSNODE'].fields_by_name['add']._serialized_options = b'\272H\004\"\002(\000'
   _globals['_POINTSNODE'].fields_by_name['deduct']._loaded_options = None
   _globals['_POINTSNODE'].fields_by_name['deduct']._serialized_options = b'\272H\004\"\002(\000'
-  _globals['_CAPPEDACTION']._serialized_start=2048
-  _globals['_CAPPEDACTION']._serialized_end=2141
-  _globals['_NODE']._serialized_start=274
-  _globals['_NODE']._serialized_end=761
-  _globals['_MESSAGENODE']._serialized_start=764
-  _globals['_MESSAGENODE']._serialized_end=994
-  _globals['_TEMPLATECONTENT']._serialized_start=996
-  _globals['_TEMPLATECONTENT']._serialized_end=1108
-  _globals['_WAITNODE']._serialized_start=1111
-  _globals['_WAITNODE']._serialized_end=1360
-  _globals['_SPLITNODE']._serialized_start=1362
-  _globals['_SPLITNODE']._serialized_end=1431
-  _globals['_SPLITWAY']._serialized_start=1433
-  _globals['_SPLITWAY']._serialized_end=1534
-  _globals['_DELAYNODE']._serialized_start=1536
-  _globals['_DELAYNODE']._serialized_end=1589
-  _globals['_CONDITIONNODE']._serialized_start=1592
-  _globals['_CONDITIONNODE']._serialized_end=1748
-  _globals['_BRANCH']._serialized_start=1750
-  _globals['_BRANCH']._serialized_end=1840
-  _globals['_ENDOFJOURNEY']._serialized_start=1842
-  _globals['_ENDOFJOURNEY']._serialized_end=1856
-  _globals['_TAGSNODE']._serialized_start=1858
-  _globals['_TAGSNODE']._serialized_end=1917
-  _globals['_ATTRIBUTENODE']._serialized_start=1919
-  _globals['_ATTRIBUTENODE']._serialized_end=1971
-  _globals['_POINTSNODE']._serialized_start=1973
-  _globals['_POINTSNODE']._serialized_end=2046
+  _globals['_CAPPEDACTION']._serialized_start=2164
+  _globals['_CAPPEDACTION']._serialized_end=2257
+  _globals['_NODE']._serialized_start=320
+  _globals['_NODE']._serialized_end=807
+  _globals['_MESSAGENODE']._serialized_start=810
+  _globals['_MESSAGENODE']._serialized_end=1040
+  _globals['_TEMPLATECONTENT']._serialized_start=1043
+  _globals['_TEMPLATECONTENT']._serialized_end=1224
+  _globals['_WAITNODE']._serialized_start=1227
+  _globals['_WAITNODE']._serialized_end=1476
+  _globals['_SPLITNODE']._serialized_start=1478
+  _globals['_SPLITNODE']._serialized_end=1547
+  _globals['_SPLITWAY']._serialized_start=1549
+  _globals['_SPLITWAY']._serialized_end=1650
+  _globals['_DELAYNODE']._serialized_start=1652
+  _globals['_DELAYNODE']._serialized_end=1705
+  _globals['_CONDITIONNODE']._serialized_start=1708
+  _globals['_CONDITIONNODE']._serialized_end=1864
+  _globals['_BRANCH']._serialized_start=1866
+  _globals['_BRANCH']._serialized_end=1956
+  _globals['_ENDOFJOURNEY']._serialized_start=1958
+  _globals['_ENDOFJOURNEY']._serialized_end=1972
+  _globals['_TAGSNODE']._serialized_start=1974
+  _globals['_TAGSNODE']._serialized_end=2033
+  _globals['_ATTRIBUTENODE']._serialized_start=2035
+  _globals['_ATTRIBUTENODE']._serialized_end=2087
+  _globals['_POINTSNODE']._serialized_start=2089
+  _globals['_POINTSNODE']._serialized_end=2162
 # @@protoc_insertion_point(module_scope)

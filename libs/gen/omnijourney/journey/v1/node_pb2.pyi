@@ -9,6 +9,7 @@ from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from omnijourney.channel_gateway.v1 import content_pb2 as _content_pb2
 from omnijourney.common.v1 import channel_pb2 as _channel_pb2
 from omnijourney.journey.v1 import trigger_pb2 as _trigger_pb2
 from omnijourney.segment.v1 import audience_pb2 as _audience_pb2
@@ -167,7 +168,9 @@ Global___MessageNode: _TypeAlias = MessageNode  # noqa: Y015
 
 @_typing.final
 class TemplateContent(_message.Message):
-    """A template and what fills it."""
+    """A template and what fills it. What the template takes is known from the gateway's `MessageTemplate`: what is missing or too much is a
+    fault by its path when the journey is validated, published or edited.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -175,6 +178,7 @@ class TemplateContent(_message.Message):
     PARAMETERS_FIELD_NUMBER: _builtins.int
     HEADER_PARAMETERS_FIELD_NUMBER: _builtins.int
     BUTTON_PARAMETERS_FIELD_NUMBER: _builtins.int
+    HEADER_MEDIA_FIELD_NUMBER: _builtins.int
     template_id: _builtins.str
     """Id of the template at the gateway."""
     @_builtins.property
@@ -195,6 +199,10 @@ class TemplateContent(_message.Message):
         button that takes none. At most 10; else as `parameters`.
         """
 
+    @_builtins.property
+    def header_media(self) -> _content_pb2.TemplateMedia:
+        """What stands in the header, for a template whose header is a picture, a video or a document."""
+
     def __init__(
         self,
         *,
@@ -202,10 +210,11 @@ class TemplateContent(_message.Message):
         parameters: _abc.Iterable[_builtins.str] | None = ...,
         header_parameters: _abc.Iterable[_builtins.str] | None = ...,
         button_parameters: _abc.Iterable[_builtins.str] | None = ...,
+        header_media: _content_pb2.TemplateMedia | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["header_media", b"header_media"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["button_parameters", b"button_parameters", "header_parameters", b"header_parameters", "parameters", b"parameters", "template_id", b"template_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["button_parameters", b"button_parameters", "header_media", b"header_media", "header_parameters", b"header_parameters", "parameters", b"parameters", "template_id", b"template_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
