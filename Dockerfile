@@ -4,8 +4,8 @@ WORKDIR /src
 RUN python -m venv /opt/omnijourney
 ENV PATH=/opt/omnijourney/bin:$PATH PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 # The locked libraries first: this layer stays while only the product's code changes.
-COPY requirements/runtime.txt requirements/runtime.txt
-RUN pip install --require-hashes -r requirements/runtime.txt
+COPY requirements/traces.txt requirements/traces.txt
+RUN pip install --require-hashes -r requirements/traces.txt
 COPY pyproject.toml README.md ./
 COPY libs libs
 COPY services services

@@ -24,8 +24,9 @@ demo: ## replay a real month through all five services (MONTH=1..12, DATA=file.c
 	@$(PYTHON) tools/install.py demo $(if $(DATA),,demo-data)
 	@$(BIN)/omnijourney demo $(DEMO_OPTIONS)
 
-up: install ## start the five services, PostgreSQL, Valkey and emulators of the channels, until Ctrl-C (EMULATORS=0, TLS=on|mutual, ONE=1 in one process)
-	@$(BIN)/omnijourney up $(if $(filter 0 off no,$(EMULATORS)),--no-emulators) $(if $(TLS),--tls '$(TLS)') $(if $(ONE),--one-process)
+up: ## start the five services, PostgreSQL, Valkey and emulators of the channels, until Ctrl-C (EMULATORS=0, TLS=on|mutual, ONE=1 in one process, TRACES=http://host:4317)
+	@$(PYTHON) tools/install.py $(if $(TRACES),traces,runtime)
+	@$(if $(TRACES),OMNIJOURNEY_TRACES_ENDPOINT='$(TRACES)') $(BIN)/omnijourney up $(if $(filter 0 off no,$(EMULATORS)),--no-emulators) $(if $(TLS),--tls '$(TLS)') $(if $(ONE),--one-process)
 
 test: install-dev ## run all tests, servers included, and print what of each service they ran (ARGS="…" goes to pytest)
 	@$(RUN) -m pytest $(if $(ARGS),$(ARGS),-n 2 --rules-record build/rules.json --coverage)
@@ -94,7 +95,8 @@ lock: ## write requirements/*.txt anew from pyproject.toml (UPGRADE=1: to the ne
 	@$(PYTHON) tools/install.py lock
 	@$(COMPILE) pyproject.toml --group build -o requirements/runtime.txt
 	@$(COMPILE) pyproject.toml --group build --extra demo -c requirements/runtime.txt -o requirements/demo.txt
-	@$(COMPILE) pyproject.toml --group build --extra demo --group dev -c requirements/demo.txt -o requirements/dev.txt
+	@$(COMPILE) pyproject.toml --group build --extra traces -c requirements/runtime.txt -o requirements/traces.txt
+	@$(COMPILE) pyproject.toml --group build --extra demo --extra traces --group dev -c requirements/demo.txt -o requirements/dev.txt
 	@$(COMPILE) --no-deps --group demo-data -o requirements/demo-data.txt
 	@$(COMPILE) --group lock -o requirements/lock.txt
 

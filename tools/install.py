@@ -24,12 +24,13 @@ PYTHON = VENV / "bin" / "python"
 SETS: dict[str, tuple[str, list[str], list[str]]] = {
     "runtime": ("runtime.txt", [], []),
     "demo": ("demo.txt", [], ["runtime"]),
+    "traces": ("traces.txt", [], ["runtime"]),
     "demo-data": ("demo-data.txt", ["--no-deps"], []),
-    "dev": ("dev.txt", [], ["runtime", "demo"]),
+    "dev": ("dev.txt", [], ["runtime", "demo", "traces"]),
     "lock": ("lock.txt", [], []),
 }
 # The project itself comes with these sets.
-WITH_PROJECT = ("runtime", "demo", "dev")
+WITH_PROJECT = ("runtime", "demo", "traces", "dev")
 
 
 def main(names: list[str]) -> int:

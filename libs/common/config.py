@@ -21,7 +21,7 @@ from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_va
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from libs.common import crash, credentials
+from libs.common import crash, credentials, trace_export
 from libs.common.rpc.limits import CLIENT_RATE_DEFAULT
 from libs.common.tls import Clients, Tls
 from libs.common.variables import PREFIX, VARIABLES
@@ -39,6 +39,7 @@ DEFAULT_PORTS: Final = {
 METRICS_PORT_DISTANCE: Final = 100
 """The metrics port is the gRPC port and this, unless it is set."""
 _REDIS_ADDRESS: Final = re.compile(r"rediss?(\+cluster)?://[^/\s]")
+_COLLECTOR_ADDRESS: Final = re.compile(r"https?://[^/\s@]+:[0-9]{1,5}/?")
 _OF_TESTS: Final = f"{PREFIX}TEST_"
 _PER_SERVICE: Final = frozenset({"port", "metrics_port"})
 AHEAD_MAX: Final = timedelta(minutes=5)
@@ -162,6 +163,11 @@ class ServiceSettings(TlsSettings):
     there, and closed to other users. Empty: they call each other by gRPC only."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """Least level that is logged."""
+    traces_endpoint: str = ""
+    """Where sampled traces go by OTLP over gRPC: `http://host:4317`, or `https://…` with TLS. It needs the extra
+    `traces`. Empty: there are none, and nothing is started for them."""
+    traces_ratio: float = Field(default=0.01, ge=0, le=1)
+    """Share of what comes in that is traced; the same in every service."""
     bind_host: str = "127.0.0.1"
     """Address that ports are opened on."""
     port: int = Field(default=-1, ge=-1, le=65_535)
@@ -205,6 +211,15 @@ class ServiceSettings(TlsSettings):
     def _is_redis_address(cls, given: SecretStr) -> SecretStr:
         if given and not _REDIS_ADDRESS.match(given.get_secret_value()):
             raise ValueError("must be redis://…, rediss://…, redis+cluster://… or rediss+cluster://…")
+        return given
+
+    @field_validator("traces_endpoint")
+    @classmethod
+    def _can_be_traced_to(cls, given: str) -> str:
+        if given and not _COLLECTOR_ADDRESS.fullmatch(given):
+            raise ValueError("must be http://host:port or https://host:port of an OTLP receiver for gRPC")
+        if given and not trace_export.is_installed():
+            raise ValueError(trace_export.NEEDED)
         return given
 
     @field_validator("crash_points")

@@ -23,6 +23,7 @@ from libs.common.mailbox.errors import MailboxUnavailable
 from libs.common.rpc import local
 from libs.common.rpc.server import PortTakenError
 from libs.common.servers import ServersUnavailable
+from libs.common.trace_export import exporting
 
 EXIT_OK: Final = 0
 EXIT_FAULT: Final = 1
@@ -59,7 +60,8 @@ def run(service: str, settings: SettingsT, app: Callable[[SettingsT], Serving]) 
     """Runs a service until SIGTERM or SIGINT, or until a worker fails; returns the exit code for `sys.exit`."""
     setup_logging(service, settings.log_level)
     crash.arm(settings.crash_points)
-    return _run(service, partial(_until_stopped, settings, app))
+    with exporting(settings.traces_endpoint, settings.traces_ratio, settings.tls_ca_file):
+        return _run(service, partial(_until_stopped, settings, app))
 
 
 Member = tuple[ServiceSettings, Callable[[Any], Serving]]
@@ -72,7 +74,10 @@ def run_together(name: str, members: Sequence[Member]) -> int:
     first = members[0][0]
     setup_logging(name, first.log_level)
     crash.arm(first.crash_points)
-    with local.together(metrics_of=first.service):
+    with (
+        local.together(metrics_of=first.service),
+        exporting(first.traces_endpoint, first.traces_ratio, first.tls_ca_file),
+    ):
         return _run(name, partial(_all_until_stopped, members))
 
 

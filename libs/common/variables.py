@@ -83,6 +83,8 @@ VARIABLES: Final = frozenset(
         "TLS_CLIENTS",
         "TLS_KEY_FILE",
         "TOKEN",
+        "TRACES_ENDPOINT",
+        "TRACES_RATIO",
         "TOOLS_TOKEN",
         "WEBHOOK_EVENTS_MAX",
         "WEBHOOK_PRIVATE_NETWORKS",

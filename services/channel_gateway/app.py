@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 
 import grpc
 
+from libs.common import tracing
 from libs.common.app import App, ConfigurationFault, Runtime, runtime
 from libs.common.clients.retention import RetentionClient
 from libs.common.clock import Clock
@@ -74,6 +75,7 @@ from services.channel_gateway.store.pixels import PixelStore
 from services.channel_gateway.store.rates import RateStore
 from services.channel_gateway.store.replays import ReplayStore
 from services.channel_gateway.store.resealing import ResealStore
+from services.channel_gateway.store.send_traces import KEPT_DAYS, SendTraceStore
 from services.channel_gateway.store.sends import SendStore
 from services.channel_gateway.store.shops import ShopStore
 from services.channel_gateway.store.taken import TakenStore
@@ -114,6 +116,7 @@ from services.channel_gateway.worker.replaying import Replaying
 from services.channel_gateway.worker.resealing import Resealing
 from services.channel_gateway.worker.resolving import Resolving
 from services.channel_gateway.worker.rest import measure_rest
+from services.channel_gateway.worker.send_traces import SendTraces
 from services.channel_gateway.worker.sender import Sender, SenderDependencies
 from services.channel_gateway.worker.shop_keys import ShopKeys
 from services.channel_gateway.worker.webhooks_out import WebhookSender
@@ -170,7 +173,10 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
                 lane_max=settings.lane_sends_max,
             )
         )
-        links = await _links(settings, rt, vault, publisher)
+        links, send_traces = (
+            await _links(settings, rt, vault, publisher),
+            SendTraces(SendTraceStore(rt.pool), rt.clock),
+        )
         reservation = Reservation(
             store=SendStore(rt.pool, vault),
             profiles=segment,
@@ -199,6 +205,7 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
                 segment,
                 limits=LimitStore(rt.pool),
                 resolving=resolving,
+                traces=send_traces,
                 publisher=publisher,
                 content_publisher=content_publisher,
             ),
@@ -220,6 +227,7 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
         deps = Dependencies(
             clock=rt.clock,
             reservation=reservation,
+            send_traces=send_traces,
             content_tests=ContentTests(rt.pool, reservation, figures),
             lost_sends=LostSends(LostSendStore(rt.pool), relay.is_behind),
             references=References(CatalogueStore(rt.pool, vault), points, adapters, SinkAdapter.writer),
@@ -268,11 +276,12 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
         _serve(rt, deps)
         await stack.enter_async_context(rt.running("mail relay", relay))
         rt.spawn("sender", sender.run)
-        rt.spawn("recovery", Recovery(deliveries, account_store, presence, sender).run)
+        rt.spawn("recovery", Recovery(deliveries, account_store, presence, sender, traces=send_traces).run)
         _spawn_inbox(rt, worker, presses, replaying, resolving)
         _spawn_upkeep(
             rt,
             resealing,
+            send_traces,
             _forgetting(
                 rt,
                 settings,
@@ -301,8 +310,12 @@ def _spawn_inbox(
     rt.spawn("unknown sends", resolving.run)
 
 
-def _spawn_upkeep(rt: Runtime, resealing: Resealing, forgetting: Mapping[str, Forgetting]) -> None:
-    """What is done to secrets, balances and old rows beside all else."""
+def _spawn_upkeep(
+    rt: Runtime, resealing: Resealing, traces: SendTraces, forgetting: Mapping[str, Forgetting]
+) -> None:
+    """What is done to secrets, balances, traces and old rows beside all else."""
+    if tracing.is_on():
+        rt.spawn("traces of sends", traces.run)
     rt.spawn("resealing", resealing.run)
     rt.measures.append(functools.partial(measure_rest, rt.pool, rt.clock))
     rt.spawn("accounting", Accounting(ChargeStore(rt.pool), rt.clock).run)
@@ -324,6 +337,7 @@ def _forgetting(
         "contents": (contents, settings.content_retention_days, retention.own("message_contents")),
         "clicks": (clicks, max(settings.click_retention_days, settings.link_days), nobody),
         "limits of people": (LimitStore(rt.pool), LIMITED_DAYS, nobody),
+        "traces of sends": (SendTraceStore(rt.pool), KEPT_DAYS, nobody),
     }
     return {what: Forgetting(store, rt.clock, days, what, own) for what, (store, days, own) in kept.items()}
 

@@ -11,6 +11,7 @@ from uuid import UUID, uuid5
 
 import aiohttp
 import asyncpg
+from google.protobuf.duration_pb2 import Duration
 from standardwebhooks import Webhook
 
 from libs.client import Client
@@ -28,7 +29,7 @@ from omnijourney.common.v1.channel_pb2 import (
 from omnijourney.journey.v1 import journey_service_pb2 as journey
 from omnijourney.journey.v1 import node_pb2 as node
 from omnijourney.journey.v1.journey_pb2 import Definition, Target
-from omnijourney.journey.v1.trigger_pb2 import ContactAdded, Trigger
+from omnijourney.journey.v1.trigger_pb2 import CheckoutCompleted, ContactAdded, Trigger
 from omnijourney.points.v1 import coupon_pb2 as coupon
 from omnijourney.points.v1 import points_service_pb2 as points
 from omnijourney.segment.v1 import segment_service_pb2 as segment
@@ -184,6 +185,36 @@ class Shop:
         journey_id = (await call(stub.CreateJourney, request)).journey.journey_id
         publish = journey.PublishJourneyRequest(
             team_id=str(TEAM), request_id=id_of("publish"), journey_id=journey_id
+        )
+        await call(stub.PublishJourney, publish)
+        return journey_id
+
+    async def later(self) -> str:
+        """Thanks for an order on WhatsApp, a minute later."""
+        module = BotModule(name="Thanks", cards=[Card(text=TextCard(text="Thanks!"))])
+        create = gateway.CreateBotModuleRequest(team_id=str(TEAM), request_id=id_of("thanks"), module=module)
+        module_id = (await call(self.client.channel_gateway.CreateBotModule, create)).module.bot_module_id
+        query = "SELECT account_id::text FROM channel_gateway.account WHERE channel = $1"
+        account_id = await self.admin.fetchval(query, int(CHANNEL_WHATSAPP))
+        message = node.MessageNode(channel=CHANNEL_WHATSAPP, bot_module_id=module_id)
+        definition = Definition(
+            name="thanks",
+            trigger=Trigger(checkout_completed=CheckoutCompleted()),
+            targets=[Target(channel=CHANNEL_WHATSAPP, account_id=account_id)],
+            nodes=[
+                node.Node(
+                    node_id="wait", next_node_id="send", delay=node.DelayNode(delay=Duration(seconds=60))
+                ),
+                node.Node(node_id="send", message=message),
+            ],
+        )
+        stub = self.client.journey
+        request = journey.CreateJourneyRequest(
+            team_id=str(TEAM), request_id=id_of("later"), definition=definition
+        )
+        journey_id = (await call(stub.CreateJourney, request)).journey.journey_id
+        publish = journey.PublishJourneyRequest(
+            team_id=str(TEAM), request_id=id_of("publish later"), journey_id=journey_id
         )
         await call(stub.PublishJourney, publish)
         return journey_id

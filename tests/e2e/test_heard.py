@@ -1,7 +1,11 @@
-"""From a first word on each channel to messages, receipts, clicks, orders and figures: by signed HTTP."""
+"""From a first word on each channel to messages, receipts, clicks, orders and figures: by signed HTTP, on traces."""
 
+import json
+import os
 import shutil
+import signal
 import tempfile
+from datetime import UTC, timedelta
 from pathlib import Path
 
 import aiohttp
@@ -9,15 +13,19 @@ import asyncpg
 import pytest
 
 from libs.client import Client
+from libs.common.rpc.values import timestamp
 from libs.demo.patience import call
 from libs.supervisor import Installation, InstallationOptions, InstallationSettings
+from libs.supervisor.plan import TOGETHER
 from omnijourney.channel_gateway.v1 import channel_gateway_service_pb2 as gateway
 from omnijourney.common.v1.channel_pb2 import CHANNEL_LINE
+from omnijourney.common.v1.installation_service_pb2 import GetClockRequest, SetClockRequest
 from omnijourney.common.v1.money_pb2 import Money
 from omnijourney.points.v1 import points_service_pb2 as points
 from omnijourney.segment.v1 import segment_service_pb2 as segment
 from omnijourney.segment.v1.team_pb2 import MODULE_JOURNEYS, MODULE_POINTS, CurrencyRate, Team, TeamSettings
 from omnijourney.stats.v1 import stats_service_pb2
+from tests.e2e.collector import Collector, collecting
 from tests.e2e.greeting_shop import (
     BROWSER,
     CHANNELS,
@@ -26,6 +34,7 @@ from tests.e2e.greeting_shop import (
     PREVIEW,
     REFUSALS,
     SALE,
+    SECRET,
     TEAM,
     TOKEN,
     UNREACHED,
@@ -39,23 +48,39 @@ from tests.e2e.monitoring import prometheus, queries, rules
 @pytest.mark.timeout(480)
 @pytest.mark.rule("J-21b", "P-20c", "C-30a", "T-02a", "T-03")
 @pytest.mark.rule("T-07a", "T-07b", "T-07c")
+@pytest.mark.rule("X-04a", "X-04b")
 @pytest.mark.rule("T-01b", "T-01c", "T-01d", "T-01e", "T-01f", "T-01g", "T-01h", "T-06b", "T-05a", "T-05b")
 async def test_who_follows_or_writes_is_greeted_and_what_becomes_of_it_is_counted() -> None:
     with tempfile.TemporaryDirectory(prefix="omnijourney-test-") as directory:
-        settings = InstallationSettings(data_dir=Path(directory) / "data")
-        options = InstallationOptions(settings=settings, free_ports=True, one_process=True, emulators=True)
+        settings = InstallationSettings(data_dir=Path(directory) / "data", clock_control="on")
         async with (
-            Installation(options) as installation,
+            collecting() as collector,
+            Installation(_traced(settings, collector)) as installation,
             Client(installation.targets, installation.token, installation.tools_token) as client,
             aiohttp.ClientSession() as http,
         ):
             admin = await asyncpg.connect(installation.postgres_dsn)
+            shop = Shop(installation, client, http, admin)
             try:
-                await _story(Shop(installation, client, http, admin))
+                await _story(shop)
                 if shutil.which("prometheus") is not None:
                     await _is_watched(installation, http, Path(directory) / "prometheus")
+                await _is_on_one_trace(shop, collector)
+                _names_nobody(installation.log_dir)
             finally:
                 await admin.close()
+
+
+def _traced(settings: InstallationSettings, collector: Collector) -> InstallationOptions:
+    """All that comes in is traced."""
+    environment = {
+        "OMNIJOURNEY_TRACES_ENDPOINT": collector.endpoint,
+        "OMNIJOURNEY_TRACES_RATIO": "1",
+        "OMNIJOURNEY_LOG_LEVEL": "debug",
+    }
+    return InstallationOptions(
+        settings=settings, free_ports=True, one_process=True, emulators=True, environment=environment
+    )
 
 
 async def _story(shop: Shop) -> None:
@@ -199,3 +224,86 @@ async def _claims(shop: Shop) -> None:
 
 async def _count(shop: Shop) -> int:
     return len(await shop.texts())
+
+
+STAGES = {
+    ("channel_gateway", "gateway.webhook"),
+    ("channel_gateway", "gateway.forward"),
+    ("segment", "segment.event"),
+    ("journey", "journey.mail"),
+    ("journey", "journey.turn"),
+    ("channel_gateway", "gateway.reserve"),
+    ("channel_gateway", "gateway.send"),
+    ("channel_gateway", "gateway.receipt"),
+    ("stats", "stats.count"),
+}
+"""What an order leads to whose message was read."""
+
+
+async def _is_on_one_trace(shop: Shop, collector: Collector) -> None:
+    """An order by webhook, a message a minute later that is read, and figures: one trace, though all five are killed
+    while the customer waits."""
+    journey_id = await shop.later()
+    phone = "0912000001"
+    await shop.order(9, phone, "90.00")
+
+    async def waiting() -> int:
+        return len(collector.with_values("journey.turn", journey_id=journey_id, wait="DELAY"))
+
+    await comes(waiting, 1)
+    [turn] = collector.with_values("journey.turn", journey_id=journey_id)
+    os.kill(shop.installation.pid_of(TOGETHER), signal.SIGKILL)
+    clock = shop.client.installation("segment")
+    now = (await call(clock.GetClock, GetClockRequest())).now.ToDatetime(UTC)
+    await call(clock.SetClock, SetClockRequest(rate=1.0, domain_time=timestamp(now + timedelta(minutes=2))))
+
+    async def read() -> bool:
+        messages = await shop.recipients("whatsapp")
+        if len(messages) < 2:
+            return False
+        await shop.tell("whatsapp", "statuses", status="read", id=messages[-1][1])
+        return True
+
+    await comes(read, wanted=True)
+
+    async def stages() -> set[tuple[str, str]]:
+        return {(span.service, span.name) for span in collector.trace(turn.trace_id)}
+
+    await comes(stages, STAGES)
+    spans = collector.trace(turn.trace_id)
+    ids = {span.span_id for span in spans}
+    assert [span.name for span in spans if span.parent_id not in ids] == ["gateway.webhook"], (
+        "all hang together"
+    )
+    assert {span.attributes.get("team_id", str(TEAM)) for span in spans} == {str(TEAM)}
+    [sent] = [span for span in spans if span.name == "gateway.send"]
+    assert (sent.attributes["outcome"], sent.attributes["enrolment_id"]) == (
+        "SENT",
+        turn.attributes["enrolment_id"],
+    )
+    said = json.dumps([span.attributes for span in collector.spans])
+    assert not [name for name in PERSONAL if name in said], (
+        "no attribute says who somebody is, or what was said"
+    )
+
+
+PERSONAL = (
+    *PEOPLE.values(),
+    *UNREACHED.values(),
+    "0912000001",
+    "886912000001",
+    "Hello",
+    "A mug?",
+    SALE,
+    SECRET,
+)
+
+
+def _names_nobody(log_dir: Path) -> None:
+    """Each line of the services is a JSON object, and holds nothing personal, nothing that was said, and no secret."""
+    lines = [line for file in log_dir.glob("services*") for line in file.read_text(encoding="utf-8").splitlines()]
+    own = [line for line in lines if line.startswith("{")]
+    assert len(own) > 10
+    for line in own:
+        assert {"event", "level", "logger", "service", "timestamp"} <= json.loads(line).keys(), line
+        assert not [name for name in PERSONAL if name in line], line

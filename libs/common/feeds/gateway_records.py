@@ -128,10 +128,11 @@ Fact = SettledFact | ReceiptFact | ClickFact | GoneFact | ResolvedFact
 
 
 class Record(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=1):
-    """The body of a row, of one moment."""
+    """The body of a row, of one moment. `traces` are the contexts of sampled traces that had a part in it."""
 
     at_us: int
     facts: list[Fact]
+    traces: list[bytes] = []
 
     @property
     def at(self) -> datetime:

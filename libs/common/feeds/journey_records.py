@@ -79,12 +79,14 @@ class Record(msgspec.Struct, frozen=True, array_like=True, tag=1):
     """The body of a row: `at_us` is the time from which `after_us` counts. The facts of an enrolment are in order.
 
     `revisions` are those of `journeys`, by which the commit decided; 0 is not known, none are known where it is empty.
+    `traces` are the contexts of sampled traces that had a part in it, whichever facts they are of.
     """
 
     at_us: int
     journeys: list[bytes]
     facts: list[Fact]
     revisions: list[int] = []
+    traces: list[bytes] = []
 
     def time(self, after_us: int) -> datetime:
         """A domain time of this record. Raises OverflowError for one that no datetime has."""

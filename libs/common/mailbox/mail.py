@@ -236,6 +236,8 @@ class Mail(msgspec.Struct, array_like=True, frozen=True):
     body: Body
     view: CustomerView | None = None
     """The customer, where segment had them before it; never in mail that was read from a history."""
+    trace: bytes | None = None
+    """Context of a sampled trace (`libs.common.tracing`); nor this."""
 
 
 def with_sound_time(mail: Mail) -> Mail:

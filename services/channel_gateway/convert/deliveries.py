@@ -12,6 +12,7 @@ from libs.common.rpc.errors import reason_named
 from libs.common.rpc.fields import FieldCheck
 from libs.common.rpc.validation import plain_faults
 from libs.common.rpc.values import timestamp
+from libs.common.tracing import read_context
 from omnijourney.channel_gateway.v1 import delivery_pb2, quota_pb2
 from omnijourney.common.v1 import error_reason_pb2, money_pb2
 from omnijourney.internal.v1 import send_pb2, sends_service_pb2
@@ -101,6 +102,7 @@ def _send_of(check: FieldCheck, message: send_pb2.Send) -> Send:
         _recipient_of(check, message.recipient) if message.HasField("recipient") else None,
         message.waits_for_room,
         dict(message.trigger_data) or None,
+        read_context(message.trace_context),
     )
 
 

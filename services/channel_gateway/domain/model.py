@@ -221,6 +221,8 @@ class Send(msgspec.Struct, frozen=True):
     """Where the frequency cap has none: else it is skipped."""
     trigger_data: Mapping[str, str] | None = None
     """Values for variables: what the trigger that let the customer in came with."""
+    trace: bytes | None = None
+    """Context of the sampled trace that it belongs to."""
 
 
 class Identity(NamedTuple):
@@ -310,6 +312,8 @@ class Job(msgspec.Struct):
     message_ids: list[str] = msgspec.field(default_factory=list)
     doubtful: bool = False
     """An attempt got no clear answer: the message may have left."""
+    trace: bytes | None = None
+    """Context of the sampled trace that it belongs to."""
 
     @property
     def messages(self) -> int:

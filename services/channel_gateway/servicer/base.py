@@ -48,6 +48,7 @@ from services.channel_gateway.usecases.secret_keys import SecretKeys
 from services.channel_gateway.usecases.shops import Shops
 from services.channel_gateway.usecases.subscriptions import Subscriptions
 from services.channel_gateway.usecases.template_sync import TemplateSync
+from services.channel_gateway.worker.send_traces import SendTraces
 from services.channel_gateway.worker.sender import Sender
 
 
@@ -57,6 +58,7 @@ class Dependencies:
 
     clock: Clock
     reservation: Reservation
+    send_traces: SendTraces
     lost_sends: LostSends
     references: References
     persons: Persons

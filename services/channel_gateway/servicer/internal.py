@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
+from libs.common import tracing
 from libs.common.feeds.serving import MailPage, Reading, SelectedRows, serve_history, serve_mail
 from libs.common.rpc.fields import FieldCheck
 from libs.common.rpc.persons import serve_persons
@@ -21,10 +22,11 @@ from omnijourney.internal.v1 import (
 )
 from services.channel_gateway.convert import deliveries as convert
 from services.channel_gateway.convert import references
-from services.channel_gateway.domain.model import Send
+from services.channel_gateway.domain.model import Send, SendAnswer
 from services.channel_gateway.servicer.base import Dependencies
 from services.channel_gateway.servicer.consents import ConsentsServicer
 from services.channel_gateway.servicer.merges import MergesServicer
+from services.channel_gateway.worker.send_traces import begun, write_reservations
 
 
 class SendsServicer(sends_service_pb2_grpc.SendsServiceServicer):
@@ -40,10 +42,20 @@ class SendsServicer(sends_service_pb2_grpc.SendsServiceServicer):
         """Reserves and stores sends."""
         read = convert.sends_of(request)
         sound = [each for each in read if isinstance(each, Send)]
-        answers = iter(await self._deps.reservation.send(sound) if sound else ())
+        answers = iter(await self._send(sound) if sound else ())
         return sends_service_pb2.SendMessagesResponse(
             results=[convert.result_of(next(answers) if isinstance(each, Send) else each) for each in read]
         )
+
+    async def _send(self, sends: Sequence[Send]) -> Sequence[SendAnswer]:
+        if not tracing.is_on() or all(send.trace is None for send in sends):
+            return await self._deps.reservation.send(sends)
+        began_ns = tracing.now_ns()
+        sends, parents = begun(sends)
+        answers = await self._deps.reservation.send(sends)
+        write_reservations(sends, parents, answers, began_ns)
+        self._deps.send_traces.note(sends, parents, answers)
+        return answers
 
     async def StopSends(
         self, request: sends_service_pb2.StopSendsRequest, context: Any

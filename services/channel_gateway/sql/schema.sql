@@ -791,6 +791,20 @@ CREATE INDEX request_log_by_time ON channel_gateway.request_log USING btree (rea
 ALTER TABLE request_log ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own_teams ON request_log USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
 
+-- Of sends that belong to a sampled trace: the context, for what channels report of them later (ADR 69).
+CREATE TABLE send_trace (
+    team_id       uuid NOT NULL,
+    effect_key    uuid NOT NULL,
+    trace_context bytea NOT NULL,
+    noted_at      timestamp with time zone NOT NULL,
+    CONSTRAINT send_trace_pkey PRIMARY KEY (team_id, effect_key),
+    CONSTRAINT send_trace_noted_at_check CHECK (((noted_at >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (noted_at < '9999-12-31 00:00:00+00'::timestamp with time zone))),
+    CONSTRAINT send_trace_trace_context_check CHECK ((octet_length(trace_context) = 24))
+);
+CREATE INDEX send_trace_by_time ON channel_gateway.send_trace USING btree (noted_at);
+ALTER TABLE send_trace ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own_teams ON send_trace USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
+
 -- A stretch of a sender's sends. It stands here until all of them are settled, so unsettled sends are found through it, and no index
 -- holds a column that settling changes.
 CREATE TABLE sender_stint (

@@ -25,6 +25,7 @@ from services.channel_gateway.store.records import RECORD_TAG, RecordRow, ranges
 
 RECEIPT_SENDS_MAX: Final = 200
 """Newest sends to one person that a receipt is looked for among."""
+NO_TRACES: Final[Mapping[UUID, bytes]] = {}
 _Alike = tuple[UUID, str, int, UUID, ReceiptKind]
 """Journey, node, channel, account and step."""
 _Send = tuple[UUID, UUID, UUID]
@@ -114,10 +115,14 @@ class HeardStore:
         return found
 
     async def note_receipts(
-        self, team_id: UUID, heard: Mapping[UUID, tuple[UUID, Sequence[ReceiptKind]]], now: datetime
+        self,
+        team_id: UUID,
+        heard: Mapping[UUID, tuple[UUID, Sequence[ReceiptKind]]],
+        now: datetime,
+        traces: Mapping[UUID, bytes] = NO_TRACES,
     ) -> Written:
         """Notes how far sends came, and records each step that is new. What is of no send of that account is
-        passed over."""
+        passed over. `traces` are those that the sends are on, by the keys of their effects."""
         async with transaction(self._pool, [team_id]) as connection:
             rows = await connection.fetch(
                 *QUERIES.bind("hold_receipts", team_id=team_id, effect_keys=list(heard))
@@ -126,7 +131,7 @@ class HeardStore:
             new = [
                 (row, own) for row, own in steps if own and row["account_id"] == heard[row["effect_key"]][0]
             ]
-            return await _write(connection, team_id, new, now) if new else Written([], {})
+            return await _write(connection, team_id, new, now, traces) if new else Written([], {})
 
 
 def _steps(row: Any, kinds: Sequence[ReceiptKind]) -> list[ReceiptKind]:
@@ -137,7 +142,11 @@ def _steps(row: Any, kinds: Sequence[ReceiptKind]) -> list[ReceiptKind]:
 
 
 async def _write(
-    connection: Connection, team_id: UUID, new: Sequence[tuple[Any, Sequence[ReceiptKind]]], now: datetime
+    connection: Connection,
+    team_id: UUID,
+    new: Sequence[tuple[Any, Sequence[ReceiptKind]]],
+    now: datetime,
+    traces: Mapping[UUID, bytes],
 ) -> Written:
     places, receipts = columns([(row["place"], after(row["receipt"], steps)) for row, steps in new], 2)
     await connection.execute(*QUERIES.bind("note_receipts", places=places, receipts=receipts))
@@ -145,7 +154,7 @@ async def _write(
     if failed:
         await note_refunds_due(connection, team_id, failed, now)
     shown = [(row, steps) for row, steps in new if not is_test(row["journey_id"], row["node_id"])]
-    records = _records(team_id, shown, now)
+    records = _records(team_id, shown, now, traces)
     if not records:
         return Written([], {})
     positions = await connection.fetchval(*QUERIES.bind("append_records", records=records))
@@ -157,7 +166,10 @@ def _is_prepaid(row: Any) -> bool:
 
 
 def _records(
-    team_id: UUID, new: Sequence[tuple[Any, Sequence[ReceiptKind]]], now: datetime
+    team_id: UUID,
+    new: Sequence[tuple[Any, Sequence[ReceiptKind]]],
+    now: datetime,
+    traces: Mapping[UUID, bytes],
 ) -> list[RecordRow]:
     """A record for each shard, with no mail: nobody waits for receipts."""
     shards: dict[int, dict[_Alike, list[_Send]]] = {}
@@ -173,10 +185,24 @@ def _records(
             team_id,
             [customer for sends in facts.values() for customer, _, _ in sends],
             False,
-            pack_record((RECORD_TAG, epoch_us(now), [_fact(*each) for each in facts.items()])),
+            pack_record(
+                (
+                    RECORD_TAG,
+                    epoch_us(now),
+                    [_fact(*each) for each in facts.items()],
+                    *_traces_of(facts, traces),
+                )
+            ),
         )
         for shard, facts in sorted(shards.items())
     ]
+
+
+def _traces_of(facts: Mapping[_Alike, Sequence[_Send]], traces: Mapping[UUID, bytes]) -> list[list[bytes]]:
+    """What a record says of traces: nothing where there are none."""
+    keys = dict.fromkeys(key for sends in facts.values() for _, key, _ in sends) if traces else {}
+    on = [traces[key] for key in keys if key in traces]
+    return [on] if on else []
 
 
 def _fact(alike: _Alike, sends: Sequence[_Send]) -> tuple[Any, ...]:

@@ -82,7 +82,8 @@ class Outcomes:
             *(reported, reported * price.micros, price.currency, job.depth),
         )
         sends = [(each.customer_id, each.effect_key, each.enrolment_id) for each in jobs]
-        self._records.add(partition % SHARDS, job.team_id, what, sends)
+        traces = [each.trace for each in jobs if each.trace is not None]
+        self._records.add(partition % SHARDS, job.team_id, what, sends, traces)
         self._order += group
 
     def arguments(self, sender: UUID) -> dict[str, Any]:

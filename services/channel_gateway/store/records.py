@@ -48,11 +48,19 @@ class RecordBatch:
         self._mailed = mailed
         self._groups: dict[tuple[int, UUID], dict[SettledSends, list[int]]] = {}
         self._sends: list[tuple[UUID, UUID, UUID]] = []
+        self._traces: dict[tuple[int, UUID], list[bytes]] = {}
 
     def add(
-        self, shard: int, team_id: UUID, what: SettledSends, sends: Iterable[tuple[UUID, UUID, UUID]]
+        self,
+        shard: int,
+        team_id: UUID,
+        what: SettledSends,
+        sends: Iterable[tuple[UUID, UUID, UUID]],
+        traces: Sequence[bytes] = (),
     ) -> None:
-        """Some more that ended alike, each as customer, effect key, enrolment."""
+        """Some more that ended alike, each as customer, effect key, enrolment; with the traces that they are on."""
+        if traces:
+            self._traces.setdefault((shard, team_id), []).extend(traces)
         start = len(self._sends)
         self._sends += sends
         alike = self._groups.setdefault((shard, team_id), {})
@@ -70,7 +78,12 @@ class RecordBatch:
         """The records in the order of shards and teams."""
         sends = self._sends
         return [
-            (*key, [sends[index][0] for index in indexes], self._mailed, self._body(alike))
+            (
+                *key,
+                [sends[index][0] for index in indexes],
+                self._mailed,
+                self._body(alike, self._traces.get(key, ())),
+            )
             for key, alike, indexes in self._sorted
         ]
 
@@ -82,7 +95,7 @@ class RecordBatch:
         """What the records took, given their positions."""
         return ranges_of_records(zip((key[0] for key, _, _ in self._sorted), positions, strict=True))
 
-    def _body(self, alike: dict[SettledSends, list[int]]) -> bytes:
+    def _body(self, alike: dict[SettledSends, list[int]], traces: Sequence[bytes]) -> bytes:
         sends = self._sends
         facts = [
             (
@@ -92,7 +105,7 @@ class RecordBatch:
             )
             for what, indexes in alike.items()
         ]
-        return pack_record((RECORD_TAG, self._at_us, facts))
+        return pack_record((RECORD_TAG, self._at_us, facts, *([traces] if traces else ())))
 
 
 def content_rows(facts: Iterable[Fact]) -> list[RecordRow]:

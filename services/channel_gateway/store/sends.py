@@ -304,6 +304,7 @@ def _job(send: Send, reserved: Reserved) -> Job:
         prepared.parts,
         reserved.price,
         template_of(send),
+        trace=send.trace,
     )
     if prepared.begun is not None:
         job.parts_sent = job.messages_reported = prepared.begun.parts_sent

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Protocol
 from uuid import UUID
 
+from libs.common import tracing
 from libs.common.clock import Clock
 from libs.common.consent_words import DEFAULTS, ConsentWords
 from libs.common.feeds.publisher import CommitPublisher
@@ -18,6 +19,7 @@ from services.channel_gateway.store.heard import HeardStore
 from services.channel_gateway.store.limited import LimitStore
 from services.channel_gateway.store.trouble import TroubleStore
 from services.channel_gateway.worker.resolving import Resolving
+from services.channel_gateway.worker.send_traces import SPANS, SendTraces
 
 
 class TeamWords(Protocol):
@@ -40,11 +42,12 @@ class Hearing:
         *,
         limits: LimitStore,
         resolving: Resolving,
+        traces: SendTraces,
         publisher: CommitPublisher,
         content_publisher: CommitPublisher,
     ) -> None:
-        """`limits` keeps who gets no marketing for now, `resolving` goes by what channels have of messages; `publisher`
-        publishes receipts, `content_publisher` templates that are gone."""
+        """`limits` keeps who gets no marketing for now, `resolving` goes by what channels have of messages, `traces`
+        are those of sends; `publisher` publishes receipts, `content_publisher` templates that are gone."""
         self._store = store
         self._publisher = publisher
         self._clock = clock
@@ -52,6 +55,7 @@ class Hearing:
         self._templates = templates
         self._content_publisher = content_publisher
         self._resolving = resolving
+        self._traces = traces
         self._limits = limits
 
     async def note(self, team_id: UUID, webhooks: Sequence[ConvertedWebhook]) -> None:
@@ -83,8 +87,15 @@ class Hearing:
             await self._store.note_sent(team_id, hearsay.last_sent)
         receipts = await self._receipts(team_id, hearsay)
         if receipts:
-            written = await self._store.note_receipts(team_id, receipts, self._clock.now())
+            began_ns = tracing.now_ns()
+            on = await self._traces.of([(team_id, key) for key in receipts])
+            traces = {key: context for (_, key), context in on.items()}
+            written = await self._store.note_receipts(team_id, receipts, self._clock.now(), traces)
             self._publisher.publish(*written)
+            for key, context in traces.items():
+                kinds = ",".join(kind.name or "" for kind in receipts[key][1])
+                attributes = {"team_id": str(team_id), "effect_key": str(key), "receipt": kinds}
+                SPANS.write_below("gateway.receipt", [context], began_ns, attributes)
 
     async def _receipts(self, team_id: UUID, hearsay: Hearsay) -> dict[UUID, tuple[UUID, list[ReceiptKind]]]:
         """All of the webhooks' receipts, by the key of the effect, with those that are told of people."""

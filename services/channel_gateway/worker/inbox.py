@@ -12,6 +12,7 @@ from uuid import UUID
 
 import structlog
 
+from libs.common import tracing
 from libs.common.backoff import Backoff
 from libs.common.db.faults import PASSING
 from libs.common.errors import ResourceExhausted, Unavailable
@@ -24,6 +25,7 @@ from services.channel_gateway.store.inbox import InboxStore
 from services.channel_gateway.worker.forwarding import Course, Following, Forwarding
 from services.channel_gateway.worker.presence import Presence
 from services.channel_gateway.worker.turns import WORKING_MAX, Turns
+from services.channel_gateway.worker.webhook_traces import ForwardTraces
 
 TEAMS_MAX: Final = 1_000
 """Teams with work looked for at once; the next look goes on behind them."""
@@ -230,9 +232,12 @@ class InboxWorker:
         webhooks = await self._store.next(team_id, events_max)
         if webhooks:
             converted = await self._converted(webhooks)
+            traces = ForwardTraces(converted) if tracing.is_on() else None
             # First what sends go by, which is the same however often it is noted.
             await self._hearing.note(team_id, converted)
             await self._forwarding.forward(converted, course)
+            if traces is not None:
+                traces.write()
         return bool(webhooks)
 
     async def _converted(self, webhooks: Sequence[StoredWebhook]) -> list[ConvertedWebhook]:

@@ -23,6 +23,7 @@ from services.channel_gateway.domain.model import Channel, DeliveryOutcome, Job,
 from services.channel_gateway.store.deliveries import DeliveryStore, Postponement
 from services.channel_gateway.store.facts import Written
 from services.channel_gateway.store.outcomes import Settlement
+from services.channel_gateway.worker.send_traces import write_outcomes
 
 RECORD_MAX: Final = 500
 """Outcomes recorded in one transaction."""
@@ -119,6 +120,7 @@ class Recorder:
         del self._settlements[: len(batch)]
         released(item.job for item in settled)
         count_outcomes(settled)
+        write_outcomes(settled)
         measure_windows(settled, time.monotonic())
 
     async def _settled(self, batch: Sequence[Settlement]) -> list[Settlement]:

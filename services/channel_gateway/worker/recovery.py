@@ -16,6 +16,7 @@ from libs.common.tasks import set_within
 from services.channel_gateway import metrics
 from services.channel_gateway.domain.model import Account
 from services.channel_gateway.store.deliveries import ADOPT_PAGE_MAX, Adopted, DeliveryStore
+from services.channel_gateway.worker.send_traces import SendTraces
 from services.channel_gateway.worker.sender import Sender
 from services.channel_gateway.worker.spill import Refill
 
@@ -58,8 +59,17 @@ class Accounts(Protocol):
 class Recovery:
     """Looks for sends that nobody works on."""
 
-    def __init__(self, store: DeliveryStore, accounts: Accounts, liveness: Liveness, sender: Sender) -> None:
-        """`sender` takes the sends up."""
+    def __init__(
+        self,
+        store: DeliveryStore,
+        accounts: Accounts,
+        liveness: Liveness,
+        sender: Sender,
+        *,
+        traces: SendTraces,
+    ) -> None:
+        """`sender` takes the sends up, with the `traces` that they are on."""
+        self._traces = traces
         self._store = store
         self._accounts = accounts
         self._liveness = liveness
@@ -124,6 +134,7 @@ class Recovery:
             refill.room,
         )
         accounts = await self._accounts.accounts([refill.account])
+        await self._traces.put_on([item.job for item in found])
         self._sender.refill(refill, found, accounts.get(refill.account))
 
     async def _adopt_lost(self, teams: set[UUID]) -> None:
@@ -143,6 +154,7 @@ class Recovery:
         accounts = await self._accounts.accounts(
             list({(item.job.team_id, item.job.account_id) for item in adopted})
         )
+        await self._traces.put_on([item.job for item in adopted])
         for item in adopted:
             account = accounts.get((item.job.team_id, item.job.account_id))
             self._sender.take_up(item, account)

@@ -63,6 +63,8 @@ def send_message(effect: fx.Send) -> send_pb2.Send:
     if effect.recipient is not None:
         send.recipient.external_id = effect.recipient.external_id
         send.recipient.name = effect.recipient.name
+    if effect.trace is not None:
+        send.trace_context = effect.trace
     return send
 
 

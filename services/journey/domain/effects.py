@@ -65,6 +65,8 @@ class Send(msgspec.Struct, frozen=True):
     """Where the team's frequency cap has none: else it is skipped."""
     trigger_data: Mapping[str, str] | None = None
     """What the trigger that let the customer in came with."""
+    trace: bytes | None = None
+    """Context of the sampled trace that it belongs to."""
 
 
 class ChangeTags(msgspec.Struct, frozen=True):

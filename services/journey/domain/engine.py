@@ -280,6 +280,7 @@ class _Walk(Waits):
             stop_epoch=self.journey.stop_epoch,
             waits_for_room=message.capped_action is CappedAction.WAIT,
             trigger_data=None if self.memory is None else self.memory.data,
+            trace=enrolment.trace,
         )
 
     def do_delay(self, delay: Delay) -> None:

@@ -45,7 +45,7 @@ class Enrolment(msgspec.Struct, frozen=True):
     `wake_at` is set exactly while a delay, a wait for an event or quiet time runs. A tree has no cycles, so a node is
     visited once; `visit` stays in the effect key so that a definition with loops could never repeat an effect. `fresh`
     is true from entering a node to the first step there; a waiting enrolment never is. Journeys that listen to events
-    give a `memory`.
+    give a `memory`. `trace` is the context of the sampled trace that began it.
     """
 
     enrolment_id: UUID
@@ -62,6 +62,7 @@ class Enrolment(msgspec.Struct, frozen=True):
     wake_at: datetime | None = None
     fresh: bool = False
     memory: Memory | None = None
+    trace: bytes | None = None
 
 
 class StepResult(IntEnum):

@@ -123,4 +123,5 @@ class Entering(Running):
             depth=mail.depth,
             created_at=self._now,
             memory=memory_of(journey, mail, self._now),
+            trace=mail.trace,
         )

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 from uuid import UUID
 
+from libs.common import tracing
 from libs.common.rpc.errors import reason_named
 from libs.common.rpc.fields import FieldCheck
 from libs.common.rpc.servicing import ids_of
@@ -45,7 +46,8 @@ class TriggerRpcs(BaseRpcs):
                 ]
             )
 
-        return await self._deps.triggers.trigger(request, team_id, sound, reply)
+        shown = tracing.shown_in(context.invocation_metadata()) if tracing.is_on() else None
+        return await self._deps.triggers.trigger(request, team_id, sound, reply, shown)
 
     async def BatchGetTriggerOutcomes(
         self, request: pb.BatchGetTriggerOutcomesRequest, context: Any

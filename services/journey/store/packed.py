@@ -79,6 +79,7 @@ class _Live(msgspec.Struct, frozen=True, array_like=True, gc=False):
     node_id: str
     commits: list[int]
     memory: Memory | None = None
+    trace: bytes | None = None
 
 
 class _State(msgspec.Struct, frozen=True, array_like=True, tag=1):
@@ -125,8 +126,8 @@ def _live(row: LiveRow) -> tuple[object, ...]:
     if e.wait is WaitReason.NONE or (e.wake_at is not None) is not (e.wait in TIMED):
         raise ValueError(f"a live enrolment that nothing would wake: {e}")
     named = (e.enrolment_id.bytes, e.journey_id.bytes, e.created_at) if row.listed else _IN_COLUMNS
-    # Who remembers nothing has no place for it.
-    memory = () if e.memory is None else (e.memory,)
+    # Who remembers nothing, and is not traced, has no place for it.
+    more = (e.memory, e.trace) if e.trace is not None else () if e.memory is None else (e.memory,)
     return (
         *named,
         e.trigger_event_id.bytes,
@@ -137,7 +138,7 @@ def _live(row: LiveRow) -> tuple[object, ...]:
         e.visit,
         e.node_id,
         row.commits,
-        *memory,
+        *more,
     )
 
 
@@ -175,6 +176,7 @@ def _live_row(team_id: UUID, customer_id: UUID, packed: _Live, named: Named | No
         packed.wake_at,
         False,
         packed.memory,
+        packed.trace,
     )
     return LiveRow(enrolment, packed.updated_at, listed, tuple(packed.commits))
 

@@ -76,6 +76,12 @@ class Records:
         index, after = draft.index(refusal.journey_id), draft.after(refusal.at)
         draft.facts.append((_REFUSAL, index, key.customer_id.bytes, refusal.reason, after))
 
+    def add_trace(self, key: ActorKey, trace: bytes) -> None:
+        """A sampled trace had a part in what was added."""
+        draft = self._drafts.get((shard_of(key.partition), key.team_id))
+        if draft is not None:
+            draft.traces.append(trace)
+
     def add_status(self, journey: Journey, change: StatusRecord, at: datetime) -> None:
         """A journey changed its status."""
         draft = self._draft(partition_of(journey.team_id, journey.journey_id), journey.team_id, at)
@@ -107,6 +113,7 @@ class _Draft:
         self._journeys: dict[tuple[UUID, int | None], int] = {}
         """Places, by journey and the revision by which it was gone by; None is that of the commit."""
         self.facts: list[tuple[Any, ...]] = []
+        self.traces: list[bytes] = []
 
     def index(self, journey_id: UUID, revision: int | None = None) -> int:
         return self._journeys.setdefault((journey_id, revision), len(self._journeys))
@@ -119,7 +126,9 @@ class _Draft:
         at_us, journeys = epoch_us(self._at), [journey_id.bytes for journey_id, _ in self._journeys]
         revisions = [self._revision(*key) for key in self._journeys]
         for first in range(0, len(self.facts), FACTS_MAX):
-            yield pack_record((_VERSION, at_us, journeys, self.facts[first : first + FACTS_MAX], revisions))
+            traces = (self.traces,) if self.traces and not first else ()
+            facts = self.facts[first : first + FACTS_MAX]
+            yield pack_record((_VERSION, at_us, journeys, facts, revisions, *traces))
 
     def _revision(self, journey_id: UUID, revision: int | None) -> int:
         if revision is not None:

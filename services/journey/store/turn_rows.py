@@ -64,6 +64,9 @@ def commit_rows(
             rows.records.add_segment(key, segment)
         for refusal in turn.refusals:
             rows.records.add_refusal(key, refusal)
+        for enrolment in turn.enrolments:
+            if enrolment.trace is not None:
+                rows.records.add_trace(key, enrolment.trace)
     return rows
 
 

@@ -7,8 +7,10 @@ from datetime import datetime
 from typing import Final, Protocol, TypeVar
 from uuid import UUID
 
+import msgspec
 from google.protobuf.message import Message
 
+from libs.common import tracing
 from libs.common.audit import recording
 from libs.common.callers import caller
 from libs.common.clock import Clock
@@ -23,6 +25,7 @@ from services.journey.store.mail import Appended, Note, Reused
 
 Reply = TypeVar("Reply", bound=Message)
 REQUEST_ID_REUSED: Final = "REQUEST_ID_REUSED"
+_SPANS: Final = tracing.Spans("journey")
 
 
 class TriggerMail(Protocol):
@@ -67,8 +70,10 @@ class SystemTriggers:
         team_id: UUID,
         triggers: Sequence[SystemTriggerRow],
         reply: Callable[[Sequence[str]], Reply],
+        shown: bytes | None = None,
     ) -> Reply:
-        """Takes triggers of one team; `reply` makes the answer of why each was refused, empty if it was accepted.
+        """Takes triggers of one team; `reply` makes the answer of why each was refused, empty if it was accepted. The
+        mail is on the trace `shown` by the caller, or on one of its own where it is sampled.
 
         The entry of the audit log is written with the mail; a repetition, which has none, leaves that to the guard.
         Raises ResourceExhausted while too many wait and Unavailable while nobody can say which customers there are,
@@ -95,7 +100,7 @@ class SystemTriggers:
                 lambda connection, reused: note_with(connection, team_id, request, but(reused)),
             )
             running.settled |= bool(mails)
-        self._deliver(mails)
+        self._deliver([_traced(mail, shown) for mail in mails] if tracing.is_on() else mails)
         return but(reused)
 
     async def _refusals(self, team_id: UUID, triggers: Sequence[SystemTriggerRow]) -> list[str]:
@@ -131,3 +136,17 @@ class SystemTriggers:
             if journey.deleted_at is None
         }
         return {journey_id: trigger_refusal(found.get(journey_id), now) for journey_id in wanted}
+
+
+def _traced(mail: Mail, shown: bytes | None) -> Mail:
+    """A mail, on the trace that a caller shows or on one of its own."""
+    context = tracing.below(shown) if shown else tracing.sampled(mail.team_id.bytes, mail.event_id.bytes)
+    if context is None:
+        return mail
+    attributes = {
+        "team_id": str(mail.team_id),
+        "customer_id": str(mail.customer_id),
+        "event": type(mail.body).__name__,
+    }
+    _SPANS.write("journey.trigger", context, shown, tracing.now_ns(), attributes)
+    return msgspec.structs.replace(mail, trace=context)

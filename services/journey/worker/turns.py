@@ -32,6 +32,7 @@ from services.journey.store.turns_protocol import ActorChanged, ActorState, Load
 from services.journey.worker.catalog import ByTeam, JourneyCatalog
 from services.journey.worker.outages import is_outage
 from services.journey.worker.residents import Residents
+from services.journey.worker.turn_traces import TurnTraces
 
 CHANGED_ATTEMPTS: Final = 5
 """How often a batch is run at once because a journey or an actor was changed under it."""
@@ -156,7 +157,8 @@ class TurnRunner:
         outcome = BatchOutcome({}, loaded.parked, {})
         work = {key: waiting for key, waiting in batch.items() if key not in loaded.parked}
         now = self._clock.now()
-        turns, failed = await self._begin(work, loaded, by_team, now, outcome.partial)
+        traces = TurnTraces()
+        turns, failed = await self._begin(work, loaded, by_team, now, outcome.partial, traces=traces)
         outcome.failed.update(failed)
         rounds: list[_Round] = []
         results: dict[ActorKey, TurnResult] = {}
@@ -172,6 +174,7 @@ class TurnRunner:
         if self._begun:
             self._forget_begun(results, failed)
         outcome.committed = results
+        traces.write(results)
         return outcome
 
     async def _commit(
@@ -256,6 +259,8 @@ class TurnRunner:
         by_team: Mapping[UUID, TeamJourneys],
         now: datetime,
         partial: set[ActorKey],
+        *,
+        traces: TurnTraces,
     ) -> tuple[dict[ActorKey, Turn], dict[ActorKey, Exception]]:
         """Makes the turns ready to run; notes in `partial` whose missing mail is not all in hand."""
         rate = self._clock.rate
@@ -271,7 +276,7 @@ class TurnRunner:
                 continue
             if inbox.gaps:
                 partial.add(key)
-            mails, mail_left = inbox.mails, waiting.mail_left or bool(inbox.gaps)
+            mails, mail_left = traces.put_on(key, inbox.mails), waiting.mail_left or bool(inbox.gaps)
             begun = self._begun_before(key, loaded.state_of(key)) if self._begun else None
             turns[key] = take_turn(
                 TurnInput(

@@ -12,6 +12,7 @@ from libs.common.audience.values import KEY, TEXT_LENGTH_MAX, ValueFault, parse_
 from libs.common.hints import Reason, read_click, read_email, read_id, read_name, read_phone_hint
 from libs.common.money import format_micros
 from libs.common.phones import is_e164
+from libs.common.tracing import TRACEPARENT_MAX
 from omnijourney.internal.v1 import change_pb2
 from omnijourney.segment.v1 import customer_pb2, event_pb2
 from services.segment.convert.checks import Check, local_numbers, reason_number
@@ -89,6 +90,8 @@ def _read_event(
         body=body,
         customer_name=_usable("customer_name", read_name(message.customer_name), left_out) or "",
     )
+    if message.traceparent:
+        check.line("traceparent", message.traceparent, length_max=TRACEPARENT_MAX)
     if event.selector.is_empty() and isinstance(event.body, model.CustomerInteracted | model.TeamInteracted):
         check.fault("customer", "is required")
     if check.violations:

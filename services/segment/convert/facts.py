@@ -47,6 +47,7 @@ def mail_of(fact: Fact) -> mail.Mail | None:
         occurred_at=fact.occurred_at,
         depth=fact.depth,
         body=mail.ProfileChanged() if is_quiet(fact.body) else _mail_body(fact.body),
+        trace=fact.trace,
     )
 
 

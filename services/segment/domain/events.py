@@ -20,7 +20,7 @@ from services.segment.domain.contacts import (
     message_received,
     team_interacted,
 )
-from services.segment.domain.keys import content_of, digest_of
+from services.segment.domain.keys import content_of_event, digest_of
 from services.segment.domain.model import (
     ContactAdded,
     ContactBlocked,
@@ -87,7 +87,7 @@ def _record(recorder: Recorder, event: Event, now: datetime, latest: datetime) -
     if event.team_id not in recorder.context.unsigned_counts:
         return NO_SUCH_TEAM
     key = (event.team_id, event.event_key)
-    digest = digest_of(msgspec.structs.replace(event, body=content_of(event.body)))
+    digest = digest_of(content_of_event(event))
     use = recorder.keys.get(key) or recorder.context.keys.get(key)
     if use is not None:
         return _answer_again(use, digest)
@@ -107,6 +107,9 @@ def _record(recorder: Recorder, event: Event, now: datetime, latest: datetime) -
         recorder.keys[key] = KeyUse(digest, result.customer_id)
         if len(facts) > before:
             facts[before].event_key, facts[before].digest = event.event_key, digest
+        if event.trace is not None:
+            for fact in facts[before:]:
+                fact.trace = event.trace
     return result
 
 

@@ -190,6 +190,8 @@ class Fact(msgspec.Struct):
     """Key of the report of which this is the first fact. With a digest, as an effect's key; only in what is written."""
     effect_key: UUID | None = None
     digest: bytes | None = None
+    trace: bytes | None = None
+    """Context of the sampled trace of the report; goes with the mail, and is not stored."""
 
 
 def is_mail(body: FactBody | Unreadable) -> bool:

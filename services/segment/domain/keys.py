@@ -9,7 +9,7 @@ from uuid import UUID
 import msgspec
 
 from libs.common.ids import derived_id
-from services.segment.domain.model import MessageReceived, OrderCompleted, OrderRefunded
+from services.segment.domain.model import Event, MessageReceived, OrderCompleted, OrderRefunded
 
 _ENCODER: Final = msgspec.msgpack.Encoder(uuid_format="bytes")
 _ORDER_TAG: Final = msgspec.inspect.type_info(OrderCompleted).tag  # type: ignore[attr-defined]  # of a struct
@@ -41,6 +41,18 @@ def content_of(body: Any) -> Any:
     if type(body) is MessageReceived:
         return (_MESSAGE_TAG, body.identity)
     return body
+
+
+def content_of_event(event: Event) -> tuple[Any, ...]:
+    """What the digest of a report is made of: all of it, but for the trace by which it came."""
+    return (
+        event.team_id,
+        event.event_key,
+        event.selector,
+        event.occurred_at,
+        content_of(event.body),
+        event.customer_name,
+    )
 
 
 def digest_of(content: Any) -> bytes:

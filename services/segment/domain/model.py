@@ -281,6 +281,8 @@ class Event(msgspec.Struct, frozen=True, array_like=True):
     occurred_at: datetime
     body: EventBody
     customer_name: str = ""
+    trace: bytes | None = None
+    """Context of a sampled trace; no part of the report."""
 
     @property
     def hints(self) -> Selector:

@@ -26,6 +26,7 @@ from services.segment.domain.facts import Fact
 from services.segment.domain.model import Event
 from services.segment.domain.views import FactKey
 from services.segment.servicer.base import Base
+from services.segment.servicer.event_traces import EventTraces
 
 _BATCH_MAX: Final = 500
 _FACTS_DEFAULT: Final = 100
@@ -46,16 +47,21 @@ class HistoryRpcs(Base):
         local = {event.team_id for event in request.events if needs_country(event)}
         countries = await self.countries(local) if local else {}
         latest = self._deps.writer.latest
-        read = [_with_time_cut(read_event(event, countries), latest) for event in request.events]
+        traces = EventTraces(request.events, context)
+        read = traces.put_on(
+            [_with_time_cut(read_event(event, countries), latest) for event in request.events]
+        )
         if not caller().is_internal:
             read = await self._of_known_accounts([_seen(each) for each in read])
         results = iter(
             await self._deps.writer.events.submit([each for each, _ in read if isinstance(each, Event)])
         )
+        answers = [next(results) if isinstance(each, Event) else each for each, _ in read]
+        traces.write(answers)
         return pb.RecordEventsResponse(
             results=[
-                event_result_message(next(results) if isinstance(each, Event) else each, left_out)
-                for each, left_out in read
+                event_result_message(answer, left_out)
+                for answer, (_, left_out) in zip(answers, read, strict=True)
             ]
         )
 

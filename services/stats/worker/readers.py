@@ -8,14 +8,17 @@ from datetime import timedelta
 from typing import Any, Final, Protocol
 from uuid import UUID
 
+from libs.common import tracing
 from libs.common.feeds.follower import AWAY, POISON, Follower, History, Page
 from libs.common.feeds.rows import HistoryRow
 from libs.common.rpc.operations import Lag, Progress
 from services.stats import metrics
 from services.stats.convert.facts import read_each, read_facts
+from services.stats.convert.traces import traces_of
 from services.stats.domain.fold import count
 from services.stats.domain.model import Counts, Source
 
+_SPANS: Final = tracing.Spans("stats")
 LINGER_S: Final = 0.8
 """How long a reader waits after a page of few rows, real seconds: it costs nearly what one of hundreds does,
 and figures are seen within two seconds all the same (T-04)."""
@@ -81,8 +84,15 @@ class CountingProjection:
 
     async def apply(self, before: Mapping[int, int], page: Page[Any]) -> None:
         """See `Projection`."""
+        began_ns = tracing.now_ns()
         counts = await with_windows(count(read_facts(self._source, page.rows)), self._windows)
         await self._counters.count(self._source, before, page.cursors, counts)
+        if tracing.is_on():
+            attributes: dict[str, str | int] = {
+                "history": _LABELS.get(self._source, self._source.name.lower()),
+                "batch_size": len(page.rows),
+            }
+            _SPANS.write_below("stats.count", traces_of(self._source, page.rows), began_ns, attributes)
 
     async def set_aside(self, before: Mapping[int, int], page: Page[Any], reason: str) -> None:
         """See `Projection`."""

@@ -53,7 +53,7 @@ class Liveness:
 
 def looking(store: Store, liveness: Liveness, stints: Stints) -> Recovery:
     sender: Any = SimpleNamespace(sender_id=OWN, stints=stints, queue=SimpleNamespace(refills=list))
-    return Recovery(store, SimpleNamespace(), liveness, sender)  # type: ignore[arg-type]
+    return Recovery(store, SimpleNamespace(), liveness, sender, traces=SimpleNamespace())  # type: ignore[arg-type]
 
 
 async def test_stints_end_of_ourselves_but_the_last_and_of_those_who_are_gone() -> None:

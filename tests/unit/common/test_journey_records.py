@@ -38,7 +38,7 @@ def test_tuples_with_their_tags_first_are_the_same_bytes() -> None:
         (2, 0, CUSTOMER, 1, 0),
         (3, 0, 3, 5, 1, "Welcome 歡迎", 7),
     ]
-    assert r.pack_record((1, epoch_us(AT), [JOURNEY], facts, [])) == r.pack_record(RECORD)
+    assert r.pack_record((1, epoch_us(AT), [JOURNEY], facts, [], [])) == r.pack_record(RECORD)
 
 
 def test_a_fact_of_a_kind_that_is_not_known_is_refused() -> None:
@@ -50,7 +50,7 @@ def test_a_fact_of_a_kind_that_is_not_known_is_refused() -> None:
 
 def test_a_fact_that_a_later_release_has_made_longer_is_read() -> None:
     fact = (2, 0, CUSTOMER, 1, 0, "new")
-    assert r.read_record(r.pack_record((1, 0, [JOURNEY], [fact], [], "new"))).facts == [
+    assert r.read_record(r.pack_record((1, 0, [JOURNEY], [fact], [], [], "new"))).facts == [
         r.RefusalFact(0, CUSTOMER, 1)
     ]
 

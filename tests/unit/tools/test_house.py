@@ -57,7 +57,8 @@ def test_locks_pin_everything_by_hash_and_name_no_host() -> None:
     [
         ("runtime.txt", ["build"]),
         ("demo.txt", ["build", "extra demo"]),
-        ("dev.txt", ["build", "extra demo", "dev"]),
+        ("traces.txt", ["build", "extra traces"]),
+        ("dev.txt", ["build", "extra demo", "extra traces", "dev"]),
         ("demo-data.txt", ["demo-data"]),
         ("lock.txt", ["lock"]),
     ],
@@ -80,11 +81,16 @@ def test_the_locks_hold_what_the_project_asks_for(lock: str, groups: list[str]) 
 def test_what_runs_in_tests_is_what_runs_in_the_product() -> None:
     runtime, demo, dev = _locked("runtime.txt"), _locked("demo.txt"), _locked("dev.txt")
     assert runtime.items() <= demo.items() <= dev.items()
+    assert runtime.items() <= _locked("traces.txt").items() <= dev.items()
 
 
 def test_the_product_comes_without_what_only_the_demo_needs() -> None:
     alone = _locked("demo.txt").keys() - _locked("runtime.txt").keys()
     assert {"arro3-core", "arro3-io", "standardwebhooks"} <= alone
+
+
+def test_the_product_comes_without_what_sends_traces() -> None:
+    assert not any(name.startswith("opentelemetry") for name in _locked("runtime.txt"))
 
 
 def test_each_target_has_a_line_of_help() -> None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
+from libs.common import tracing
 from libs.common.batching import Batcher, Lanes
 from libs.common.errors import Unavailable
 from services.channel_gateway.domain.inbox import Incoming, Receipt
 from services.channel_gateway.servicer.admission import InboxBound
 from services.channel_gateway.store.inbox import InboxStore
+from services.channel_gateway.worker.webhook_traces import write_receipt
 
 STORE_BATCH_MAX: Final = 100
 """Webhooks stored in one transaction."""
@@ -43,8 +45,11 @@ class Storing:
     async def put(self, webhook: Incoming) -> Receipt:
         """What became of a webhook; it is stored when this returns, unless its id is known. Raises ResourceExhausted
         where too many wait, Unavailable."""
+        began_ns = tracing.now_ns()
         await self._bound.admit(webhook.team_id, webhook.event_count)
         receipt = await self._batcher.submit_one(webhook)
         if receipt is Receipt.STORED:
             self._stored()
+            if tracing.is_on():
+                write_receipt(webhook, began_ns)
         return receipt

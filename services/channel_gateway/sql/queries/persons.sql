@@ -42,6 +42,8 @@ SELECT (array_agg(page.effect_key ORDER BY page.effect_key DESC))[1] AS last, co
 -- name: blank_sends
 WITH taken AS (
     DELETE FROM taken_message WHERE team_id = :team_id AND effect_key = ANY (:effect_keys::uuid[])
+), traced AS (
+    DELETE FROM send_trace WHERE team_id = :team_id AND effect_key = ANY (:effect_keys::uuid[])
 )
 UPDATE delivery SET recipient = '', parts = NULL, message_ids = '{}'
  WHERE team_id = :team_id AND effect_key = ANY (:effect_keys::uuid[]) AND state < send_state('ACCEPTED')

@@ -28,7 +28,7 @@ from omnijourney.channel_gateway.v1 import delivery_pb2 as omnijourney_dot_chann
 from omnijourney.common.v1 import channel_pb2 as omnijourney_dot_common_dot_v1_dot_channel__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"omnijourney/internal/v1/send.proto\x12\x17omnijourney.internal.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a,omnijourney/channel_gateway/v1/content.proto\x1a-omnijourney/channel_gateway/v1/delivery.proto\x1a#omnijourney/common/v1/channel.proto\"\xd7\x04\n\x04Send\x12\x12\n\neffect_key\x18\x01 \x01(\t\x12\x0f\n\x07team_id\x18\x02 \x01(\t\x12\x13\n\x0b\x63ustomer_id\x18\x03 \x01(\t\x12\x14\n\x0c\x65nrolment_id\x18\x04 \x01(\t\x12\x12\n\njourney_id\x18\x05 \x01(\t\x12\x0f\n\x07node_id\x18\x06 \x01(\t\x12/\n\x07\x63hannel\x18\x07 \x01(\x0e\x32\x1e.omnijourney.common.v1.Channel\x12\x12\n\naccount_id\x18\x08 \x01(\t\x12\x17\n\rbot_module_id\x18\t \x01(\tH\x00\x12<\n\x08template\x18\n \x01(\x0b\x32(.omnijourney.internal.v1.TemplateContentH\x00\x12\x10\n\x03\x63\x61p\x18\x0b \x01(\x03H\x01\x88\x01\x01\x12-\n\tnot_after\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nstop_epoch\x18\r \x01(\x03\x12\r\n\x05\x64\x65pth\x18\x0e \x01(\x05\x12\x35\n\trecipient\x18\x0f \x01(\x0b\x32\".omnijourney.internal.v1.Recipient\x12\x16\n\x0ewaits_for_room\x18\x10 \x01(\x08\x12\x44\n\x0ctrigger_data\x18\x11 \x03(\x0b\x32..omnijourney.internal.v1.Send.TriggerDataEntry\x1a\x32\n\x10TriggerDataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\t\n\x07\x63ontentB\x06\n\x04_cap\".\n\tRecipient\x12\x13\n\x0b\x65xternal_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\"\xad\x02\n\x0fTemplateContent\x12\x13\n\x0btemplate_id\x18\x01 \x01(\t\x12\x12\n\nparameters\x18\x02 \x03(\t\x12\x18\n\x10header_parameter\x18\x03 \x01(\t\x12Y\n\x11\x62utton_parameters\x18\x04 \x03(\x0b\x32>.omnijourney.internal.v1.TemplateContent.ButtonParametersEntry\x12\x43\n\x0cheader_media\x18\x05 \x01(\x0b\x32-.omnijourney.channel_gateway.v1.TemplateMedia\x1a\x37\n\x15\x42uttonParametersEntry\x12\x0b\n\x03key\x18\x01 \x01(\x05\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xda\x01\n\nSendResult\x12\x38\n\x05state\x18\x01 \x01(\x0e\x32).omnijourney.channel_gateway.v1.SendState\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x10\n\x08messages\x18\x03 \x01(\x05\x12\x10\n\x08replayed\x18\x04 \x01(\x08\x12/\n\x0bsettle_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12-\n\troom_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestampb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"omnijourney/internal/v1/send.proto\x12\x17omnijourney.internal.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a,omnijourney/channel_gateway/v1/content.proto\x1a-omnijourney/channel_gateway/v1/delivery.proto\x1a#omnijourney/common/v1/channel.proto\"\xee\x04\n\x04Send\x12\x12\n\neffect_key\x18\x01 \x01(\t\x12\x0f\n\x07team_id\x18\x02 \x01(\t\x12\x13\n\x0b\x63ustomer_id\x18\x03 \x01(\t\x12\x14\n\x0c\x65nrolment_id\x18\x04 \x01(\t\x12\x12\n\njourney_id\x18\x05 \x01(\t\x12\x0f\n\x07node_id\x18\x06 \x01(\t\x12/\n\x07\x63hannel\x18\x07 \x01(\x0e\x32\x1e.omnijourney.common.v1.Channel\x12\x12\n\naccount_id\x18\x08 \x01(\t\x12\x17\n\rbot_module_id\x18\t \x01(\tH\x00\x12<\n\x08template\x18\n \x01(\x0b\x32(.omnijourney.internal.v1.TemplateContentH\x00\x12\x10\n\x03\x63\x61p\x18\x0b \x01(\x03H\x01\x88\x01\x01\x12-\n\tnot_after\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nstop_epoch\x18\r \x01(\x03\x12\r\n\x05\x64\x65pth\x18\x0e \x01(\x05\x12\x35\n\trecipient\x18\x0f \x01(\x0b\x32\".omnijourney.internal.v1.Recipient\x12\x16\n\x0ewaits_for_room\x18\x10 \x01(\x08\x12\x44\n\x0ctrigger_data\x18\x11 \x03(\x0b\x32..omnijourney.internal.v1.Send.TriggerDataEntry\x12\x15\n\rtrace_context\x18\x12 \x01(\x0c\x1a\x32\n\x10TriggerDataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\t\n\x07\x63ontentB\x06\n\x04_cap\".\n\tRecipient\x12\x13\n\x0b\x65xternal_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\"\xad\x02\n\x0fTemplateContent\x12\x13\n\x0btemplate_id\x18\x01 \x01(\t\x12\x12\n\nparameters\x18\x02 \x03(\t\x12\x18\n\x10header_parameter\x18\x03 \x01(\t\x12Y\n\x11\x62utton_parameters\x18\x04 \x03(\x0b\x32>.omnijourney.internal.v1.TemplateContent.ButtonParametersEntry\x12\x43\n\x0cheader_media\x18\x05 \x01(\x0b\x32-.omnijourney.channel_gateway.v1.TemplateMedia\x1a\x37\n\x15\x42uttonParametersEntry\x12\x0b\n\x03key\x18\x01 \x01(\x05\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xda\x01\n\nSendResult\x12\x38\n\x05state\x18\x01 \x01(\x0e\x32).omnijourney.channel_gateway.v1.SendState\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x10\n\x08messages\x18\x03 \x01(\x05\x12\x10\n\x08replayed\x18\x04 \x01(\x08\x12/\n\x0bsettle_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12-\n\troom_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestampb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -40,15 +40,15 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_TEMPLATECONTENT_BUTTONPARAMETERSENTRY']._loaded_options = None
   _globals['_TEMPLATECONTENT_BUTTONPARAMETERSENTRY']._serialized_options = b'8\001'
   _globals['_SEND']._serialized_start=227
-  _globals['_SEND']._serialized_end=826
-  _globals['_SEND_TRIGGERDATAENTRY']._serialized_start=757
-  _globals['_SEND_TRIGGERDATAENTRY']._serialized_end=807
-  _globals['_RECIPIENT']._serialized_start=828
-  _globals['_RECIPIENT']._serialized_end=874
-  _globals['_TEMPLATECONTENT']._serialized_start=877
-  _globals['_TEMPLATECONTENT']._serialized_end=1178
-  _globals['_TEMPLATECONTENT_BUTTONPARAMETERSENTRY']._serialized_start=1123
-  _globals['_TEMPLATECONTENT_BUTTONPARAMETERSENTRY']._serialized_end=1178
-  _globals['_SENDRESULT']._serialized_start=1181
-  _globals['_SENDRESULT']._serialized_end=1399
+  _globals['_SEND']._serialized_end=849
+  _globals['_SEND_TRIGGERDATAENTRY']._serialized_start=780
+  _globals['_SEND_TRIGGERDATAENTRY']._serialized_end=830
+  _globals['_RECIPIENT']._serialized_start=851
+  _globals['_RECIPIENT']._serialized_end=897
+  _globals['_TEMPLATECONTENT']._serialized_start=900
+  _globals['_TEMPLATECONTENT']._serialized_end=1201
+  _globals['_TEMPLATECONTENT_BUTTONPARAMETERSENTRY']._serialized_start=1146
+  _globals['_TEMPLATECONTENT_BUTTONPARAMETERSENTRY']._serialized_end=1201
+  _globals['_SENDRESULT']._serialized_start=1204
+  _globals['_SENDRESULT']._serialized_end=1422
 # @@protoc_insertion_point(module_scope)

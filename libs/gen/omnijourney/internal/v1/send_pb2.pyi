@@ -65,6 +65,7 @@ class Send(_message.Message):
     RECIPIENT_FIELD_NUMBER: _builtins.int
     WAITS_FOR_ROOM_FIELD_NUMBER: _builtins.int
     TRIGGER_DATA_FIELD_NUMBER: _builtins.int
+    TRACE_CONTEXT_FIELD_NUMBER: _builtins.int
     effect_key: _builtins.str
     """Key of the effect, a UUID derived from enrolment, node and visit. The same key gets the first answer again; a `DEFERRED`
     send that is asked again with another `not_after` is taken up anew, and so is a `DEFERRED` or `CANCELLED` one that is asked again
@@ -96,6 +97,8 @@ class Send(_message.Message):
     """Whether the send waits where the team's frequency cap has no room: it is answered `DEFERRED` with `room_time`, is not stored, and is to
     be asked for again then. Else it is `SKIPPED`, and so is one that is larger than a rule allows at all.
     """
+    trace_context: _builtins.bytes
+    """Of a sampled trace that the send belongs to: its id (16 bytes), and that of the span above (8). Empty: none."""
     @_builtins.property
     def template(self) -> Global___TemplateContent:
         """A WhatsApp template with its parameters."""
@@ -134,10 +137,11 @@ class Send(_message.Message):
         recipient: Global___Recipient | None = ...,
         waits_for_room: _builtins.bool = ...,
         trigger_data: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        trace_context: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_cap", b"_cap", "bot_module_id", b"bot_module_id", "cap", b"cap", "content", b"content", "not_after", b"not_after", "recipient", b"recipient", "template", b"template"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_cap", b"_cap", "account_id", b"account_id", "bot_module_id", b"bot_module_id", "cap", b"cap", "channel", b"channel", "content", b"content", "customer_id", b"customer_id", "depth", b"depth", "effect_key", b"effect_key", "enrolment_id", b"enrolment_id", "journey_id", b"journey_id", "node_id", b"node_id", "not_after", b"not_after", "recipient", b"recipient", "stop_epoch", b"stop_epoch", "team_id", b"team_id", "template", b"template", "trigger_data", b"trigger_data", "waits_for_room", b"waits_for_room"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_cap", b"_cap", "account_id", b"account_id", "bot_module_id", b"bot_module_id", "cap", b"cap", "channel", b"channel", "content", b"content", "customer_id", b"customer_id", "depth", b"depth", "effect_key", b"effect_key", "enrolment_id", b"enrolment_id", "journey_id", b"journey_id", "node_id", b"node_id", "not_after", b"not_after", "recipient", b"recipient", "stop_epoch", b"stop_epoch", "team_id", b"team_id", "template", b"template", "trace_context", b"trace_context", "trigger_data", b"trigger_data", "waits_for_room", b"waits_for_room"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__cap: _TypeAlias = _typing.Literal["cap"]  # noqa: Y015
     _WhichOneofArgType__cap: _TypeAlias = _typing.Literal["_cap", b"_cap"]  # noqa: Y015

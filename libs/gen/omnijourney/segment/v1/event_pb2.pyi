@@ -62,6 +62,7 @@ class CustomerEvent(_message.Message):
     CUSTOMER_FIELD_NUMBER: _builtins.int
     OCCUR_TIME_FIELD_NUMBER: _builtins.int
     CUSTOMER_NAME_FIELD_NUMBER: _builtins.int
+    TRACEPARENT_FIELD_NUMBER: _builtins.int
     ORDER_COMPLETED_FIELD_NUMBER: _builtins.int
     ORDER_REFUNDED_FIELD_NUMBER: _builtins.int
     CONTACT_ADDED_FIELD_NUMBER: _builtins.int
@@ -78,6 +79,10 @@ class CustomerEvent(_message.Message):
     """
     customer_name: _builtins.str
     """Name of the customer as the reporter knows it; taken when a customer is created or has none."""
+    traceparent: _builtins.str
+    """W3C `traceparent` of the trace that the event belongs to, instead of the call's; no part of what is reported. Passed over where it is not sampled,
+    cannot be read, or more than 10 a second are shown.
+    """
     @_builtins.property
     def customer(self) -> _customer_pb2.CustomerSelector:
         """Who. Absent or empty: unknown; allowed for orders, their updates and refunds only, which are then stored and trigger nothing,
@@ -128,6 +133,7 @@ class CustomerEvent(_message.Message):
         customer: _customer_pb2.CustomerSelector | None = ...,
         occur_time: _timestamp_pb2.Timestamp | None = ...,
         customer_name: _builtins.str = ...,
+        traceparent: _builtins.str = ...,
         order_completed: Global___OrderCompleted | None = ...,
         order_refunded: Global___OrderRefunded | None = ...,
         contact_added: Global___ContactAdded | None = ...,
@@ -139,7 +145,7 @@ class CustomerEvent(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["contact_added", b"contact_added", "contact_blocked", b"contact_blocked", "customer", b"customer", "customer_interacted", b"customer_interacted", "event", b"event", "message_received", b"message_received", "occur_time", b"occur_time", "order_completed", b"order_completed", "order_refunded", b"order_refunded", "order_updated", b"order_updated", "team_interacted", b"team_interacted"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["contact_added", b"contact_added", "contact_blocked", b"contact_blocked", "customer", b"customer", "customer_interacted", b"customer_interacted", "customer_name", b"customer_name", "event", b"event", "event_key", b"event_key", "message_received", b"message_received", "occur_time", b"occur_time", "order_completed", b"order_completed", "order_refunded", b"order_refunded", "order_updated", b"order_updated", "team_id", b"team_id", "team_interacted", b"team_interacted"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["contact_added", b"contact_added", "contact_blocked", b"contact_blocked", "customer", b"customer", "customer_interacted", b"customer_interacted", "customer_name", b"customer_name", "event", b"event", "event_key", b"event_key", "message_received", b"message_received", "occur_time", b"occur_time", "order_completed", b"order_completed", "order_refunded", b"order_refunded", "order_updated", b"order_updated", "team_id", b"team_id", "team_interacted", b"team_interacted", "traceparent", b"traceparent"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["order_completed", "order_refunded", "contact_added", "contact_blocked", "message_received", "customer_interacted", "team_interacted", "order_updated"]  # noqa: Y015
     _WhichOneofArgType_event: _TypeAlias = _typing.Literal["event", b"event"]  # noqa: Y015
