@@ -301,7 +301,9 @@ PERSONAL = (
 
 def _names_nobody(log_dir: Path) -> None:
     """Each line of the services is a JSON object, and holds nothing personal, nothing that was said, and no secret."""
-    lines = [line for file in log_dir.glob("services*") for line in file.read_text(encoding="utf-8").splitlines()]
+    lines = [
+        line for file in log_dir.glob("services*") for line in file.read_text(encoding="utf-8").splitlines()
+    ]
     own = [line for line in lines if line.startswith("{")]
     assert len(own) > 10
     for line in own:

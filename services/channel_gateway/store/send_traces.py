@@ -8,6 +8,7 @@ from typing import Final
 from uuid import UUID
 
 from libs.common.db.pool import Pool, transaction
+from libs.common.retention import Cutoffs
 from services.channel_gateway.store.book import QUERIES, columns
 
 KEPT_DAYS: Final = 30
@@ -39,7 +40,7 @@ class SendTraceStore:
             rows = await connection.fetch(*query)
         return {(row["team_id"], row["effect_key"]): row["trace_context"] for row in rows}
 
-    async def forget(self, noted_before: datetime, row_max: int) -> int:
-        """Removes up to `row_max` that were noted before a time; how many."""
-        query = QUERIES.bind("forget_send_traces", noted_before=noted_before, row_max=row_max)
+    async def forget(self, cutoffs: Cutoffs, row_max: int) -> int:
+        """Removes up to `row_max` that are too old; how many."""
+        query = QUERIES.bind("forget_send_traces", noted_before=cutoffs.others, row_max=row_max)
         return int(await self._pool.fetchval(*query))
