@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+import msgspec
 import pytest
 
 from libs.common import tracing
@@ -98,7 +99,7 @@ def test_a_span_below_is_of_the_same_trace(spans: list[Span]) -> None:
 @pytest.mark.rule("X-04b")
 def test_mail_takes_a_context_along_and_costs_a_byte_without_one() -> None:
     mail = Numberer().mail(next(customers()))
-    traced = m.msgspec.structs.replace(mail, trace=CONTEXT)
+    traced = msgspec.structs.replace(mail, trace=CONTEXT)
     assert m.decode(m.encode(traced)) == traced
     assert len(m.encode(traced)) - len(m.encode(mail)) == 1 + CONTEXT_BYTES
     assert m.encode(mail)[-1:] == b"\xc0", "nil in its place"
