@@ -1,4 +1,4 @@
-"""The README's commands, to be run as a newcomer would: its blocks of code, by the heading above them."""
+"""The commands of the README and other pages, to be run as a newcomer would: blocks of code, by the heading above."""
 
 from __future__ import annotations
 
@@ -22,5 +22,9 @@ class Block(NamedTuple):
 def blocks_below(heading: str) -> list[Block]:
     """The blocks below a heading of the README, down to the next one. Raises ValueError."""
     parts = _HEADING.split((ROOT / "README.md").read_text(encoding="utf-8"))
-    text = parts[parts.index(heading) + 1]
+    return blocks_of(parts[parts.index(heading) + 1])
+
+
+def blocks_of(text: str) -> list[Block]:
+    """All blocks of code in a text."""
     return [Block(language, code) for language, code in _BLOCK.findall(text)]

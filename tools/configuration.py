@@ -26,7 +26,6 @@ from libs.supervisor import InstallationSettings
 from tools.paths import ROOT
 
 PAGE: Final = ROOT / "docs" / "configuration.md"
-_EMULATORS: Final = f"{PREFIX}EMULATOR_"
 _HEAD: Final = """# Configuration
 
 Everything is configured by variables of the environment. An empty one counts as absent. A value that cannot be is named
@@ -79,10 +78,10 @@ def page() -> str:
 
 def _variables() -> dict[str, _Variable]:
     found: dict[str, _Variable] = {}
-    for reader, settings, prefix in _settings():
+    for reader, settings in _settings():
         meanings = dict(_meanings(settings))
         for name, info in settings.model_fields.items():
-            variable = prefix + name.upper() if prefix else variable_of(settings, name)
+            variable = variable_of(settings, name)
             meaning = meanings.get(name, "")
             known = found.setdefault(variable, _Variable(_default(settings, name, info)))
             known.readers.append(reader)
@@ -93,13 +92,13 @@ def _variables() -> dict[str, _Variable]:
     return found
 
 
-def _settings() -> Iterator[tuple[str, type[BaseSettings], str]]:
-    """Who reads, by which settings, and the prefix where it is not that of all."""
+def _settings() -> Iterator[tuple[str, type[BaseSettings]]]:
+    """Who reads, and by which settings."""
     for service in SERVICES:
-        yield service, importlib.import_module(f"services.{service}.config").Settings, ""
-    yield "up", InstallationSettings, ""
-    yield "client", ClientSettings, ""
-    yield "emulators", EmulatorSettings, _EMULATORS
+        yield service, importlib.import_module(f"services.{service}.config").Settings
+    yield "up", InstallationSettings
+    yield "client", ClientSettings
+    yield "emulators", EmulatorSettings
 
 
 def _meanings(settings: type[BaseSettings]) -> Iterator[tuple[str, str]]:

@@ -7,8 +7,8 @@ import hashlib
 import shutil
 import tempfile
 import urllib.request
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Final, cast
@@ -16,10 +16,10 @@ from urllib.parse import urlsplit
 
 import grpc
 from google.protobuf.json_format import MessageToJson
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from libs.cli.console import EXIT_FAULT, complain, err, say
+from libs.cli.console import EXIT_FAULT, complain, say
 from libs.cli.journeys import Command, NoSuch
+from libs.cli.progress import progress
 from libs.client import Client
 from libs.client.paging import items
 from libs.common.ids import new_id
@@ -114,7 +114,7 @@ def load(asked: Asked) -> Command:
     async def command(client: Client) -> int:
         async with _opened(asked.source) as file:
             found = await _start(client, asked, file)
-            with _progress("uploaded", found.file_bytes) as at:
+            with progress("bytes uploaded", found.file_bytes) as at:
                 await _upload(client, asked, file, found, at)
         return await _follow(client, asked, found.contact_import_id)
 
@@ -208,7 +208,7 @@ async def _upload(
 async def _follow(client: Client, asked: Asked, contact_import_id: str) -> int:
     """Shows progress until it has ended; the exit code says how."""
     found = await _read(client, asked.team_id, contact_import_id)
-    with _progress("lines", found.operation.total_count) as at:
+    with progress("lines", found.operation.total_count) as at:
         while found.operation.state not in _ENDED:
             at(found.operation.done_count, found.operation.total_count)
             await asyncio.sleep(_LOOK_EVERY_S)
@@ -289,26 +289,6 @@ def _fetched(address: str) -> IO[bytes]:
 def _digest(file: IO[bytes]) -> bytes:
     file.seek(0)
     return hashlib.file_digest(file, "sha256").digest()  # type: ignore[arg-type]  # any file of bytes does
-
-
-@contextmanager
-def _progress(what: str, total: int) -> Iterator[Callable[[int, int], None]]:
-    """A bar on a terminal, elsewhere a line for each tenth."""
-    if not err.is_terminal:
-        tenths: set[int] = set()
-
-        def say_tenth(done: int, of: int) -> None:
-            tenth = done * 10 // of if of else 0
-            if tenth and tenth not in tenths:
-                tenths.add(tenth)
-                complain(f"{done:,} of {of:,} {'bytes uploaded' if what == 'uploaded' else what}")
-
-        yield say_tenth
-        return
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=err) as bar:
-        task = bar.add_task(what, total=total or None)
-        yield lambda done, of: bar.update(task, completed=done, total=of or None)
 
 
 def _json(message: Any) -> str:

@@ -11,10 +11,10 @@ from typing import Final
 from uuid import UUID
 
 import grpc
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from libs.cli.console import EXIT_FAULT, complain, err, say
+from libs.cli.console import EXIT_FAULT, complain, say
 from libs.cli.journeys import Command
+from libs.cli.progress import progress
 from libs.client import Client
 from libs.common.ids import derived_id
 from omnijourney.common.v1.error_reason_pb2 import ErrorReason
@@ -110,14 +110,13 @@ def seed_customers(team_id: str, count: int, seed: int) -> Command:
         await _define_attributes(client, team_id)
         outcomes: Counter[str] = Counter()
         starts = iter(range(0, count, BATCH))
-        with _bar() as bar:
-            task = bar.add_task("customers", total=count)
+        with progress("customers", count) as at:
 
             async def work() -> None:
                 for start in starts:
                     numbers = range(start, min(start + BATCH, count))
                     outcomes.update(await _create(client, team_id, seed, numbers))
-                    bar.advance(task, len(numbers))
+                    at(outcomes.total(), count)
 
             async with asyncio.TaskGroup() as group:
                 for _ in range(_CALLS_MAX):
@@ -128,17 +127,6 @@ def seed_customers(team_id: str, count: int, seed: int) -> Command:
         return EXIT_FAULT if outcomes else 0
 
     return command
-
-
-def _bar() -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=err,
-        disable=not err.is_terminal,
-    )
 
 
 async def _define_attributes(client: Client, team_id: str) -> None:

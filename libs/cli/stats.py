@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import grpc
 
-from libs.cli.console import EXIT_FAULT, complain, err, say
+from libs.cli.console import EXIT_FAULT, complain, say
+from libs.cli.progress import progress
 from libs.client import Client, ClientSettings
 from libs.client.long_work import ended
 from libs.common.ids import new_id
@@ -29,12 +30,8 @@ async def _rebuild(client: Client, team_id: str) -> int:
     request = pb.StartRebuildRequest(team_id=team_id, request_id=str(new_id()))
     started = (await client.stats.StartRebuild(request, timeout=_TIMEOUT_S)).operation
     name = f"rebuild {started.operation_id}"
-    with err.status(f"{name} …") as shown:
-
-        def tell(found: operation_pb2.Operation) -> None:
-            shown.update(f"{name}: {found.done_count:,} of {found.total_count:,} rows …")
-
-        found = await ended(client, "stats", started, tell)
+    with progress("rows", started.total_count) as at:
+        found = await ended(client, "stats", started, lambda now: at(now.done_count, now.total_count))
     if found.state != operation_pb2.OPERATION_STATE_SUCCEEDED:
         state = operation_pb2.OperationState.Name(found.state).removeprefix("OPERATION_STATE_")
         complain(f"the {name} is {state} {found.error.message}".rstrip())

@@ -313,7 +313,7 @@ def variable_of(settings: type[BaseSettings], field_name: str) -> str:
     if field_name in _PER_SERVICE:
         service: str = settings.service if issubclass(settings, ServiceSettings) else ""
         return f"{PREFIX}{service.upper()}_{field_name.upper()}"
-    return PREFIX + field_name.upper()
+    return (settings.model_config.get("env_prefix") or PREFIX) + field_name.upper()
 
 
 def peer_target(service: str) -> Any:

@@ -8,12 +8,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from libs.common.config import load_or_exit
 from libs.emulators.config import EmulatorSettings
 from libs.emulators.server import CHANNELS, running
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Parses the flags and serves. Exit code 1 when a port is taken."""
+    """Parses the flags and serves. Exit code 1 when a port is taken, 2 for flags and variables that cannot be."""
     parser = argparse.ArgumentParser(prog="python -m libs.emulators", description=__doc__)
     parser.add_argument("--only", choices=CHANNELS, help="serve this channel alone")
     parser.add_argument("--host", help="address to listen on")
@@ -24,7 +25,7 @@ def main(argv: list[str] | None = None) -> int:
     given = vars(parser.parse_args(argv))
     only = given.pop("only")
     flags: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
-    settings = EmulatorSettings(**flags)
+    settings = load_or_exit(EmulatorSettings, **flags)
     try:
         asyncio.run(_serve(settings, (only,) if only else CHANNELS))
     except OSError as error:

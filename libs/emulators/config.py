@@ -9,7 +9,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 class EmulatorSettings(BaseSettings):
     """`OMNIJOURNEY_EMULATOR_<FIELD>`; command line flags of the same name win."""
 
-    model_config = SettingsConfigDict(env_prefix="OMNIJOURNEY_EMULATOR_")
+    model_config = SettingsConfigDict(env_prefix="OMNIJOURNEY_EMULATOR_", env_ignore_empty=True)
 
     host: str = "127.0.0.1"
     """Address to listen on."""

@@ -24,6 +24,7 @@ from libs.cli.lazy import load
 from libs.cli.main import COMMANDS, app
 from libs.cli.options import ServiceName
 from libs.client.services import SERVICES
+from tests.readme import blocks_of
 from tools.paths import ROOT
 
 RUN = CliRunner()
@@ -149,10 +150,9 @@ def test_services_are_those_of_the_client() -> None:
 
 def _typed_in(file: Path) -> Iterator[str]:
     """Lines of a page that call the command, in its blocks of code."""
-    for block in re.findall(
-        r"^```(?:bash)?\n(.*?)^```", file.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
-    ):
-        for line in block.replace("\\\n", " ").splitlines():
+    for block in blocks_of(file.read_text(encoding="utf-8")):
+        lines = block.text.replace("\\\n", " ").splitlines() if block.language in ("", "bash") else []
+        for line in lines:
             if found := re.search(r"(?:^|\$\()(omnijourney [^|>)]*)", line):
                 yield found[1]
 

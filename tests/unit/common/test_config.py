@@ -19,6 +19,7 @@ from libs.common.config import (
     variable_of,
 )
 from libs.common.variables import PREFIX, VARIABLES
+from libs.emulators.__main__ import main as emulators
 from libs.emulators.config import EmulatorSettings
 from libs.supervisor import InstallationSettings
 
@@ -130,6 +131,21 @@ def test_a_password_that_breaks_the_address_is_told_how_to_stand_there(
 
 
 @pytest.mark.rule("X-03")
+def test_variables_of_the_emulators_are_checked_at_their_start(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("OMNIJOURNEY_EMULATOR_LINE_QUOTA", "")
+    monkeypatch.setenv("OMNIJOURNEY_EMULATOR_LINE_RATE", "0")
+    monkeypatch.setenv("OMNIJOURNEY_EMULATOR_LINE_PROT", "1")
+    with pytest.raises(SystemExit) as caught:
+        emulators([])
+    assert caught.value.code == EXIT_CONFIG
+    unknown, rate = capsys.readouterr().err.splitlines()
+    assert unknown.endswith("is OMNIJOURNEY_EMULATOR_LINE_PORT meant?")
+    assert rate == "OMNIJOURNEY_EMULATOR_LINE_RATE: Input should be greater than 0 (it is '0')"
+
+
+@pytest.mark.rule("X-03")
 def test_every_fault_is_told_with_its_variable_and_no_secret(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -168,12 +184,8 @@ def test_a_mistyped_variable_is_told_with_the_one_that_is_meant(
 def test_every_variable_that_is_read_is_known() -> None:
     services = [importlib.import_module(f"services.{name}.config").Settings for name in DEFAULT_PORTS]
     read = {variable_of(kind, name) for kind in services for name in kind.model_fields}
-    for others, prefix in (
-        (ClientSettings, PREFIX),
-        (InstallationSettings, PREFIX),
-        (EmulatorSettings, f"{PREFIX}EMULATOR_"),
-    ):
-        read |= {prefix + name.upper() for name in others.model_fields}
+    for others in (ClientSettings, InstallationSettings, EmulatorSettings):
+        read |= {variable_of(others, name) for name in others.model_fields}
     known = {PREFIX + name for name in VARIABLES}
     apart = {credentials.TOOLS_VARIABLE, credentials.DIRECTORY_VARIABLE}
     assert known == read | apart, "see libs/common/variables.py"
