@@ -14,7 +14,7 @@ DEMO_OPTIONS = $(if $(MONTH),--month '$(MONTH)') $(if $(DATA),--data '$(DATA)') 
 	$(if $(REPORT),--report '$(REPORT)') $(if $(SPEED),--speed '$(SPEED)')
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test check sim rules chaos fuzz overload walk bench bench-peers protos protos-baseline unimplemented configuration schema schema-baseline golden format lock \
+.PHONY: help demo up test check sim rules chaos fuzz overload walk bench bench-peers protos protos-baseline unimplemented configuration metrics schema schema-baseline golden format lock \
 	install install-dev clean
 
 help: ## list the targets
@@ -72,6 +72,9 @@ unimplemented: install-dev ## rewrite docs/unimplemented.md, the list of RPCs th
 
 configuration: install-dev ## rewrite docs/configuration.md, the list of all variables
 	@$(RUN) -m tools.configuration
+
+metrics: install-dev ## rewrite docs/metrics.md, the list of metrics, from the code
+	@$(RUN) -m tools.metrics_page
 
 schema: install-dev ## rewrite sql/schema.sql of every service from a freshly migrated database
 	@$(RUN) -m tools.schema

@@ -16,17 +16,24 @@ from libs.common.tasks import any_set
 EVERY_S: Final = 15.0
 """Real seconds between two measurements."""
 PENDING: Final = metrics.gauge(
-    "pending_count", "Things accepted and not settled, measured every 15 s.", ("service",)
+    "pending_count",
+    "Things accepted and not settled, measured every 15 s.",
+    ("service",),
+    remedy="Where it grows and `progress` of `GetLag` stands still, the service's log says what it waits "
+    "for.",
 )
 OLDEST: Final = metrics.gauge(
     "oldest_pending_seconds",
     "Age of the oldest of them where the service knows it, else 0, by the installation's clock.",
     ("service",),
+    remedy="Minutes of it: work is stuck. Look at `pending_count`, at the log, and at the services that "
+    "this one calls.",
 )
 FAULTS: Final = metrics.counter(
     "measure_faults_total",
     "Measurements that failed: their figures are as old as the last good one.",
     ("service",),
+    remedy="Figures of this service in Prometheus are old; its log, at level debug, has the fault.",
 )
 
 Measure = Callable[[], Awaitable[None]]

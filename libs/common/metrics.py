@@ -4,34 +4,39 @@ A service defines all of its metrics in its `metrics.py` by the functions here. 
 end in their unit; labels come from a closed list, so that nothing unbounded (a team, a customer) becomes a label.
 """
 
+import re
 import selectors
 import socket
 import ssl
+import sys
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from socketserver import ThreadingMixIn
-from typing import Final, Literal, get_args
+from typing import Final, Literal
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 import structlog
 from prometheus_client import Counter, Gauge, Histogram, disable_created_metrics, make_wsgi_app
 
 Label = Literal[
-    "channel",
-    "code",
-    "kind",
-    "method",
-    "node",
-    "outcome",
-    "partition",
-    "reason",
-    "service",
-    "source",
-    "stage",
-    "status",
+    "channel", "code", "kind", "method", "outcome", "reason", "service", "source", "stage", "status"
 ]
-"""What metrics may be told apart by: each has few values."""
+LABELS: Final[dict[Label, str]] = {
+    "channel": "a channel: `LINE`, `WHATSAPP`, `MESSENGER`, `INSTAGRAM`",
+    "code": "a status of gRPC, or a channel's own code for a refusal: 500 of these at most, then `OTHER`",
+    "kind": "a kind of the thing that is counted, of a closed list in the code",
+    "method": "an RPC of the contracts",
+    "outcome": "what became of it, of a closed list in the code",
+    "reason": "why: a reason of the contracts or a channel's code, 500 of them at most, then `OTHER`",
+    "service": "a gRPC service of the contracts, or one of the five services",
+    "source": "whose it is: one of the five services, or a source of points or webhooks",
+    "stage": "where something stands, of a closed list in the code",
+    "status": "an HTTP status, or what became of it, of a closed list in the code",
+}
+"""What metrics may be told apart by, and its values: each has few."""
+WORDS_MAX: Final = 500
+"""Values that a label may have whose words are not ours."""
 
 SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 """Buckets of durations, from a local call to the longest deadline."""
@@ -42,6 +47,8 @@ disable_created_metrics()  # type: ignore[no-untyped-call]  # a twin of each ser
 _log = structlog.get_logger(__name__)
 
 _SCRAPE_TIMEOUT_S: Final = 10.0
+_WORD: Final = re.compile(r"[A-Za-z0-9_]{0,64}")
+_OTHER: Final = "OTHER"
 _PREFIX: Final = "omnijourney_"
 _UNITS: Final = ("_total", "_seconds", "_bytes", "_ratio", "_count", "_state")
 
@@ -54,30 +61,55 @@ class Definition:
     kind: Literal["counter", "gauge", "histogram"]
     meaning: str
     labels: tuple[str, ...]
+    home: str
+    """The module that defines it."""
+    remedy: str = ""
+    """What an operator does when it moves, or stays high; empty: nothing is wrong."""
 
 
 _defined: dict[str, Definition] = {}
 
 
-def counter(name: str, meaning: str, labels: Sequence[Label] = ()) -> Counter:
+class Words:
+    """Values of a label that come from elsewhere, such as codes of channels: as many as a label may have."""
+
+    def __init__(self) -> None:
+        """Of one metric."""
+        self._known: set[str] = set()
+
+    def __call__(self, text: str) -> str:
+        """The word, or `OTHER`: for a text that is none, and for a new one when there are WORDS_MAX."""
+        if text not in self._known:
+            if not _WORD.fullmatch(text) or len(self._known) >= WORDS_MAX:
+                return _OTHER
+            self._known.add(text)
+        return text
+
+
+def counter(name: str, meaning: str, labels: Sequence[Label] = (), *, remedy: str = "") -> Counter:
     """A count that only grows; `name` without the product's prefix, ending in `_total`."""
-    definition = _define(name, "counter", meaning, labels)
+    definition = _define(name, "counter", meaning, labels, remedy)
     if not name.endswith("_total"):
         raise ValueError(f"the counter {name} must end in _total")
     return Counter(definition.name, meaning, definition.labels)
 
 
-def gauge(name: str, meaning: str, labels: Sequence[Label] = ()) -> Gauge:
+def gauge(name: str, meaning: str, labels: Sequence[Label] = (), *, remedy: str = "") -> Gauge:
     """A figure that goes up and down."""
-    definition = _define(name, "gauge", meaning, labels)
+    definition = _define(name, "gauge", meaning, labels, remedy)
     return Gauge(definition.name, meaning, definition.labels)
 
 
 def histogram(
-    name: str, meaning: str, labels: Sequence[Label] = (), buckets: Sequence[float] = SECONDS
+    name: str,
+    meaning: str,
+    labels: Sequence[Label] = (),
+    buckets: Sequence[float] = SECONDS,
+    *,
+    remedy: str = "",
 ) -> Histogram:
     """A spread of values."""
-    definition = _define(name, "histogram", meaning, labels)
+    definition = _define(name, "histogram", meaning, labels, remedy)
     return Histogram(definition.name, meaning, definition.labels, buckets=buckets)
 
 
@@ -87,7 +119,11 @@ def definitions() -> list[Definition]:
 
 
 def _define(
-    name: str, kind: Literal["counter", "gauge", "histogram"], meaning: str, labels: Sequence[Label]
+    name: str,
+    kind: Literal["counter", "gauge", "histogram"],
+    meaning: str,
+    labels: Sequence[Label],
+    remedy: str,
 ) -> Definition:
     full_name = _PREFIX + name
     if full_name in _defined:
@@ -96,11 +132,12 @@ def _define(
         raise ValueError(f"the metric {name} must end in its unit: {', '.join(_UNITS)}")
     if not meaning:
         raise ValueError(f"the metric {name} needs a meaning")
-    if unknown := set(labels) - set(get_args(Label)):
+    if unknown := set(labels) - LABELS.keys():
         raise ValueError(
             f"the metric {name} has labels outside the closed list: {', '.join(sorted(unknown))}"
         )
-    definition = Definition(full_name, kind, meaning, tuple(labels))
+    home = sys._getframe(2).f_globals["__name__"]
+    definition = Definition(full_name, kind, meaning, tuple(labels), home, remedy)
     _defined[full_name] = definition
     return definition
 

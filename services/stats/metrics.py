@@ -10,7 +10,10 @@ FACTS: Final = metrics.counter(
     "stats_facts_total", "Rows of histories counted, by the service whose history they are from.", ("source",)
 )
 FAULTS: Final = metrics.counter(
-    "stats_feed_faults_total", "Reads of a history that failed and are tried again.", ("source",)
+    "stats_feed_faults_total",
+    "Reads of a history that failed and are tried again.",
+    ("source",),
+    remedy="Look whether that service is there; it is read on, and nothing is lost.",
 )
 SET_ASIDE: Final = metrics.counter(
     "stats_rows_set_aside_total",
@@ -20,9 +23,13 @@ SET_ASIDE: Final = metrics.counter(
 WAITING: Final = metrics.gauge(
     "stats_waiting_count",
     "Rows that waited to be counted when the lag was last asked for, 500 a history at most, 64 records.",
+    remedy="Where it grows figures are behind: look at `stats_feed_faults_total`, and at the database's "
+    "load.",
 )
 REBUILD_FAULTS: Final = metrics.counter(
-    "stats_rebuild_faults_total", "Rebuilds of figures that failed; the figures stay as they were."
+    "stats_rebuild_faults_total",
+    "Rebuilds of figures that failed; the figures stay as they were.",
+    remedy="`GetOperation` says why; ask for the rebuild again when it is mended.",
 )
 FINDINGS: Final = metrics.counter(
     "stats_check_findings_total",

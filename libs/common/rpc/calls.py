@@ -13,10 +13,17 @@ from libs.common import metrics
 from libs.common.rpc.errors import STATUS_KEY, status_of
 
 REQUESTS = metrics.counter(
-    "rpc_requests_total", "Calls answered, by status code.", ("service", "method", "code")
+    "rpc_requests_total",
+    "Calls answered, by status code.",
+    ("service", "method", "code"),
+    remedy="`INTERNAL` and `UNKNOWN` are faults of ours. `RESOURCE_EXHAUSTED` says that callers are faster "
+    "than the service.",
 )
 DURATION = metrics.histogram(
-    "rpc_duration_seconds", "From a call's arrival to its answer.", ("service", "method")
+    "rpc_duration_seconds",
+    "From a call's arrival to its answer.",
+    ("service", "method"),
+    remedy="Where it grows look at the database's load first, then at `rpc_in_flight_count`.",
 )
 IN_FLIGHT = metrics.gauge("rpc_in_flight_count", "Calls being worked on.", ("service",))
 

@@ -90,7 +90,7 @@ class AttemptClassifier:
             self._retry(lane, job, attempt)
         else:
             if attempt.verdict is Verdict.FAILED:
-                metrics.REFUSALS.labels(job.channel.name, attempt.reason).inc()
+                metrics.REFUSALS.labels(job.channel.name, metrics.code_word(attempt.reason)).inc()
             self._recorder.settle(job, DeliveryOutcome(_STATES[attempt.verdict], attempt.reason))
 
     def _sent(self, job: Job, attempt: Attempt) -> None:
@@ -115,7 +115,7 @@ class AttemptClassifier:
         if backoff.holds_person:
             lane.pace(job.recipient, delay_s, now_s)
         elif backoff.holds_account or attempt.wait_s:
-            metrics.ACCOUNT_HOLDS.labels(job.channel.name, attempt.reason).inc()
+            metrics.ACCOUNT_HOLDS.labels(job.channel.name, metrics.code_word(attempt.reason)).inc()
             lane.hold(now_s + delay_s)
         self._recorder.postpone(job, delay_s)
 

@@ -197,7 +197,7 @@ def count_outcomes(settled: Sequence[Settlement]) -> None:
     """Shows outcomes in the metrics."""
     counts = Counter((job.channel, outcome.state, outcome.reason) for job, outcome in settled)
     for (channel, state, reason), count in counts.items():
-        metrics.OUTCOMES.labels(channel.name, state.name, reason).inc(count)
+        metrics.OUTCOMES.labels(channel.name, state.name, metrics.reason_word(reason)).inc(count)
 
 
 def measure_windows(settled: Sequence[Settlement], now_s: float) -> None:

@@ -50,3 +50,11 @@ def test_metrics_are_served_until_closed() -> None:
     endpoint.close()
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(address, timeout=1)
+
+
+def test_words_of_others_are_bounded() -> None:
+    word = metrics.Words()
+    assert [word(text) for text in ("LINE_400", "", "a text", "A" * 65)] == ["LINE_400", "", "OTHER", "OTHER"]
+    many = {word(f"CODE_{number}") for number in range(metrics.WORDS_MAX + 10)}
+    assert len(many) == metrics.WORDS_MAX - 1, "with those before, and OTHER"
+    assert (word("LINE_400"), word("CODE_9999")) == ("LINE_400", "OTHER")

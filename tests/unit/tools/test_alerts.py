@@ -1,6 +1,5 @@
 """Rules of Prometheus and dashboards of Grafana in `deploy`: of metrics that there are, each alert with its section."""
 
-import importlib
 import json
 import re
 from collections.abc import Iterator
@@ -9,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from libs.common.metrics import definitions
+from tools import metrics_page
 from tools.paths import ROOT
 
 DEPLOYED = ROOT / "deploy" / "prometheus"
@@ -28,11 +27,8 @@ def _names_in(expression: str) -> set[str]:
 
 def _known() -> set[str]:
     """What Prometheus has of ours: each series that the services declare, and what rules record."""
-    importlib.import_module("libs.common.app")
-    for file in sorted((ROOT / "services").glob("*/metrics.py")):
-        importlib.import_module(f"services.{file.parent.name}.metrics")
     known = {rule["record"] for rule in _rules() if "record" in rule}
-    for each in definitions():
+    for each in metrics_page.defined():
         ends = ("_bucket", "_sum", "_count") if each.kind == "histogram" else ("",)
         known.update(each.name + end for end in ends)
     return known
@@ -41,6 +37,29 @@ def _known() -> set[str]:
 @pytest.mark.parametrize("rule", list(_rules()), ids=lambda rule: rule.get("alert") or rule["record"])
 def test_each_rule_is_of_metrics_that_there_are(rule: dict[str, str]) -> None:
     assert _names_in(rule["expr"]) <= _known()
+
+
+def test_the_page_of_metrics_is_what_the_code_says() -> None:
+    assert metrics_page.PAGE.read_text(encoding="utf-8") == metrics_page.page(), "run: make metrics"
+
+
+def test_each_metric_of_an_alert_leads_to_it() -> None:
+    alerts = metrics_page.alerts_of()
+    assert alerts["omnijourney_gateway_outcomes_total"] == ["SendsFail"], "by what a rule records of it"
+    for rule in _rules():
+        if "alert" in rule and _names_in(rule["expr"]):
+            assert any(rule["alert"] in each for each in alerts.values()), rule["alert"]
+
+
+def test_what_counts_faults_says_what_to_do() -> None:
+    silent = [
+        each.name
+        for each in metrics_page.defined()
+        if re.search(r"_faults_|_failed_|_set_aside_|_findings_", each.name)
+        and not each.remedy
+        and each.name not in metrics_page.alerts_of()
+    ]
+    assert silent == []
 
 
 def test_each_alert_has_its_section_and_each_section_its_alert() -> None:
