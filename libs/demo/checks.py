@@ -34,6 +34,7 @@ def check(figures: Figures, expected: Expected) -> list[Check]:
         *_big_basket(figures, expected),
         *_favourite_item(figures, expected),
         *_vip_welcome(figures),
+        *_attributed(figures, expected),
         *(
             found
             for name, simulated in figures.simulated.items()
@@ -121,6 +122,25 @@ def _vip_welcome(figures: Figures) -> Iterator[Check]:
     yield Check(f"{VIP_WELCOME}: triggered = visits of `make-vip`", journey.triggered, made)
     yield Check(f"{VIP_WELCOME}: stands at", (journey.status, journey.reason), ("ACTIVE", None))
     yield Check(f"{VIP_WELCOME}: sent = one a customer", journey.messages.sent, journey.triggered)
+
+
+def _attributed(figures: Figures, expected: Expected) -> Iterator[Check]:
+    for name, recounted in figures.recounted.items():
+        journey = figures.journeys[name]
+        found = journey.attributed
+        yield Check(
+            f"{name}: clicked in stats = messages whose link was opened", found.clicked, recounted.clicked
+        )
+        yield Check(f"{name}: orders in stats = recounted orders", found.orders, recounted.orders)
+        yield Check(f"{name}: revenue in stats = recounted revenue", found.revenue, recounted.revenue)
+        spent = journey.messages.sent * expected.message_prices[CHANNEL_OF[name]]
+        ratio = round(float(recounted.revenue / spent), 6) if spent else None
+        counted = journey.return_on_ad_spend
+        yield Check(f"{name}: return on ad spend", counted and round(counted, 6), ratio)
+    if figures.statistics_compared:
+        yield Check(
+            "figures that differ from the records, by stats' checker", figures.statistics_findings, ()
+        )
 
 
 def _simulated(figures: Figures, expected: Expected, name: str, simulated: Simulated) -> Iterator[Check]:

@@ -66,6 +66,7 @@ class Collector:
         """All figures; `wall_s` is left to the caller."""
         projections = Projections(self.client, self.shopfront.team_id)
         team = await projections.team()
+        compared, findings = await projections.check()
         return Figures(
             orders=team.orders,
             refunds=team.refunds,
@@ -77,6 +78,8 @@ class Collector:
             ledger_findings=await self._ledger_findings(),
             journeys={name: await self._journey(name, projections) for name in ORDER},
             channels=await self._channels(team.sent),
+            statistics_compared=compared,
+            statistics_findings=findings,
             events_per_s=events_per_s,
             wall_s=0.0,
         )
@@ -170,6 +173,8 @@ def _journey_of(
         cost=projection.cost,
         steps=tuple(_step(node) for node in nodes),
         enrolments=enrolments,
+        attributed=projection.attributed,
+        return_on_ad_spend=projection.return_on_ad_spend,
     )
 
 

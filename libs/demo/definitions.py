@@ -42,15 +42,24 @@ VIP_POINTS = 50
 LINE_CAP = 100
 TIER = "tier"
 VARIABLES = ("{{customer.name}}", "{{points.balance}}")
-"""Parameters of every template, in order."""
+"""The first parameters of every template, in order; the last one is a link."""
 TEMPLATES = {
-    "basket_thanks": "Hi {{1}}, thank you for your order! You have {{2}} points.",
-    "basket_reward": "Hi {{1}}, welcome among our best customers. A bonus is in: {{2}} points now.",
-    "basket_collect": "Hi {{1}}, you have {{2}} points. A few more, and there is a bonus.",
-    "vip_welcome": "Hi {{1}}, you are platinum now, with {{2}} points. Enjoy!",
+    "basket_thanks": "Hi {{1}}, thank you for your order! You have {{2}} points. More of it: {{3}} !",
+    "basket_reward": "Hi {{1}}, welcome among our best customers. A bonus is in: {{2}} points now. See {{3}} !",
+    "basket_collect": "Hi {{1}}, you have {{2}} points. A few more, and there is a bonus. See {{3}} !",
+    "vip_welcome": "Hi {{1}}, you are platinum now, with {{2}} points. Enjoy {{3}} !",
 }
 """Name and text of the WhatsApp templates, as they are approved outside."""
-LINE_TEXT = "Hi {{customer.name}}, your favourite is back on the shelf. You have {{points.balance}} points."
+PAGES = {
+    BIG_BASKET: "https://shop.example/baskets",
+    FAVOURITE_ITEM: "https://shop.example/favourites",
+    VIP_WELCOME: "https://shop.example/platinum",
+}
+"""Where the links in each journey's messages lead."""
+LINE_TEXT = (
+    "Hi {{customer.name}}, your favourite is back on the shelf. You have {{points.balance}} points. "
+    + PAGES[FAVOURITE_ITEM]
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +97,7 @@ def _big_basket(profile: Profile, references: References) -> Definition:
         trigger=Trigger(checkout_completed=CheckoutCompleted(amount=AmountCondition(at_least=least))),
         targets=[Target(channel=CHANNEL_WHATSAPP, account_id=references.whatsapp_account)],
         nodes=[
-            _template("thanks", "basket_thanks", references, then="next-day"),
+            _template("thanks", "basket_thanks", BIG_BASKET, references, then="next-day"),
             Node(
                 node_id="next-day",
                 next_node_id="many-points",
@@ -102,8 +111,8 @@ def _big_basket(profile: Profile, references: References) -> Definition:
             ),
             Node(node_id="make-vip", next_node_id="bonus", tags=TagsNode(add=["vip"])),
             Node(node_id="bonus", next_node_id="reward", points=PointsNode(add=VIP_POINTS)),
-            _template("reward", "basket_reward", references),
-            _template("encourage", "basket_collect", references),
+            _template("reward", "basket_reward", BIG_BASKET, references),
+            _template("encourage", "basket_collect", BIG_BASKET, references),
         ],
     )
 
@@ -131,12 +140,13 @@ def _vip_welcome(references: References) -> Definition:
                 next_node_id="welcome",
                 attribute=AttributeNode(key=TIER, text="platinum"),
             ),
-            _template("welcome", "vip_welcome", references),
+            _template("welcome", "vip_welcome", VIP_WELCOME, references),
         ],
     )
 
 
-def _template(node_id: str, name: str, references: References, then: str = "") -> Node:
-    content = TemplateContent(template_id=references.templates[name], parameters=VARIABLES)
+def _template(node_id: str, name: str, journey: str, references: References, then: str = "") -> Node:
+    parameters = [*VARIABLES, PAGES[journey]]
+    content = TemplateContent(template_id=references.templates[name], parameters=parameters)
     message = MessageNode(channel=CHANNEL_WHATSAPP, template=content)
     return Node(node_id=node_id, next_node_id=then, message=message)

@@ -1,7 +1,7 @@
 """What must come out, computed from the stream alone: no service, no shared code, one plain pass."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import ROUND_HALF_UP, Decimal
 
@@ -10,6 +10,8 @@ from libs.demo.stream import Checkout, Kind, Stream
 
 AMOUNT_A_POINT = Decimal(10)
 """The demo's formula: so much of the currency earns one point."""
+PRICES = {"whatsapp": (Decimal("0.5"), "HKD"), "line": (Decimal("0.2"), "TWD")}
+"""What a message costs where a team says nothing else."""
 DAY = timedelta(days=1)
 """After which `big-basket` asks for points."""
 
@@ -37,6 +39,8 @@ class Expected:
     favourite_reachable: int
     """Those of customers who have a LINE identity."""
     favourite_customers: int
+    message_prices: Mapping[str, Decimal] = field(default_factory=dict)
+    """By channel, in the stream's currency."""
     undecided: int = 0
     """Customers of `big-basket` with an order at the time of its condition, give or take how late the replay posts: a
     simulation, which takes checkouts at their own time, may see it on the other side."""
@@ -67,6 +71,9 @@ def expect(stream: Stream) -> Expected:
         favourite_orders=len(favourite),
         favourite_reachable=sum(c.member is not None and c.member % 2 == 0 for c in favourite),
         favourite_customers=len({c.member for c in favourite}),
+        message_prices={
+            channel: price * stream.profile.rates[code] for channel, (price, code) in PRICES.items()
+        },
         undecided=_undecided(orders, big),
     )
 

@@ -6,6 +6,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from libs.demo.attributed import Attributed
+
 
 @dataclass(frozen=True, slots=True)
 class Points:
@@ -83,6 +85,9 @@ class Journey:
     steps: tuple[Step, ...] = ()
     enrolments: dict[str, int] = field(default_factory=dict)
     """By state, counted by the journey service itself."""
+    attributed: Attributed = field(default_factory=Attributed)
+    return_on_ad_spend: float | None = None
+    """None: nothing was spent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +132,12 @@ class Figures:
     wall_s: float
     simulated: Mapping[str, Simulated] = field(default_factory=dict)
     """By journey."""
+    recounted: Mapping[str, Attributed] = field(default_factory=dict)
+    """By journey, what its links led to, recounted from the source and from who opened what."""
+    statistics_compared: int = 0
+    """Figures that the checker of stats compared with the other services' records."""
+    statistics_findings: tuple[str, ...] = ()
+    """Those that differ, for people."""
 
 
 def report_of(figures: Figures) -> dict[str, Any]:
@@ -147,6 +158,15 @@ def report_of(figures: Figures) -> dict[str, Any]:
                 "halted": journey.halted,
                 "messages": asdict(journey.messages),
                 "nodes": journey.nodes,
+            }
+            for name, journey in sorted(figures.journeys.items())
+        },
+        "attribution": {
+            name: {
+                "clicked": journey.attributed.clicked,
+                "orders": journey.attributed.orders,
+                "revenue": f"{journey.attributed.revenue:.2f}",
+                "return_on_ad_spend": journey.return_on_ad_spend and round(journey.return_on_ad_spend, 2),
             }
             for name, journey in sorted(figures.journeys.items())
         },

@@ -26,6 +26,7 @@ PROFILE = Profile(
     big_amount=Decimal(100),
     big_points=40,
     favourite="CANDY",
+    rates={"HKD": Decimal("0.128"), "TWD": Decimal("0.0335")},
 )
 
 

@@ -1,10 +1,12 @@
 """What the emulators accepted, read from their own logs: the outside's view of what was sent."""
 
+import json
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from libs.emulators.journal import read_journal
+from libs.emulators.journal import Record, read_journal
 
 CHANNELS = ("whatsapp", "line")
 _KEYS = {"whatsapp": "callback_data", "line": "retry_key"}
@@ -35,22 +37,20 @@ def read_receipts(directory: Path, channel: str) -> Receipts:
     return Receipts(len(ids), sum(keys.values()) - len(keys), len(recipients))
 
 
-class ReceiptCounter:
-    """Counts lines of the logs as they grow, for the progress display; each look reads only what is new."""
+class GrowingJournals:
+    """The logs as they grow; each look reads only what is new."""
 
     def __init__(self, directory: Path) -> None:
         self._paths = [directory / f"{channel}.jsonl" for channel in CHANNELS]
         self._offsets = dict.fromkeys(self._paths, 0)
-        self.count = 0
 
-    def look(self) -> int:
-        """Messages accepted so far."""
+    def lines(self) -> Iterator[Record]:
+        """Whole lines that are new, channel by channel, in the order in which they were written."""
         for path in self._paths:
-            if not path.exists():
-                continue
-            with path.open("rb") as log:
-                log.seek(self._offsets[path])
-                new = log.read()
-            self._offsets[path] += len(new)
-            self.count += new.count(b"\n")
-        return self.count
+            if path.exists():
+                with path.open("rb") as log:
+                    log.seek(self._offsets[path])
+                    whole = log.read().rpartition(b"\n")[0]
+                for line in whole.splitlines():
+                    yield json.loads(line)
+                self._offsets[path] += len(whole) + bool(whole)

@@ -46,23 +46,38 @@ def cell_end(at: datetime, grid: timedelta) -> datetime:
     return _ORIGIN + ((at - _ORIGIN) // grid + 1) * grid
 
 
+class Watcher(Protocol):
+    """Does something while the clock stands and nothing is left to do."""
+
+    async def look(self, now: datetime) -> None:
+        """Called after each step."""
+
+
 class Replay:
     """One pass through the stream. A timer due at t fires after everything that occurred before t: what the cell
     holds up to then is posted first."""
 
     def __init__(
-        self, checkouts: Sequence[Checkout], conductor: Conductor, poster: Poster, grid: timedelta
+        self,
+        checkouts: Sequence[Checkout],
+        conductor: Conductor,
+        poster: Poster,
+        grid: timedelta,
+        watcher: Watcher | None = None,
     ) -> None:
         self._checkouts = checkouts
         self._conductor = conductor
         self._poster = poster
         self._grid = grid
+        self._watcher = watcher
         self._posted = 0
 
     async def run(self, tell: Callable[[Report], None]) -> None:
         """Posts all checkouts at their time and fires all timers at theirs; ends when nothing is left to come."""
         while True:
             tell(Report(self._conductor.now, self._posted, len(self._checkouts)))
+            if self._watcher is not None:
+                await self._watcher.look(self._conductor.now)
             end = self._cell_end()
             timer = self._conductor.next_timer
             if timer is not None and timer <= self._conductor.now:

@@ -3,6 +3,7 @@
 import asyncio
 import signal
 import time
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -15,6 +16,7 @@ from libs.client import Client
 from libs.common.clock import ClockRefusedError
 from libs.common.db.sql_files import MigrationError
 from libs.common.logging import setup_logging
+from libs.demo.attributed import attribute
 from libs.demo.checks import check
 from libs.demo.collect import Collector
 from libs.demo.conductor import Conductor, InstallationInstruments
@@ -23,13 +25,13 @@ from libs.demo.figures import Figures, write_report
 from libs.demo.grocer import read_grocer
 from libs.demo.patience import DemoFault
 from libs.demo.progress import ReplayProgress
-from libs.demo.receipts import ReceiptCounter
 from libs.demo.replay import GRID_MAX, Replay, grid_for
 from libs.demo.shop import read_shop
 from libs.demo.shopfront import Builder, Shopfront, approve_templates
 from libs.demo.simulated import Simulator
 from libs.demo.stream import SourceFault, Stream
 from libs.demo.tables import show_checks, show_figures, show_stream
+from libs.demo.visitors import Visit, Visitors
 from libs.demo.webhooks import WebhookPoster
 from libs.demo.whereto import show_where_to_look
 from libs.demo.workplace import fresh_directory
@@ -166,6 +168,8 @@ class _Demo:
     """Set by `run`."""
     span: tuple[datetime, datetime] | None = None
     """The time of the replay, set by `run`."""
+    visits: Sequence[Visit] = ()
+    """Who opened links in it, set by `run`."""
 
     @property
     def receipts(self) -> Path:
@@ -189,7 +193,8 @@ class _Demo:
         figures = await collector.collect(rate)
         self.span = start, conductor.now + GRID_MAX
         simulated = await Simulator(self.client, self.shopfront).run(*self.span)
-        return replace(figures, simulated=simulated)
+        recounted = attribute(self.stream.checkouts, self.visits, self.shopfront.journeys)
+        return replace(figures, simulated=simulated, recounted=recounted)
 
     async def _replay(self, conductor: Conductor) -> float:
         """Returns checkouts a second."""
@@ -202,9 +207,11 @@ class _Demo:
         poster = WebhookPoster(self.session, url, self.shopfront.webhook_secret, profile.currency)
         checkouts = self.stream.checkouts
         began_s = time.monotonic()
-        counter = ReceiptCounter(self.receipts)
-        with ReplayProgress(self.console, len(checkouts), counter.look) as progress:
-            await Replay(checkouts, conductor, poster, grid_for(self.speed)).run(progress.tell)
+        links = f"{self.installation.http_url}/l"
+        visitors = Visitors(self.session, self.receipts, self.stream.members, links)
+        with ReplayProgress(self.console, len(checkouts), lambda: visitors.message_count) as progress:
+            await Replay(checkouts, conductor, poster, grid_for(self.speed), visitors).run(progress.tell)
+        self.visits = visitors.visits
         return len(checkouts) / (time.monotonic() - began_s)
 
 

@@ -26,6 +26,7 @@ PROFILE = Profile(
     big_amount=Decimal(500),
     big_points=100,
     favourite="HEART",
+    rates={"HKD": Decimal("0.098"), "TWD": Decimal("0.0255")},
 )
 COLUMNS = ("InvoiceNo", "Description", "Quantity", "InvoiceDate", "UnitPrice", "CustomerID")
 ALIASES = {"invoice": "invoiceno", "price": "unitprice", "customer id": "customerid"}

@@ -29,6 +29,7 @@ from omnijourney.segment.v1.team_pb2 import (
     MODULE_JOURNEYS,
     MODULE_POINTS,
     MODULE_SOCIAL_CDP,
+    CurrencyRate,
     Team,
     TeamSettings,
 )
@@ -108,6 +109,9 @@ class Builder:
             modules=[MODULE_JOURNEYS, MODULE_POINTS, MODULE_CUSTOM_ATTRIBUTES, MODULE_SOCIAL_CDP],
             # The LINE card names the balance; by itself that is open to WhatsApp only.
             points_channels=[CHANNEL_WHATSAPP, CHANNEL_LINE],
+            currency_rates=[
+                CurrencyRate(currency_code=code, rate=str(rate)) for code, rate in self._profile.rates.items()
+            ],
         )
         team = Team(team_id=self.team_id, name=TEAM_NAME, settings=settings)
         request = segment.CreateTeamRequest(request_id=self._request_id("team"), team=team)
@@ -181,7 +185,7 @@ class Builder:
         made: dict[str, str] = {}
         for name in TEMPLATES:
             template = MessageTemplate(
-                account_id=account_id, name=name, language=LANGUAGE, category="MARKETING", parameter_count=2
+                account_id=account_id, name=name, language=LANGUAGE, category="MARKETING", parameter_count=3
             )
             request = gateway.CreateMessageTemplateRequest(
                 team_id=self.team_id, request_id=self._request_id("template", name), template=template

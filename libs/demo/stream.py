@@ -1,7 +1,7 @@
 """The canonical stream of orders and refunds that both data sources are turned into."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -57,6 +57,8 @@ class Profile:
     """`big-basket`: cumulative points for the yes branch."""
     favourite: str
     """`favourite-item`: part of an item's name."""
+    rates: Mapping[str, Decimal] = field(default_factory=dict)
+    """What the currencies of messages' prices are worth in the stream's."""
 
 
 @dataclass(frozen=True, slots=True)

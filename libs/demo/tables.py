@@ -35,6 +35,7 @@ def show_figures(console: Console, figures: Figures) -> None:
     for journey in figures.journeys.values():
         console.print(_tree(journey))
         console.print()
+    console.print(_attributed(figures))
     console.print(_simulated(figures))
     console.print(_points(figures))
     console.print(_channels(figures))
@@ -100,6 +101,27 @@ def _grow(tree: Tree, journey: Journey, steps: dict[str, Step], node_id: str) ->
     grown = tree.add(f"[cyan]{journey.nodes.get(node_id, 0):>6,}[/]  {node_id}  [dim]{step.what}[/]")
     for branch, following in step.leads_to:
         _grow(grown.add(f"[yellow]{branch}[/]") if branch else tree, journey, steps, following)
+
+
+def _attributed(figures: Figures) -> Table:
+    title = "What links led to"
+    table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD)
+    table.add_column("journey")
+    for heading in ("sent", "clicked", "orders", "revenue", "recounted", "return on ad spend"):
+        table.add_column(heading, justify="right")
+    for journey in figures.journeys.values():
+        found, recounted = journey.attributed, figures.recounted.get(journey.name)
+        spent = journey.return_on_ad_spend
+        table.add_row(
+            f"[bold]{journey.name}[/]",
+            f"{journey.messages.sent:,}",
+            f"{found.clicked:,}",
+            f"{found.orders:,}",
+            f"{found.revenue:,.2f}",
+            f"{recounted.orders:,} · {recounted.revenue:,.2f}" if recounted else "–",
+            f"{spent:,.1f}" if spent is not None else "–",
+        )
+    return table
 
 
 def _simulated(figures: Figures) -> Table:

@@ -10,20 +10,24 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import asyncpg
 
+from libs.client.long_work import ended
 from libs.common.rpc.values import datetime_of
 from libs.demo.conductor import Conductor, InstallationInstruments
 from libs.demo.patience import DemoFault, call
 from libs.demo.shopfront import Builder, Shopfront, approve_templates
 from libs.emulators.config import EmulatorSettings
 from omnijourney.common.v1.installation_service_pb2 import GetClockRequest, GetLagRequest
+from omnijourney.common.v1.operation_pb2 import OPERATION_STATE_SUCCEEDED
 from omnijourney.points.v1.points_service_pb2 import CheckLedgerRequest
+from omnijourney.stats.v1.stats_service_pb2 import CheckProjectionsRequest, StartRebuildRequest
 from tests.chaos import world
 from tests.chaos.arena import Arena, arena
-from tests.chaos.case import Evidence
+from tests.chaos.case import Evidence, differ
 from tests.chaos.checker import check
 from tests.chaos.director import Director, crashes
 from tests.chaos.load import RATE, DomainTime, Load
@@ -229,11 +233,37 @@ async def _check(place: Arena, shopfront: Shopfront, evidence: Evidence, inspect
         proofs = await check(records, evidence)
         if inspect is not None:
             await inspect(records, evidence, proofs)
+        await _check_by_services(place, shopfront.team_id, records, proofs)
     finally:
         await connection.close()
-    stub = place.client.points
-    request = CheckLedgerRequest(team_id=shopfront.team_id)
-    answers = stub.CheckLedger(request, timeout=CHECK_TIMEOUT_S)
-    findings = [item async for item in answers if item.HasField("finding")]
-    proofs.same("findings of CheckLedger", len(findings), 0)
     return proofs
+
+
+async def _check_by_services(place: Arena, team_id: str, records: Records, proofs: Proofs) -> None:
+    """What the ledger's and the figures' own checkers say, and that figures counted anew are the same."""
+    checks: dict[str, Any] = {
+        "CheckLedger": place.client.points.CheckLedger(
+            CheckLedgerRequest(team_id=team_id), timeout=CHECK_TIMEOUT_S
+        ),
+        "CheckProjections": place.client.stats.CheckProjections(
+            CheckProjectionsRequest(team_id=team_id), timeout=CHECK_TIMEOUT_S
+        ),
+    }
+    for name, answers in checks.items():
+        proofs.none(
+            f"findings of {name}", [each.finding async for each in answers if each.HasField("finding")]
+        )
+    before = await _figures(records)
+    request = StartRebuildRequest(team_id=team_id, request_id="chaos")
+    started = (await call(place.client.stats.StartRebuild, request)).operation
+    operation = await ended(place.client, "stats", started)
+    proofs.same("a rebuild of the figures has succeeded", operation.state, OPERATION_STATE_SUCCEEDED)
+    proofs.same("figures counted anew are the same", *differ(await _figures(records), before))
+    proofs.counts["figures counted anew"] = len(before)
+
+
+async def _figures(records: Records) -> dict[tuple[object, ...], object]:
+    rows = await records.rows(
+        "SELECT journey_id, metric, node_id, channel, currency, quarter, value FROM stats.counter WHERE team_id = $1"
+    )
+    return {tuple(row.values())[:-1]: row["value"] for row in rows}

@@ -6,7 +6,7 @@ from decimal import ROUND_HALF_UP, Decimal
 
 from libs.common.money import micros_of
 from libs.common.rpc.values import duration
-from libs.demo.definitions import TIER, VARIABLES, References
+from libs.demo.definitions import BIG_BASKET, PAGES, TIER, VARIABLES, References
 from libs.demo.stream import Profile
 from omnijourney.common.v1.channel_pb2 import CHANNEL_LINE, CHANNEL_WHATSAPP
 from omnijourney.common.v1.money_pb2 import Money
@@ -146,7 +146,8 @@ def _delay(node_id: str, span: timedelta, then: str) -> Node:
 
 
 def _whatsapp(node_id: str, name: str, references: References, then: str = "") -> Node:
-    content = TemplateContent(template_id=references.templates[name], parameters=VARIABLES)
+    parameters = [*VARIABLES, PAGES[BIG_BASKET]]
+    content = TemplateContent(template_id=references.templates[name], parameters=parameters)
     message = MessageNode(channel=CHANNEL_WHATSAPP, template=content)
     return Node(node_id=node_id, next_node_id=then, message=message)
 

@@ -3,11 +3,13 @@
 import io
 import json
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
+from libs.demo.attributed import Attributed
 from libs.demo.checks import check
 from libs.demo.definitions import BIG_BASKET, FAVOURITE_ITEM, VIP_WELCOME
 from libs.demo.expected import Expected
@@ -24,7 +26,7 @@ from libs.demo.figures import (
     write_report,
 )
 from libs.demo.patience import DemoFault
-from libs.demo.receipts import ReceiptCounter, read_receipts
+from libs.demo.receipts import GrowingJournals, read_receipts
 from libs.demo.tables import show_checks, show_figures
 from libs.demo.workplace import fresh_directory
 from libs.emulators.journal import Journal
@@ -144,6 +146,38 @@ def test_of_a_journey_that_its_cap_stopped_only_what_was_sent_is_compared() -> N
     assert not [what for what in wrong if "simulation" in what]
 
 
+def test_what_links_led_to_is_held_to_the_recount_and_the_checker_to_nothing_found() -> None:
+    figures = good_figures()
+    led_to = Attributed(2, 3, Decimal("30.50"))
+    big = replace(figures.journeys[BIG_BASKET], attributed=led_to, return_on_ad_spend=30.5 / 2)
+    figures = replace(
+        figures,
+        journeys={**figures.journeys, BIG_BASKET: big},
+        recounted={BIG_BASKET: led_to},
+        statistics_compared=100,
+    )
+    expected = replace(EXPECTED, message_prices={"whatsapp": Decimal("0.5")})
+    assert [each for each in check(figures, expected) if not each.good] == []
+    other = replace(
+        figures,
+        recounted={BIG_BASKET: Attributed(1, 4, Decimal(30))},
+        statistics_findings=("points: earned",),
+    )
+    assert [each.what for each in check(other, expected) if not each.good] == [
+        "big-basket: clicked in stats = messages whose link was opened",
+        "big-basket: orders in stats = recounted orders",
+        "big-basket: revenue in stats = recounted revenue",
+        "big-basket: return on ad spend",
+        "figures that differ from the records, by stats' checker",
+    ]
+    assert report_of(figures)["attribution"][BIG_BASKET] == {
+        "clicked": 2,
+        "orders": 3,
+        "revenue": "30.50",
+        "return_on_ad_spend": 15.25,
+    }
+
+
 def test_a_disagreement_is_found_and_shown() -> None:
     figures = good_figures()
     wrong = replace(figures, channels={**figures.channels, "line": Channel(3, 3, 2, 0)})
@@ -197,6 +231,7 @@ def test_the_report_has_the_agreed_form(tmp_path: Path) -> None:
         "customers",
         "points",
         "journeys",
+        "attribution",
         "channels",
         "events_per_s",
         "wall_s",
@@ -240,12 +275,12 @@ def test_the_tables_show_status_tree_points_and_messages() -> None:
 
 def test_receipts_count_distinct_messages_and_doubles(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "line.jsonl")
-    counter = ReceiptCounter(tmp_path)
-    assert counter.look() == 0
+    journals = GrowingJournals(tmp_path)
+    assert list(journals.lines()) == []
     for number, key in (("1", "a"), ("2", "b"), ("3", "a"), ("4", None)):
         journal.append([{"id": number, "recipient": "U1", "retry_key": key}])
     journal.close()
-    assert counter.look() == 4
+    assert [len(list(journals.lines())) for _ in range(2)] == [4, 0]
     receipts = read_receipts(tmp_path, "line")
     assert (receipts.received, receipts.doubles, receipts.recipients) == (4, 1, 1)
     assert read_receipts(tmp_path, "whatsapp").received == 0
