@@ -35,16 +35,20 @@ def record(
     return RecordRow(partition_of(team_id, customer_id), 0, team_id.bytes, records.pack_record(body))
 
 
+StepValues = tuple[str, int, bool] | tuple[str, int, bool, str]
+"""Node id, result, whether it was entered, and perhaps the detail."""
+
+
 def run_segment(
     customer_id: UUID,
-    *steps: tuple[str, int, bool],
+    *steps: StepValues,
     at: datetime = NOON,
     enrolled: bool = False,
     state: int = enrolment_pb2.ENROLMENT_STATE_LIVE,
     journey_id: UUID = JOURNEY,
     team_id: UUID = TEAM,
 ) -> RecordRow:
-    """A run segment; steps are (node id, result, entered)."""
+    """A run segment."""
     return record(
         customer_id,
         segment_fact(customer_id, *steps, enrolled=enrolled, state=state),
@@ -56,14 +60,17 @@ def run_segment(
 
 def segment_fact(
     customer_id: UUID,
-    *steps: tuple[str, int, bool],
+    *steps: StepValues,
     enrolled: bool = False,
     state: int = enrolment_pb2.ENROLMENT_STATE_LIVE,
     journey: int = 0,
     after_us: int = 0,
 ) -> records.RunSegmentFact:
     """A run segment of a record; `journey` is an index of its journeys."""
-    made = [records.StepRecord(node, 1, result, entered, "", after_us) for node, result, entered in steps]
+    made = [
+        records.StepRecord(node, 1, result, entered, "".join(detail), after_us)
+        for node, result, entered, *detail in steps
+    ]
     return records.RunSegmentFact(
         journey, customer_id.bytes, customer_id.bytes, enrolled, state, made, after_us
     )
@@ -81,6 +88,7 @@ def sent(
     messages: int = 1,
     price_micros: int = 500_000,
     currency: str = "HKD",
+    reason: str = "",
     channel: int = WHATSAPP,
     node_id: str = "hello",
     at: datetime = NOON,
@@ -90,6 +98,7 @@ def sent(
     row = _gateway(customer_id, _SEND, at, team_id)
     row.node, row.channel = node_id, channel
     row.outcome, row.messages, row.micros, row.currency = state, messages, price_micros, currency
+    row.reason = reason
     return row
 
 

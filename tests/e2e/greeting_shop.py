@@ -35,7 +35,7 @@ from omnijourney.points.v1 import points_service_pb2 as points
 from omnijourney.segment.v1 import segment_service_pb2 as segment
 from omnijourney.segment.v1.customer_pb2 import Customer
 from omnijourney.stats.v1 import stats_service_pb2 as stats
-from omnijourney.stats.v1.figures_pb2 import JourneyOverview, MessageFigures
+from omnijourney.stats.v1.figures_pb2 import JourneyOverview, MessageFigures, NodeFigures
 
 TEAM = UUID("01890000-0000-7000-8000-00000000ea45")
 SECRET, TOKEN = "secret of the app", "token of the address"
@@ -60,6 +60,13 @@ REFUSALS: Final[dict[str, dict[str, Any]]] = {
     "messenger": {"code": 100, "subcode": 2018001},
     "instagram": {"code": 100, "subcode": 2534014},
 }
+REASONS: Final = {
+    "line": "RECIPIENT_INVALID",
+    "whatsapp": "UNDELIVERABLE",
+    "messenger": "RECIPIENT_INVALID",
+    "instagram": "RECIPIENT_INVALID",
+}
+"""How figures name them."""
 CHANNELS: Final = {
     "line": CHANNEL_LINE,
     "whatsapp": CHANNEL_WHATSAPP,
@@ -224,6 +231,12 @@ class Shop:
         request = stats.ListMessageFiguresRequest(team_id=str(TEAM), journey_id=journey_id)
         answer = await call(self.client.stats.ListMessageFigures, request)
         return {each.node_id: each for each in answer.figures}
+
+    async def steps(self, journey_id: str) -> dict[str, NodeFigures]:
+        """What happened at each node."""
+        request = stats.ListNodeFiguresRequest(team_id=str(TEAM), journey_id=journey_id)
+        answer = await call(self.client.stats.ListNodeFigures, request)
+        return {each.node_id: each for each in answer.nodes}
 
     async def figures(self, journey_id: str, *names: str) -> dict[str, tuple[int | None, ...]]:
         """Some figures of each message node; None: the channel does not tell."""

@@ -21,6 +21,7 @@ from omnijourney.channel_gateway.v1 import channel_gateway_service_pb2 as gatewa
 from omnijourney.common.v1.channel_pb2 import CHANNEL_LINE
 from omnijourney.common.v1.installation_service_pb2 import GetClockRequest, SetClockRequest
 from omnijourney.common.v1.money_pb2 import Money
+from omnijourney.journey.v1.enrolment_pb2 import STEP_RESULT_FAILED, STEP_RESULT_SKIPPED
 from omnijourney.points.v1 import points_service_pb2 as points
 from omnijourney.segment.v1 import segment_service_pb2 as segment
 from omnijourney.segment.v1.team_pb2 import MODULE_JOURNEYS, MODULE_POINTS, CurrencyRate, Team, TeamSettings
@@ -32,6 +33,7 @@ from tests.e2e.greeting_shop import (
     MEI,
     PEOPLE,
     PREVIEW,
+    REASONS,
     REFUSALS,
     SALE,
     SECRET,
@@ -47,7 +49,7 @@ from tests.e2e.monitoring import prometheus, queries, rules
 
 @pytest.mark.timeout(480)
 @pytest.mark.rule("J-21b", "P-20c", "C-30a", "T-02a", "T-03")
-@pytest.mark.rule("T-07a", "T-07b", "T-07c")
+@pytest.mark.rule("T-05e", "T-07a", "T-07b", "T-07c")
 @pytest.mark.rule("X-04a", "X-04b")
 @pytest.mark.rule("T-01b", "T-01c", "T-01d", "T-01e", "T-01f", "T-01g", "T-01h", "T-06b", "T-05a", "T-05b")
 async def test_who_follows_or_writes_is_greeted_and_what_becomes_of_it_is_counted() -> None:
@@ -135,6 +137,7 @@ async def _story(shop: Shop) -> None:
         },
     )
 
+    await _nodes(shop, journey_id)
     await _buys(shop, journey_id)
     await _overview(shop, journey_id)
     await _claims(shop)
@@ -183,6 +186,32 @@ async def _is_watched(installation: Installation, http: aiohttp.ClientSession, d
         assert [name for name, expression in alerts.items() if await server.ask(expression)] == [
             "ServiceDown"
         ]
+
+
+async def _nodes(shop: Shop, journey_id: str) -> None:
+    """Of eight people at each node six have no such channel, one is refused by it, and all go on."""
+
+    async def visits() -> dict[str, tuple[float, ...]]:
+        return {
+            name: (
+                *(node.entered_count, node.passed_count, node.dropped_count, node.drop_off.value),
+                len(node.waits),
+            )
+            for name, node in (await shop.steps(journey_id)).items()
+        }
+
+    await comes(visits, dict.fromkeys(CHANNELS, (8, 8, 0, 0.0, 0)))
+    found = await shop.steps(journey_id)
+    results = {
+        name: {each.result: {why.detail: why.count for why in each.reasons} for each in node.results}
+        for name, node in found.items()
+    }
+    messages = await shop.nodes(journey_id)
+    for name in CHANNELS:
+        assert results[name][STEP_RESULT_SKIPPED] == {"UNBOUND": 6}
+        assert results[name][STEP_RESULT_FAILED] == {REASONS[name]: 1}
+        assert [(each.detail, each.count) for each in messages[name].skipped_reasons] == [("UNBOUND", 6)]
+        assert [(each.detail, each.count) for each in messages[name].failed_reasons] == [(REASONS[name], 1)]
 
 
 async def _overview(shop: Shop, journey_id: str) -> None:

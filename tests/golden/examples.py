@@ -381,6 +381,10 @@ FORMS: Final[dict[str, Stored | Derived]] = {
                     ),
                 ],
             ),
+            "a receipt of what failed": gr.Record(
+                epoch_us(AT),
+                [gr.ReceiptFact(C.bytes, "hello", 2, D.bytes, 4, A.bytes + B.bytes, "UNDELIVERABLE")],
+            ),
             "a send that was unknown": gr.Record(
                 epoch_us(AT),
                 [

@@ -10,17 +10,20 @@ from uuid import UUID
 from libs.common.mailbox.mail import Checkout, MailSource, Refund
 from libs.testing.mails import TEAM
 from services.channel_gateway.domain.model import SendState
-from services.journey.domain.enrolment import EnrolmentState
-from services.journey.domain.turn import Refusal
+from services.journey.domain.enrolment import EnrolmentState, StepResult
+from services.journey.domain.turn import Refusal, RunSegment
 from services.points.domain.model import OrderKey
 from services.points.domain.model import Source as EntrySource
 from services.segment.domain.model import OrderCompleted, OrderRefunded
+from services.stats.domain.facts import LEAVING
 from services.stats.domain.model import Metric
 from tests.sim.site import Site
 
 Key = tuple[int, UUID, str]
 """Metric, journey, node."""
 NO_JOURNEY = UUID(int=0)
+PASSED = 0
+"""In the place of a metric: those who went on from a node."""
 
 
 def earned(amount_micros: int) -> int:
@@ -94,13 +97,43 @@ def _figures_are_counted(site: Site) -> Iterator[str]:
     """Stats says what the histories say."""
     found: Counter[Key] = Counter()
     for key, value in site.stats.counters.items():
-        if key.metric < Metric.NODE_RESULT:
+        if key.metric == Metric.NODE_STAYED:
+            found[PASSED, key.journey_id, key.node_id] -= value
+        elif key.metric < Metric.NODE_RESULT:
             found[int(key.metric), key.journey_id, key.node_id] += value
+        elif key.metric - Metric.NODE_RESULT in LEAVING:
+            found[PASSED, key.journey_id, key.node_id] += value
     wanted = _counted(site)
+    _count_ways_on(site, wanted)
     for figure in found.keys() | wanted.keys():
         if found[figure] != wanted[figure]:
-            what = f"{Metric(figure[0]).name} {figure[1:]}"
+            what = f"{Metric(figure[0]).name if figure[0] else 'passed'} {figure[1:]}"
             yield f"stats says {found[figure]} and not {wanted[figure]} of {what}"
+
+
+def _count_ways_on(site: Site, wanted: Counter[Key]) -> None:
+    """Who went on from each node: to another one, to the end, or on the way to another one."""
+    standing: dict[UUID, str] = {}
+    on_the_way: set[UUID] = set()
+    for row in site.tables.history:
+        if isinstance(row.what, Refusal):
+            continue
+        run: RunSegment = row.what
+        who, journey = run.enrolment_id, run.journey_id
+        for step in run.steps:
+            if step.entered and who in standing:
+                wanted[PASSED, journey, standing[who]] += 1
+            if step.entered:
+                standing[who] = step.node_id
+                on_the_way.discard(who)
+        last = run.steps[-1]
+        if run.state is EnrolmentState.COMPLETED and last.result is not StepResult.HELD_OUT:
+            wanted[PASSED, journey, last.node_id] += 1
+        elif run.state is EnrolmentState.LIVE and int(last.result) in LEAVING:
+            on_the_way.add(who)
+        elif run.state in (EnrolmentState.HALTED, EnrolmentState.CONVERTED):
+            wanted[PASSED, journey, last.node_id] += who in on_the_way
+        wanted[Metric.NODE_DROPPED, journey, last.node_id] += run.state is EnrolmentState.HALTED
 
 
 _SALES: Final = (OrderCompleted, OrderRefunded)

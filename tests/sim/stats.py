@@ -26,7 +26,7 @@ PAGE_MAX: Final = 12
 LOOK_EVERY_S: Final = 2.0
 _RUN_ENDS: Final = {
     EnrolmentState.COMPLETED: f.RunEnd.COMPLETED,
-    EnrolmentState.CONVERTED: f.RunEnd.COMPLETED,
+    EnrolmentState.CONVERTED: f.RunEnd.CONVERTED,
     EnrolmentState.HALTED: f.RunEnd.HALTED,
 }
 _SEND_ENDS: Final = {

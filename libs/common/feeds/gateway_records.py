@@ -62,6 +62,8 @@ class ReceiptFact(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=2)
     account_id: bytes
     kind: int
     sends: bytes
+    reason: str = ""
+    """Why they failed: the channel's code; of other kinds empty."""
 
     @property
     def count(self) -> int:

@@ -65,6 +65,8 @@ class MessageReceipt(NamedTuple):
 
     effect_key: UUID
     kind: ReceiptKind
+    code: int = 0
+    """The channel's, of why it failed; 0: it does not say."""
 
 
 class MessageTaken(NamedTuple):

@@ -56,6 +56,8 @@ class Hearsay(msgspec.Struct):
     template_categories: dict[AccountTemplate, tuple[datetime, str]] = {}
     receipts: dict[UUID, tuple[UUID, list[ReceiptKind]]] = {}
     """By the key of the effect: the account, and what was told, in the order in which it was told."""
+    failures: dict[UUID, int] = {}
+    """The channel's code of why sends failed, the last one of each."""
     last_sent: dict[AccountPerson, tuple[datetime, UUID]] = {}
     """When the last send to people was sent that was told of, and its key."""
     replies: set[Reply] = set()
@@ -81,8 +83,7 @@ def heard_of(webhooks: Iterable[tuple[Channel, UUID, Sequence[Heard]]], words: C
                 case TemplateReport():
                     _template_reported(gathered, (account_id, each.name, each.language), each)
                 case MessageReceipt():
-                    _, kinds = gathered.receipts.setdefault(each.effect_key, (account_id, []))
-                    kinds.append(each.kind)
+                    _received(gathered, account_id, each)
                 case MessageTaken():
                     gathered.taken[each.effect_key, each.number] = (account_id, each.message_id)
                     _sent(gathered, (account_id, each.external_id), each)
@@ -91,6 +92,13 @@ def heard_of(webhooks: Iterable[tuple[Channel, UUID, Sequence[Heard]]], words: C
                 case _:
                     pass
     return gathered
+
+
+def _received(gathered: Hearsay, account_id: UUID, receipt: MessageReceipt) -> None:
+    _, kinds = gathered.receipts.setdefault(receipt.effect_key, (account_id, []))
+    kinds.append(receipt.kind)
+    if receipt.code:
+        gathered.failures[receipt.effect_key] = receipt.code
 
 
 def _sent(gathered: Hearsay, person: AccountPerson, taken: MessageTaken) -> None:

@@ -186,7 +186,7 @@ def _status(part: msgspec.Raw) -> tuple[Heard, ...]:
     if status.status in _TAKEN and (ours := read_callback(status.biz_opaque_callback_data)) is not None:
         heard.append(MessageTaken(ours.effect_key, ours.number, kept_id(status.id), *_whom_and_when(status)))
         if kind is not None:
-            heard.append(MessageReceipt(ours.effect_key, kind))
+            heard.append(MessageReceipt(ours.effect_key, kind, _code(status, kind)))
     codes = {error.code for error in status.errors} if kind is ReceiptKind.FAILED else frozenset()
     person = _number(status.recipient_id) if codes else None
     if _OPTED_OUT in codes and person is not None:
@@ -200,6 +200,10 @@ def _number(text: str) -> str | None:
     """A person's number in the one spelling that it is kept in; None for what is none."""
     number = whatsapp_id(text, "")
     return number if number is not None and _WA_ID.fullmatch(number) else None
+
+
+def _code(status: _Status, kind: ReceiptKind) -> int:
+    return status.errors[0].code if status.errors and kind is ReceiptKind.FAILED else 0
 
 
 def _whom_and_when(status: _Status) -> tuple[str, datetime | None]:

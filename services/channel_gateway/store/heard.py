@@ -26,8 +26,9 @@ from services.channel_gateway.store.records import RECORD_TAG, RecordRow, ranges
 RECEIPT_SENDS_MAX: Final = 200
 """Newest sends to one person that a receipt is looked for among."""
 NO_TRACES: Final[Mapping[UUID, bytes]] = {}
-_Alike = tuple[UUID, str, int, UUID, ReceiptKind]
-"""Journey, node, channel, account and step."""
+NO_FAILURES: Final[Mapping[UUID, str]] = {}
+_Alike = tuple[UUID, str, int, UUID, ReceiptKind, str]
+"""Journey, node, channel, account and step, and why it failed."""
 _Send = tuple[UUID, UUID, UUID]
 """Customer, key of the effect, enrolment."""
 
@@ -120,9 +121,12 @@ class HeardStore:
         heard: Mapping[UUID, tuple[UUID, Sequence[ReceiptKind]]],
         now: datetime,
         traces: Mapping[UUID, bytes] = NO_TRACES,
+        *,
+        failures: Mapping[UUID, str] = NO_FAILURES,
     ) -> Written:
         """Notes how far sends came, and records each step that is new. What is of no send of that account is
-        passed over. `traces` are those that the sends are on, by the keys of their effects."""
+        passed over. By the keys of their effects, `traces` are those that the sends are on, and `failures` is why those
+        failed that did, where it is known."""
         async with transaction(self._pool, [team_id]) as connection:
             rows = await connection.fetch(
                 *QUERIES.bind("hold_receipts", team_id=team_id, effect_keys=list(heard))
@@ -131,7 +135,9 @@ class HeardStore:
             new = [
                 (row, own) for row, own in steps if own and row["account_id"] == heard[row["effect_key"]][0]
             ]
-            return await _write(connection, team_id, new, now, traces) if new else Written([], {})
+            if not new:
+                return Written([], {})
+            return await _write(connection, team_id, new, now, traces, failures=failures)
 
 
 def _steps(row: Any, kinds: Sequence[ReceiptKind]) -> list[ReceiptKind]:
@@ -147,6 +153,8 @@ async def _write(
     new: Sequence[tuple[Any, Sequence[ReceiptKind]]],
     now: datetime,
     traces: Mapping[UUID, bytes],
+    *,
+    failures: Mapping[UUID, str],
 ) -> Written:
     places, receipts = columns([(row["place"], after(row["receipt"], steps)) for row, steps in new], 2)
     await connection.execute(*QUERIES.bind("note_receipts", places=places, receipts=receipts))
@@ -154,7 +162,7 @@ async def _write(
     if failed:
         await note_refunds_due(connection, team_id, failed, now)
     shown = [(row, steps) for row, steps in new if not is_test(row["journey_id"], row["node_id"])]
-    records = _records(team_id, shown, now, traces)
+    records = _records(team_id, shown, now, traces, failures=failures)
     if not records:
         return Written([], {})
     positions = await connection.fetchval(*QUERIES.bind("append_records", records=records))
@@ -170,6 +178,8 @@ def _records(
     new: Sequence[tuple[Any, Sequence[ReceiptKind]]],
     now: datetime,
     traces: Mapping[UUID, bytes],
+    *,
+    failures: Mapping[UUID, str],
 ) -> list[RecordRow]:
     """A record for each shard, with no mail: nobody waits for receipts."""
     shards: dict[int, dict[_Alike, list[_Send]]] = {}
@@ -177,7 +187,8 @@ def _records(
         send = (row["customer_id"], row["effect_key"], row["enrolment_id"])
         shard = partition_of(team_id, row["customer_id"]) % SHARDS
         for step in steps:
-            alike = (row["journey_id"], row["node_id"], row["channel"], row["account_id"], step)
+            why = failures.get(row["effect_key"], "") if step is ReceiptKind.FAILED else ""
+            alike = (row["journey_id"], row["node_id"], row["channel"], row["account_id"], step, why)
             shards.setdefault(shard, {}).setdefault(alike, []).append(send)
     return [
         (
@@ -206,4 +217,6 @@ def _traces_of(facts: Mapping[_Alike, Sequence[_Send]], traces: Mapping[UUID, by
 
 
 def _fact(alike: _Alike, sends: Sequence[_Send]) -> tuple[Any, ...]:
-    return (FactKind.RECEIPT, *alike, b"".join(key.bytes + enrolment.bytes for _, key, enrolment in sends))
+    *what, why = alike
+    packed = b"".join(key.bytes + enrolment.bytes for _, key, enrolment in sends)
+    return (FactKind.RECEIPT, *what, packed, *([why] if why else []))

@@ -10,6 +10,7 @@ from libs.common import tracing
 from libs.common.clock import Clock
 from libs.common.consent_words import DEFAULTS, ConsentWords
 from libs.common.feeds.publisher import CommitPublisher
+from services.channel_gateway.clients.channels.meta_rules import failure_reason
 from services.channel_gateway.convert.events import ConvertedWebhook
 from services.channel_gateway.domain.heard import Wrote
 from services.channel_gateway.domain.hearsay import Hearsay, heard_of
@@ -90,7 +91,10 @@ class Hearing:
             began_ns = tracing.now_ns()
             on = await self._traces.of([(team_id, key) for key in receipts])
             traces = {key: context for (_, key), context in on.items()}
-            written = await self._store.note_receipts(team_id, receipts, self._clock.now(), traces)
+            failures = {key: failure_reason(code) for key, code in hearsay.failures.items()}
+            written = await self._store.note_receipts(
+                team_id, receipts, self._clock.now(), traces, failures=failures
+            )
             self._publisher.publish(*written)
             for key, context in traces.items():
                 kinds = ",".join(kind.name or "" for kind in receipts[key][1])

@@ -26,7 +26,7 @@ from services.stats.domain.model import NO_JOURNEY, QUARTER_S, Source
 
 _RUN_ENDS: Final[Mapping[int, f.RunEnd]] = {
     enrolment_pb2.ENROLMENT_STATE_COMPLETED: f.RunEnd.COMPLETED,
-    enrolment_pb2.ENROLMENT_STATE_CONVERTED: f.RunEnd.COMPLETED,
+    enrolment_pb2.ENROLMENT_STATE_CONVERTED: f.RunEnd.CONVERTED,
     enrolment_pb2.ENROLMENT_STATE_HALTED: f.RunEnd.HALTED,
 }
 _SEND_ENDS: Final[Mapping[int, f.SendEnd]] = {
@@ -50,11 +50,13 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _QUARTER: Final = timedelta(seconds=QUARTER_S)
 _QUARTER_US: Final = QUARTER_S * 1_000_000
 
-_HELD_OUT: Final = enrolment_pb2.STEP_RESULT_HELD_OUT
-_OF_WAYS: Final = frozenset({enrolment_pb2.STEP_RESULT_WAY_TAKEN, _HELD_OUT})
+_OF_WAYS: Final = frozenset({f.StepResult.WAY_TAKEN, f.StepResult.HELD_OUT})
+_DETAILED: Final = _OF_WAYS | f.REASONED
+"""Results whose detail is counted."""
 _WAY: Final = re.compile(r"[1-9][0-9]{0,2}")
-_WAY_SHIFT: Final = 16
-_RESULT: Final = (1 << _WAY_SHIFT) - 1
+_REASON: Final = re.compile(r"[A-Za-z0-9_]{0,64}")
+_OTHER: Final = "OTHER"
+_REASONED_ENDS: Final = frozenset({delivery_pb2.SEND_STATE_SKIPPED, delivery_pb2.SEND_STATE_FAILED})
 
 _Shape = tuple[Any, ...]
 """A fact as far as it is counted: what makes it, and the plain values to make it of. Facts are many, their shapes few
@@ -188,7 +190,7 @@ def _tally_record(
                 [
                     (
                         step.node_id,
-                        step.result if step.result not in _OF_WAYS else _with_way(step, of_ways),
+                        step.result if step.result not in _DETAILED else _detailed(step, of_ways),
                         step.entered,
                         (at_us + step.after_us) // _QUARTER_US if step.after_us else quarter,
                     )
@@ -201,7 +203,7 @@ def _tally_record(
             if of_ways:
                 for step in of_ways:
                     place = (team, journeys[fact.journey], step.node_id, fact.customer_id)
-                    _add(shapes, (_split, place, step.result == _HELD_OUT, at_us + step.after_us))
+                    _add(shapes, (_split, place, step.result == f.StepResult.HELD_OUT, at_us + step.after_us))
                 of_ways.clear()
         elif type(fact) is records.RefusalFact:
             _add(shapes, (_refused, team, journeys[fact.journey], at))
@@ -212,7 +214,7 @@ def _run_segment(
     journey: bytes,
     quarter: int,
     run: tuple[bool, int],
-    steps: tuple[tuple[str, int, bool, int], ...],
+    steps: tuple[tuple[str, _Outcome, bool, int], ...],
 ) -> f.Fact:
     enrolled, state = run
     return f.RunSegment(
@@ -221,11 +223,17 @@ def _run_segment(
         quarter=_quarter_at(quarter),
         enrolled=enrolled,
         end=_RUN_ENDS.get(state, f.RunEnd.NOT_YET),
-        steps=tuple(
-            f.Step(node, result & _RESULT, entered, _quarter_at(at), result >> _WAY_SHIFT)
-            for node, result, entered, at in steps
-        ),
+        steps=tuple([_step(*each) for each in steps]),
     )
+
+
+_Outcome = int | tuple[int, int, str]
+"""The result of a step, or with its way and its reason."""
+
+
+def _step(node_id: str, outcome: _Outcome, entered: bool, at: int) -> f.Step:
+    result, way, reason = outcome if isinstance(outcome, tuple) else (outcome, 0, "")
+    return f.Step(node_id, result, entered, _quarter_at(at), way, reason)
 
 
 def _split(place: tuple[bytes, bytes, str, bytes], held_out: bool, at_us: int) -> f.Fact:
@@ -233,12 +241,18 @@ def _split(place: tuple[bytes, bytes, str, bytes], held_out: bool, at_us: int) -
     return f.SplitTaken(_id(team), _id(journey), node_id, DriverUUID(customer), held_out, time_of(at_us))
 
 
-def _with_way(step: records.StepRecord, of_ways: list[records.StepRecord]) -> int:
-    """The result, and the way in front of it: together what is counted. A detail that is no way leaves it out. The
-    step is noted in `of_ways`."""
+def _detailed(step: records.StepRecord, of_ways: list[records.StepRecord]) -> _Outcome:
+    """The result with what its detail says. A detail that is no way leaves it out. A step of a way is noted in
+    `of_ways`."""
+    if step.result not in _OF_WAYS:
+        return step.result, 0, _reason(step.detail)
     of_ways.append(step)
-    way = int(step.detail) if _WAY.fullmatch(step.detail) else 0
-    return step.result | way << _WAY_SHIFT
+    return step.result, int(step.detail) if _WAY.fullmatch(step.detail) else 0, ""
+
+
+def _reason(text: str) -> str:
+    """A reason as it is counted: there must be few of them, and no text of anybody's."""
+    return text if _REASON.fullmatch(text) else _OTHER
 
 
 def _refused(team: bytes, journey: bytes, quarter: int) -> f.Fact:
@@ -255,7 +269,8 @@ def _tally_gateway(row: GatewayRow, team: bytes, shapes: _Shapes) -> None:
     message = (team, row.journey, row.node, row.channel, (row.at - _EPOCH) // _QUARTER)
     if make is _click:
         return _add(shapes, (make, message, row.key, b"", 0))
-    return _add(shapes, (make, message, row.outcome, row.messages, row.micros, row.currency))
+    reason = _reason(row.reason) if row.outcome in _REASONED_ENDS and make is _send else ""
+    return _add(shapes, (make, message, row.outcome, row.messages, row.micros, row.currency, reason))
 
 
 def _tally_sends(team: bytes, at_us: int, facts: Iterable[sends.Fact], shapes: _Shapes) -> None:
@@ -263,7 +278,8 @@ def _tally_sends(team: bytes, at_us: int, facts: Iterable[sends.Fact], shapes: _
     for fact in facts:
         if type(fact) is sends.SettledFact:
             message = (team, fact.journey_id, fact.node_id, fact.channel, quarter)
-            shape = (_send, message, fact.outcome, fact.messages, fact.micros, fact.currency)
+            reason = _reason(fact.reason) if fact.outcome in _REASONED_ENDS else ""
+            shape = (_send, message, fact.outcome, fact.messages, fact.micros, fact.currency, reason)
             _add(shapes, shape, fact.count)
         elif type(fact) is sends.ResolvedFact:
             ended = fact.settled_us // _QUARTER_US
@@ -271,7 +287,7 @@ def _tally_sends(team: bytes, at_us: int, facts: Iterable[sends.Fact], shapes: _
             _add(shapes, (_resolved, message, fact.before, fact.outcome, fact.messages), fact.count)
         elif type(fact) is sends.ReceiptFact and fact.kind in _RECEIPTS:
             message = (team, fact.journey_id, fact.node_id, fact.channel, quarter)
-            _add(shapes, (_receipt, message, fact.kind, 0, 0, ""), fact.count)
+            _add(shapes, (_receipt, message, fact.kind, 0, 0, "", _reason(fact.reason)), fact.count)
         elif type(fact) is sends.ClickFact:
             message = (team, fact.journey_id, fact.node_id, fact.channel, quarter)
             for n in range(fact.count):
@@ -288,9 +304,12 @@ def _place(message: _Message) -> tuple[UUID, UUID, str, int, datetime]:
     return _id(team), _id(journey) if journey else NO_JOURNEY, node_id, channel, _quarter_at(quarter)
 
 
-def _send(message: _Message, state: int, messages: int, micros: int, currency: str) -> f.Fact:
+_Worth = tuple[int, int, str, str]  # messages, millionths, currency, reason
+
+
+def _send(message: _Message, state: int, *worth: *_Worth) -> f.Fact:
     end = _SEND_ENDS.get(state, f.SendEnd.OTHER)
-    return f.SendSettled(*_place(message), end, messages, micros, currency)
+    return f.SendSettled(*_place(message), end, *worth)
 
 
 def _resolved(message: _Message, before: int, state: int, messages: int) -> f.Fact:
@@ -298,8 +317,8 @@ def _resolved(message: _Message, before: int, state: int, messages: int) -> f.Fa
     return f.SendResolved(*_place(message), before_end, end, messages)
 
 
-def _receipt(message: _Message, kind: int, _messages: int, micros: int, currency: str) -> f.Fact:
-    return f.ReceiptArrived(*_place(message), _RECEIPTS[kind], micros, currency)
+def _receipt(message: _Message, kind: int, *worth: *_Worth) -> f.Fact:
+    return f.ReceiptArrived(*_place(message), _RECEIPTS[kind], *worth[1:])
 
 
 def _click(message: _Message, key: bytes, customer: bytes, at_us: int) -> f.Fact:

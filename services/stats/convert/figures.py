@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from math import inf
 from typing import Final
 from uuid import UUID
 
 from libs.common.rpc.values import timestamp
 from omnijourney.common.v1 import channel_pb2, money_pb2
 from omnijourney.journey.v1 import enrolment_pb2, explain_pb2
-from omnijourney.stats.v1 import attribution_pb2
+from omnijourney.stats.v1 import attribution_pb2, stats_service_pb2
 from omnijourney.stats.v1 import figures_pb2 as pb
-from services.stats.domain.check import Compared
+from services.stats.domain.check import Compared, is_of_node
+from services.stats.domain.facts import LEAVING, REASONED
 from services.stats.domain.lift import Lift
 from services.stats.domain.model import Metric, Total
-from services.stats.domain.overview import NoRatio, Overview, Rates
+from services.stats.domain.overview import NoRatio, Overview, Rates, overview_of
 from services.stats.domain.views import ProjectionState, RowSetAside
 
 _NOT_MEASURED: Final = pb.ABSENT_REASON_NOT_MEASURED
@@ -54,22 +56,56 @@ arrives.
 
 def overview_message(journey_id: UUID, figures: Overview, rates: Rates) -> pb.JourneyOverview:
     """A journey's figures; `rates` of its team, where they are needed."""
-    return pb.JourneyOverview(
+    message = pb.JourneyOverview(
         journey_id=str(journey_id),
-        triggered_count=figures.triggered,
-        refused_count=figures.refused,
-        completed_count=figures.completed,
-        halted_count=figures.halted,
-        completion_rate=_ratio(figures.completion_rate),
-        messages_sent_count=figures.sent,
-        failed_count=figures.failed,
-        skipped_count=figures.skipped,
-        unknown_count=figures.unknown,
-        message_cost=amounts(figures.cost),
-        order_count=pb.Count(value=figures.orders, measurement=_LINK),
-        revenue=amounts(figures.revenue),
-        return_on_ad_spend=_return(figures.return_on_ad_spend(rates)),
+        completion_rate=_ratio(None),
+        message_cost=pb.Amounts(),
+        order_count=pb.Count(value=0, measurement=_LINK),
+        revenue=pb.Amounts(),
+        return_on_ad_spend=_return(NoRatio.NO_COST),
     )
+    _fill(message, figures, rates)
+    return message
+
+
+def journey_series(
+    journey_id: UUID, starts: Iterable[datetime], figures: Mapping[int, Overview], rates: Rates
+) -> stats_service_pb2.GetJourneySeriesResponse:
+    """The steps of a journey, of which `figures` has those in which something happened, by their place."""
+    quiet = overview_message(journey_id, overview_of(()), rates)
+    response = stats_service_pb2.GetJourneySeriesResponse()
+    for place, start in enumerate(starts):
+        point = response.points.add(figures=quiet)
+        # Steps begin on full seconds.
+        point.start_time.seconds = int(start.timestamp())
+        if place in figures:
+            _fill(point.figures, figures[place], rates)
+    return response
+
+
+def _fill(message: pb.JourneyOverview, figures: Overview, rates: Rates) -> None:
+    """Into the message of a journey that nothing happened to; written for the thousands of hours of a year."""
+    message.triggered_count = figures.triggered
+    message.refused_count = figures.refused
+    message.completed_count = figures.completed
+    message.halted_count = figures.halted
+    message.messages_sent_count = figures.sent
+    message.failed_count = figures.failed
+    message.skipped_count = figures.skipped
+    message.unknown_count = figures.unknown
+    message.order_count.value = figures.orders
+    if figures.completion_rate is not None:
+        message.completion_rate.value = figures.completion_rate
+        message.completion_rate.absent_reason = pb.ABSENT_REASON_UNSPECIFIED
+    for into, micros in ((message.message_cost, figures.cost), (message.revenue, figures.revenue)):
+        for currency, value in micros.items():
+            into.amounts.add(currency_code=currency, amount_micros=value)
+    spent = figures.return_on_ad_spend(rates)
+    if isinstance(spent, NoRatio):
+        message.return_on_ad_spend.absent_reason = _NO_RETURN[spent]
+    else:
+        message.return_on_ad_spend.value = spent
+        message.return_on_ad_spend.absent_reason = pb.ABSENT_REASON_UNSPECIFIED
 
 
 def amounts(micros: Mapping[str, int]) -> pb.Amounts:
@@ -89,53 +125,106 @@ def node_messages(
     waiting: defaultdict[str, list[explain_pb2.WaitCount]] = defaultdict(list)
     for wait in waits:
         waiting[wait.node_id].append(wait)
-    entered: defaultdict[str, int] = defaultdict(int)
-    results: defaultdict[str, dict[int, int]] = defaultdict(dict)
-    ways: defaultdict[str, dict[int, int]] = defaultdict(dict)
+    nodes: defaultdict[str, _Node] = defaultdict(_Node)
     for total in totals:
-        if total.metric == Metric.NODE_ENTERED:
-            entered[total.node_id] += total.value
-        elif total.metric > Metric.NODE_WAY:
-            ways[total.node_id][total.metric - Metric.NODE_WAY] = total.value
-        elif total.metric > Metric.NODE_RESULT:
-            results[total.node_id][total.metric - Metric.NODE_RESULT] = total.value
+        if total.node_id and is_of_node(total.metric):
+            nodes[total.node_id].add(total)
     return [
-        pb.NodeFigures(
-            node_id=node_id,
-            entered_count=entered[node_id],
-            results=[
-                pb.NodeResult(result=enrolment_pb2.StepResult.ValueType(result), count=value)
-                for result, value in sorted(results[node_id].items())
-            ],
-            waits=waiting[node_id],
-            ways=[
-                enrolment_pb2.WayCount(way=way, count=value) for way, value in sorted(ways[node_id].items())
-            ],
-        )
-        for node_id in sorted(entered.keys() | results.keys() | waiting.keys())
+        _node(node_id, nodes[node_id], waiting[node_id]) for node_id in sorted(nodes.keys() | waiting.keys())
     ]
+
+
+_Reasons = Mapping[str, int]
+
+
+class _Node:
+    """The figures of a node, by metric and label."""
+
+    def __init__(self) -> None:
+        self._sums: defaultdict[int, defaultdict[str, int]] = defaultdict(lambda: defaultdict(int))
+
+    def add(self, total: Total) -> None:
+        self._sums[total.metric][total.label] += total.value
+
+    def sum(self, metric: int) -> int:
+        return sum(self.reasons(metric).values())
+
+    def reasons(self, metric: int) -> _Reasons:
+        return self._sums.get(metric, {})
+
+    def of(self, first: Metric, end: float) -> list[tuple[int, int, _Reasons]]:
+        """The metrics after `first` and before `end`: by how much more than `first`, the sum, and by reason."""
+        return [
+            (metric - first, sum(each.values()), each)
+            for metric, each in sorted(self._sums.items())
+            if first < metric < end
+        ]
+
+
+def _node(node_id: str, node: _Node, waits: Iterable[explain_pb2.WaitCount]) -> pb.NodeFigures:
+    results = node.of(Metric.NODE_RESULT, Metric.NODE_WAY)
+    entered, dropped = node.sum(Metric.NODE_ENTERED), node.sum(Metric.NODE_DROPPED)
+    left = sum(value for result, value, _ in results if result in LEAVING)
+    return pb.NodeFigures(
+        node_id=node_id,
+        entered_count=entered,
+        results=[
+            pb.NodeResult(
+                result=enrolment_pb2.StepResult.ValueType(result),
+                count=value,
+                reasons=_reasons(reasons) if result in REASONED else (),
+            )
+            for result, value, reasons in results
+        ],
+        waits=waits,
+        ways=[
+            enrolment_pb2.WayCount(way=way, count=value) for way, value, _ in node.of(Metric.NODE_WAY, inf)
+        ],
+        passed_count=left - node.sum(Metric.NODE_STAYED),
+        dropped_count=dropped,
+        dropped_reasons=_reasons(node.reasons(Metric.NODE_DROPPED)),
+        drop_off=_ratio(dropped / entered if entered else None),
+    )
+
+
+def _reasons(*counts: _Reasons) -> list[pb.ReasonCount]:
+    """Most frequent first."""
+    sums: defaultdict[str, int] = defaultdict(int)
+    for each in counts:
+        for reason, value in each.items():
+            sums[reason] += value
+    ordered = sorted(sums.items(), key=lambda item: (-item[1], item[0]))
+    return [pb.ReasonCount(detail=reason, count=value) for reason, value in ordered if value]
 
 
 def message_figures(totals: Iterable[tuple[datetime | None, Total]]) -> list[pb.MessageFigures]:
     """Figures of message nodes in order of node, channel and time."""
     groups: defaultdict[_Place, defaultdict[int, int]] = defaultdict(lambda: defaultdict(int))
-    revenue: defaultdict[_Place, defaultdict[str, int]] = defaultdict(lambda: defaultdict(int))
+    labelled: defaultdict[_Place, _Labelled] = defaultdict(lambda: defaultdict(lambda: defaultdict(int)))
     for start, total in totals:
         if total.channel:
             place = (total.node_id, total.channel, start)
             groups[place][total.metric] += total.value
-            if total.metric == Metric.JOURNEY_REVENUE:
-                revenue[place][total.currency] += total.value
+            if total.metric in _LABELLED:
+                labelled[place][total.metric][total.label] += total.value
     ordered = sorted(groups.items(), key=lambda item: (item[0][0], item[0][1], str(item[0][2] or "")))
-    return [_message(key, figures, revenue.get(key, {})) for key, figures in ordered]
+    return [_message(key, figures, labelled[key]) for key, figures in ordered]
+
+
+_LABELLED: Final = frozenset(
+    {Metric.JOURNEY_REVENUE, Metric.SENDS_FAILED, Metric.FAILED_LATER, Metric.SENDS_SKIPPED}
+)
+_Labelled = defaultdict[int, defaultdict[str, int]]
+"""By metric and label."""
 
 
 _Place = tuple[str, int, datetime | None]
 """Node, channel, start of the step."""
 
 
-def _message(place: _Place, figures: Mapping[int, int], revenue: Mapping[str, int]) -> pb.MessageFigures:
+def _message(place: _Place, figures: Mapping[int, int], labelled: _Labelled) -> pb.MessageFigures:
     node_id, channel, start = place
+    revenue = labelled[Metric.JOURNEY_REVENUE]
     return pb.MessageFigures(
         node_id=node_id,
         channel=channel_pb2.Channel.ValueType(channel),
@@ -150,6 +239,8 @@ def _message(place: _Place, figures: Mapping[int, int], revenue: Mapping[str, in
         revenue=amounts({currency: micros for currency, micros in revenue.items() if micros}),
         skipped=_count(figures, Metric.SENDS_SKIPPED),
         unknown=_count(figures, Metric.SENDS_UNKNOWN),
+        failed_reasons=_reasons(labelled[Metric.SENDS_FAILED], labelled[Metric.FAILED_LATER]),
+        skipped_reasons=_reasons(labelled[Metric.SENDS_SKIPPED]),
     )
 
 
@@ -236,7 +327,7 @@ def _channel_sends(sends: Iterable[Total]) -> list[pb.ChannelSends]:
         if total.metric == Metric.MESSAGES_SENT:
             sent[total.channel] += total.value
         elif total.metric == Metric.MESSAGE_COST:
-            cost[total.channel][total.currency] += total.value
+            cost[total.channel][total.label] += total.value
     return [
         pb.ChannelSends(
             channel=channel_pb2.Channel.ValueType(channel),

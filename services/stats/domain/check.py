@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, NamedTuple
 from uuid import UUID
 
-from services.stats.domain.model import Metric, Total
+from services.stats.domain.model import NO_CHANNEL, NO_JOURNEY, Metric, Total
 
 
 class Compared(NamedTuple):
@@ -67,6 +67,8 @@ class RunFigures(NamedTuple):
     parked: int
 
 
+OF_NODES: Final = (Metric.NODE_ENTERED, Metric.NODE_DROPPED, Metric.NODE_STAYED)
+"""Figures of the steps at a node, beside those by result and way."""
 _LEDGER: Final = LedgerFigures(
     Metric.ENTRIES,
     Metric.EARNED,
@@ -86,6 +88,7 @@ _SENDS: Final = SendFigures(
     Metric.REPLIED,
     Metric.FAILED_LATER,
 )
+_OF_MESSAGES: Final = frozenset({*_SENDS, Metric.MESSAGE_COST})
 
 
 def compare_ledger(totals: Iterable[Total], recorded: LedgerFigures) -> Iterator[Compared]:
@@ -119,7 +122,7 @@ def compare_costs(sends: Iterable[Total], recorded: Costs) -> Iterator[Compared]
     counted: dict[tuple[int, str], int] = {}
     for total in sends:
         if total.metric == Metric.MESSAGE_COST:
-            key = (total.channel, total.currency)
+            key = (total.channel, total.label)
             counted[key] = counted.get(key, 0) + total.value
     for channel, currency in sorted(counted.keys() | recorded.keys()):
         figure = f"sends on channel {channel}: cost in {currency}"
@@ -156,21 +159,51 @@ def compare_kept(what: str, differing: Iterable[Differing]) -> Iterator[Compared
     yield from found or [Compared(what, 0, 0)]
 
 
-def compare_nodes(
-    journey_id: UUID, totals: Iterable[Total], recounted: Mapping[tuple[UUID, int, str], int]
-) -> Iterator[Compared]:
-    """The nodes of a journey beside what its history says from the beginning, by (journey, metric, node)."""
+class Place(NamedTuple):
+    """A figure of a node."""
+
+    metric: int
+    node_id: str
+    channel: int
+    label: str
+
+    def __str__(self) -> str:
+        parts = (
+            f"node {self.node_id}",
+            str(self.metric),
+            self.channel and f"channel {self.channel}",
+            self.label,
+        )
+        return ", ".join(part for part in parts if part)
+
+
+Recounted = Mapping[tuple[UUID, Place], int]
+"""Of journeys, what the histories say of their nodes from the beginning."""
+
+
+def compare_nodes(journey_id: UUID, totals: Iterable[Total], recounted: Recounted) -> Iterator[Compared]:
+    """The nodes of a journey, with their messages, beside what the histories say of them."""
     counted = {
-        (total.metric, total.node_id): total.value
+        Place(total.metric, total.node_id, total.channel, total.label): total.value
         for total in totals
-        if total.node_id and is_of_node(total.metric)
+        if total.node_id and is_recounted(total.metric)
     }
-    recorded = {(metric, node): value for (of, metric, node), value in recounted.items() if of == journey_id}
-    for metric, node_id in sorted(counted.keys() | recorded.keys()):
-        figure = f"journey {journey_id}: node {node_id}, {metric}"
-        yield Compared(figure, counted.get((metric, node_id), 0), recorded.get((metric, node_id), 0))
+    recorded = {place: value for (of, place), value in recounted.items() if of == journey_id}
+    for place in sorted(counted.keys() | recorded.keys()):
+        yield Compared(f"journey {journey_id}: {place}", counted.get(place, 0), recorded.get(place, 0))
 
 
 def is_of_node(metric: int) -> bool:
     """Whether a figure is of the steps at a node."""
-    return metric == Metric.NODE_ENTERED or metric > Metric.NODE_RESULT
+    return metric in OF_NODES or metric > Metric.NODE_RESULT
+
+
+def is_recounted(metric: int) -> bool:
+    """Whether a figure is what the histories say, row by row, and nobody else says."""
+    return is_of_node(metric) or metric in _OF_MESSAGES or metric == Metric.REFUND_SHORTFALL
+
+
+def ledger_recorded(ledger: LedgerFigures, recounted: Recounted) -> LedgerFigures:
+    """What stats can know of it: a refund that finds nothing leaves no entry in the ledger's history."""
+    place = (NO_JOURNEY, Place(Metric.REFUND_SHORTFALL, "", NO_CHANNEL, ""))
+    return ledger._replace(refund_shortfall=recounted.get(place, 0))

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import IntEnum
+from typing import Final
 from uuid import UUID
 
 import msgspec
@@ -17,6 +18,65 @@ class RunEnd(IntEnum):
     NOT_YET = 0
     COMPLETED = 1
     HALTED = 2
+    CONVERTED = 3
+    """It reached the journey's goal, wherever it stood."""
+
+
+class StepResult(IntEnum):
+    """What happened at a node, as far as it is told apart here; the numbers are those of journey's contract."""
+
+    SENT = 2
+    SKIPPED = 3
+    FAILED = 4
+    UNKNOWN = 5
+    EXHAUSTED = 6
+    DEFERRED = 7
+    DELAY_ENDED = 9
+    YES = 10
+    NO = 11
+    APPLIED = 12
+    UNCHANGED = 13
+    INSUFFICIENT = 14
+    REFUSED = 15
+    HALTED = 16
+    CANCELLED = 17
+    HAPPENED = 19
+    TIMED_OUT = 20
+    WAY_TAKEN = 22
+    HELD_OUT = 23
+
+
+LEAVING: Final = frozenset(
+    {
+        StepResult.SENT,
+        StepResult.SKIPPED,
+        StepResult.FAILED,
+        StepResult.UNKNOWN,
+        StepResult.DELAY_ENDED,
+        StepResult.YES,
+        StepResult.NO,
+        StepResult.APPLIED,
+        StepResult.UNCHANGED,
+        StepResult.INSUFFICIENT,
+        StepResult.REFUSED,
+        StepResult.HAPPENED,
+        StepResult.TIMED_OUT,
+        StepResult.WAY_TAKEN,
+    }
+)
+"""What happens last at a node, before a customer goes on."""
+REASONED: Final = frozenset(
+    {
+        StepResult.SKIPPED,
+        StepResult.FAILED,
+        StepResult.EXHAUSTED,
+        StepResult.DEFERRED,
+        StepResult.REFUSED,
+        StepResult.HALTED,
+        StepResult.CANCELLED,
+    }
+)
+"""What happens for a reason."""
 
 
 class SendEnd(IntEnum):
@@ -57,6 +117,7 @@ class Step(msgspec.Struct, frozen=True):
     entered: bool
     quarter: datetime
     way: int = 0
+    reason: str = ""
 
 
 class RunSegment(msgspec.Struct, frozen=True):
@@ -90,6 +151,8 @@ class SendSettled(msgspec.Struct, frozen=True):
     messages: int
     cost_micros: int
     currency: str
+    reason: str = ""
+    """Why it was skipped or failed."""
 
 
 class SendResolved(msgspec.Struct, frozen=True):
@@ -117,6 +180,8 @@ class ReceiptArrived(msgspec.Struct, frozen=True):
     kind: ReceiptKind
     refunded_micros: int
     currency: str
+    reason: str = ""
+    """Why it failed."""
 
 
 class LinkClicked(msgspec.Struct, frozen=True):

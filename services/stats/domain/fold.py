@@ -11,6 +11,7 @@ from typing import Any, Final
 import msgspec
 
 from services.stats.domain.facts import (
+    LEAVING,
     AnonymousStored,
     EntrySource,
     Fact,
@@ -48,7 +49,9 @@ _Firsts = dict[First, CounterKey]
 _RUN_ENDS: Final[Mapping[RunEnd, Metric]] = {
     RunEnd.COMPLETED: Metric.COMPLETED,
     RunEnd.HALTED: Metric.HALTED,
+    RunEnd.CONVERTED: Metric.COMPLETED,
 }
+_ENDED_THERE: Final = frozenset({RunEnd.HALTED, RunEnd.CONVERTED})
 _SEND_ENDS: Final[Mapping[SendEnd, Metric]] = {
     SendEnd.FAILED: Metric.SENDS_FAILED,
     SendEnd.SKIPPED: Metric.SENDS_SKIPPED,
@@ -135,13 +138,17 @@ def merge(parts: Iterable[Counts]) -> Counts:
 
 def _count_run_segment(segment: RunSegment, times: int, deltas: _Deltas, _: _Firsts) -> None:
     team_id, journey_id = segment.team_id, segment.journey_id
+    if segment.end in _ENDED_THERE:
+        _count_ended_there(segment, times, deltas)
     if segment.enrolled:
         deltas[CounterKey(team_id, Metric.TRIGGERED, segment.quarter, journey_id)] += times
     for step in segment.steps:
         if step.entered:
             deltas[CounterKey(team_id, Metric.NODE_ENTERED, step.quarter, journey_id, step.node_id)] += times
         result = Metric.NODE_RESULT + step.result
-        deltas[CounterKey(team_id, result, step.quarter, journey_id, step.node_id)] += times
+        deltas[CounterKey(team_id, result, step.quarter, journey_id, step.node_id, label=step.reason)] += (
+            times
+        )
         if step.way:
             way = Metric.NODE_WAY + step.way
             deltas[CounterKey(team_id, way, step.quarter, journey_id, step.node_id)] += times
@@ -149,23 +156,37 @@ def _count_run_segment(segment: RunSegment, times: int, deltas: _Deltas, _: _Fir
         deltas[CounterKey(team_id, _RUN_ENDS[segment.end], segment.quarter, journey_id)] += times
 
 
+def _count_ended_there(segment: RunSegment, times: int, deltas: _Deltas) -> None:
+    """What keeps those who left a node and those who were there apart: the visit of a node at which it ended."""
+    for step in reversed(segment.steps):
+        if step.result in LEAVING:
+            key = CounterKey(
+                segment.team_id, Metric.NODE_STAYED, step.quarter, segment.journey_id, step.node_id
+            )
+            deltas[key] += times
+        if step.entered:
+            break
+    if segment.end is RunEnd.HALTED and segment.steps:
+        last = segment.steps[-1]
+        place = (segment.team_id, Metric.NODE_DROPPED, last.quarter, segment.journey_id, last.node_id)
+        deltas[CounterKey(*place, label=last.reason)] += times
+
+
 def _count_refused(refused: TriggerRefused, times: int, deltas: _Deltas, _: _Firsts) -> None:
     deltas[CounterKey(refused.team_id, Metric.REFUSED, refused.quarter, refused.journey_id)] += times
 
 
 def _message_key(
-    fact: SendSettled | SendResolved | ReceiptArrived | LinkClicked, metric: Metric, currency: str = ""
+    fact: SendSettled | SendResolved | ReceiptArrived | LinkClicked, metric: Metric, label: str = ""
 ) -> CounterKey:
-    return CounterKey(
-        fact.team_id, metric, fact.quarter, fact.journey_id, fact.node_id, fact.channel, currency
-    )
+    return CounterKey(fact.team_id, metric, fact.quarter, fact.journey_id, fact.node_id, fact.channel, label)
 
 
 def _count_send(send: SendSettled, times: int, deltas: _Deltas, _: _Firsts) -> None:
     if send.end is not SendEnd.UNKNOWN:  # one that ended otherwise may have left in part
         deltas[_message_key(send, Metric.MESSAGES_SENT)] += times * send.messages
     if send.end in _SEND_ENDS:
-        deltas[_message_key(send, _SEND_ENDS[send.end])] += times
+        deltas[_message_key(send, _SEND_ENDS[send.end], send.reason)] += times
     if send.cost_micros:
         deltas[_message_key(send, Metric.MESSAGE_COST, send.currency)] += times * send.cost_micros
 
@@ -179,7 +200,7 @@ def _count_resolved(send: SendResolved, times: int, deltas: _Deltas, _: _Firsts)
 
 
 def _count_receipt(receipt: ReceiptArrived, times: int, deltas: _Deltas, _: _Firsts) -> None:
-    deltas[_message_key(receipt, _RECEIPTS[receipt.kind])] += times
+    deltas[_message_key(receipt, _RECEIPTS[receipt.kind], receipt.reason)] += times
     if receipt.refunded_micros:
         deltas[_message_key(receipt, Metric.MESSAGE_COST, receipt.currency)] -= (
             times * receipt.refunded_micros

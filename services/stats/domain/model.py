@@ -37,13 +37,18 @@ class Metric(IntEnum):
     COMPLETED = 3
     HALTED = 4
     NODE_ENTERED = 5
+    NODE_DROPPED = 6
+    """Enrolments that were halted there, by reason."""
+    NODE_STAYED = 7
+    """Steps after which an enrolment would have gone on, and ended there all the same."""
     MESSAGES_SENT = 10
     """Messages that left, as the channel bills them."""
     SENDS_FAILED = 11
+    """By reason, as the next one and `FAILED_LATER`."""
     SENDS_SKIPPED = 12
     SENDS_UNKNOWN = 13
     MESSAGE_COST = 14
-    """Millionths of the counter's currency."""
+    """Millionths, by currency."""
     DELIVERED = 15
     READ = 16
     REPLIED = 17
@@ -69,9 +74,9 @@ class Metric(IntEnum):
     JOURNEY_ORDERS = 50
     """Orders that a journey led to, at the node and channel of the click, in the quarter of the order."""
     JOURNEY_REVENUE = 51
-    """Their amounts less their refunds, in millionths of the counter's currency, in the quarter of the order."""
+    """Their amounts less their refunds, in millionths by currency, in the quarter of the order."""
     NODE_RESULT = 1000
-    """And the number of the step's result."""
+    """And the number of the step's result; by reason where it has one."""
     NODE_WAY = 10_000
     """And the number of the way that a split took, from 1."""
 
@@ -94,7 +99,8 @@ class CounterKey(NamedTuple):
     journey_id: UUID = NO_JOURNEY
     node_id: str = ""
     channel: int = NO_CHANNEL
-    currency: str = ""
+    label: str = ""
+    """Of amounts their currency, of what happened for a reason the reason (ADR 68); else empty."""
 
 
 class First(NamedTuple):
@@ -182,5 +188,6 @@ class Total(NamedTuple):
     journey_id: UUID
     node_id: str
     channel: int
-    currency: str
+    label: str
+    """As of a `CounterKey`."""
     value: int

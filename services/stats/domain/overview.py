@@ -2,16 +2,35 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from enum import Enum
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from services.stats.domain.model import Metric, Total
 
 Rates = Mapping[str, Decimal]
 """What one unit of a currency is worth in a team's own."""
+
+
+_COST: Final = int(Metric.MESSAGE_COST)
+_REVENUE: Final = int(Metric.JOURNEY_REVENUE)
+_COUNTS: Final = tuple(
+    int(metric)
+    for metric in (
+        Metric.TRIGGERED,
+        Metric.REFUSED,
+        Metric.COMPLETED,
+        Metric.HALTED,
+        Metric.MESSAGES_SENT,
+        Metric.SENDS_FAILED,
+        Metric.SENDS_SKIPPED,
+        Metric.SENDS_UNKNOWN,
+        Metric.JOURNEY_ORDERS,
+    )
+)
+OF_OVERVIEWS: Final = (*_COUNTS, _COST, _REVENUE)
+"""The metrics that an overview is made of."""
 
 
 class NoRatio(Enum):
@@ -60,27 +79,31 @@ class Overview(NamedTuple):
 
 def overview_of(totals: Iterable[Total]) -> Overview:
     """The figures of one journey."""
-    sums: defaultdict[int, int] = defaultdict(int)
-    cost: defaultdict[str, int] = defaultdict(int)
-    revenue: defaultdict[str, int] = defaultdict(int)
-    for total in totals:
-        sums[total.metric] += total.value
-        if total.metric == Metric.MESSAGE_COST:
-            cost[total.currency] += total.value
-        elif total.metric == Metric.JOURNEY_REVENUE:
-            revenue[total.currency] += total.value
-    triggered = sums[Metric.TRIGGERED]
+    return overview_of_sums((total.metric, total.label, total.value) for total in totals)
+
+
+def overview_of_sums(figures: Iterable[tuple[int, str, int]]) -> Overview:
+    """The same of (metric, label, sum), in any order and as often as they like: a year has thousands of hours."""
+    sums: dict[int, int] = {}
+    amounts: dict[int, dict[str, int]] = {_COST: {}, _REVENUE: {}}
+    for metric, label, value in figures:
+        if metric in amounts:
+            of = amounts[metric]
+            of[label] = of.get(label, 0) + value
+        else:
+            sums[metric] = sums.get(metric, 0) + value
+    triggered, *others = [sums.get(metric, 0) for metric in _COUNTS]
+    refused, completed, halted, sent, failed, skipped, unknown, orders = others
     return Overview(
-        triggered=triggered,
-        refused=sums[Metric.REFUSED],
-        completed=sums[Metric.COMPLETED],
-        halted=sums[Metric.HALTED],
-        sent=sums[Metric.MESSAGES_SENT],
-        failed=sums[Metric.SENDS_FAILED],
-        skipped=sums[Metric.SENDS_SKIPPED],
-        unknown=sums[Metric.SENDS_UNKNOWN],
-        cost={currency: micros for currency, micros in sorted(cost.items()) if micros},
-        completion_rate=sums[Metric.COMPLETED] / triggered if triggered else None,
-        orders=sums[Metric.JOURNEY_ORDERS],
-        revenue={currency: micros for currency, micros in sorted(revenue.items()) if micros},
+        *(triggered, refused, completed, halted, sent, failed, skipped, unknown),
+        cost=_in_order(amounts[_COST]),
+        completion_rate=completed / triggered if triggered else None,
+        orders=orders,
+        revenue=_in_order(amounts[_REVENUE]),
     )
+
+
+def _in_order(amounts: dict[str, int]) -> dict[str, int]:
+    if len(amounts) > 1:
+        amounts = dict(sorted(amounts.items()))
+    return amounts if all(amounts.values()) else {code: micros for code, micros in amounts.items() if micros}

@@ -11,6 +11,7 @@ from services.stats.domain.model import QUARTER_S
 
 _HOUR = timedelta(hours=1)
 _DAY = timedelta(days=1)
+_PLAIN_HOURS = 12
 _QUARTER = timedelta(seconds=QUARTER_S)
 
 
@@ -36,7 +37,17 @@ def _hours(start: datetime, local: ZoneInfo) -> Iterator[datetime]:
         at -= _QUARTER
     while True:
         yield at
+        if _is_plain(at, local):
+            yield from (at + n * _HOUR for n in range(1, _PLAIN_HOURS))
+            at += (_PLAIN_HOURS - 1) * _HOUR
         at = _next_hour(at, local)
+
+
+def _is_plain(at: datetime, local: ZoneInfo) -> bool:
+    """Whether a full hour begins, and the next ones on end: no zone puts its clocks to another time and back within
+    less than a day."""
+    shown, later = at.astimezone(local), (at + _PLAIN_HOURS * _HOUR).astimezone(local)
+    return shown.minute == 0 and shown.utcoffset() == later.utcoffset()
 
 
 def _next_hour(at: datetime, local: ZoneInfo) -> datetime:

@@ -10,12 +10,11 @@ from libs.common.paging import page_key, page_of, page_size
 from libs.common.rpc.fields import FieldCheck
 from libs.common.rpc.servicing import Edge
 from libs.common.rpc.values import timestamp
-from omnijourney.stats.v1 import attribution_pb2, figures_pb2
+from omnijourney.stats.v1 import attribution_pb2
 from omnijourney.stats.v1 import stats_service_pb2 as pb
 from services.stats.convert import figures as convert
 from services.stats.domain.model import Total
-from services.stats.domain.overview import overview_of
-from services.stats.servicer.base import Dependencies, asked_by_step, overviews, span_of
+from services.stats.servicer.base import Dependencies, asked_by_step, span_of
 from services.stats.store.counters import NodesAsked
 
 NODE_POINTS_MAX: Final = 10_000
@@ -30,18 +29,9 @@ class SeriesRpcs(Edge[Dependencies]):
     ) -> pb.GetJourneySeriesResponse:
         """A journey by hour or day; quiet steps are there too."""
         team_id, journey_id, span, unit = asked_by_step(request)
-        starts, rows = await self._deps.series.of_journey(team_id, journey_id, span, unit)
-        found = _by_step(rows)
-        busy = await overviews(
-            self._deps.worth, team_id, [(journey_id, overview_of(totals)) for totals in found.values()]
-        )
-        figures = dict(zip(found, busy, strict=True))
-        quiet = convert.overview_message(journey_id, overview_of([]), {})
-        points = [
-            figures_pb2.JourneyPoint(start_time=timestamp(at), figures=figures.get(index, quiet))
-            for index, at in enumerate(starts)
-        ]
-        return pb.GetJourneySeriesResponse(points=points)
+        starts, found = await self._deps.series.of_overview(team_id, journey_id, span, unit)
+        rates = await self._deps.worth.rates(team_id, found.values())
+        return convert.journey_series(journey_id, starts, found, rates)
 
     async def GetTeamSeries(self, request: pb.GetTeamSeriesRequest, context: Any) -> pb.GetTeamSeriesResponse:
         """A team by hour or day; quiet steps are left out."""

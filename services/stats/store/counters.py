@@ -9,9 +9,10 @@ from typing import Final, NamedTuple
 from uuid import UUID
 
 from libs.common.db.pool import Pool, snapshot
-from services.stats.domain.check import Differing
+from services.stats.domain.check import OF_NODES, Differing
 from services.stats.domain.lift import Group, Lift
 from services.stats.domain.model import NO_CHANNEL, NO_JOURNEY, FirstKind, Metric, Total
+from services.stats.domain.overview import OF_OVERVIEWS, Overview, overview_of_sums
 from services.stats.store.base import BOOK
 
 _SEND_METRICS: Final = (
@@ -71,6 +72,27 @@ class CounterStore:
             rows = await connection.fetch(*query)
         return [Total(*row) for row in rows]
 
+    async def overview_series(
+        self, team_id: UUID, journey_id: UUID, span: tuple[datetime, datetime], steps: Sequence[datetime]
+    ) -> dict[int, Overview]:
+        """What a journey as a whole did over a span, by the place of the step in `steps`, in their order; only steps in
+        which it did anything."""
+        async with snapshot(self._pool, [team_id]) as connection:
+            query = BOOK.bind(
+                "overview_series",
+                team_id=team_id,
+                journey_id=journey_id,
+                start_time=span[0],
+                end_time=span[1],
+                step_starts=list(steps),
+                metrics=list(OF_OVERVIEWS),
+            )
+            rows = await connection.fetch(*query)
+        return {
+            step - 1: overview_of_sums(zip(metrics, labels, sums, strict=True))
+            for step, metrics, labels, sums in rows
+        }
+
     async def series(
         self, team_id: UUID, journey_id: UUID, span: tuple[datetime, datetime], steps: Sequence[datetime]
     ) -> list[tuple[int, Total]]:
@@ -101,7 +123,7 @@ class CounterStore:
                     "nodes_series",
                     **asked._asdict(),
                     step_starts=list(steps),
-                    entered=Metric.NODE_ENTERED,
+                    of_nodes=list(OF_NODES),
                     results=Metric.NODE_RESULT,
                     after_step=after[0] + 1,
                     after_node=after[1],
@@ -113,8 +135,8 @@ class CounterStore:
                 step - 1,
                 node_id,
                 [
-                    Total(metric, asked.journey_id, node_id, NO_CHANNEL, "", value)
-                    for *_, metric, value in group
+                    Total(metric, asked.journey_id, node_id, NO_CHANNEL, label, value)
+                    for *_, metric, label, value in group
                 ],
             )
             for (step, node_id), group in groupby(rows, key=lambda row: (row[0], row[1]))

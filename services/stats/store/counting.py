@@ -32,7 +32,7 @@ def columns(counts: Counts) -> tuple[list[tuple[object, ...]], list[tuple[object
     for key in counts.firsts.values():
         deltas.setdefault(key, 0)
     counters: list[tuple[object, ...]] = [
-        (k.team_id, k.journey_id, k.metric, k.node_id, k.channel, k.currency, k.quarter, delta)
+        (k.team_id, k.journey_id, k.metric, k.node_id, k.channel, k.label, k.quarter, delta)
         for k, delta in deltas.items()
     ]
     places = {key: place for place, key in enumerate(deltas, 1)} if counts.firsts else {}

@@ -64,6 +64,14 @@ class Series:
         self._counters = counters
         self._settings = settings
 
+    async def of_overview(
+        self, team_id: UUID, journey_id: UUID, span: tuple[datetime, datetime], unit: str
+    ) -> tuple[list[datetime], dict[int, Overview]]:
+        """Starts of the steps, as of `of_journey`, and what the journey as a whole did in those in which it did
+        anything, by their place. Raises Unavailable."""
+        starts = await self._starts(team_id, span, unit)
+        return starts, await self._counters.overview_series(team_id, journey_id, span, starts)
+
     async def of_journey(
         self, team_id: UUID, journey_id: UUID, span: tuple[datetime, datetime], unit: str
     ) -> tuple[list[datetime], list[tuple[int, Total]]]:

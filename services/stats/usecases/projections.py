@@ -19,6 +19,7 @@ from services.stats import metrics
 from services.stats.clients.records import Records
 from services.stats.domain.check import (
     Compared,
+    Recounted,
     compare_costs,
     compare_kept,
     compare_ledger,
@@ -26,6 +27,7 @@ from services.stats.domain.check import (
     compare_orders,
     compare_runs,
     compare_sends,
+    ledger_recorded,
 )
 from services.stats.domain.model import Counts, Source, Total
 from services.stats.domain.views import ProjectionState, RowPlace, RowSetAside
@@ -147,7 +149,14 @@ class Projections:
 
     async def _compare(self, team_id: UUID) -> AsyncIterator[Compared]:
         totals, sends = await self._counters.team(team_id, MESSAGE_METRICS)
-        for compared in compare_ledger(totals, await self._records.ledger(team_id)):
+        try:
+            recounted = await self._recounts.of_team(team_id)
+        except POISON as error:
+            _log.warning("a row of a history that was counted cannot be read", error=repr(error))
+            yield Compared("rows of histories that were counted and cannot be read", 1, 0)
+            return
+        ledger = await self._records.ledger(team_id)
+        for compared in compare_ledger(totals, ledger_recorded(ledger, recounted)):
             yield compared
         recorded, costs = await self._records.sends(team_id)
         for compared in compare_sends(_by_channel(sends), recorded):
@@ -159,17 +168,11 @@ class Projections:
         for what, differing in (await self._counters.differing(team_id)).items():
             for compared in compare_kept(what, differing):
                 yield compared
-        async for compared in self._compare_journeys(team_id):
+        async for compared in self._compare_journeys(team_id, recounted):
             yield compared
 
-    async def _compare_journeys(self, team_id: UUID) -> AsyncIterator[Compared]:
+    async def _compare_journeys(self, team_id: UUID, recounted: Recounted) -> AsyncIterator[Compared]:
         """The journeys of a team, and their nodes."""
-        try:
-            recounted = await self._recounts.nodes(team_id)
-        except POISON as error:
-            _log.warning("a row of journey's history that was counted cannot be read", error=repr(error))
-            yield Compared("rows of journey's history that were counted and cannot be read", 1, 0)
-            return
         for journey_id in await self._counters.journeys(team_id):
             counted = await self._counters.totals(team_id, [journey_id])
             for compared in compare_runs(journey_id, counted, await self._records.runs(team_id, journey_id)):

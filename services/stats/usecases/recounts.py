@@ -1,4 +1,4 @@
-"""Figures of nodes read anew from the history of journey, which is the one record of them."""
+"""Figures read anew from the histories that are the one record of them: of nodes and their messages, above all."""
 
 from __future__ import annotations
 
@@ -7,16 +7,14 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 from uuid import UUID
 
-from services.stats.domain.check import is_of_node
+from services.stats.domain.check import Place, Recounted, is_recounted
 from services.stats.domain.model import Source
 from services.stats.store.projections import ProjectionStore
 from services.stats.store.rebuilds import RebuildStore
 from services.stats.worker.readers import SourceHistory
 from services.stats.worker.rebuilds import counts_without
 
-Recounted = Mapping[tuple[UUID, int, str], int]
-"""By (journey, metric, node)."""
-_SOURCES: Final = (Source.JOURNEY, Source.RECORDS)
+_SOURCES: Final = frozenset(Source) - {Source.SEGMENT}
 
 
 class Recounts:
@@ -30,10 +28,10 @@ class Recounts:
         self._projections = projections
         self._rebuilds = rebuilds
 
-    async def nodes(self, team_id: UUID) -> Recounted:
-        """The steps at all nodes of a team. Raises Unavailable, the driver's errors, and `POISON` for a row that was
-        counted before and cannot be read."""
-        found = Counter[tuple[UUID, int, str]]()
+    async def of_team(self, team_id: UUID) -> Recounted:
+        """What the histories say of a team. Raises Unavailable, the driver's errors, and `POISON` for a row that
+        was counted before and cannot be read."""
+        found = Counter[tuple[UUID, Place]]()
 
         def own(of: UUID) -> UUID | None:
             return of if of == team_id else None
@@ -46,7 +44,7 @@ class Recounts:
         self,
         history: SourceHistory,
         own: Callable[[UUID], UUID | None],
-        found: Counter[tuple[UUID, int, str]],
+        found: Counter[tuple[UUID, Place]],
     ) -> None:
         ends = await self._projections.cursors(history.source)
         cursors: Mapping[int, int] = dict.fromkeys(ends, 0)
@@ -59,6 +57,6 @@ class Recounts:
             aside = await self._rebuilds.aside(history.source, [row.place for row in rows]) if rows else {}
             counts = counts_without(history.source, rows, aside, own)
             for key, value in counts.deltas.items():
-                if is_of_node(key.metric):
-                    found[key.journey_id, key.metric, key.node_id] += value
+                if is_recounted(key.metric):
+                    found[key.journey_id, Place(key.metric, key.node_id, key.channel, key.label)] += value
             cursors = after

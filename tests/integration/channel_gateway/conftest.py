@@ -460,6 +460,7 @@ def facts_of(row: GatewayRow) -> list[GatewayRow]:
             for start in range(0, len(fact.sends), SEND_BYTES):
                 told = GatewayRow(*place, 2, record.at, fact.sends[start : start + 16], fact.journey_id)
                 told.node, told.channel, told.outcome = fact.node_id, fact.channel, fact.kind
+                told.reason = fact.reason
                 facts.append(told)
             continue
         if isinstance(fact, ResolvedFact):

@@ -85,6 +85,8 @@ async def test_a_failure_after_acceptance_is_told_and_stays(whatsapp: Platform) 
     await whatsapp.heard()
     assert (await whatsapp.gateway.delivery(key)).receipt == FAILED
     assert await steps(whatsapp.gateway, key) == [FAILED]
+    failed = [row for row in await whatsapp.gateway.facts() if row.kind == 2 and row.outcome == FAILED]
+    assert [row.reason for row in failed] == ["UNDELIVERABLE"], "as a send that is refused for it"
 
 
 async def test_another_account_tells_nothing_of_a_send(whatsapp: Platform) -> None:

@@ -19,7 +19,7 @@ from omnijourney.points.v1 import account_pb2
 from omnijourney.points.v1 import points_service_pb2 as points
 from omnijourney.stats.v1 import stats_service_pb2 as pb
 from tests.integration.stats.conftest import TIMEOUT_S, Stats
-from tests.integration.stats.test_rebuilds import PEOPLE, record_a_day
+from tests.integration.stats.test_rebuilds import PEOPLE, record_a_day, spoil_a_row
 
 MANY = len(PEOPLE)
 TABLES = ("counter", "total", "first_time", "shop_order")
@@ -34,10 +34,15 @@ class Told:
         )
         cost = Money(currency_code="HKD", amount_micros=500_000 * MANY)
         self.sends = quota_pb2.ChannelFigures(
-            channel=WHATSAPP, sends_sent=MANY, messages_sent=MANY, sends_read=MANY, costs=[cost]
+            channel=WHATSAPP,
+            sends_sent=MANY,
+            messages_sent=MANY,
+            sends_skipped=1,
+            sends_read=MANY,
+            costs=[cost],
         )
         self.orders = customers.CountOrdersResponse(order_count=MANY, refund_count=MANY)
-        self.runs = journey.CountEnrolmentsResponse(completed_count=2 * MANY)
+        self.runs = journey.CountEnrolmentsResponse(completed_count=2 * MANY, halted_count=1)
 
     def to(self, stats: Stats) -> None:
         """Has them say it."""
@@ -114,6 +119,13 @@ async def test_each_figure_that_is_kept_twice_and_not_alike_is_found(
             ("DELETE FROM stats.counter WHERE metric = 32", "sums of quarters"),
             ("UPDATE stats.total SET value = value + 1 WHERE metric = 5", "node hello, 5"),
             ("UPDATE stats.total SET value = value + 1 WHERE metric > 1000", "node hello, 10"),
+            ("UPDATE stats.total SET value = value + 1 WHERE metric = 10", "node hello, 10, channel 2"),
+            (
+                "UPDATE stats.total SET currency = 'BLOCKED' WHERE metric = 12",
+                "node hello, 12, channel 2, UNBOUND",
+            ),
+            ("DELETE FROM stats.total WHERE metric = 6", "node hello, 6, JOURNEY_STOPPED"),
+            ("UPDATE stats.total SET value = value + 1 WHERE metric = 7", "node hello, 7"),
             ("UPDATE stats.shop_order SET counted_micros = counted_micros + 1", "orders of journeys"),
             ("DELETE FROM stats.first_time WHERE kind = 2", "what counts once"),
             ("DELETE FROM stats.first_time WHERE kind = 1", "what counts once"),
@@ -129,10 +141,9 @@ async def test_a_row_that_cannot_be_read_any_more_is_a_finding(stats: Stats) -> 
     record_a_day(stats)
     await stats.settle()
     Told().to(stats)
-    rows = stats.feeds["journey"].rows
-    rows[next(iter(rows))][0].body = b"\xc1"  # type: ignore[attr-defined]
+    spoil_a_row(stats)
     found, _ = await check(stats)
-    assert found == {"rows of journey's history that were counted and cannot be read"}
+    assert found == {"rows of histories that were counted and cannot be read"}
 
 
 async def test_a_service_that_cannot_be_asked_ends_the_check(stats: Stats) -> None:

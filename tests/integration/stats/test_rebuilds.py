@@ -73,8 +73,31 @@ def record_a_day(stats: Stats, *, at_hour: int = 0) -> None:
             order(who, at, team_id=OTHER_TEAM),
         )
         stats.feeds["points"].record(entry(who, entry_pb2.ENTRY_SOURCE_WEB_ORDER, 15, cumulative=15, at=at))
-    stats.feeds["journey"].record(refused(PEOPLE[0], at))
+    gone = [
+        ("hello", enrolment_pb2.STEP_RESULT_SKIPPED, True, "UNBOUND"),
+        ("hello", enrolment_pb2.STEP_RESULT_HALTED, False, "JOURNEY_STOPPED"),
+    ]
+    stats.feeds["journey"].record(
+        refused(PEOPLE[0], at),
+        run_segment(PEOPLE[1], *gone, enrolled=True, state=enrolment_pb2.ENROLMENT_STATE_HALTED, at=at),
+    )
+    stats.feeds["channel_gateway"].record(
+        sent(
+            PEOPLE[1],
+            state=delivery_pb2.SEND_STATE_SKIPPED,
+            messages=0,
+            price_micros=0,
+            reason="UNBOUND",
+            at=at,
+        )
+    )
     stats.feeds["segment"].record(stored(5), stored(6, refund=True))
+
+
+def spoil_a_row(stats: Stats) -> None:
+    """A row of journey's history that nobody can read any more."""
+    rows = next(rows for rows in stats.feeds["journey"].rows.values() if rows)
+    rows[0].body = b"\xc1"  # type: ignore[attr-defined]
 
 
 async def contents(admin: asyncpg.Connection[Any], *tables: str) -> dict[str, list[tuple[Any, ...]]]:
@@ -152,7 +175,7 @@ async def test_what_is_counted_meanwhile_is_counted_once(
     assert found.state == operation_pb2.OPERATION_STATE_SUCCEEDED
     await stats.settle()
     counted = await contents(admin, *FIGURES)
-    assert (await stats.overview()).triggered_count == 8 * len(PEOPLE)
+    assert (await stats.overview()).triggered_count == 4 * (2 * len(PEOPLE) + 1)
     await rebuild(stats)
     assert await contents(admin, *FIGURES) == counted
 
@@ -234,7 +257,7 @@ async def test_what_is_set_aside_stays_so_and_is_counted_once_when_it_can_be(
     assert await contents(admin, *FIGURES, "row_set_aside") == whole
     again = pb.RetryRowsSetAsideRequest(request_id="again")
     assert (await stats.stub.RetryRowsSetAside(again, timeout=TIMEOUT_S)).counted_count == 1
-    assert (await stats.overview()).triggered_count == 2 * len(PEOPLE) + 1
+    assert (await stats.overview()).triggered_count == 2 * len(PEOPLE) + 2
 
 
 async def test_rows_set_aside_are_not_counted_while_a_rebuild_waits(
@@ -261,7 +284,7 @@ async def test_a_row_that_cannot_be_read_any_more_fails_it_and_the_figures_stay(
     record_a_day(stats)
     await stats.settle()
     whole = await contents(admin, *FIGURES)
-    stats.feeds["journey"].rows[next(iter(stats.feeds["journey"].rows))][0].body = b"\xc1"  # type: ignore[attr-defined]
+    spoil_a_row(stats)
     found = await rebuild(stats)
     assert found.state == operation_pb2.OPERATION_STATE_FAILED
     assert "cannot be read" in found.error.message

@@ -6,9 +6,16 @@ from uuid import UUID
 
 import pytest
 
+from services.channel_gateway.clients.channels.meta_rules import failure_reason
 from services.channel_gateway.domain import meta_hooks
 from services.channel_gateway.domain.callbacks import Callback, callback_text
-from services.channel_gateway.domain.heard import ITEMS_MAX, BodyFaultError, MessageTaken, Wrote
+from services.channel_gateway.domain.heard import (
+    ITEMS_MAX,
+    BodyFaultError,
+    MessageReceipt,
+    MessageTaken,
+    Wrote,
+)
 from services.channel_gateway.domain.model import Channel
 
 AT = datetime(2018, 5, 28, 7, 30, 24, tzinfo=UTC)
@@ -79,6 +86,24 @@ def test_whatever_whatsapp_tells_of_a_message_says_that_it_has_it() -> None:
     has_it = MessageTaken(key, 1, "wamid.1", "886912000001", AT)
     failed = MessageTaken(key, 1, "wamid.1")
     assert taken == [[has_it]] * 3 + [[failed], [], [], [has_it._replace(message_id="")]]
+
+
+def test_a_message_that_failed_says_why() -> None:
+    key = UUID(int=2)
+    status = {"id": "wamid.1", "timestamp": "1527492624", "status": "failed"}
+    status["biz_opaque_callback_data"] = callback_text(Callback(UUID(int=1), key, 0))
+    value = {"statuses": [status, {**status, "errors": [{"code": 131026}, {"code": 1}]}]}
+    entry = {"id": "2", "changes": [{"field": "messages", "value": value}]}
+    _, items = meta_hooks.read_meta(
+        json.dumps({"object": "whatsapp_business_account", "entry": [entry]}).encode()
+    )
+    told = [each for item in items for each in item.heard if isinstance(each, MessageReceipt)]
+    assert [each.code for each in told] == [0, 131026]
+    assert (failure_reason(131026), failure_reason(4), failure_reason(-7)) == (
+        "UNDELIVERABLE",
+        "WHATSAPP_4",
+        "WHATSAPP_-7",
+    )
 
 
 @pytest.mark.rule("C-04b")

@@ -3,11 +3,13 @@
 from libs.testing.history_rows import JOURNEY, WHATSAPP
 from services.stats.domain.check import (
     LedgerFigures,
+    Place,
     RunFigures,
     SendFigures,
     compare_ledger,
     compare_runs,
     compare_sends,
+    ledger_recorded,
 )
 from services.stats.domain.model import NO_JOURNEY, Metric, Total
 
@@ -31,6 +33,16 @@ def test_each_figure_of_the_ledger_is_compared() -> None:
         found = [each for each in compare_ledger(team(LEDGER), off) if not each.agrees]
         assert [each.figure for each in found] == [f"points: {name}"]
         assert found[0].recorded == found[0].counted + 1
+
+
+def test_a_refund_that_found_nothing_left_no_entry_that_could_be_counted() -> None:
+    told = LedgerFigures(5, 15, 3, 7, 40, 53, 66)
+    assert [each.figure for each in compare_ledger(team(LEDGER), told) if not each.agrees] == [
+        "points: refund_shortfall"
+    ]
+    place = (NO_JOURNEY, Place(Metric.REFUND_SHORTFALL, "", 0, ""))
+    assert all(each.agrees for each in compare_ledger(team(LEDGER), ledger_recorded(told, {place: 2})))
+    assert not all(each.agrees for each in compare_ledger(team(LEDGER), ledger_recorded(told, {place: 3})))
 
 
 def test_sends_of_channels_that_only_one_side_knows() -> None:

@@ -158,3 +158,48 @@ def test_a_team() -> None:
     (sent,) = team.sends
     assert (sent.channel, sent.sent_count) == (WHATSAPP, 4)
     assert [(money.currency_code, money.amount_micros) for money in sent.cost.amounts] == [("HKD", 14)]
+
+
+@pytest.mark.rule("T-05e")
+def test_a_node_says_who_went_on_who_dropped_off_and_why() -> None:
+    result = Metric.NODE_RESULT
+    totals = [
+        total(Metric.NODE_ENTERED, 10, node_id="hello"),
+        total(result + enrolment_pb2.STEP_RESULT_SEND_REQUESTED, 9, node_id="hello"),
+        total(result + enrolment_pb2.STEP_RESULT_SENT, 5, node_id="hello"),
+        total(result + enrolment_pb2.STEP_RESULT_SKIPPED, 1, node_id="hello", currency="BLOCKED"),
+        total(result + enrolment_pb2.STEP_RESULT_SKIPPED, 2, node_id="hello", currency="UNBOUND"),
+        total(result + enrolment_pb2.STEP_RESULT_HALTED, 2, node_id="hello", currency="JOURNEY_STOPPED"),
+        total(Metric.NODE_DROPPED, 2, node_id="hello", currency="JOURNEY_STOPPED"),
+        total(Metric.NODE_STAYED, 1, node_id="hello"),
+        total(Metric.MESSAGES_SENT, 5, node_id="hello", channel=WHATSAPP),
+        total(Metric.SENDS_FAILED, 1, node_id="other", channel=WHATSAPP, currency="UNDELIVERABLE"),
+    ]
+    (node,) = convert.node_messages(totals)
+    assert (node.entered_count, node.passed_count, node.dropped_count, node.drop_off.value) == (10, 7, 2, 0.2)
+    assert [(each.detail, each.count) for each in node.dropped_reasons] == [("JOURNEY_STOPPED", 2)]
+    reasons = {
+        each.result: [(r.detail, r.count) for r in each.reasons] for each in node.results if each.reasons
+    }
+    assert reasons == {
+        enrolment_pb2.STEP_RESULT_SKIPPED: [("UNBOUND", 2), ("BLOCKED", 1)],
+        enrolment_pb2.STEP_RESULT_HALTED: [("JOURNEY_STOPPED", 2)],
+    }
+
+
+@pytest.mark.rule("T-05e")
+def test_a_message_node_says_why_messages_failed_at_once_or_later_and_why_sends_were_skipped() -> None:
+    def of(metric: Metric, value: int, reason: str) -> tuple[None, Total]:
+        return None, total(metric, value, node_id="hello", channel=WHATSAPP, currency=reason)
+
+    (figures,) = convert.message_figures(
+        [
+            of(Metric.SENDS_FAILED, 1, "UNDELIVERABLE"),
+            of(Metric.SENDS_FAILED, 3, ""),
+            of(Metric.FAILED_LATER, 4, "UNDELIVERABLE"),
+            of(Metric.SENDS_SKIPPED, 2, "BLOCKED"),
+        ]
+    )
+    assert (figures.failed.value, figures.skipped.value) == (8, 2)
+    assert [(r.detail, r.count) for r in figures.failed_reasons] == [("UNDELIVERABLE", 5), ("", 3)]
+    assert [(r.detail, r.count) for r in figures.skipped_reasons] == [("BLOCKED", 2)]

@@ -37,6 +37,7 @@ from omnijourney.journey.v1 import enrolment_pb2
 from omnijourney.points.v1 import entry_pb2
 from omnijourney.segment.v1 import history_pb2
 from services.stats.convert.facts import read_facts
+from services.stats.domain.facts import StepResult
 from services.stats.domain.fold import count
 from services.stats.domain.model import NO_JOURNEY, CounterKey, First, FirstKind, Metric, Source
 
@@ -113,6 +114,57 @@ def test_a_split_is_counted_by_its_ways_and_by_what_became_of_those_who_went_the
     }
 
 
+WAITS, WHY = enrolment_pb2.STEP_RESULT_DELAY_ENDED, enrolment_pb2.STEP_RESULT_SKIPPED
+HALTED = enrolment_pb2.ENROLMENT_STATE_HALTED
+
+
+@pytest.mark.rule("T-05e")
+def test_what_happens_for_a_reason_is_counted_by_it_and_texts_are_none() -> None:
+    rows = [
+        run_segment(
+            ANN,
+            ("hello", WHY, True, "UNBOUND"),
+            ("hello", WHY, True, "UNBOUND"),
+            ("hello", WHY, True, "BLOCKED"),
+        ),
+        run_segment(ANN, ("hello", enrolment_pb2.STEP_RESULT_FAILED, True, "call her on 0912-345")),
+        run_segment(ANN, ("hello", enrolment_pb2.STEP_RESULT_FAILED, True, "A" * 65)),
+        run_segment(ANN, ("hello", enrolment_pb2.STEP_RESULT_YES, True, "a detail of its own")),
+    ]
+    sums = {(k.metric, k.label): v for k, v in counted(Source.RECORDS, *rows).items()}
+    skipped, failed = Metric.NODE_RESULT + WHY, Metric.NODE_RESULT + enrolment_pb2.STEP_RESULT_FAILED
+    assert sums == {
+        (Metric.NODE_ENTERED, ""): 6,
+        (skipped, "UNBOUND"): 2,
+        (skipped, "BLOCKED"): 1,
+        (failed, "OTHER"): 2,
+        (Metric.NODE_RESULT + enrolment_pb2.STEP_RESULT_YES, ""): 1,
+    }
+
+
+@pytest.mark.rule("T-05e")
+def test_who_ends_at_a_node_did_not_go_on_from_it_whatever_happened_there_before() -> None:
+    sent, halt = enrolment_pb2.STEP_RESULT_SENT, enrolment_pb2.STEP_RESULT_HALTED
+    goal, converted = enrolment_pb2.STEP_RESULT_GOAL_REACHED, enrolment_pb2.ENROLMENT_STATE_CONVERTED
+    rows = [
+        run_segment(ANN, ("wait", WAITS, False, ""), ("hello", halt, True, "JOURNEY_STOPPED"), state=HALTED),
+        run_segment(ANN, ("hello", sent, False, ""), ("hello", halt, False, "JOURNEY_STOPPED"), state=HALTED),
+        run_segment(ANN, ("hello", goal, False, ""), state=converted),
+        run_segment(ANN, ("hello", sent, False, ""), state=converted),
+    ]
+    sums = {(k.metric, k.node_id, k.label): v for k, v in counted(Source.RECORDS, *rows).items()}
+    assert {each: value for each, value in sums.items() if each[0] in {6, 7}} == {
+        (Metric.NODE_DROPPED, "hello", "JOURNEY_STOPPED"): 2,
+        (Metric.NODE_STAYED, "hello", ""): 2,
+    }
+    assert sum(value for (metric, *_), value in sums.items() if metric == Metric.COMPLETED) == 2
+
+
+def test_results_have_the_numbers_of_the_contract() -> None:
+    for result in StepResult:
+        assert int(enrolment_pb2.StepResult.Value(f"STEP_RESULT_{result.name}")) == int(result)
+
+
 def test_halted_parked_and_refused() -> None:
     rows = [
         run_segment(ANN, state=enrolment_pb2.ENROLMENT_STATE_HALTED),
@@ -166,10 +218,31 @@ def test_messages_are_counted_as_billed_and_sends_that_fail_once() -> None:
     }
 
 
+@pytest.mark.rule("T-05e")
+def test_messages_that_fail_are_counted_by_reason_at_once_or_later() -> None:
+    what = (JOURNEY.bytes, "hello", WHATSAPP, ANN.bytes)
+    key = b"\0" * sends.SEND_BYTES
+    facts: list[sends.Fact] = [
+        sends.SettledFact(*what, delivery_pb2.SEND_STATE_FAILED, "UNDELIVERABLE", 0, 0, "", 0, key * 2),
+        sends.SettledFact(*what, delivery_pb2.SEND_STATE_SKIPPED, "UNBOUND", 0, 0, "", 0, key),
+        sends.SettledFact(*what, delivery_pb2.SEND_STATE_SENT, "SOMETHING", 1, 0, "", 0, key),
+        sends.ReceiptFact(*what, delivery_pb2.RECEIPT_KIND_FAILED, key, "WHATSAPP_131099"),
+        sends.ReceiptFact(*what, delivery_pb2.RECEIPT_KIND_READ, key),
+    ]
+    row = GatewayRow(7, 1, TEAM.bytes, 5, body=sends.pack_record(sends.Record(epoch_us(NOON), facts)))
+    assert {(k.metric, k.label): v for k, v in counted(Source.GATEWAY, row).items()} == {
+        (Metric.SENDS_FAILED, "UNDELIVERABLE"): 2,
+        (Metric.SENDS_SKIPPED, "UNBOUND"): 1,
+        (Metric.MESSAGES_SENT, ""): 1,
+        (Metric.FAILED_LATER, "WHATSAPP_131099"): 1,
+        (Metric.READ, ""): 1,
+    }
+
+
 def test_costs_keep_their_currency_and_channel() -> None:
     rows = [sent(ANN), sent(ANN, channel=LINE, currency="TWD", price_micros=200_000)]
     costs = {
-        (key.channel, key.currency): value
+        (key.channel, key.label): value
         for key, value in counted(Source.GATEWAY, *rows).items()
         if key.metric == Metric.MESSAGE_COST
     }

@@ -92,6 +92,12 @@ NOT_SENT: Final = Rule(Verdict.RETRY, "CONNECTION_FAILED", backoff=NORMAL)
 NO_ANSWER: Final = Rule(Verdict.UNKNOWN, Reason.NO_ANSWER)
 
 
+def failure_reason(code: int) -> str:
+    """Why a message failed that was accepted before: as of one that is refused for the same."""
+    rule = WHATSAPP.get(code)
+    return str(rule.reason) if rule is not None and rule.reason else f"WHATSAPP_{code}"
+
+
 def whatsapp_rule(code: int | None, status: int) -> Rule:
     """The rule for a code. Unlisted ones: 5xx is repeated a few times, all else has failed. A 5xx without any code is
     not WhatsApp's own, and does not say whether the message was taken: there is no key to ask again with."""

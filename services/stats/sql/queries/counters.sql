@@ -1,4 +1,4 @@
--- Figures: sums of counters.
+-- Figures: sums of counters. `currency` is their label: of amounts the currency, of what happened for a reason the reason.
 
 -- name: totals
 -- Sums of a team's counters of these journeys over all time.
@@ -14,6 +14,17 @@ SELECT metric, journey_id, node_id, channel, currency, sum(value)::bigint AS val
    AND quarter < COALESCE(:end_time::timestamptz, 'infinity')
  GROUP BY metric, journey_id, node_id, channel, currency;
 
+-- name: overview_series
+-- What a journey as a whole did by step, of which `step_starts` are the starts, in order; steps are numbered from 1. One row a step: its
+-- metrics, their labels, and the sums.
+SELECT step, array_agg(metric) AS metrics, array_agg(currency) AS labels, array_agg(value) AS sums
+  FROM (SELECT width_bucket(quarter, :step_starts::timestamptz[]) AS step, metric, currency, sum(value)::bigint AS value
+          FROM counter
+         WHERE team_id = :team_id AND journey_id = :journey_id AND quarter >= :start_time AND quarter < :end_time
+           AND metric = ANY (:metrics::smallint[])
+         GROUP BY step, metric, currency) AS summed
+ GROUP BY step ORDER BY step;
+
 -- name: series
 -- The same of one journey by step, of which `step_starts` are the starts, in order; steps are numbered from 1.
 SELECT width_bucket(quarter, :step_starts::timestamptz[]) AS step, metric, journey_id, node_id, channel, currency,
@@ -26,16 +37,16 @@ SELECT width_bucket(quarter, :step_starts::timestamptz[]) AS step, metric, journ
 -- name: nodes_series
 -- The figures of a journey's nodes by step, of `row_max` pairs of step and node after the given one. `node_id`: of this one only;
 -- null: of all. Metrics of nodes have no channel.
-SELECT step, node_id, metric, value
-  FROM (SELECT step, node_id, metric, value, dense_rank() OVER (ORDER BY step, node_id) AS place
-          FROM (SELECT width_bucket(quarter, :step_starts::timestamptz[]) AS step, node_id, metric, sum(value)::bigint AS value
+SELECT step, node_id, metric, currency, value
+  FROM (SELECT step, node_id, metric, currency, value, dense_rank() OVER (ORDER BY step, node_id) AS place
+          FROM (SELECT width_bucket(quarter, :step_starts::timestamptz[]) AS step, node_id, metric, currency, sum(value)::bigint AS value
                   FROM counter
                  WHERE team_id = :team_id AND journey_id = :journey_id
                    AND quarter >= :start_time::timestamptz AND quarter < :end_time
-                   AND (metric = :entered OR metric > :results) AND (node_id = :node_id OR :node_id::text IS NULL)
-                 GROUP BY step, node_id, metric) AS summed
+                   AND (metric = ANY (:of_nodes::smallint[]) OR metric > :results) AND (node_id = :node_id OR :node_id::text IS NULL)
+                 GROUP BY step, node_id, metric, currency) AS summed
          WHERE (step, node_id) > (:after_step::integer, :after_node::text)) AS placed
- WHERE place <= :row_max ORDER BY step, node_id, metric;
+ WHERE place <= :row_max ORDER BY step, node_id, metric, currency;
 
 -- name: sends_series
 -- What a team sent by step, by channel. Journey by journey, since a journey's counters lie in order of time; sends of none are the

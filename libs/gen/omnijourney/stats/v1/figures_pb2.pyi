@@ -299,10 +299,20 @@ class NodeFigures(_message.Message):
     RESULTS_FIELD_NUMBER: _builtins.int
     WAITS_FIELD_NUMBER: _builtins.int
     WAYS_FIELD_NUMBER: _builtins.int
+    PASSED_COUNT_FIELD_NUMBER: _builtins.int
+    DROPPED_COUNT_FIELD_NUMBER: _builtins.int
+    DROPPED_REASONS_FIELD_NUMBER: _builtins.int
+    DROP_OFF_FIELD_NUMBER: _builtins.int
     node_id: _builtins.str
     """The node."""
     entered_count: _builtins.int
     """Times entered; seen within 2 s."""
+    passed_count: _builtins.int
+    """Times that customers went on from here, towards the next node or to the end of the journey, whatever came of what the node does."""
+    dropped_count: _builtins.int
+    """Enrolments that were halted here, or on the way from here to a node that may not be done yet. Those who reached the goal here, or were
+    held out by a split, neither passed nor dropped off.
+    """
     @_builtins.property
     def results(self) -> _containers.RepeatedCompositeFieldContainer[Global___NodeResult]:
         """What happened there, by result; only results that happened."""
@@ -315,6 +325,14 @@ class NodeFigures(_message.Message):
     def ways(self) -> _containers.RepeatedCompositeFieldContainer[_enrolment_pb2.WayCount]:
         """Of a split: how many went each way, in the order of the ways; only ways that somebody went."""
 
+    @_builtins.property
+    def dropped_reasons(self) -> _containers.RepeatedCompositeFieldContainer[Global___ReasonCount]:
+        """Why, most frequent first."""
+
+    @_builtins.property
+    def drop_off(self) -> Global___Ratio:
+        """Dropped off by entered."""
+
     def __init__(
         self,
         *,
@@ -323,10 +341,14 @@ class NodeFigures(_message.Message):
         results: _abc.Iterable[Global___NodeResult] | None = ...,
         waits: _abc.Iterable[_explain_pb2.WaitCount] | None = ...,
         ways: _abc.Iterable[_enrolment_pb2.WayCount] | None = ...,
+        passed_count: _builtins.int = ...,
+        dropped_count: _builtins.int = ...,
+        dropped_reasons: _abc.Iterable[Global___ReasonCount] | None = ...,
+        drop_off: Global___Ratio | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["drop_off", b"drop_off"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["entered_count", b"entered_count", "node_id", b"node_id", "results", b"results", "waits", b"waits", "ways", b"ways"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["drop_off", b"drop_off", "dropped_count", b"dropped_count", "dropped_reasons", b"dropped_reasons", "entered_count", b"entered_count", "node_id", b"node_id", "passed_count", b"passed_count", "results", b"results", "waits", b"waits", "ways", b"ways"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -340,23 +362,57 @@ class NodeResult(_message.Message):
 
     RESULT_FIELD_NUMBER: _builtins.int
     COUNT_FIELD_NUMBER: _builtins.int
+    REASONS_FIELD_NUMBER: _builtins.int
     result: _enrolment_pb2.StepResult.ValueType
     """What happened."""
     count: _builtins.int
     """How often."""
+    @_builtins.property
+    def reasons(self) -> _containers.RepeatedCompositeFieldContainer[Global___ReasonCount]:
+        """Why, most frequent first: of what was skipped, failed, exhausted, deferred, refused, halted or cancelled."""
+
     def __init__(
         self,
         *,
         result: _enrolment_pb2.StepResult.ValueType = ...,
         count: _builtins.int = ...,
+        reasons: _abc.Iterable[Global___ReasonCount] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "result", b"result"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "reasons", b"reasons", "result", b"result"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___NodeResult: _TypeAlias = NodeResult  # noqa: Y015
+
+@_typing.final
+class ReasonCount(_message.Message):
+    """How often something happened for one reason."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DETAIL_FIELD_NUMBER: _builtins.int
+    COUNT_FIELD_NUMBER: _builtins.int
+    detail: _builtins.str
+    """The reason in a word: a `common.v1.ErrorReason` without its prefix, such as `UNBOUND`; the channel's own code, such as `WHATSAPP_131026`; or
+    `OTHER` for one that is no word of up to 64 letters, digits and underscores. Empty: it is not known.
+    """
+    count: _builtins.int
+    """How often."""
+    def __init__(
+        self,
+        *,
+        detail: _builtins.str = ...,
+        count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "detail", b"detail"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReasonCount: _TypeAlias = ReasonCount  # noqa: Y015
 
 @_typing.final
 class MessageFigures(_message.Message):
@@ -377,6 +433,8 @@ class MessageFigures(_message.Message):
     REVENUE_FIELD_NUMBER: _builtins.int
     SKIPPED_FIELD_NUMBER: _builtins.int
     UNKNOWN_FIELD_NUMBER: _builtins.int
+    FAILED_REASONS_FIELD_NUMBER: _builtins.int
+    SKIPPED_REASONS_FIELD_NUMBER: _builtins.int
     node_id: _builtins.str
     """The node."""
     channel: _channel_pb2.Channel.ValueType
@@ -429,6 +487,14 @@ class MessageFigures(_message.Message):
     def unknown(self) -> Global___Count:
         """Sends of which nobody knows whether they left."""
 
+    @_builtins.property
+    def failed_reasons(self) -> _containers.RepeatedCompositeFieldContainer[Global___ReasonCount]:
+        """Why messages failed, most frequent first; these sum to `failed`."""
+
+    @_builtins.property
+    def skipped_reasons(self) -> _containers.RepeatedCompositeFieldContainer[Global___ReasonCount]:
+        """Why sends could not be addressed, most frequent first; these sum to `skipped`."""
+
     def __init__(
         self,
         *,
@@ -445,10 +511,12 @@ class MessageFigures(_message.Message):
         revenue: Global___Amounts | None = ...,
         skipped: Global___Count | None = ...,
         unknown: Global___Count | None = ...,
+        failed_reasons: _abc.Iterable[Global___ReasonCount] | None = ...,
+        skipped_reasons: _abc.Iterable[Global___ReasonCount] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["clicked", b"clicked", "delivered", b"delivered", "failed", b"failed", "orders", b"orders", "read", b"read", "replied", b"replied", "revenue", b"revenue", "sent", b"sent", "skipped", b"skipped", "start_time", b"start_time", "unknown", b"unknown"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel", b"channel", "clicked", b"clicked", "delivered", b"delivered", "failed", b"failed", "node_id", b"node_id", "orders", b"orders", "read", b"read", "replied", b"replied", "revenue", b"revenue", "sent", b"sent", "skipped", b"skipped", "start_time", b"start_time", "unknown", b"unknown"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel", b"channel", "clicked", b"clicked", "delivered", b"delivered", "failed", b"failed", "failed_reasons", b"failed_reasons", "node_id", b"node_id", "orders", b"orders", "read", b"read", "replied", b"replied", "revenue", b"revenue", "sent", b"sent", "skipped", b"skipped", "skipped_reasons", b"skipped_reasons", "start_time", b"start_time", "unknown", b"unknown"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -591,7 +659,9 @@ class PointsFigures(_message.Message):
     cumulative: _builtins.int
     """Cumulative points of all customers; of a range, their change in it."""
     refund_shortfall: _builtins.int
-    """Points that refunds asked back and that were not there any more."""
+    """Points that refunds asked back and that were not there any more, of refunds that took some: one that found nothing is no entry, and
+    `GetLedgerSummary` of points alone knows it.
+    """
     def __init__(
         self,
         *,

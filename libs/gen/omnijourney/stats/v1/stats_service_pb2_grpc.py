@@ -186,8 +186,9 @@ class StatsServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CheckProjections(self, request, context):
-        """Compares a team's figures with those that the services owning the records make of them (of nodes: with what the history of
-        journey says from the beginning), and those that are kept twice with each other; streams what does not agree.
+        """Compares a team's figures with those that the services owning the records make of them (of nodes and of their messages, with
+        reasons: with what the histories of journey and the gateway say from the beginning), and those that are kept twice with each other;
+        streams what does not agree.
         Figures that are behind do not agree: check when nothing waits (`ListProjectionStates`).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

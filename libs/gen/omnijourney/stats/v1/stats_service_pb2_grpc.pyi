@@ -62,8 +62,9 @@ class StatsServiceStub:
     `REQUEST_ID_REUSED`.
     """
     CheckProjections: _grpc.UnaryStreamMultiCallable[_stats_service_pb2.CheckProjectionsRequest, _stats_service_pb2.CheckProjectionsResponse]
-    """Compares a team's figures with those that the services owning the records make of them (of nodes: with what the history of
-    journey says from the beginning), and those that are kept twice with each other; streams what does not agree.
+    """Compares a team's figures with those that the services owning the records make of them (of nodes and of their messages, with
+    reasons: with what the histories of journey and the gateway say from the beginning), and those that are kept twice with each other;
+    streams what does not agree.
     Figures that are behind do not agree: check when nothing waits (`ListProjectionStates`).
     """
     ExplainOrder: _grpc.UnaryUnaryMultiCallable[_stats_service_pb2.ExplainOrderRequest, _stats_service_pb2.ExplainOrderResponse]
@@ -120,8 +121,9 @@ class StatsServiceAsyncStub(StatsServiceStub):
     `REQUEST_ID_REUSED`.
     """
     CheckProjections: _aio.UnaryStreamMultiCallable[_stats_service_pb2.CheckProjectionsRequest, _stats_service_pb2.CheckProjectionsResponse]  # type: ignore[assignment]
-    """Compares a team's figures with those that the services owning the records make of them (of nodes: with what the history of
-    journey says from the beginning), and those that are kept twice with each other; streams what does not agree.
+    """Compares a team's figures with those that the services owning the records make of them (of nodes and of their messages, with
+    reasons: with what the histories of journey and the gateway say from the beginning), and those that are kept twice with each other;
+    streams what does not agree.
     Figures that are behind do not agree: check when nothing waits (`ListProjectionStates`).
     """
     ExplainOrder: _aio.UnaryUnaryMultiCallable[_stats_service_pb2.ExplainOrderRequest, _stats_service_pb2.ExplainOrderResponse]  # type: ignore[assignment]
@@ -235,8 +237,9 @@ class StatsServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _stats_service_pb2.CheckProjectionsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_stats_service_pb2.CheckProjectionsResponse], _abc.AsyncIterator[_stats_service_pb2.CheckProjectionsResponse]]:
-        """Compares a team's figures with those that the services owning the records make of them (of nodes: with what the history of
-        journey says from the beginning), and those that are kept twice with each other; streams what does not agree.
+        """Compares a team's figures with those that the services owning the records make of them (of nodes and of their messages, with
+        reasons: with what the histories of journey and the gateway say from the beginning), and those that are kept twice with each other;
+        streams what does not agree.
         Figures that are behind do not agree: check when nothing waits (`ListProjectionStates`).
         """
 
