@@ -42,6 +42,7 @@ COMMANDS: Final = {
     "team": Listed("team_commands", "team", "Teams: the tenants, which own all else."),
     "customer": Listed("customer_commands", "customer", "Customers, and all that is held of a person."),
     "tag": Listed("tag_commands", "tag", "Tags of customers."),
+    "attribute": Listed("attribute_commands", "attribute", "Custom attributes of customers."),
     "audience": Listed("audience_commands", "audience", "Saved audiences, and who is in them."),
     "import": Listed(
         "contact_commands",

@@ -56,11 +56,13 @@ from services.journey.servicer.simulations import SimulationOperations
 from services.journey.store.audience_triggers import AudienceTriggerStore
 from services.journey.store.enrolments import EnrolmentStore
 from services.journey.store.explain import ExplanationStore
+from services.journey.store.following import FollowingStore
 from services.journey.store.history import HistoryStore
 from services.journey.store.journeys import JourneyStore
 from services.journey.store.leases import LeaseStore
 from services.journey.store.mail import JourneyMailStore
 from services.journey.store.merges import MergeStore
+from services.journey.store.old_steps import OldStepStore
 from services.journey.store.orphans import OrphanStore
 from services.journey.store.persons import PersonStore
 from services.journey.store.places import CountedPlans, PlacedEffects, PlaceStore
@@ -89,6 +91,7 @@ from services.journey.worker.brakes import Brakes
 from services.journey.worker.catalog import JourneyCatalog
 from services.journey.worker.gone import GoneProjection, Stopper, gone_follower
 from services.journey.worker.lag import JourneyLag, measure_mailboxes
+from services.journey.worker.old_steps import OldSteps
 from services.journey.worker.orphans import OrphanChecker
 from services.journey.worker.references import ReferenceIndexer
 from services.journey.worker.schedule import Scheduler
@@ -122,7 +125,12 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
             MailSource.GATEWAY: SourceMail(MailSource.GATEWAY, MailServiceStub(to_gateway)),
             MailSource.JOURNEY: mail,
         }
-        progress, notifier, team_settings = Progress(), CommitNotifier(), TeamSettingsClient(to_segment)
+        progress, notifier, team_settings, retention = (
+            Progress(),
+            CommitNotifier(),
+            TeamSettingsClient(to_segment),
+            RetentionClient(to_segment),
+        )
         catalog = JourneyCatalog(
             turns,
             SegmentZones(team_settings),
@@ -185,7 +193,6 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
             to_segment,
             journeys=journeys,
             mail=mail,
-            kept=timedelta(days=settings.content_retention_days),
         )
         parked = ParkedCustomers(
             rt.pool, mailbox, readers, rt.clock, changed=notifier.notify, unparked=worker.wake
@@ -240,6 +247,7 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
             leases=leases,
             orphans=orphan_store,
             history=HistoryStore(rt.pool),
+            following=FollowingStore(rt.pool),
             mail=mail,
             mailbox=mailbox,
             notifier=notifier,
@@ -258,6 +266,10 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
             "schedule": scheduler.run,
             "orphans": orphans.run,
             "clock watch": partial(_watch_clock, rt.clock, worker, scheduler),
+            "data of triggers": partial(
+                _forget_data, mail, rt.clock, settings.content_retention, retention.own("message_contents")
+            ),
+            "old steps": OldSteps(OldStepStore(rt.pool), rt.clock, retention.own("enrolment_steps")).run,
         }
         for name, run in loops.items():
             rt.spawn(name, run)
@@ -313,10 +325,8 @@ class _Triggered:
         *,
         journeys: JourneyStore,
         mail: JourneyMailStore,
-        kept: timedelta,
     ) -> None:
         self.check_intake = intake.check
-        own = RetentionClient(to_segment).own("message_contents")
         store = AudienceTriggerStore(rt.pool)
         audiences = SegmentAudiences(SegmentServiceStub(to_segment))
         self.one_by_one = SystemTriggers(
@@ -339,7 +349,6 @@ class _Triggered:
         )
         self.audiences = AudienceTriggers(store, journeys, audiences, rt.clock, steps.wake)
         rt.spawn("audience triggers", steps.run)
-        rt.spawn("data of triggers", partial(_forget_data, mail, rt.clock, kept, own))
 
 
 class _References:

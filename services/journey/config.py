@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import ClassVar
 
 from pydantic import Field
@@ -29,3 +30,8 @@ class Settings(MailSourceSettings):
     content_retention_days: int = Field(default=90, ge=1, le=36_500)
     """How long the data of triggers are kept, which messages show, days of domain time; with an enrolment while it is
     live. A team may say otherwise (`UpdateRetention`)."""
+
+    @property
+    def content_retention(self) -> timedelta:
+        """See `content_retention_days`."""
+        return timedelta(days=self.content_retention_days)

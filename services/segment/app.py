@@ -19,6 +19,7 @@ from libs.embedded import attach
 from omnijourney.segment.v1 import segment_service_pb2, segment_service_pb2_grpc
 from services.segment import metrics
 from services.segment.clients.consents import ConsentsClient
+from services.segment.clients.followers import FollowersClient
 from services.segment.clients.gateway import gateway_history
 from services.segment.clients.journeys import JourneysClient
 from services.segment.clients.ledger import LedgerClient
@@ -36,6 +37,7 @@ from services.segment.store.contact_imports import ContactImportStore
 from services.segment.store.erasures import ErasureStore
 from services.segment.store.marketed import MarketedStore
 from services.segment.store.merges import MergeStore
+from services.segment.store.old_facts import OldFactStore
 from services.segment.store.points import PointsStore
 from services.segment.store.texts import TextStore
 from services.segment.usecases.accounts import Accounts
@@ -64,6 +66,7 @@ from services.segment.worker.erasing import Erasing
 from services.segment.worker.marketed import MarketedProjection, marketed_follower
 from services.segment.worker.merges import Merging
 from services.segment.worker.notifier import FactNotifiers
+from services.segment.worker.old_facts import OldFactPruning
 from services.segment.worker.points import PointsProjection, points_follower
 from services.segment.worker.relay import FactMailStore
 from services.segment.worker.team_texts import TeamTexts
@@ -104,10 +107,16 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
             intake = Intake(relay, settings.mail_backlog_max)
             edits = Edits(rt.pool, rt.clock, writer, publisher, intake)
             customers = Customers(rt.pool, edits)
-            erasure_store = ErasureStore(rt.pool)
-            others = PersonsClient(
-                {"journey": journey, "points": points, "channel_gateway": gateway, "stats": stats}
+            erasure_store, all_others = (
+                ErasureStore(rt.pool),
+                {
+                    "journey": journey,
+                    "points": points,
+                    "channel_gateway": gateway,
+                    "stats": stats,
+                },
             )
+            others = PersonsClient(all_others)
             history = History(rt.pool, notifiers)
             erasing = Erasing(erasure_store, others, writer, publisher, rt.clock)
             erasures = Erasures(erasure_store, writer, rt.clock, erasing.wake)
@@ -177,7 +186,7 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
             rt.spawn("points", followed.run)
             rt.spawn("erasures", erasing.run)
             rt.spawn("audience changes", changer.run)
-            _spawn_pruning(rt, settings, retentions, audit_trail)
+            _spawn_pruning(rt, settings, retentions, audit_trail, FollowersClient(all_others))
             async with rt.serving(
                 SegmentLag(writer, relay, progress),
                 OperationsOfKinds(
@@ -191,13 +200,22 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
             await writer.drain()
 
 
-def _spawn_pruning(rt: Runtime, settings: Settings, retentions: Retentions, audit_trail: AuditTrail) -> None:
+def _spawn_pruning(
+    rt: Runtime,
+    settings: Settings,
+    retentions: Retentions,
+    audit_trail: AuditTrail,
+    followers: FollowersClient,
+) -> None:
     """What removes old rows beside all else."""
     texts = TextStore(rt.pool)
     rt.spawn("message texts", MessageTexts(texts, rt.clock, settings.text_retention).run)
     rt.spawn(
         "message texts of teams",
         TeamTexts(texts, rt.clock, settings.text_retention, retentions.message_contents).run,
+    )
+    rt.spawn(
+        "old facts", OldFactPruning(OldFactStore(rt.pool), followers, rt.clock, retentions.histories).run
     )
     rt.spawn(
         "audit log",

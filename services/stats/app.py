@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from libs.common.app import App, runtime
 from libs.common.clients.team_settings import TeamSettingsClient
 from libs.common.clock import Clock
+from libs.common.rpc.followers import serve_followers
 from libs.common.rpc.operations import Progress
 from libs.common.rpc.persons import serve_persons
 from libs.embedded import attach
@@ -76,6 +77,7 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
             stats_service_pb2.DESCRIPTOR.services_by_name["StatsService"],
         )
         serve_persons(rt.server, Persons(PersonStore(rt.pool)))
+        serve_followers(rt.server, projections.taken)
         for reader in readers:
             rt.spawn(f"reader of {reader.name} {reader.source.value}", reader.run)
         rt.spawn("rebuilds", rebuilder.run)

@@ -23,6 +23,7 @@ _HOMES: Final = {
     "omnijourney.common.v1.OperationsService": "libs.common.rpc.long_work",
     "omnijourney.internal.v1.ConsentsService": "services.channel_gateway.servicer.consents",
     "omnijourney.internal.v1.CustomersService": "services.segment.servicer.internal",
+    "omnijourney.internal.v1.FollowersService": "libs.common.rpc.followers",
     "omnijourney.internal.v1.HistoryService": "libs.common.feeds.serving",
     "omnijourney.internal.v1.LedgerService": "services.points.servicer.internal",
     "omnijourney.internal.v1.MailService": "libs.common.feeds.serving",

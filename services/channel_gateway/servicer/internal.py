@@ -10,6 +10,7 @@ from uuid import UUID
 from libs.common import tracing
 from libs.common.feeds.serving import MailPage, Reading, SelectedRows, serve_history, serve_mail
 from libs.common.rpc.fields import FieldCheck
+from libs.common.rpc.followers import serve_followers
 from libs.common.rpc.persons import serve_persons
 from libs.common.rpc.server import GrpcServer
 from omnijourney.internal.v1 import (
@@ -167,3 +168,4 @@ def serve(server: GrpcServer, deps: Dependencies) -> None:
     serve_history(server, GatewayHistory(deps), deps.draining, ContentHistory(deps))
     serve_mail(server, OutcomeMails(deps))
     serve_persons(server, deps.persons)
+    serve_followers(server, deps.webhook_store.taken)

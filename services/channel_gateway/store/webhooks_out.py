@@ -11,6 +11,7 @@ from libs.common.db.pool import Connection, Pool, fetch_alone, transaction
 from libs.common.errors import NotFound
 from libs.common.feeds.cursors import cursors_checked, steps
 from libs.common.ids import new_id
+from libs.common.rpc.followers import Taken
 from services.channel_gateway.domain.errors import SubscriptionLimit
 from services.channel_gateway.domain.webhooks_out import (
     ACTIVE_HOURS,
@@ -166,6 +167,10 @@ class WebhookStore:
         return [WebhookAttempt(*row) for row in rows]
 
     # ---- contact events ----
+
+    async def taken(self, _team_id: UUID) -> Taken:
+        """See `libs.common.rpc.followers.Reader`."""
+        return Taken(await self.cursors())
 
     async def cursors(self) -> dict[int, int]:
         """How far segment's history is taken."""

@@ -12,6 +12,7 @@ from libs.common.rpc.servicing import Edge
 from omnijourney.journey.v1 import journey_service_pb2_grpc as pb_grpc
 from services.journey.clients.names import Directory
 from services.journey.store.enrolments import EnrolmentStore
+from services.journey.store.following import FollowingStore
 from services.journey.store.history import HistoryStore
 from services.journey.store.journeys import JourneyStore
 from services.journey.store.leases import LeaseStore
@@ -57,6 +58,7 @@ class Dependencies:
     leases: LeaseStore
     orphans: OrphanStore
     history: HistoryStore
+    following: FollowingStore
     mail: JourneyMailStore
     mailbox: Mailbox
     notifier: CommitNotifier

@@ -10,6 +10,7 @@ from libs.common.feeds.journey_records import FEED_START
 from libs.common.feeds.notifier import CommitNotifier
 from libs.common.feeds.records import SHARDS
 from libs.common.feeds.serving import Reading, serve_history, serve_mail
+from libs.common.rpc.followers import serve_followers
 from libs.common.rpc.persons import serve_persons
 from libs.common.rpc.server import GrpcServer
 from omnijourney.internal.v1 import merges_service_pb2, merges_service_pb2_grpc
@@ -70,3 +71,4 @@ def serve(server: GrpcServer, deps: Dependencies) -> None:
     serve_history(server, JourneyHistory(deps), deps.draining)
     serve_mail(server, deps.mail)
     serve_persons(server, deps.persons)
+    serve_followers(server, deps.following.taken)

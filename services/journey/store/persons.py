@@ -38,7 +38,7 @@ class PersonStore:
         commits = sorted({commit for each in enrolments for commit in each.commits})
         for first in range(0, len(commits), COMMITS_MAX):
             async with transaction(self.pool, [key[0]]) as connection:
-                await _bare(connection, key[0], commits[first : first + COMMITS_MAX], own)
+                await bare_records(connection, key[0], commits[first : first + COMMITS_MAX], own)
 
     async def last_own_number(self, key: CustomerKey) -> int:
         """Number of the last mail that this service made for the customer; 0 for none."""
@@ -47,9 +47,10 @@ class PersonStore:
             return int(await connection.fetchval(*query) or 0)
 
 
-async def _bare(
+async def bare_records(
     connection: Connection, team_id: UUID, commits: Sequence[int], enrolments: Set[bytes]
 ) -> None:
+    """Takes out of the records of commits what conditions of these enrolments saw."""
     query = BOOK.bind("record_bodies", team_id=team_id, commit_keys=list(commits))
     rows = await connection.fetch(*query)
     changed = [

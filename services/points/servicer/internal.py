@@ -8,6 +8,7 @@ from typing import Any
 
 from libs.common.errors import FieldViolation, InvalidArgument
 from libs.common.feeds.serving import Reading, SelectedRows, serve_history
+from libs.common.rpc.followers import serve_followers
 from libs.common.rpc.persons import serve_persons
 from libs.common.rpc.server import GrpcServer
 from libs.common.rpc.servicing import Edge
@@ -80,3 +81,4 @@ def serve(server: GrpcServer, deps: Dependencies) -> None:
     )
     serve_history(server, EntryHistory(deps), deps.draining)
     serve_persons(server, deps.persons)
+    serve_followers(server, deps.customers.taken)

@@ -10,6 +10,7 @@ from libs.common.db.pool import Connection, Pool, transaction
 from libs.common.db.queries import QueryBook
 from libs.common.feeds.cursors import steps
 from libs.common.feeds.follower import CursorMovedError
+from libs.common.rpc.followers import Taken
 from libs.common.text import fold
 from services.points.domain.customers import CustomerBasics
 from services.points.domain.views import CustomerName, RowSetAside
@@ -29,6 +30,10 @@ class CustomerStore:
         """Partition → position up to which segment's history is taken."""
         records = await self._pool.fetch(self._sql["read_customer_cursors"])
         return {row["partition"]: row["position"] for row in records}
+
+    async def taken(self, _team_id: UUID) -> Taken:
+        """See `libs.common.rpc.followers.Reader`."""
+        return Taken(await self.cursors())
 
     async def write(
         self, before: Mapping[int, int], after: Mapping[int, int], customers: Sequence[CustomerBasics]

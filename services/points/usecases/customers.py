@@ -6,6 +6,7 @@ from uuid import UUID
 
 from libs.common.callers import caller
 from libs.common.errors import FailedPrecondition, NotFound
+from libs.common.rpc.followers import Taken
 from services.points.clients.segment import CustomerDirectory
 from services.points.domain.model import AccountKey
 from services.points.store.customers import CustomerStore
@@ -20,6 +21,10 @@ class Customers:
         self._copy = copy
         self._segment = segment
         self._merges = merges
+
+    async def taken(self, team_id: UUID) -> Taken:
+        """See `libs.common.rpc.followers.Reader`."""
+        return await self._copy.taken(team_id)
 
     async def require(self, team_id: UUID, customer_id: UUID) -> None:
         """Raises NotFound for a customer that the team has not, FailedPrecondition `CUSTOMER_MERGED` for one who

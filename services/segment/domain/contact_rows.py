@@ -11,6 +11,7 @@ from uuid import UUID
 
 from libs.common.errors import DomainError
 from libs.common.text import fold
+from services.segment.domain.conflicts import Conflict, candidates, conflicts_of
 from services.segment.domain.contact_files import ContactLine
 from services.segment.domain.edits import EditContext, Edited, Editor, Profile
 from services.segment.domain.facts import (
@@ -22,7 +23,6 @@ from services.segment.domain.facts import (
     TagApplied,
 )
 from services.segment.domain.model import Binding, Customer, IdentityKey, Selector
-from services.segment.domain.recorder import candidates
 
 
 class RowStatus(IntEnum):
@@ -83,10 +83,15 @@ class ContactRows:
         self.phones = dict(context.phones)
         self.emails = dict(context.emails)
         self.tokens: dict[tuple[UUID, str], UUID] = {}
+        self._conflicts: dict[tuple[UUID, frozenset[UUID]], Conflict] = {}
 
     def edited(self) -> Edited:
         """Everything that is to be written."""
         return self._editor.edited()
+
+    def conflicts(self) -> list[Conflict]:
+        """Pairs of customers whom one line named."""
+        return sorted(self._conflicts.values())
 
     def is_ready(self, line: ContactLine) -> bool:
         """Whether what the line names was read of whom it is of. It was not where an earlier line made its hints lead
@@ -124,9 +129,12 @@ class ContactRows:
         if found is None:
             return self._editor.create(self._team, profile), None
         before = copy(found)
+        named = list(conflicts_of(self, found, selector_of(profile), self._editor.customer))
         self._editor.complete(found, profile)
         present = self._editor.customer(self._team, found.customer_id)
         assert present is not None
+        for each in named:
+            self._conflicts.setdefault(each.pair, each)
         return present, before
 
     def _find(self, selector: Selector) -> Customer | None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import msgspec
 
 from libs.common.ids import CustomerKey
 from libs.common.text import fold
+from services.segment.domain.conflicts import Conflict, candidates, conflicts_of
 from services.segment.domain.customer_changes import CustomerChanges, later
 from services.segment.domain.facts import ContactJoined, ContactLeft, ContactReturned, Fact
 from services.segment.domain.model import (
@@ -27,7 +28,6 @@ from services.segment.domain.results import EventResult, EventStatus, refused_ev
 
 OrderId = tuple[UUID, str, str]
 """Team, shop, order id (or refund id)."""
-_STRONG: Final = frozenset({"customer_id", "identity", "member_id"})
 
 
 class KeyUse(NamedTuple):
@@ -59,29 +59,6 @@ class EventContext(msgspec.Struct):
     """Customers that events or their orders name, and who were erased."""
     merged: dict[CustomerKey, UUID] = {}
     """Customers who are named and were merged: whom they were merged into."""
-
-
-class Candidate(NamedTuple):
-    """Whom a hint leads to."""
-
-    customer_id: UUID
-    field: str
-    """The hint, by the name of its field."""
-
-    @property
-    def is_strong(self) -> bool:
-        """Whether the hint cannot be of another member."""
-        return self.field in _STRONG
-
-
-class Conflict(NamedTuple):
-    """Two customers whom one event named: the one it went to, and another."""
-
-    team_id: UUID
-    customer_id: UUID
-    other_customer_id: UUID
-    matched_field: str
-    other_matched_field: str
 
 
 class BoundIdentity(NamedTuple):
@@ -253,22 +230,9 @@ class Recorder:
         return customer
 
     def _note_conflicts(self, customer: Customer, selector: Selector) -> None:
-        """Notes other customers whom the hints lead to (S-05e). A browser that another member uses names nobody: many
-        people share one."""
-        team = customer.team_id
-        named = list(candidates(self, team, selector))
-        matched = next((each.field for each in named if each.customer_id == customer.customer_id), None)
-        if matched is None:
-            return
-        for each in named:
-            other = self.pending.customer(team, each.customer_id)
-            if other is None or other.customer_id == customer.customer_id:
-                continue
-            if each.field == "browser_token" and _are_two_members(customer, other):
-                continue
-            pair = (team, frozenset((customer.customer_id, other.customer_id)))
-            conflict = Conflict(team, customer.customer_id, other.customer_id, matched, each.field)
-            self._conflicts.setdefault(pair, conflict)
+        """Notes other customers whom the hints lead to."""
+        for each in conflicts_of(self, customer, selector, self.pending.customer):
+            self._conflicts.setdefault(each.pair, each)
 
     def learn_token(self, customer: Customer, token: str | None) -> None:
         """From now on the browser leads to the customer, unless it leads to somebody already."""
@@ -347,32 +311,6 @@ class Recorder:
         self.pending.change(customer, customer_interact_time=moved)
 
 
-class Index(Protocol):
-    """Where customers are looked up by what is known of them."""
-
-    members: dict[tuple[UUID, str], UUID]
-    phones: dict[tuple[UUID, str], UUID]
-    emails: dict[tuple[UUID, str], UUID]
-    tokens: dict[tuple[UUID, str], UUID]
-    identities: dict[tuple[UUID, IdentityKey], Binding]
-
-
-def candidates(index: Index, team: UUID, selector: Selector) -> Iterator[Candidate]:
-    """The customers that the hints lead to, strongest first."""
-    if selector.customer_id is not None:
-        yield Candidate(selector.customer_id, "customer_id")
-    if selector.identity is not None and (bound := index.identities.get((team, selector.identity))):
-        yield Candidate(bound.customer_id, "identity")
-    if selector.member_id is not None and (found := index.members.get((team, fold(selector.member_id)))):
-        yield Candidate(found, "member_id")
-    if selector.phone is not None and (found := index.phones.get((team, selector.phone))):
-        yield Candidate(found, "phone")
-    if selector.email is not None and (found := index.emails.get((team, fold(selector.email)))):
-        yield Candidate(found, "email")
-    if selector.browser_token is not None and (found := index.tokens.get((team, selector.browser_token))):
-        yield Candidate(found, "browser_token")
-
-
 def _known_by(event: Event, key: IdentityKey) -> Event:
     """The event with the identity in its selector that it is about, and no other."""
     return msgspec.structs.replace(event, selector=msgspec.structs.replace(event.selector, identity=key))
@@ -382,12 +320,6 @@ def _is_another_member(customer: Customer, selector: Selector) -> bool:
     if customer.member_id is None or selector.member_id is None:
         return False
     return fold(customer.member_id) != fold(selector.member_id)
-
-
-def _are_two_members(one: Customer, other: Customer) -> bool:
-    if one.member_id is None or other.member_id is None:
-        return False
-    return fold(one.member_id) != fold(other.member_id)
 
 
 def accepted(customer: Customer, *, created: bool) -> EventResult:

@@ -11,6 +11,8 @@ class Periods(NamedTuple):
 
     webhook_bodies: timedelta | None = None
     message_contents: timedelta | None = None
+    enrolment_steps: timedelta | None = None
+    histories: timedelta | None = None
     audit_entries: timedelta | None = None
 
 

@@ -878,6 +878,18 @@ CREATE INDEX fact_time ON segment.fact USING btree (team_id, occur_time, partiti
 ALTER TABLE fact ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own_teams ON fact USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
 
+-- The last fact that was emptied in the history of a team that says how long it keeps it.
+CREATE TABLE fact_pruning (
+    team_id    uuid NOT NULL,
+    occur_time timestamp with time zone NOT NULL,
+    partition  smallint NOT NULL,
+    position   bigint NOT NULL,
+    CONSTRAINT fact_pruning_pkey PRIMARY KEY (team_id),
+    CONSTRAINT fact_pruning_time_readable CHECK (((occur_time >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (occur_time < '9999-12-31 00:00:00+00'::timestamp with time zone)))
+);
+ALTER TABLE fact_pruning ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own_teams ON fact_pruning USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
+
 -- "Team last marketed" is taken from the gateway's history: the position of each of its partitions up to which that is done.
 CREATE TABLE gateway_cursor (
     partition smallint NOT NULL,
@@ -1028,8 +1040,12 @@ CREATE TABLE retention (
     message_contents interval,
     audit_entries    interval,
     revision         bigint NOT NULL DEFAULT 1,
+    enrolment_steps  interval,
+    histories        interval,
     CONSTRAINT retention_pkey PRIMARY KEY (team_id),
     CONSTRAINT retention_audit_entries_check CHECK (((audit_entries >= '365 days'::interval) AND (audit_entries <= '3650 days'::interval))),
+    CONSTRAINT retention_enrolment_steps_check CHECK (((enrolment_steps >= '30 days'::interval) AND (enrolment_steps <= '3650 days'::interval))),
+    CONSTRAINT retention_histories_check CHECK (((histories >= '30 days'::interval) AND (histories <= '3650 days'::interval))),
     CONSTRAINT retention_message_contents_check CHECK (((message_contents >= '1 day'::interval) AND (message_contents <= '3650 days'::interval))),
     CONSTRAINT retention_revision_check CHECK ((revision > 0)),
     CONSTRAINT retention_webhook_bodies_check CHECK (((webhook_bodies >= '7 days'::interval) AND (webhook_bodies <= '3650 days'::interval)))

@@ -9,7 +9,7 @@ from uuid import UUID
 from libs.common.db.pool import Connection
 from libs.common.errors import NotFound
 from libs.common.ids import epoch_ms, new_id
-from services.segment.domain.recorder import Conflict
+from services.segment.domain.conflicts import Conflict
 from services.segment.domain.views import IdentityConflict
 from services.segment.store.base import BOOK
 

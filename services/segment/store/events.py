@@ -12,6 +12,7 @@ import msgspec
 from libs.common.db.pool import Connection
 from libs.common.ids import CustomerKey
 from libs.common.text import fold
+from services.segment.domain.conflicts import candidates
 from services.segment.domain.facts import Fact
 from services.segment.domain.model import (
     Binding,
@@ -23,7 +24,7 @@ from services.segment.domain.model import (
     Refund,
     Uncounted,
 )
-from services.segment.domain.recorder import EventContext, KeyUse, OrderId, Recording, candidates
+from services.segment.domain.recorder import EventContext, KeyUse, OrderId, Recording
 from services.segment.store.base import BOOK, Row, by_key
 from services.segment.store.conflicts import note_conflicts
 from services.segment.store.erasures import load_erased

@@ -57,6 +57,10 @@ class Retentions:
         """Teams that say how long they keep contents of messages."""
         return await self._own(lambda periods: periods.message_contents)
 
+    async def histories(self) -> Mapping[UUID, timedelta]:
+        """Teams that say how long their history says something of customers."""
+        return await self._own(lambda periods: periods.histories)
+
     async def audit_entries(self) -> Mapping[UUID, timedelta]:
         """Teams that say how long they keep entries of the audit log."""
         return await self._own(lambda periods: periods.audit_entries)

@@ -36,6 +36,7 @@ from services.segment.domain.contact_imports import (
 )
 from services.segment.domain.contact_rows import ContactRows, RowOutcome, RowStatus
 from services.segment.domain.facts import Fact
+from services.segment.store.conflicts import note_conflicts
 from services.segment.store.contact_imports import ContactImportStore, file_terms, load_rows
 from services.segment.store.customers import save_edited
 from services.segment.worker.writers import FactPublisher, Writer, ids_of
@@ -208,6 +209,7 @@ class ContactImportSteps:
             await self._store.add_rows(connection, asked.key, list(_kept(lines, outcomes)))
             await self._store.move(connection, asked.key, stand)
             await self._store.delete_parts(connection, asked.key, stand.next_byte)
+            await note_conflicts(connection, rows.conflicts(), now)
             facts = await save_edited(connection, rows.edited(), context.edits.customers, now)
             crash.reach("segment.before_import_commit")
         return len(outcomes), facts

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from uuid import UUID
 
 from libs.common import crash
 from libs.common.db.pool import Pool, fetch_alone, transaction
 from libs.common.feeds.cursors import cursors_checked, steps
+from libs.common.rpc.followers import Taken
 from services.stats.domain.model import Counts, Source
 from services.stats.domain.views import RowPlace, RowSetAside
 from services.stats.store.aside import count_parts
@@ -20,6 +22,10 @@ class ProjectionStore:
     def __init__(self, pool: Pool) -> None:
         """`pool` connects as the service's own role."""
         self._pool = pool
+
+    async def taken(self, _team_id: UUID) -> Taken:
+        """See `libs.common.rpc.followers.Reader`."""
+        return Taken(await self.cursors(Source.SEGMENT))
 
     async def cursors(self, source: Source) -> dict[int, int]:
         """Partition → position up to which the source's history is counted."""

@@ -247,10 +247,16 @@ async def refusal(call: Any) -> RemoteError:
 
 @asynccontextmanager
 async def serving_site(
-    servers: Servers, databases: Databases, *, with_stats: bool = False, **of_gateway: Any
+    servers: Servers,
+    databases: Databases,
+    *,
+    with_stats: bool = False,
+    segment: Any = segment_app,
+    **of_gateway: Any,
 ) -> AsyncIterator[Site]:
     """Journey with points, segment and the gateway, whose settings `of_gateway` changes; those three end with
-    `site.stack`. `with_stats`: so that there are all five."""
+    `site.stack`. `with_stats`: so that there are all five, and points follows customers. `segment` makes
+    that service of its settings."""
     services = ("journey", "segment", "points", "channel_gateway", *(["stats"] if with_stats else []))
     async with (
         databases.fresh({each: f"services.{each}" for each in services}) as database,
@@ -270,8 +276,9 @@ async def serving_site(
             "points_target": AWAY,
         }
         if with_stats:
-            ports["stats"] = free_port()
+            ports |= {"stats": free_port(), "segment": free_port()}
             targets["stats_target"] = f"{LOOPBACK}:{ports['stats']}"
+            targets["segment_target"] = f"{LOOPBACK}:{ports['segment']}"
 
         async def serve(name: str, app: Any, settings: Any, stub: Any, on: AsyncExitStack) -> str:
             known = {key: value for key, value in targets.items() if key in settings.model_fields}
@@ -288,7 +295,7 @@ async def serving_site(
 
         targets["points_target"] = await serve("points", points_app, PointsSettings, PointsServiceStub, stack)
         targets["segment_target"] = await serve(
-            "segment", segment_app, SegmentSettings, SegmentServiceStub, stack
+            "segment", segment, SegmentSettings, SegmentServiceStub, stack
         )
         targets["channel_gateway_target"] = await serve(
             "gateway", gateway_app, GatewaySettings, ChannelGatewayServiceStub, stack

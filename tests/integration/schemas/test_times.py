@@ -44,6 +44,7 @@ async def test_times_that_nobody_can_read_are_refused(connection: "asyncpg.Conne
         "segment.departure",
         "segment.erasure",
         "segment.fact",
+        "segment.fact_pruning",
         "segment.identity",
         "segment.merged_customer",
         "segment.refund",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
+from itertools import combinations
 from typing import Any
 
 import grpc
@@ -16,6 +17,7 @@ from libs.common.rpc.errors import remote_error
 from libs.common.rpc.values import timestamp
 from omnijourney.common.v1 import error_reason_pb2
 from omnijourney.internal.v1 import change_pb2
+from omnijourney.segment.v1 import customer_pb2
 from tests.integration.segment.conftest import ACCOUNT, Segment, identity
 
 APPLIED = change_pb2.CHANGE_STATUS_APPLIED
@@ -347,3 +349,75 @@ async def test_basic_data_changes_under_an_etag(segment: Segment) -> None:
     assert remote_error(error.value).reason == "DUPLICATE_VALUE"
     found = await segment.call("FindCustomer", selector={"phone": "+447000000001"})
     assert found.customer.customer_id == customer_id
+
+
+BASIC = ("member_id", "name", "phone", "email")
+
+
+def basic(customer: customer_pb2.Customer) -> dict[str, str]:
+    return {field: getattr(customer, field) for field in BASIC}
+
+
+@pytest.mark.rule("S-05a")
+async def test_each_write_changes_what_it_names_and_clears_nothing_else(segment: Segment) -> None:
+    await segment.define("tier", "TEXT")
+    await segment.define("size", "TEXT")
+    expected = {"member_id": "M-0", "name": "Ann", "phone": "+886912000000", "email": "a0@example.com"}
+    customer_id = await segment.create(**expected, tags=["a"], attributes={"tier": "x"})
+
+    async def person() -> customer_pb2.Customer:
+        return await segment.customer(customer_id)
+
+    subsets = [each for size in range(len(BASIC) + 1) for each in combinations(BASIC, size)]
+    for number, fields in enumerate(subsets, 1):
+        new = {
+            "member_id": f"M-{number}",
+            "name": f"Ann {number}",
+            "phone": f"+8869120000{number:02}",
+            "email": f"a{number}@example.com",
+        }
+        sent = {field: new[field] for field in fields}
+        await segment.call("UpdateCustomer", customer={"customer_id": customer_id, **sent})
+        expected |= sent
+        assert basic(await person()) == expected, fields
+    for fields in subsets:
+        sent = {field: f"{expected[field]}.tw" for field in fields if field in {"name", "email"}}
+        await segment.call("UpsertCustomer", customer={"member_id": expected["member_id"], **sent})
+        expected |= sent
+        assert basic(await person()) == expected, fields
+    cleared = {"customer": {"customer_id": customer_id}, "update_mask": {"paths": ["email"]}}
+    await segment.call("UpdateCustomer", **cleared)
+    assert basic(await person()) == {**expected, "email": ""}, (
+        "what the mask names and nothing gives is cleared"
+    )
+
+    whole = {"tags": ["a"], "attributes": {"tier": "x"}, "identities": []}
+
+    async def has(**changes: Any) -> None:
+        nonlocal whole
+        whole |= changes
+        found = await person()
+        assert {
+            "tags": sorted(found.tags),
+            "attributes": dict(found.attributes),
+            "identities": [each.key.external_id for each in found.identities],
+        } == whole
+
+    await segment.call("ChangeCustomerTags", customer_id=customer_id, add=["b", "c"], remove=["none"])
+    await has(tags=["a", "b", "c"])
+    await segment.call("ChangeCustomerTags", customer_id=customer_id, remove=["A", "c"])
+    await has(tags=["b"])
+    await segment.call("SetCustomerAttributes", customer_id=customer_id, values={"size": "m"})
+    await has(attributes={"tier": "x", "size": "m"})
+    await segment.call("SetCustomerAttributes", customer_id=customer_id, values={"tier": "y"}, clear=["size"])
+    await has(attributes={"tier": "y"})
+    await segment.call("BindIdentity", customer_id=customer_id, identity=identity("1"))
+    await has(identities=["1"])
+    await segment.call(
+        "UpsertCustomer",
+        customer={"member_id": expected["member_id"], "tags": ["d"], "attributes": {"size": "l"}},
+    )
+    await has(tags=["b", "d"], attributes={"tier": "y", "size": "l"})
+    await segment.call("UnbindIdentity", customer_id=customer_id, identity=identity("1"))
+    await has(identities=[])
+    assert basic(await person()) == {**expected, "email": ""}

@@ -10,6 +10,7 @@ import pytest
 from libs.common.ids import new_id
 from omnijourney.segment.v1 import event_pb2, identity_conflict_pb2
 from tests.integration.segment.conftest import Segment, identity
+from tests.integration.segment.test_contact_imports import ended, faults
 
 PHONE, OTHER_PHONE = "+886912345678", "+886912345679"
 ACCEPTED = event_pb2.EVENT_STATUS_ACCEPTED
@@ -103,3 +104,25 @@ async def test_pairs_are_of_one_team_and_come_in_pages(segment: Segment) -> None
         with pytest.raises(grpc.aio.AioRpcError) as refused:
             await segment.call("ResolveIdentityConflict", **asked)
         assert refused.value.code() == grpc.StatusCode.NOT_FOUND
+
+
+async def test_a_line_of_an_import_that_names_two_is_listed_as_an_event_is(segment: Segment) -> None:
+    member = await segment.create(member_id="M-1", phone=OTHER_PHONE)
+    caller = await segment.create(phone=PHONE)
+    writer = await segment.create(email="a@example.com")
+    lines = "M-1,0912-345-678,\nM-1,0912-345-678,\n,0912-345-678,A@example.com\nM-2,,b@example.com\n,,b@example.com\n"
+    started = await segment.call(
+        "StartContactImport", csv=f"Member ID,Phone,Email\n{lines}".encode(), file_name="people.csv"
+    )
+    done = await ended(segment, started.contact_import.contact_import_id)
+    assert done.operation.refused_count == 0, await faults(segment, done)
+    found = [
+        (each.customer_id, each.other_customer_id, each.matched_field, each.other_matched_field)
+        for each in await listed(segment)
+    ]
+    assert sorted(found) == sorted(
+        [
+            (member, caller, "member_id", "phone"),
+            (caller, writer, "phone", "email"),
+        ]
+    )

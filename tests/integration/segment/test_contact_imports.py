@@ -342,6 +342,7 @@ async def test_an_import_that_is_killed_twice_ends_as_if_it_had_never_been(
         await make_account(database, segment.team_id, ACCOUNT)
         for armed in (
             "segment.before_import_commit:1:1",
+            "segment.after_import_step:1:1",
             "segment.after_import_posting:1:1",
             "",
         ):
@@ -368,7 +369,7 @@ async def test_an_import_that_is_killed_twice_ends_as_if_it_had_never_been(
         assert kinds["tag_applied"] == len({(phone, tag) for phone, tag, _ in lines})
         ledger = points_service_pb2_grpc.PointsServiceStub(to_points)
         check = points_pb.CheckLedgerRequest(team_id=str(segment.team_id))
-        said = [each async for each in ledger.CheckLedger(check, timeout=TIMEOUT_S)]
+        said = [each async for each in ledger.CheckLedger(check, timeout=4 * TIMEOUT_S)]
         assert not [each for each in said if each.HasField("finding")]
         posted = sum(1 for _, _, change in lines if change) - refused
         assert said[-1].summary.entries == posted

@@ -1,4 +1,4 @@
-"""Four services and the emulators, once for all tests of the whole path: each test has a team of its own."""
+"""All five services and the emulators, once for all tests of the whole path: each test has a team of its own."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from libs.common.db import requests
 from libs.emulators.config import EmulatorSettings
 from libs.emulators.server import running
 from libs.testing.fixtures import Databases, Servers
+from services.journey.worker import old_steps
 from tests.integration.journey.whole_site import serving_site
 from tests.integration.whole_path.stage import Stage
 
@@ -36,6 +37,7 @@ async def theatre(
     with pytest.MonkeyPatch.context() as patched:
         # Old rows are looked for while a test waits.
         patched.setattr(requests, "_FORGET_EVERY_S", 1.0)
+        patched.setattr(old_steps, "ROUND_EVERY_S", 1.0)
         async for each in _serving(servers, databases, settings):
             yield each
 
@@ -49,6 +51,7 @@ async def _serving(
         serving_site(
             servers,
             databases,
+            with_stats=True,
             line_url=emulators.urls["line"],
             whatsapp_url=emulators.urls["whatsapp"],
             webhook_private_networks="127.0.0.0/8",

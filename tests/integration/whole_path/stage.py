@@ -346,9 +346,9 @@ class Stage:
         ]
 
 
-async def until(done: Callable[[], Awaitable[bool]]) -> None:
+async def until(done: Callable[[], Awaitable[bool]], wait_s: float = WAIT_S) -> None:
     """Waits for it."""
-    async with asyncio.timeout(WAIT_S):
+    async with asyncio.timeout(wait_s):
         while not await done():
             await asyncio.sleep(0.03)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator
 from typing import Any, Final
 
 import aiohttp
@@ -31,6 +31,7 @@ from omnijourney.segment.v1 import audience_pb2, consent_pb2, customer_pb2, even
 from omnijourney.segment.v1.segment_service_pb2_grpc import SegmentServiceStub
 from services.segment.store.erasures import ErasureStore
 from tests.integration.journey.whole_site import LINE, TIMEOUT_S, serving_site
+from tests.integration.whole_path.searching import found_in_redis, found_in_tables
 from tests.integration.whole_path.stage import WAIT_S, Stage, node, says, until, waits
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module")]
@@ -221,43 +222,6 @@ async def rows_of(stage: Stage, query: str, *arguments: Any) -> list[Any]:
         await connection.close()
 
 
-_COLUMNS: Final = """
-SELECT c.table_schema, c.table_name, c.column_name, c.udt_name
-  FROM information_schema.columns AS c JOIN information_schema.tables AS t USING (table_schema, table_name)
- WHERE t.table_type = 'BASE TABLE'
-   AND c.table_schema IN ('segment', 'points', 'channel_gateway', 'journey', 'stats', 'platform')
-   AND c.udt_name IN ('text', 'bytea', 'jsonb', 'json', 'varchar', '_text', '_bytea', '_jsonb')
-"""
-
-
-async def found_in_tables(stage: Stage, texts: Iterable[str]) -> list[str]:
-    """Columns in which any of the texts stands, in whatever case."""
-    connection = await asyncpg.connect(stage.site.admin_dsn)
-    found = []
-    try:
-        for schema, table, column, kind in await connection.fetch(_COLUMNS):
-            shown = f"encode({column}, 'escape')" if kind == "bytea" else f"{column}::text"
-            for text in texts:
-                query = f"SELECT count(*) FROM {schema}.{table} WHERE strpos(lower({shown}), lower($1)) > 0"
-                if await connection.fetchval(query, text):
-                    found.append(f"{schema}.{table}.{column}: {text}")
-    finally:
-        await connection.close()
-    return found
-
-
-async def found_in_redis(url: str, texts: Iterable[str]) -> list[str]:
-    """Keys in which any of the texts stands."""
-    found = []
-    async with Redis.from_url(url, protocol=2) as redis:
-        async for key in redis.scan_iter(count=1_000):
-            dumped = key + (await redis.dump(key) or b"")
-            if await redis.type(key) == b"stream":
-                dumped += repr(await redis.xrange(key)).encode()
-            found += [repr(key) for text in texts if text.encode().lower() in dumped.lower()]
-    return found
-
-
 async def operation(stage: Stage, operation_id: str) -> operation_pb2.Operation:
     """As soon as it has ended."""
     stub = OperationsServiceStub(stage.site.channels["segment"])
@@ -299,7 +263,7 @@ async def test_a_person_is_erased_everywhere_and_figures_stay(
     person = Person(stage)
     await person.lives()
     before = await figures(stage)
-    there = await found_in_tables(stage, TEXTS)
+    there = await found_in_tables(stage.site.admin_dsn, TEXTS)
     assert {each.partition(".")[0] for each in there} >= {
         "segment", "points", "channel_gateway", "journey", "platform",
     }  # fmt: skip
@@ -331,7 +295,7 @@ async def test_a_person_is_erased_everywhere_and_figures_stay(
     ended = await operation(stage, started[0].operation.operation_id)
     assert (ended.state, ended.done_count, ended.total_count) == (DONE, 10, 10)
     assert len(killed) >= 9
-    assert await found_in_tables(stage, TEXTS) == []
+    assert await found_in_tables(stage.site.admin_dsn, TEXTS) == []
     assert await found_in_redis(servers.redis_url, TEXTS) == []
     out, err = capfd.readouterr()
     assert [text for text in TEXTS if text.lower() in (out + err).lower()] == []

@@ -7,6 +7,7 @@ import pytest
 
 from libs.common.rpc.errors import remote_error
 from libs.testing.fixtures import Servers
+from tests.integration.whole_path.searching import found_in_redis, found_in_tables
 from tests.integration.whole_path.stage import Stage
 from tests.integration.whole_path.test_erasure import (
     DONE,
@@ -15,8 +16,6 @@ from tests.integration.whole_path.test_erasure import (
     Person,
     export,
     figures,
-    found_in_redis,
-    found_in_tables,
     operation,
     stage,
     theatre,
@@ -46,7 +45,7 @@ async def test_it_is_told_and_erased_with_the_one_who_stays(stage: Stage, server
     # The merge may still be on its way: it is waited for.
     started = await stage.call("StartErasure", customer_id=survivor)
     assert (await operation(stage, started.operation.operation_id)).state == DONE
-    assert await found_in_tables(stage, TEXTS) == []
+    assert await found_in_tables(stage.site.admin_dsn, TEXTS) == []
     assert await found_in_redis(servers.redis_url, TEXTS) == []
     assert (await figures(stage)).balance == before.balance
     with pytest.raises(grpc.aio.AioRpcError) as nobody:

@@ -18,11 +18,14 @@ from tests.integration.whole_path.stage import Stage, says, until
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 
 SAID = "what a customer wrote"
+TAG = "tag of a customer"
 _HELD = """
 SELECT (SELECT count(*) FROM channel_gateway.webhook_inbox WHERE team_id = $1) AS webhooks,
        (SELECT count(*) FROM channel_gateway.delivery WHERE team_id = $1 AND parts IS NOT NULL) AS contents,
        (SELECT count(*) FROM journey.mail WHERE team_id = $1 AND data <> '{}') AS data,
        (SELECT count(*) FROM segment.fact WHERE team_id = $1 AND strpos(encode(body, 'escape'), $2) > 0) AS texts,
+       (SELECT count(*) FROM segment.fact WHERE team_id = $1 AND strpos(encode(body, 'escape'), $3) > 0) AS history,
+       (SELECT count(*) FROM journey.enrolment WHERE team_id = $1 AND cardinality(commit_keys) > 0) AS steps,
        (SELECT count(*) FROM platform.audit_entry WHERE team_id = $1) AS audit
 """
 
@@ -36,7 +39,7 @@ class Held:
 
     async def of(self, team_id: str) -> dict[str, bool]:
         """Whether there is any of each kind."""
-        row = await self.connection.fetchrow(_HELD, team_id, SAID)
+        row = await self.connection.fetchrow(_HELD, team_id, SAID, TAG)
         assert row is not None
         return {kind: bool(count) for kind, count in row.items()}
 
@@ -47,7 +50,10 @@ class Held:
             held = await self.of(team_id)
             return {kind: held[kind] for kind in expected} == expected
 
-        await until(is_so)
+        try:
+            await until(is_so)
+        except TimeoutError:
+            pytest.fail(f"held: {await self.of(team_id)}, expected {expected}")
 
     async def age_audit(self, days: int, *teams: str) -> None:
         """Makes all entries of teams that old."""
@@ -69,6 +75,7 @@ async def lives(stage: Stage) -> str:
     )
     written.occur_time.FromDatetime(await stage.site.now())
     await stage.call("RecordEvents", events=[written])
+    await stage.call("ChangeCustomerTags", customer_id=customer, add=[TAG])
     journey_id = await stage.live(says("hello", await stage.module("Hi {{trigger.code|-}}")))
     item = pb.SystemTriggerItem(
         journey_id=journey_id, customer_id=customer, request_id=str(new_id()), data={"code": "A7"}
@@ -79,6 +86,15 @@ async def lives(stage: Stage) -> str:
     return stage.site.team_id
 
 
+async def still_counts(stage: Stage, team_id: str) -> None:
+    """Rows of the history are there, each at its place; keys still keep what came before from coming again."""
+    facts = (await stage.call("ListFacts", team_id=team_id, page_size=500)).facts
+    kinds = {fact.WhichOneof("fact") for fact in facts}
+    assert kinds >= {"customer_created", "checkout_completed", "tag_applied"}
+    (order,) = [fact.checkout_completed for fact in facts if fact.WhichOneof("fact") == "checkout_completed"]
+    assert order.amount.amount_micros == 500_000_000
+
+
 def days(**periods: float) -> consent_pb2.Retention:
     """Periods in days."""
     made = consent_pb2.Retention()
@@ -87,35 +103,46 @@ def days(**periods: float) -> consent_pb2.Retention:
     return made
 
 
+@pytest.mark.rule("S-08c")
 async def test_what_is_older_than_the_team_says_goes_and_what_is_younger_stays(stage: Stage) -> None:
     plain, shorter, longer = [await lives(stage) for _ in range(3)]
-    everything = dict.fromkeys(("webhooks", "contents", "data", "texts", "audit"), True)
+    kinds = ("webhooks", "contents", "data", "texts", "history", "steps", "audit")
+    everything = dict.fromkeys(kinds, True)
     connection = await asyncpg.connect(stage.site.admin_dsn)
     try:
         held = Held(stage, connection)
         for team in (plain, shorter, longer):
             await held.until(team, **everything)
-        said = days(webhook_bodies=7, message_contents=1, audit_entries=365)
+        said = days(webhook_bodies=7, message_contents=1, enrolment_steps=30, histories=30, audit_entries=365)
         await stage.call("UpdateRetention", team_id=shorter, retention=said)
-        said = days(webhook_bodies=200, message_contents=200, audit_entries=800)
+        said = days(
+            webhook_bodies=200,
+            message_contents=200,
+            enrolment_steps=200,
+            histories=200,
+            audit_entries=800,
+        )
         await stage.call("UpdateRetention", team_id=longer, retention=said)
         await stage.site.advance(days=2)
-        await held.until(shorter, webhooks=True, contents=False, data=False, texts=False)
+        await held.until(
+            shorter, webhooks=True, history=True, steps=True, contents=False, data=False, texts=False
+        )
         await held.age_audit(400, plain, shorter, longer)
         await stage.site.advance(days=6)
         await held.until(shorter, webhooks=False, audit=False)
         assert await held.of(plain) == await held.of(longer) == everything
         await held.age_audit(750, plain, longer)
         await stage.site.advance(days=90)
+        await held.until(shorter, **dict.fromkeys(kinds, False))
         await held.until(plain, webhooks=False, contents=False, data=False, audit=False)
+        held_by_plain = await held.of(plain)
+        assert (held_by_plain["history"], held_by_plain["steps"]) == (True, True)
         assert await held.of(longer) == everything
+        await still_counts(stage, shorter)
         # Back to the installation's: what lies between goes as well.
         fields = {"paths": ["webhook_bodies", "message_contents"]}
-        answer = await stage.call(
+        await stage.call(
             "UpdateRetention", team_id=longer, retention=consent_pb2.Retention(), update_mask=fields
-        )
-        assert answer.retention == consent_pb2.Retention(
-            audit_entries=duration(timedelta(days=800)), etag=answer.retention.etag
         )
         await held.until(longer, webhooks=False, contents=False, data=False, audit=True)
     finally:
@@ -136,12 +163,23 @@ async def test_periods_are_kept_with_an_etag_an_entry_and_bounds(stage: Stage) -
     assert [entry.method.rpartition("/")[2] for entry in entries] == ["UpdateRetention"] * 2
     stale = await refusal(stage.call("UpdateRetention", retention=days(webhook_bodies=8), etag="1"))
     assert stale.reason == "ETAG_MISMATCH"
-    for periods in (days(webhook_bodies=6.9), days(message_contents=0.5), days(audit_entries=3_651)):
+    for periods in (
+        days(webhook_bodies=6.9),
+        days(message_contents=0.5),
+        days(histories=29),
+        days(audit_entries=3_651),
+    ):
         refused = await refusal(stage.call("UpdateRetention", retention=periods))
         assert refused.reason == "INVALID_FIELDS"
         (violation,) = refused.violations
         assert violation.field.startswith("retention.")
         assert violation.description.endswith("and less than or equal to 3,650 days")
+    cleared = await stage.call(
+        "UpdateRetention", retention=days(histories=40), update_mask={"paths": ["histories", "audit_entries"]}
+    )
+    assert cleared.retention == consent_pb2.Retention(
+        webhook_bodies=duration(timedelta(days=30)), histories=duration(timedelta(days=40)), etag="3"
+    )
     refused = await refusal(
         stage.call("UpdateRetention", retention=days(audit_entries=400), update_mask={"paths": ["etag"]})
     )

@@ -30,3 +30,18 @@ ON CONFLICT (team_id) DO UPDATE
 UPDATE text_cursor AS c SET position = n.position
   FROM unnest(:cursors::cursor_position[]) AS n
  WHERE c.partition = n.partition AND c.position < n.position
+
+-- name: load_fact_place
+SELECT occur_time, partition, position FROM fact_pruning WHERE team_id = :team_id
+
+-- name: read_old_facts
+SELECT partition, position, team_id, customer_id, event_id, occur_time, record_time, depth, mail_number, body
+  FROM fact
+ WHERE team_id = :team_id AND (occur_time, partition, position) > (:after_time, :after_partition, :after_position)
+   AND occur_time < :before
+ ORDER BY occur_time, partition, position LIMIT :row_max
+
+-- name: save_fact_place
+INSERT INTO fact_pruning (team_id, occur_time, partition, position) VALUES (:team_id, :occur_time, :partition, :position)
+ON CONFLICT (team_id) DO UPDATE
+   SET occur_time = EXCLUDED.occur_time, partition = EXCLUDED.partition, position = EXCLUDED.position

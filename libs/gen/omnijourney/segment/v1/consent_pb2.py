@@ -26,10 +26,9 @@ from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from omnijourney.common.v1 import channel_pb2 as omnijourney_dot_common_dot_v1_dot_channel__pb2
-from omnijourney.common.v1 import options_pb2 as omnijourney_dot_common_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$omnijourney/segment/v1/consent.proto\x12\x16omnijourney.segment.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a#omnijourney/common/v1/channel.proto\x1a#omnijourney/common/v1/options.proto\"\xd7\x01\n\x07\x43onsent\x12/\n\x07\x63hannel\x18\x01 \x01(\x0e\x32\x1e.omnijourney.common.v1.Channel\x12\x33\n\x05state\x18\x02 \x01(\x0e\x32$.omnijourney.segment.v1.ConsentState\x12\x35\n\x06source\x18\x03 \x01(\x0e\x32%.omnijourney.segment.v1.ConsentSource\x12/\n\x0bupdate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x9a\x01\n\rConsentChange\x12\x30\n\x07\x63onsent\x18\x01 \x01(\x0b\x32\x1f.omnijourney.segment.v1.Consent\x12:\n\x0c\x62\x65\x66ore_state\x18\x02 \x01(\x0e\x32$.omnijourney.segment.v1.ConsentState\x12\x0c\n\x04note\x18\x03 \x01(\t\x12\r\n\x05\x61\x63tor\x18\x04 \x01(\t\"\xe4\x02\n\tRetention\x12G\n\x0ewebhook_bodies\x18\x01 \x01(\x0b\x32\x19.google.protobuf.DurationB\x14\xbaH\x11\xaa\x01\x0e\"\x06\x08\x80\x86\xb0\x96\x01\x32\x04\x08\x80\xf5$\x12I\n\x10message_contents\x18\x02 \x01(\x0b\x32\x19.google.protobuf.DurationB\x14\xbaH\x11\xaa\x01\x0e\"\x06\x08\x80\x86\xb0\x96\x01\x32\x04\x08\x80\xa3\x05\x12\x38\n\x0f\x65nrolment_steps\x18\x03 \x01(\x0b\x32\x19.google.protobuf.DurationB\x04\xa0\xbb\x18\x01\x12\x32\n\thistories\x18\x04 \x01(\x0b\x32\x19.google.protobuf.DurationB\x04\xa0\xbb\x18\x01\x12G\n\raudit_entries\x18\x05 \x01(\x0b\x32\x19.google.protobuf.DurationB\x15\xbaH\x12\xaa\x01\x0f\"\x06\x08\x80\x86\xb0\x96\x01\x32\x05\x08\x80\xe7\x84\x0f\x12\x0c\n\x04\x65tag\x18\x06 \x01(\t\"\x91\x02\n\nAuditEntry\x12\x16\n\x0e\x61udit_entry_id\x18\x01 \x01(\t\x12\r\n\x05\x61\x63tor\x18\x02 \x01(\t\x12\x0e\n\x06method\x18\x03 \x01(\t\x12\x15\n\rresource_type\x18\x04 \x01(\t\x12\x13\n\x0bresource_id\x18\x05 \x01(\t\x12\x0e\n\x06\x66ields\x18\x06 \x03(\t\x12/\n\x0b\x63hange_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\rapi_client_id\x18\x08 \x01(\t\x12\x12\n\nrequest_id\x18\t \x01(\t\x12\x13\n\x0b\x62\x65\x66ore_json\x18\n \x01(\t\x12\x12\n\nafter_json\x18\x0b \x01(\t\x12\x0b\n\x03\x63ut\x18\x0c \x01(\x08*c\n\x0c\x43onsentState\x12\x1d\n\x19\x43ONSENT_STATE_UNSPECIFIED\x10\x00\x12\x17\n\x13\x43ONSENT_STATE_GIVEN\x10\x01\x12\x1b\n\x17\x43ONSENT_STATE_WITHDRAWN\x10\x02*\x97\x01\n\rConsentSource\x12\x1e\n\x1a\x43ONSENT_SOURCE_UNSPECIFIED\x10\x00\x12\x16\n\x12\x43ONSENT_SOURCE_API\x10\x01\x12\x17\n\x13\x43ONSENT_SOURCE_CHAT\x10\x02\x12\x1a\n\x16\x43ONSENT_SOURCE_CHANNEL\x10\x03\x12\x19\n\x15\x43ONSENT_SOURCE_IMPORT\x10\x04\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$omnijourney/segment/v1/consent.proto\x12\x16omnijourney.segment.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a#omnijourney/common/v1/channel.proto\"\xd7\x01\n\x07\x43onsent\x12/\n\x07\x63hannel\x18\x01 \x01(\x0e\x32\x1e.omnijourney.common.v1.Channel\x12\x33\n\x05state\x18\x02 \x01(\x0e\x32$.omnijourney.segment.v1.ConsentState\x12\x35\n\x06source\x18\x03 \x01(\x0e\x32%.omnijourney.segment.v1.ConsentSource\x12/\n\x0bupdate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x9a\x01\n\rConsentChange\x12\x30\n\x07\x63onsent\x18\x01 \x01(\x0b\x32\x1f.omnijourney.segment.v1.Consent\x12:\n\x0c\x62\x65\x66ore_state\x18\x02 \x01(\x0e\x32$.omnijourney.segment.v1.ConsentState\x12\x0c\n\x04note\x18\x03 \x01(\t\x12\r\n\x05\x61\x63tor\x18\x04 \x01(\t\"\x86\x03\n\tRetention\x12G\n\x0ewebhook_bodies\x18\x01 \x01(\x0b\x32\x19.google.protobuf.DurationB\x14\xbaH\x11\xaa\x01\x0e\"\x06\x08\x80\x86\xb0\x96\x01\x32\x04\x08\x80\xf5$\x12I\n\x10message_contents\x18\x02 \x01(\x0b\x32\x19.google.protobuf.DurationB\x14\xbaH\x11\xaa\x01\x0e\"\x06\x08\x80\x86\xb0\x96\x01\x32\x04\x08\x80\xa3\x05\x12I\n\x0f\x65nrolment_steps\x18\x03 \x01(\x0b\x32\x19.google.protobuf.DurationB\x15\xbaH\x12\xaa\x01\x0f\"\x06\x08\x80\x86\xb0\x96\x01\x32\x05\x08\x80\x9a\x9e\x01\x12\x43\n\thistories\x18\x04 \x01(\x0b\x32\x19.google.protobuf.DurationB\x15\xbaH\x12\xaa\x01\x0f\"\x06\x08\x80\x86\xb0\x96\x01\x32\x05\x08\x80\x9a\x9e\x01\x12G\n\raudit_entries\x18\x05 \x01(\x0b\x32\x19.google.protobuf.DurationB\x15\xbaH\x12\xaa\x01\x0f\"\x06\x08\x80\x86\xb0\x96\x01\x32\x05\x08\x80\xe7\x84\x0f\x12\x0c\n\x04\x65tag\x18\x06 \x01(\t\"\x91\x02\n\nAuditEntry\x12\x16\n\x0e\x61udit_entry_id\x18\x01 \x01(\t\x12\r\n\x05\x61\x63tor\x18\x02 \x01(\t\x12\x0e\n\x06method\x18\x03 \x01(\t\x12\x15\n\rresource_type\x18\x04 \x01(\t\x12\x13\n\x0bresource_id\x18\x05 \x01(\t\x12\x0e\n\x06\x66ields\x18\x06 \x03(\t\x12/\n\x0b\x63hange_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\rapi_client_id\x18\x08 \x01(\t\x12\x12\n\nrequest_id\x18\t \x01(\t\x12\x13\n\x0b\x62\x65\x66ore_json\x18\n \x01(\t\x12\x12\n\nafter_json\x18\x0b \x01(\t\x12\x0b\n\x03\x63ut\x18\x0c \x01(\x08*c\n\x0c\x43onsentState\x12\x1d\n\x19\x43ONSENT_STATE_UNSPECIFIED\x10\x00\x12\x17\n\x13\x43ONSENT_STATE_GIVEN\x10\x01\x12\x1b\n\x17\x43ONSENT_STATE_WITHDRAWN\x10\x02*\x97\x01\n\rConsentSource\x12\x1e\n\x1a\x43ONSENT_SOURCE_UNSPECIFIED\x10\x00\x12\x16\n\x12\x43ONSENT_SOURCE_API\x10\x01\x12\x17\n\x13\x43ONSENT_SOURCE_CHAT\x10\x02\x12\x1a\n\x16\x43ONSENT_SOURCE_CHANNEL\x10\x03\x12\x19\n\x15\x43ONSENT_SOURCE_IMPORT\x10\x04\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -41,21 +40,21 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RETENTION'].fields_by_name['message_contents']._loaded_options = None
   _globals['_RETENTION'].fields_by_name['message_contents']._serialized_options = b'\272H\021\252\001\016\"\006\010\200\206\260\226\0012\004\010\200\243\005'
   _globals['_RETENTION'].fields_by_name['enrolment_steps']._loaded_options = None
-  _globals['_RETENTION'].fields_by_name['enrolment_steps']._serialized_options = b'\240\273\030\001'
+  _globals['_RETENTION'].fields_by_name['enrolment_steps']._serialized_options = b'\272H\022\252\001\017\"\006\010\200\206\260\226\0012\005\010\200\232\236\001'
   _globals['_RETENTION'].fields_by_name['histories']._loaded_options = None
-  _globals['_RETENTION'].fields_by_name['histories']._serialized_options = b'\240\273\030\001'
+  _globals['_RETENTION'].fields_by_name['histories']._serialized_options = b'\272H\022\252\001\017\"\006\010\200\206\260\226\0012\005\010\200\232\236\001'
   _globals['_RETENTION'].fields_by_name['audit_entries']._loaded_options = None
   _globals['_RETENTION'].fields_by_name['audit_entries']._serialized_options = b'\272H\022\252\001\017\"\006\010\200\206\260\226\0012\005\010\200\347\204\017'
-  _globals['_CONSENTSTATE']._serialized_start=1242
-  _globals['_CONSENTSTATE']._serialized_end=1341
-  _globals['_CONSENTSOURCE']._serialized_start=1344
-  _globals['_CONSENTSOURCE']._serialized_end=1495
-  _globals['_CONSENT']._serialized_start=233
-  _globals['_CONSENT']._serialized_end=448
-  _globals['_CONSENTCHANGE']._serialized_start=451
-  _globals['_CONSENTCHANGE']._serialized_end=605
-  _globals['_RETENTION']._serialized_start=608
-  _globals['_RETENTION']._serialized_end=964
-  _globals['_AUDITENTRY']._serialized_start=967
-  _globals['_AUDITENTRY']._serialized_end=1240
+  _globals['_CONSENTSTATE']._serialized_start=1239
+  _globals['_CONSENTSTATE']._serialized_end=1338
+  _globals['_CONSENTSOURCE']._serialized_start=1341
+  _globals['_CONSENTSOURCE']._serialized_end=1492
+  _globals['_CONSENT']._serialized_start=196
+  _globals['_CONSENT']._serialized_end=411
+  _globals['_CONSENTCHANGE']._serialized_start=414
+  _globals['_CONSENTCHANGE']._serialized_end=568
+  _globals['_RETENTION']._serialized_start=571
+  _globals['_RETENTION']._serialized_end=961
+  _globals['_AUDITENTRY']._serialized_start=964
+  _globals['_AUDITENTRY']._serialized_end=1237
 # @@protoc_insertion_point(module_scope)

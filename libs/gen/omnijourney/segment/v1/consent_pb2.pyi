@@ -182,11 +182,16 @@ class Retention(_message.Message):
 
     @_builtins.property
     def enrolment_steps(self) -> _duration_pb2.Duration:
-        """Steps of enrolments that ended, 30 to 3,650 days."""
+        """Steps of enrolments, days of domain time from the end of the enrolment on, 30 to 3,650: then it has none, and what its conditions saw is
+        gone. Counts of nodes stay. Absent: for ever.
+        """
 
     @_builtins.property
     def histories(self) -> _duration_pb2.Duration:
-        """Rows of histories that every reader has taken, 30 to 3,650 days."""
+        """What the history of customers says of them, days of domain time from when it happened, 30 to 3,650: then tags, values, texts,
+        identities and what was ordered are gone from it, once every service has taken them. That it happened, when, and amounts stay, so
+        figures can be counted anew; explanations and simulations of that time find fewer reasons. Absent: for ever.
+        """
 
     @_builtins.property
     def audit_entries(self) -> _duration_pb2.Duration:

@@ -203,7 +203,8 @@ class SegmentServiceStub:
     """Gives a sample file for imports of a channel; with the module `POINTS` and WhatsApp it has a `Point Balance` column."""
     MergeCustomers: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.MergeCustomersRequest, _segment_service_pb2.MergeCustomersResponse]
     """Makes two customers one. From the answer on everything that names the one who goes is the survivor's; points,
-    enrolments and consents follow, as an operation that cannot be cancelled. Errors: NOT_FOUND, FAILED_PRECONDITION
+    enrolments and consents follow, as an operation that cannot be cancelled. Until its enrolments have moved, most often within a second,
+    limits per customer count each of the two by itself. Errors: NOT_FOUND, FAILED_PRECONDITION
     `CUSTOMER_MERGED` when either is gone, `CUSTOMER_LIMIT_REACHED` when the survivor would have too many tags.
     """
     GetCustomerMerge: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.GetCustomerMergeRequest, _segment_service_pb2.GetCustomerMergeResponse]
@@ -464,7 +465,8 @@ class SegmentServiceAsyncStub(SegmentServiceStub):
     """Gives a sample file for imports of a channel; with the module `POINTS` and WhatsApp it has a `Point Balance` column."""
     MergeCustomers: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.MergeCustomersRequest, _segment_service_pb2.MergeCustomersResponse]  # type: ignore[assignment]
     """Makes two customers one. From the answer on everything that names the one who goes is the survivor's; points,
-    enrolments and consents follow, as an operation that cannot be cancelled. Errors: NOT_FOUND, FAILED_PRECONDITION
+    enrolments and consents follow, as an operation that cannot be cancelled. Until its enrolments have moved, most often within a second,
+    limits per customer count each of the two by itself. Errors: NOT_FOUND, FAILED_PRECONDITION
     `CUSTOMER_MERGED` when either is gone, `CUSTOMER_LIMIT_REACHED` when the survivor would have too many tags.
     """
     GetCustomerMerge: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.GetCustomerMergeRequest, _segment_service_pb2.GetCustomerMergeResponse]  # type: ignore[assignment]
@@ -1022,7 +1024,8 @@ class SegmentServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_segment_service_pb2.MergeCustomersResponse, _abc.Awaitable[_segment_service_pb2.MergeCustomersResponse]]:
         """Makes two customers one. From the answer on everything that names the one who goes is the survivor's; points,
-        enrolments and consents follow, as an operation that cannot be cancelled. Errors: NOT_FOUND, FAILED_PRECONDITION
+        enrolments and consents follow, as an operation that cannot be cancelled. Until its enrolments have moved, most often within a second,
+        limits per customer count each of the two by itself. Errors: NOT_FOUND, FAILED_PRECONDITION
         `CUSTOMER_MERGED` when either is gone, `CUSTOMER_LIMIT_REACHED` when the survivor would have too many tags.
         """
 
