@@ -11,6 +11,7 @@ from uuid import UUID
 import structlog
 
 from libs.common.backoff import Backoff, Retries
+from libs.common.logging import about
 from libs.common.rpc.operations import Lag, Progress
 from libs.common.tasks import any_set
 
@@ -98,7 +99,7 @@ class StepWorker:
         except self._passing:
             raise
         except Exception:  # noqa: BLE001 - whatever it is, it is this one's: the others go on
-            _log.exception("cannot be worked on", what=self._what, team_id=str(key[0]), id=str(key[1]))
+            _log.exception("cannot be worked on", what=self._what, id=str(key[1]), **about(team_id=key[0]))
             self._failed()
             retries, _ = self._faulty.get(key) or (Retries(_FAULTY), 0.0)
             self._faulty[key] = retries, time.monotonic() + retries.failed()

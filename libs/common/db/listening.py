@@ -88,7 +88,7 @@ class Listening:
             try:
                 await self._follow_until_lost(self._connection)
             except _FAULTS as error:
-                _log.warning(f"{self.name} connection lost", error=str(error) or type(error).__name__)
+                _log.warning("connection lost", what=self.name, error=str(error) or type(error).__name__)
             self._connection.terminate()
             self._connection = await self._reconnect()
 

@@ -18,8 +18,10 @@ from google.protobuf.duration_pb2 import Duration
 from google.rpc import error_details_pb2, status_pb2
 
 from libs.common import errors
+from libs.common.callers import caller
 from libs.common.db import faults
 from libs.common.ids import new_id
+from libs.common.logging import about
 from omnijourney.common.v1 import error_reason_pb2
 
 ERROR_DOMAIN: Final = "omnijourney"
@@ -122,7 +124,7 @@ def _dependency_away(error: Exception, rpc: str, name: str) -> status_pb2.Status
 
 def _incident(error: BaseException, rpc: str) -> status_pb2.Status:
     incident_id = str(new_id())
-    _log.error("call failed", rpc=rpc, incident_id=incident_id, exc_info=error)
+    _log.error("call failed", rpc=rpc, incident_id=incident_id, exc_info=error, **about(caller()))
     message = f"internal error {incident_id}"
     return _status(grpc.StatusCode.INTERNAL, "INTERNAL", message, {"incident_id": incident_id})
 

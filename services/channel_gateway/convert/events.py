@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 
 import structlog
 
+from libs.common.logging import about
 from libs.common.money import parse_micros
 from libs.common.rpc.values import timestamp
 from omnijourney.common.v1 import money_pb2
@@ -133,7 +134,9 @@ def _converted(
             events.append(convert(webhook, report.event, tolerance))
             places.append(place)
         except Exception as error:  # noqa: BLE001 - kept as the reason: the others of the list are no part of it
-            _log.error("a stored event cannot be converted", sequence=webhook.sequence, index=place)
+            _log.error(
+                "a stored event cannot be converted", sequence=webhook.sequence, index=place, **about(webhook)
+            )
             faults.append(Refusal(place, f"cannot be converted: {error!r}"))
     return ConvertedWebhook(webhook, events, "", places, faults)
 

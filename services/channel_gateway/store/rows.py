@@ -6,6 +6,7 @@ from typing import Any, Final
 import msgspec
 import structlog
 
+from libs.common.logging import about
 from services.channel_gateway.domain.content import BotModule, Card, Template, TemplateShape, TemplateState
 from services.channel_gateway.domain.model import Account, AccountState, Channel, Connection, Job, Price
 
@@ -100,7 +101,10 @@ def parts_of(row: Row) -> list[bytes]:
     try:
         return _PARTS.decode(row["parts"])
     except (msgspec.DecodeError, TypeError):
-        _log.exception("the bodies of a send cannot be read", effect_key=str(row["effect_key"]))
+        _log.exception(
+            "the bodies of a send cannot be read",
+            **about(team_id=row.get("team_id"), effect_key=row.get("effect_key")),
+        )
         return []
 
 

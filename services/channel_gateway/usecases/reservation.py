@@ -17,6 +17,7 @@ from libs.common.clock import Clock
 from libs.common.errors import Aborted, NotFound
 from libs.common.feeds.publisher import CommitPublisher
 from libs.common.ids import CustomerKey
+from libs.common.logging import about
 from services.channel_gateway import metrics
 from services.channel_gateway.clients.channels.base import Adapter
 from services.channel_gateway.clients.services import (
@@ -274,7 +275,7 @@ class Reservation:
         try:
             return prepare(send, catalogue, customer, self._writers, now, links=links)
         except Exception:  # noqa: BLE001 - one send's fault is not the others' of its batch
-            _log.exception("a send cannot be written", effect_key=str(send.effect_key))
+            _log.exception("a send cannot be written", **about(send))
             return SendAnswer(SendState.FAILED, Reason.CONTENT_INVALID)
 
     async def _customers(self, sends: Sequence[Send], catalogue: Catalogue) -> dict[CustomerKey, Customer]:

@@ -9,6 +9,7 @@ import structlog
 
 from libs.common.clock import Clock
 from libs.common.db.faults import PASSING
+from libs.common.logging import about
 from libs.common.tasks import set_within
 from services.channel_gateway import metrics
 from services.channel_gateway.store.charges import ChargeStore
@@ -48,8 +49,8 @@ class Accounting:
             metrics.BALANCE_CROSSINGS.labels("BELOW" if crossing.is_below else "ABOVE").inc()
             _log.warning(
                 "a balance is low" if crossing.is_below else "a balance is not low any more",
-                team_id=str(team_id),
                 currency=crossing.currency,
                 balance_micros=crossing.balance_micros,
                 threshold_micros=crossing.threshold_micros,
+                **about(team_id=team_id),
             )

@@ -19,6 +19,7 @@ from libs.common import crash
 from libs.common.backoff import Backoff
 from libs.common.db.faults import PASSING
 from libs.common.errors import Aborted, ResourceExhausted, Unavailable
+from libs.common.logging import about
 from libs.common.tasks import any_set
 from services.channel_gateway import metrics
 from services.channel_gateway.clients.coupons import ClaimRefusedError, CouponClaims
@@ -133,7 +134,9 @@ class CouponPresses:
             wait = timedelta(seconds=_WAITS.delay_s(tries + 1)) if tries + 1 < TRIES_MAX else None
             await self._presses.put_off(team_id, press.press_id, wait, repr(error))
         except Exception as error:  # noqa: BLE001 - kept as the reason: it must not hold up the others
-            _log.exception("a press of a coupon is set aside", press_id=str(press.press_id))
+            _log.exception(
+                "a press of a coupon is set aside", id=str(press.press_id), **about(press, team_id=team_id)
+            )
             metrics.COUPON_PRESSES.labels("set_aside").inc()
             await self._presses.put_off(team_id, press.press_id, None, repr(error))
         else:
@@ -143,7 +146,12 @@ class CouponPresses:
         try:
             text = await self._claims.claim(team_id, press)
         except ClaimRefusedError as refused:
-            _log.info("a coupon cannot be claimed", reason=str(refused), press_id=str(press.press_id))
+            _log.info(
+                "a coupon cannot be claimed",
+                reason=str(refused),
+                id=str(press.press_id),
+                **about(press, team_id=team_id),
+            )
             metrics.COUPON_PRESSES.labels("refused").inc()
             return
         crash.reach("gateway.after_claim")
@@ -156,7 +164,8 @@ class CouponPresses:
             _log.warning(
                 "the answer to a press of a coupon cannot be sent",
                 reason=str(answer.reason),
-                press_id=str(press.press_id),
+                id=str(press.press_id),
+                **about(press, team_id=team_id),
             )
 
 

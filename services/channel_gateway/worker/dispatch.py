@@ -18,6 +18,7 @@ import structlog
 
 from libs.common import crash
 from libs.common.clock import Clock
+from libs.common.logging import about
 from services.channel_gateway import metrics
 from services.channel_gateway.clients.channels.base import KEY_AGE_MAX_S, Adapter, Attempt, Verdict
 from services.channel_gateway.domain.model import (
@@ -223,7 +224,7 @@ class Dispatcher:
         try:
             self._classifier.classify(lane, job, attempt)
         except Exception:  # noqa: BLE001 - see `_attempt`
-            _log.exception("an answer cannot be read", effect_key=str(job.effect_key))
+            _log.exception("an answer cannot be read", **about(job))
             self._settle(job, DeliveryOutcome(SendState.UNKNOWN, Reason.INTERNAL))
 
     async def _request(self, account: Account, job: Job) -> Attempt:
@@ -239,5 +240,5 @@ class Dispatcher:
 
 def _unforeseen(job: Job) -> Attempt:
     """What an attempt came to that raised what no adapter should; called while that is handled."""
-    _log.exception("an attempt failed in an unforeseen way", effect_key=str(job.effect_key))
+    _log.exception("an attempt failed in an unforeseen way", **about(job))
     return Attempt(Verdict.UNKNOWN, Reason.INTERNAL, doubtful=True)

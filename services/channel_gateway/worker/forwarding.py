@@ -16,6 +16,7 @@ import structlog
 from libs.common import crash
 from libs.common.backoff import Backoff
 from libs.common.errors import Unavailable
+from libs.common.logging import about
 from libs.common.rpc.client import CALL_DEADLINE_S
 from libs.common.rpc.operations import Progress
 from omnijourney.segment.v1 import event_pb2
@@ -161,7 +162,7 @@ class Forwarding:
         if error.kind in PATIENCE_S and self._taken == taken:
             self._doubtful += 1
         metrics.SET_ASIDE.labels(error.kind.value).inc()
-        _log.error("an event is set aside", reason=str(error), tries=tries)
+        _log.error("an event is set aside", reason=str(error), attempt=tries, **about(team_id=event.team_id))
         return Recorded(False, str(error))
 
     def _is_hopeless(self, error: EventsRefusedError, tries: int, began_s: float, taken: int) -> bool:

@@ -16,6 +16,7 @@ from libs.common import tracing
 from libs.common.backoff import Backoff
 from libs.common.db.faults import PASSING
 from libs.common.errors import ResourceExhausted, Unavailable
+from libs.common.logging import about
 from libs.common.rpc.operations import Progress
 from libs.common.tasks import any_set
 from services.channel_gateway.clients.services import EVENTS_MAX, EventRecorder
@@ -192,7 +193,7 @@ class InboxWorker:
             self._failures[team_id] += 1
             self._rest(team_id, _RETRIES.delay_s(self._failures[team_id]))
         except Exception:  # noqa: BLE001 - one team's fault is not the others'
-            _log.exception("a team's webhooks cannot be worked", team_id=str(team_id))
+            _log.exception("a team's webhooks cannot be worked", **about(team_id=team_id))
             self._rest(team_id, UNFORESEEN_REST_S)
         else:
             self._outage = 0 if again else self._outage
@@ -209,7 +210,7 @@ class InboxWorker:
         except _TRANSIENT:
             raise
         except Exception:  # noqa: BLE001 - whatever it is, it is found below
-            _log.exception("webhooks fail in an unforeseen way, and go one by one", team_id=str(team_id))
+            _log.exception("webhooks fail in an unforeseen way, and go one by one", **about(team_id=team_id))
         self._found_slow(team_id)
         for _ in range(EVENTS_MAX):
             if not await self._work_one(team_id, course):
@@ -224,7 +225,7 @@ class InboxWorker:
             raise
         except Exception as error:  # noqa: BLE001 - kept as the reason
             sequence = await self._store.set_aside_next(team_id, f"INTERNAL: {error!r}")
-            _log.exception("a webhook is set aside", team_id=str(team_id), sequence=sequence)
+            _log.exception("a webhook is set aside", sequence=sequence, **about(team_id=team_id))
             return False
 
     async def _work(self, team_id: UUID, course: Course, events_max: int = EVENTS_MAX) -> bool:
@@ -259,7 +260,11 @@ class InboxWorker:
         try:
             return self._convert(webhook)
         except Exception as error:  # noqa: BLE001 - kept as the reason: it must not hold up the others
-            _log.exception("a stored webhook cannot be converted; it is set aside", sequence=webhook.sequence)
+            _log.exception(
+                "a stored webhook cannot be converted; it is set aside",
+                sequence=webhook.sequence,
+                **about(webhook),
+            )
             return ConvertedWebhook(webhook, [], f"cannot be converted: {error!r}")
 
     # ---- what fails, and what takes long ----

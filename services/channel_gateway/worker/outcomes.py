@@ -17,6 +17,7 @@ from libs.common.backoff import Backoff, retrying
 from libs.common.clock import Clock
 from libs.common.db.faults import PASSING
 from libs.common.feeds.publisher import CommitPublisher
+from libs.common.logging import about
 from libs.common.tasks import set_within
 from services.channel_gateway import metrics
 from services.channel_gateway.domain.model import Channel, DeliveryOutcome, Job, Reason, SendState
@@ -142,7 +143,7 @@ class Recorder:
         try:
             await self._settle([bare])
         except Exception:  # noqa: BLE001 - it stays as it is, until the next start of this process at least
-            _log.exception("an outcome cannot be recorded", effect_key=str(item.job.effect_key))
+            _log.exception("an outcome cannot be recorded", **about(item.job))
             return []
         return [bare]
 
@@ -186,11 +187,11 @@ class Recorder:
 
     async def _record_troubles(self) -> None:
         while self._troubles:
-            key, record = self._troubles.popitem()
+            thing, record = self._troubles.popitem()
             try:
                 self._publisher.publish(*await until_taken(record))
             except Exception:  # noqa: BLE001 - the sends go on without it
-                _log.exception("what a channel said of an account cannot be recorded", about=str(key))
+                _log.exception("what a channel said of an account cannot be recorded", id=str(thing))
 
 
 def count_outcomes(settled: Sequence[Settlement]) -> None:

@@ -18,6 +18,7 @@ import structlog
 from libs.common.clock import Clock
 from libs.common.db.faults import PASSING
 from libs.common.errors import NotFound
+from libs.common.logging import about
 from libs.common.tasks import any_set, set_within
 from services.channel_gateway import metrics
 from services.channel_gateway.clients.webhook_calls import WebhookCalls
@@ -91,10 +92,12 @@ class WebhookSender:
         except NotFound:
             return  # it was deleted meanwhile
         except PASSING:
-            _log.warning("a webhook waits, since the database is away")
+            _log.warning("a webhook waits, since the database is away", **about(team_id=key[0]))
             await set_within(self._stopping, LOOK_EVERY_S)
         except Exception:  # noqa: BLE001 - one endpoint's fault is not the others'
-            _log.exception("webhooks of a subscription could not be sent", subscription=str(key[1]))
+            _log.exception(
+                "webhooks of a subscription could not be sent", id=str(key[1]), **about(team_id=key[0])
+            )
             await set_within(self._stopping, LOOK_EVERY_S)
 
     async def _take_turn(self, key: SubscriptionKey) -> None:

@@ -14,6 +14,7 @@ import structlog
 from libs.common.db.pool import Connection, Pool, transaction
 from libs.common.errors import NotFound
 from libs.common.feeds.cursors import cursors_checked, steps
+from libs.common.logging import about
 from services.journey.convert.references import named_by
 from services.journey.domain.lifecycle import stopped_by_itself
 from services.journey.domain.model import JourneyStatus, StatusReason
@@ -80,7 +81,7 @@ class ReferenceStore:
             row = await connection.fetchrow(*BOOK.bind("journey_to_index", **named))
             if row is None:
                 return 0, {}
-            references = _references(row["definition"], journey_id)
+            references = _references(row["definition"], **named)
             things = {
                 "kinds": [each.kind for each in references],
                 "things": [each.thing for each in references],
@@ -232,9 +233,12 @@ async def _note(connection: Connection, change: Change) -> None:
         await connection.execute(*noted)
 
 
-def _references(definition: str, journey_id: UUID) -> tuple[Reference, ...]:
+def _references(definition: str, team_id: UUID, journey_id: UUID) -> tuple[Reference, ...]:
     try:
         return named_by(codec.read_definition(definition))
     except (msgspec.MsgspecError, ValueError):
-        _log.exception("a definition cannot be read: nobody knows what it names", journey_id=str(journey_id))
+        _log.exception(
+            "a definition cannot be read: nobody knows what it names",
+            **about(team_id=team_id, journey_id=journey_id),
+        )
         return ()

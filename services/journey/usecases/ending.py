@@ -22,6 +22,7 @@ from libs.common.db.pool import Pool, transaction
 from libs.common.db.requests import answer_after
 from libs.common.errors import Aborted, FailedPrecondition, NotFound, Unavailable
 from libs.common.ids import derived_id
+from libs.common.logging import about
 from libs.common.mailbox.mail import Mail
 from services.journey.clients.calls import ServiceUnavailable
 from services.journey.clients.sends import SendCanceller
@@ -172,9 +173,7 @@ class EndedEnrolments:
         try:
             await self._sends.cancel_send(enrolment.team_id, send_key(enrolment))
         except ServiceUnavailable as error:
-            _log.warning(
-                "a send is not taken back yet", enrolment_id=str(enrolment.enrolment_id), error=str(error)
-            )
+            _log.warning("a send is not taken back yet", error=str(error), **about(enrolment))
             raise Unavailable.dependency("channel_gateway") from error
 
 

@@ -13,6 +13,7 @@ import structlog
 from libs.common.clock import Clock
 from libs.common.db.pool import Connection, Pool, transaction
 from libs.common.errors import FieldViolation, InvalidArgument, NotFound, Unavailable
+from libs.common.logging import about
 from libs.common.mailbox.api import Mailbox
 from libs.common.mailbox.mail import Mail, MailSource
 from services.journey.clients.calls import ServiceUnavailable
@@ -172,7 +173,7 @@ class ParkedCustomers:
             try:
                 return await _oldest(reader, team_id, customer_id, taken.get(source, 0))
             except ServiceUnavailable as error:
-                _log.warning("parked mail cannot be read", source=source, error=str(error))
+                _log.warning("parked mail cannot be read", source=source, error=str(error), **about(key))
                 return None
 
         found = await asyncio.gather(*(read(*item) for item in self._readers.items()))
@@ -202,10 +203,9 @@ def _require_all(waiting: Mapping[int, Sequence[Mail] | None]) -> list[Sequence[
 def _log_dropped(drop: Drop, mails: Sequence[Mail], halted: Sequence[RunSegment]) -> None:
     _log.warning(
         "parked mail dropped",
-        team_id=str(drop.team_id),
-        customer_id=str(drop.customer_id),
         source=drop.source.name,
         events=[str(mail.event_id) for mail in mails],
         halted=[str(segment.enrolment_id) for segment in halted],
         by=drop.by,
+        **about(drop),
     )

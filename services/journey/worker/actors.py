@@ -17,6 +17,7 @@ from uuid import UUID
 import structlog
 
 from libs.common.clock import Clock
+from libs.common.logging import about
 from libs.common.mailbox.api import Mailbox
 from libs.common.mailbox.errors import Fenced, MailboxUnavailable
 from libs.common.rpc.operations import Progress
@@ -304,10 +305,8 @@ class Worker:
                 # Journeys set each other off in a circle: somebody has to look at them.
                 _log.warning(
                     "a chain of journeys was cut",
-                    journey_id=str(refusal.journey_id),
-                    team_id=str(customer.team_id),
-                    customer_id=str(customer.customer_id),
                     depth_max=DEPTH_MAX,
+                    **about(customer, refusal),
                 )
 
     async def _trim(self, batch: Batch, keys: Iterable[ActorKey]) -> None:
@@ -325,7 +324,7 @@ class Worker:
         if faults < PARK_FAULTS:
             self._retries.postpone(key, self._real_time())
             return
-        _log.error("customer parked", customer_id=str(key.customer_id), error=repr(error))
+        _log.error("customer parked", error=repr(error), **about(key))
         await self._store.park(key, repr(error), faults, dict(self.owned))
         metrics.PARKED.inc()
         self._retries.forget(key)

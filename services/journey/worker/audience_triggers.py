@@ -20,6 +20,7 @@ from libs.common import crash
 from libs.common.clock import Clock
 from libs.common.db.pool import Connection, transaction
 from libs.common.errors import Aborted, ResourceExhausted
+from libs.common.logging import about
 from libs.common.mailbox.mail import Mail
 from libs.common.tasks import any_set
 from services.journey import metrics
@@ -163,11 +164,18 @@ class AudienceTriggering:
                 await self._end(claim, State.FAILED, error.reason, error.message)
             return
         except (*OUTAGES, Aborted, ResourceExhausted) as error:
-            _log.warning("an audience trigger waits", operation_id=str(claim.key[1]), error=repr(error))
+            _log.warning(
+                "an audience trigger waits",
+                id=str(claim.key[1]),
+                error=repr(error),
+                **about(team_id=claim.key[0]),
+            )
             pause_s = RETRY_S
         except Exception:  # noqa: BLE001 - whatever it is, it is this one's: the others go on
             metrics.AUDIENCE_TRIGGER_FAULTS.inc()
-            _log.exception("a step of an audience trigger failed", operation_id=str(claim.key[1]))
+            _log.exception(
+                "a step of an audience trigger failed", id=str(claim.key[1]), **about(team_id=claim.key[0])
+            )
             pause_s, failed = RETRY_S, True
         await self._store.due(claim, max(0.0, pause_s - (self._real_time() - began)), failed=failed)
 
@@ -201,7 +209,10 @@ class AudienceTriggering:
             return
         left = stored.handed - stored.settled
         _log.error(
-            "outcomes of an audience trigger are given up", operation_id=str(claim.key[1]), customers=left
+            "outcomes of an audience trigger are given up",
+            id=str(claim.key[1]),
+            customers=left,
+            **about(team_id=claim.key[0]),
         )
         async with transaction(self._store.pool, [claim.key[0]]) as connection:
             owned = await self._own(connection, claim)

@@ -19,6 +19,7 @@ import structlog
 
 from libs.common.backoff import Backoff, Retries
 from libs.common.clock import Clock
+from libs.common.logging import about
 from libs.common.tasks import set_within
 from services.journey import metrics
 from services.journey.clients.sends import SendStopper
@@ -116,7 +117,7 @@ class Brakes:
             brake.failures += 1
             await set_within(brake.now, retries.failed())
         if brake.failures:
-            _log.info("sends of a journey are held back", journey_id=str(journey.journey_id))
+            _log.info("sends of a journey are held back", **about(journey))
 
     async def _refused(self, journey: Journey, brake: _Brake) -> Exception | None:
         """Why it is not acknowledged, or not kept that it is; None if it is."""

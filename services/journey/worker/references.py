@@ -10,6 +10,7 @@ import structlog
 
 from libs.common.clock import Clock
 from libs.common.errors import Unavailable
+from libs.common.logging import about
 from libs.common.tasks import any_set
 from services.journey import metrics
 from services.journey.store.references import ReferenceStore
@@ -65,12 +66,18 @@ class ReferenceIndexer:
             await self._stopper.stop(stops)
             await self._store.note_indexed(team_id, journey_id, version)
         except Unavailable as error:
-            _log.warning("whether a journey has to stop waits for segment", error=repr(error))
+            _log.warning(
+                "whether a journey has to stop waits for segment",
+                error=repr(error),
+                **about(team_id=team_id, journey_id=journey_id),
+            )
             return {journey_id}
         except OUTAGES:
             raise
         except Exception:  # noqa: BLE001 - whatever it is, it is this journey's: the others are noted
             metrics.INDEX_FAULTS.inc()
-            _log.exception("what a journey names cannot be noted", journey_id=str(journey_id))
+            _log.exception(
+                "what a journey names cannot be noted", **about(team_id=team_id, journey_id=journey_id)
+            )
             return {journey_id}
         return set()

@@ -14,6 +14,7 @@ import structlog
 
 from libs.common.clock import Clock
 from libs.common.errors import NotFound
+from libs.common.logging import about
 from libs.common.rpc.operations import Progress
 from libs.common.tasks import any_set
 from services.journey import metrics
@@ -138,12 +139,12 @@ class Scheduler:
         return [found for task in tasks if task in done and (found := task.result()) is not None]
 
     def _start(self, journey: tuple[UUID, UUID], work: Callable[[], Awaitable[R]]) -> asyncio.Task[R | None]:
-        task = asyncio.create_task(self._guarded(journey[1], work), name="change of a journey")
+        task = asyncio.create_task(self._guarded(*journey, work), name="change of a journey")
         self._moving[journey] = task
         task.add_done_callback(lambda _: self._moving.pop(journey, None))
         return task
 
-    async def _guarded(self, journey_id: UUID, work: Callable[[], Awaitable[R]]) -> R | None:
+    async def _guarded(self, team_id: UUID, journey_id: UUID, work: Callable[[], Awaitable[R]]) -> R | None:
         """What one raises is its own: the others go on, and it is looked at again."""
         try:
             async with self._room:
@@ -151,10 +152,16 @@ class Scheduler:
         except NotFound:  # deleted meanwhile
             return None
         except OUTAGES as error:
-            _log.warning("a change waits for a service", journey_id=str(journey_id), error=repr(error))
+            _log.warning(
+                "a change waits for a service",
+                error=repr(error),
+                **about(team_id=team_id, journey_id=journey_id),
+            )
         except Exception:  # noqa: BLE001 - whatever it is, it is this journey's: the others move
             metrics.SCHEDULE_FAULTS.inc()
-            _log.exception("a journey cannot follow its schedule", journey_id=str(journey_id))
+            _log.exception(
+                "a journey cannot follow its schedule", **about(team_id=team_id, journey_id=journey_id)
+            )
         return None
 
     async def _follow(self, team_id: UUID, journey_id: UUID, now: datetime) -> Journey:
@@ -163,13 +170,13 @@ class Scheduler:
             return journey
         changed = await self._changes.follow_schedule(team_id, journey_id, now)
         if changed.status is not journey.status:
-            self._note(journey_id, changed.status)
+            self._note(team_id, journey_id, changed.status)
         return changed
 
     async def _settle(self, team_id: UUID, journey_id: UUID, now: datetime) -> UUID | None:
         if not await self._changes.settle_stop(team_id, journey_id, now):
             return None
-        self._note(journey_id, JourneyStatus.STOPPED)
+        self._note(team_id, journey_id, JourneyStatus.STOPPED)
         return journey_id
 
     def _look_again_s(self) -> float:
@@ -178,7 +185,9 @@ class Scheduler:
         age_s = self._real_time() - latest
         return min(LOOK_EVERY_S, max(STOPPING_EVERY_S, age_s / 10))
 
-    def _note(self, journey_id: UUID, status: JourneyStatus) -> None:
+    def _note(self, team_id: UUID, journey_id: UUID, status: JourneyStatus) -> None:
         metrics.STATUS_CHANGES.inc()
         self._progress.add()
-        _log.info("journey changed by itself", journey_id=str(journey_id), status=status.name)
+        _log.info(
+            "journey changed by itself", status=status.name, **about(team_id=team_id, journey_id=journey_id)
+        )

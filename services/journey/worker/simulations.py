@@ -15,6 +15,7 @@ import structlog
 from libs.common.clock import Clock
 from libs.common.errors import NotFound
 from libs.common.ids import new_id
+from libs.common.logging import about
 from libs.common.tasks import any_set
 from services.journey import metrics
 from services.journey.clients.simulation import Recorded
@@ -95,7 +96,7 @@ class Simulator:
             pass
         except Exception:  # noqa: BLE001 - whatever it is, it is this simulation's: the others are run
             metrics.SIMULATION_FAULTS.inc()
-            _log.exception("a simulation failed", simulation_id=str(key[1]))
+            _log.exception("a simulation failed", id=str(key[1]), **about(team_id=key[0]))
             await self._fail(
                 work, "INTERNAL", "it failed by a fault of its own; the log of the service has it"
             )
@@ -118,7 +119,9 @@ class Simulator:
 
     async def _wait(self, work: _Work, found: StoredSimulation, error: Exception) -> None:
         """Tries it again later, a few times."""
-        _log.warning("a simulation waits", simulation_id=str(work.key[1]), error=repr(error))
+        _log.warning(
+            "a simulation waits", id=str(work.key[1]), error=repr(error), **about(team_id=work.key[0])
+        )
         if found.tries >= TRIES_MAX:
             await self._fail(work, "DEPENDENCY_UNAVAILABLE", "a service that it has to ask did not answer")
         else:

@@ -14,6 +14,7 @@ import structlog
 from libs.common import crash
 from libs.common.clock import Clock
 from libs.common.feeds.notifier import CommitNotifier
+from libs.common.logging import about
 from libs.common.mailbox.errors import Fenced
 from libs.common.mailbox.mail import Mail
 from services.journey import metrics
@@ -392,6 +393,6 @@ class _Lockstep:
             except StopIteration as stop:
                 self.results[key] = stop.value
             except Exception as error:  # noqa: BLE001 - one customer's poison must not keep the others; it parks them
-                _log.exception("turn failed", customer_id=str(key.customer_id), team_id=str(key.team_id))
+                _log.exception("turn failed", **about(key))
                 self.failed[key] = error
         return asking

@@ -17,6 +17,7 @@ from libs.common.db.pool import Connection, Pool, snapshot, transaction
 from libs.common.db.requests import Reply, Write, answer_once
 from libs.common.errors import FieldViolation, InvalidArgument
 from libs.common.ids import epoch_ms, new_id
+from libs.common.logging import about
 from services.points.clients.modules import PointsModule
 from services.points.clients.segment import CustomerFinder
 from services.points.domain.import_preview import ImportPreview
@@ -273,13 +274,13 @@ class ImportChunks:
             if len(rows) == 1:
                 await self._pass_over(found, rows[0], write)
                 return
-            _log.exception("a chunk of an import cannot be posted; its rows go one by one")
+            _log.exception("a chunk of an import cannot be posted; its rows go one by one", **about(found))
             for row in rows:
                 await self._post(found, [row], posting_for, outcome_for, write)
 
     async def _pass_over(self, found: Import, row: PostedRow, write: WriteOutcomes) -> None:
         """The row's outcome says that it was not posted, and the import goes on."""
-        _log.exception("a row cannot be posted", import_id=str(found.import_id), row=row.row_number)
+        _log.exception("a row cannot be posted", id=str(found.import_id), row=row.row_number, **about(found))
         async with transaction(self._pool, [found.team_id]) as connection:
             await write(connection, found, [(row.row_number, not_posted(row))])
 

@@ -19,6 +19,7 @@ from libs.common.db.persons import erase_answers
 from libs.common.db.pool import transaction
 from libs.common.errors import DomainError
 from libs.common.ids import new_id
+from libs.common.logging import about
 from libs.common.persons import searched
 from libs.common.tasks import any_set
 from services.segment import metrics
@@ -120,10 +121,12 @@ class Erasing:
         except PASSING:
             raise
         except DomainError as error:
-            _log.warning("an erasure waits", erasure_id=str(key[1]), error=error.message)
+            _log.warning("an erasure waits", id=str(key[1]), error=error.message, **about(team_id=key[0]))
         except Exception:  # noqa: BLE001 - whatever it is, it is this erasure's: the others go on
             metrics.ERASURE_FAULTS.inc()
-            _log.exception("a step of an erasure failed", erasure_id=str(key[1]), step=erasure.step.name)
+            _log.exception(
+                "a step of an erasure failed", id=str(key[1]), step=erasure.step.name, **about(team_id=key[0])
+            )
         tries = (await self._store.read(key)).tries
         pause_s = _PAUSES.delay_s(tries + 1)
         await self._store.leave(key, own, pause_s)

@@ -17,6 +17,7 @@ from libs.common.clock import Clock
 from libs.common.db.faults import PASSING
 from libs.common.db.pool import transaction
 from libs.common.errors import DomainError
+from libs.common.logging import about
 from libs.common.tasks import any_set
 from services.segment import metrics
 from services.segment.clients.merges import MergeParts
@@ -77,11 +78,13 @@ class Merging:
         try:
             waits_for = await self._parts.take(merge, step)
         except DomainError as error:
-            _log.warning("a merge waits", customer_merge_id=str(merge.merge_id), error=error.message)
+            _log.warning(
+                "a merge waits", id=str(merge.merge_id), error=error.message, **about(team_id=claim.key[0])
+            )
             waits_for = error.message
         except Exception:  # noqa: BLE001 - whatever it is, it is this one's: the others go on
             metrics.MERGE_FAULTS.inc()
-            _log.exception("a step of a merge failed", customer_merge_id=str(merge.merge_id))
+            _log.exception("a step of a merge failed", id=str(merge.merge_id), **about(team_id=claim.key[0]))
             waits_for = "a fault that the log of the service has"
         crash.reach("segment.after_merge_step")
         if waits_for:

@@ -15,6 +15,7 @@ from libs.common.db.requests import Reply, Write, answer_after
 from libs.common.db.retry import until_alone
 from libs.common.errors import FieldViolation, InvalidArgument
 from libs.common.feeds.follower import AWAY, POISON, CursorMovedError
+from libs.common.logging import about
 from services.stats import metrics
 from services.stats.clients.records import Records
 from services.stats.domain.check import (

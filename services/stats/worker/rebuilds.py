@@ -15,6 +15,7 @@ from libs.common.db.faults import COLLIDED
 from libs.common.errors import NotFound
 from libs.common.feeds.follower import AWAY, POISON, CursorMovedError
 from libs.common.ids import new_id
+from libs.common.logging import about
 from libs.common.tasks import any_set
 from services.stats import metrics
 from services.stats.convert.facts import read_each, read_facts
@@ -93,7 +94,7 @@ class Rebuilder:
         except AWAY:
             raise
         except Exception:  # noqa: BLE001 - whatever it is, it is this rebuild's: figures are counted on
-            _log.exception("a rebuild failed", rebuild_id=str(claim.key.rebuild_id))
+            _log.exception("a rebuild failed", id=str(claim.key.rebuild_id), **about(claim.key))
             await self._fail(
                 claim, "INTERNAL", "it failed by a fault of its own; the log of the service has it"
             )
@@ -106,7 +107,9 @@ class Rebuilder:
         except _InterruptedError:
             await self._store.leave(claim, found.tries - 1, 0)
         except AWAY as error:
-            _log.warning("a rebuild waits", rebuild_id=str(claim.key.rebuild_id), error=repr(error))
+            _log.warning(
+                "a rebuild waits", id=str(claim.key.rebuild_id), error=repr(error), **about(claim.key)
+            )
             came_on = (await self._store.read(claim.key)).done > found.done
             if found.tries >= TRIES_MAX and not came_on:
                 message = "a service whose history it reads did not answer"

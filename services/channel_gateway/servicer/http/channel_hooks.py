@@ -17,6 +17,7 @@ from aiohttp import web
 
 from libs.common.clock import Clock
 from libs.common.errors import DomainError, ResourceExhausted
+from libs.common.logging import about
 from services.channel_gateway.domain.heard import BodyFaultError
 from services.channel_gateway.domain.inbox import InboxSource, Incoming
 from services.channel_gateway.domain.line_hooks import line_events
@@ -97,7 +98,7 @@ class ChannelHooks:
         except ResourceExhausted as error:
             return answers.busy(error.message, error.retry_after_s)
         except DomainError as error:
-            _log.warning("a channel's webhook could not be stored", error=str(error))
+            _log.warning("a channel's webhook could not be stored", error=str(error), **about(place))
             return answers.away("the webhook could not be stored", error.retry_after_s)
 
     async def _greet(self, request: web.BaseRequest, place: HookPlace) -> web.Response:
@@ -196,7 +197,7 @@ def _by_account(signed: _Signed, secrets: list[str], body: bytes) -> list[tuple[
         unknown += 0 if named else share.event_count
         parts += named
     if unknown:
-        _log.warning("a webhook is for accounts that are not known here", events=unknown)
+        _log.warning("a webhook is for accounts that are not known here", events=unknown, **about(account))
     return parts
 
 

@@ -12,6 +12,7 @@ from aiohttp import hdrs, web
 
 from libs.common.clock import Clock
 from libs.common.errors import DomainError, ResourceExhausted
+from libs.common.logging import about
 from services.channel_gateway.domain.inbox import InboxSource, Incoming, Receipt
 from services.channel_gateway.domain.pixel import SIGNED, UNSIGNED, PixelEvent, pixel_events
 from services.channel_gateway.domain.platforms import kept_id
@@ -94,7 +95,7 @@ class PixelEvents:
         except ResourceExhausted as error:
             return answers.busy(error.message, error.retry_after_s)
         except DomainError as error:
-            _log.warning("what a page reported could not be stored", error=str(error))
+            _log.warning("what a page reported could not be stored", error=str(error), **about(key))
             return answers.away("it could not be stored", error.retry_after_s)
 
     async def _take(self, key: PixelKey, body: bytes) -> web.Response:

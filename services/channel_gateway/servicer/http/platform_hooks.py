@@ -18,6 +18,7 @@ from aiohttp import hdrs, web
 
 from libs.common.clock import Clock
 from libs.common.errors import DomainError, ResourceExhausted
+from libs.common.logging import about
 from services.channel_gateway.domain.inbox import Incoming, Receipt
 from services.channel_gateway.domain.platforms import SOURCES, Platform, kept_id, reports_of
 from services.channel_gateway.domain.shop_events import EventFaultError
@@ -110,7 +111,9 @@ class PlatformHooks:
         except ResourceExhausted as error:
             return answers.busy(error.message, error.retry_after_s)
         except DomainError as error:
-            _log.warning("a platform's webhook could not be stored", error=str(error))
+            _log.warning(
+                "a platform's webhook could not be stored", error=str(error), **about(team_id=team_id)
+            )
             return answers.away("the webhook could not be stored", error.retry_after_s)
 
     async def _answer_ping(self, request: web.BaseRequest, connection: Connection) -> web.Response:

@@ -10,6 +10,7 @@ from aiohttp import web
 
 from libs.common.clock import Clock
 from libs.common.errors import DomainError, ResourceExhausted
+from libs.common.logging import about
 from services.channel_gateway.domain.inbox import InboxSource, Incoming, Receipt
 from services.channel_gateway.domain.shop_events import EventFaultError, parse
 from services.channel_gateway.domain.signing import is_signed_by_shop
@@ -55,7 +56,7 @@ class ShopEvents:
         except ResourceExhausted as error:
             return answers.busy(error.message, error.retry_after_s)
         except DomainError as error:
-            _log.warning("a webhook could not be stored", error=str(error))
+            _log.warning("a webhook could not be stored", error=str(error), **about(place))
             return answers.away("the webhook could not be stored", error.retry_after_s)
 
     async def _take(self, head: Head, body: bytes) -> web.Response:
