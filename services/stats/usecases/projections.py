@@ -153,7 +153,11 @@ class Projections:
         try:
             recounted = await self._recounts.of_team(team_id)
         except POISON as error:
-            _log.warning("a row of a history that was counted cannot be read", error=repr(error))
+            _log.warning(
+                "a row of a history that was counted cannot be read",
+                error=repr(error),
+                **about(team_id=team_id),
+            )
             yield Compared("rows of histories that were counted and cannot be read", 1, 0)
             return
         ledger = await self._records.ledger(team_id)

@@ -9,6 +9,7 @@ import pytest
 from libs.common.clock import SteppedClock
 from libs.common.db.pool import open_pool, transaction
 from libs.common.ids import new_id
+from libs.testing.fixtures import Database
 from services.channel_gateway.store.persons import PersonStore
 from services.channel_gateway.store.send_traces import KEPT_DAYS, SendTraceStore
 from services.channel_gateway.worker.forgetting import Forgetting
@@ -19,7 +20,7 @@ CONTEXT, AGAIN = (letter * 24 for letter in (b"c", b"d"))
 
 @pytest.mark.rule("X-04b", "X-02c")
 async def test_traces_of_sends_are_kept_for_their_team_and_go_with_the_person_or_by_age(
-    gateway: Gateway,
+    database: Database,
 ) -> None:
     (team, other), keys = (new_id(), new_id()), [new_id() for _ in range(3)]
     async with await open_pool(database.dsn_of("channel_gateway"), name="test") as pool:

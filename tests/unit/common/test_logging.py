@@ -71,7 +71,8 @@ def test_a_line_names_whom_it_is_about_by_ids_and_the_trace_and_nothing_else(
 ) -> None:
     setup_logging("channel_gateway")
     ids = [UUID(int=number) for number in range(1, 5)]
-    sent = Sent(*ids, "+886912345678", bytes(range(1, 25)))
+    team, customer, enrolment, key = ids
+    sent = Sent(team, customer, enrolment, key, "+886912345678", bytes(range(1, 25)))
     log = structlog.get_logger("own")
     log.error("a send cannot be written", reason="UNBOUND", **about(sent))
     log.error("a team's", **about(team_id=ids[0]))
