@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections import Counter, deque
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar
 from uuid import UUID
@@ -85,6 +85,7 @@ class Batcher(Generic[Item, Result]):
         away: tuple[type[Exception], ...] = (),
         lanes: Lanes[Item] | None = None,
         team_of: Callable[[Item], UUID] | None = None,
+        shared_by: Callable[[Item], Hashable] | None = None,
         failed: Callable[[Exception], Result | None] | None = None,
     ) -> None:
         """`work` answers in order, one result for each item.
@@ -93,7 +94,9 @@ class Batcher(Generic[Item, Result]):
         is its own batch. `waiting_max` items may wait or be at work; more are refused with `name` as the limit
         and `retry_after_s` as advice. Errors of the kinds `away` are nobody's own (a server does not answer): all calls
         of the batch get them at once. Without `lanes` there is one. With `team_of`, clients of one team are held to
-        items of that team. `failed` makes the result of an item that fails alone, of a call that has others; None: the
+        items of that team. With `shared_by`, what waits is shared: of one of these no more wait than there is room
+        for more, so that whoever comes next finds as much room as the largest has; a call is all of one. `failed` makes
+        the result of an item that fails alone, of a call that has others; None: the
         error is no item's.
         """
         self._name = name
@@ -106,6 +109,8 @@ class Batcher(Generic[Item, Result]):
         self._away = away
         self._team_of = team_of
         self._failed = failed
+        self._shared_by = shared_by
+        self._shares: Counter[Hashable] = Counter()
         self._context = contextvars.copy_context()
         self._lane_of = lanes.lane_of if lanes else None
         self._together_max = lanes.together_max if lanes else 0
@@ -132,6 +137,22 @@ class Batcher(Generic[Item, Result]):
         if self._team_of is not None:
             caller().require(map(self._team_of, items))
         assert len(items) <= self._size_max, "checked at the edge"
+        if self._shared_by is not None:
+            return await self._submit_shared(self._shared_by(items[0]), items)
+        return await self._submit(items)
+
+    async def _submit_shared(self, owner: Hashable, items: Sequence[Item]) -> list[Result]:
+        if self._shares[owner] + len(items) > self._waiting_max - self._items:
+            raise ResourceExhausted.overloaded(self._name, self._retry_after_s)
+        self._shares[owner] += len(items)
+        try:
+            return await self._submit(items)
+        finally:
+            self._shares[owner] -= len(items)
+            if not self._shares[owner]:
+                del self._shares[owner]
+
+    async def _submit(self, items: Sequence[Item]) -> list[Result]:
         if self._items + len(items) > self._waiting_max:
             raise ResourceExhausted.overloaded(self._name, self._retry_after_s)
         if self._lane_of is None:

@@ -7,7 +7,6 @@ import random
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Final, NamedTuple
 
 import grpc
@@ -38,7 +37,6 @@ from services.channel_gateway.clients.webhook_calls import WebhookCalls
 from services.channel_gateway.config import Settings, networks_of
 from services.channel_gateway.convert.contact_events import KINDS as CONTACT_KINDS
 from services.channel_gateway.convert.heard import stored_events
-from services.channel_gateway.domain.link_tokens import TokenSeal
 from services.channel_gateway.domain.webhooks_out import Network
 from services.channel_gateway.servicer import internal
 from services.channel_gateway.servicer.admission import InboxBound
@@ -57,7 +55,6 @@ from services.channel_gateway.servicer.replays import ReplayOperations
 from services.channel_gateway.store.accounts import AccountStore
 from services.channel_gateway.store.catalogue import CatalogueStore
 from services.channel_gateway.store.charges import ChargeStore
-from services.channel_gateway.store.clicks import ClickStore
 from services.channel_gateway.store.content import ContentStore
 from services.channel_gateway.store.coupon_presses import CouponPressStore
 from services.channel_gateway.store.deliveries import DeliveryStore
@@ -67,7 +64,6 @@ from services.channel_gateway.store.frequency import FrequencyStore
 from services.channel_gateway.store.heard import HeardStore
 from services.channel_gateway.store.inbox import InboxStore
 from services.channel_gateway.store.limited import LIMITED_DAYS, LimitStore
-from services.channel_gateway.store.links import LinkStore
 from services.channel_gateway.store.lost_sends import LostSendStore
 from services.channel_gateway.store.money import MoneyStore
 from services.channel_gateway.store.persons import PersonStore
@@ -88,7 +84,7 @@ from services.channel_gateway.usecases.consents import Consents
 from services.channel_gateway.usecases.content import Content
 from services.channel_gateway.usecases.content_tests import ContentTests
 from services.channel_gateway.usecases.frequency import FrequencyCaps
-from services.channel_gateway.usecases.links import Clicks, LinkMaker
+from services.channel_gateway.usecases.links import link_parts
 from services.channel_gateway.usecases.lost_sends import LostSends
 from services.channel_gateway.usecases.merges import Merges
 from services.channel_gateway.usecases.money import Money
@@ -174,7 +170,7 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
             )
         )
         links, send_traces = (
-            await _links(settings, rt, vault, publisher),
+            await link_parts(settings, rt.pool, rt.clock, vault, publisher),
             SendTraces(SendTraceStore(rt.pool), rt.clock),
         )
         reservation = Reservation(
@@ -340,24 +336,6 @@ def _forgetting(
         "traces of sends": (SendTraceStore(rt.pool), KEPT_DAYS, nobody),
     }
     return {what: Forgetting(store, rt.clock, days, what, own) for what, (store, days, own) in kept.items()}
-
-
-class LinkParts(NamedTuple):
-    """What makes short links, and opens them."""
-
-    store: LinkStore
-    seal: TokenSeal
-    maker: LinkMaker | None
-    """None: no address is configured that customers could open links at."""
-    clicks: Clicks
-
-
-async def _links(settings: Settings, rt: Runtime, vault: Vault, publisher: CommitPublisher) -> LinkParts:
-    store = LinkStore(rt.pool, vault)
-    seal = TokenSeal(await store.key(is_used=bool(settings.link_url)))
-    maker = LinkMaker(store, seal, settings.link_url, rt.clock) if settings.link_url else None
-    clicks = Clicks(ClickStore(rt.pool, timedelta(days=settings.link_days)), publisher, rt.clock)
-    return LinkParts(store, seal, maker, clicks)
 
 
 class WebhookParts(NamedTuple):

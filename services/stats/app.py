@@ -29,6 +29,7 @@ from services.stats.usecases.persons import Persons
 from services.stats.usecases.projections import Projections
 from services.stats.usecases.rebuilds import Rebuilds
 from services.stats.usecases.recounts import Recounts
+from services.stats.worker.old_clicks import OldClicks
 from services.stats.worker.readers import Reader, ReadersLag
 from services.stats.worker.rebuilds import Rebuilder
 
@@ -76,8 +77,10 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
             StatsServicer(dependencies),
             stats_service_pb2.DESCRIPTOR.services_by_name["StatsService"],
         )
-        serve_persons(rt.server, Persons(PersonStore(rt.pool)))
+        persons = PersonStore(rt.pool)
+        serve_persons(rt.server, Persons(persons))
         serve_followers(rt.server, projections.taken)
+        rt.spawn("old clicks", OldClicks(persons, rt.clock, settings.click_retention_days).run)
         for reader in readers:
             rt.spawn(f"reader of {reader.name} {reader.source.value}", reader.run)
         rt.spawn("rebuilds", rebuilder.run)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from pydantic import Field
+
 from libs.common.config import ServiceSettings, peer_target
 
 
@@ -12,6 +14,9 @@ class Settings(ServiceSettings):
 
     service: ClassVar[str] = "stats"
 
+    click_retention_days: int = Field(default=730, ge=1, le=36_500)
+    """Days of domain time for which clicks are kept to count orders by; never less than 90, the longest window of a
+    team. Those that an order is counted by stay, and so do figures."""
     journey_target: str = peer_target("journey")
     """Where journey listens, `host:port`."""
     points_target: str = peer_target("points")

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from libs.common.rpc.fields import FieldCheck
 from libs.common.rpc.values import timestamp
+from libs.common.text import trimmed
 from omnijourney.channel_gateway.v1 import account_pb2, content_pb2
 from services.channel_gateway.domain.content import (
     BotModule,
@@ -27,6 +28,7 @@ from services.channel_gateway.domain.references import ChannelMisfit, module_mis
 from services.channel_gateway.domain.render import card_text_faults, coupon_cards
 
 NAME_MAX: Final = 100
+ID_MAX: Final = 64
 SECRET_MAX: Final = 4_000
 SECRETS_MAX: Final = 4
 CARDS_MAX: Final = 20
@@ -43,15 +45,19 @@ URL_MAX: Final = 2_000
 # ---------------------------------------------------------------- accounts
 
 
-def connection_of(check: FieldCheck, path: str, message: account_pb2.ChannelAccount) -> Connection:
-    """How an account is reached. Secrets may be empty here: an update keeps those it has."""
+def connection_of(
+    check: FieldCheck, path: str, message: account_pb2.ChannelAccount, *, is_new: bool
+) -> Connection:
+    """How an account is reached. Secrets may be empty here, and unless it is new, ids, too: an update keeps those it
+    has."""
+    least = int(is_new)
     match message.WhichOneof("connection"):
         case "line":
             line = message.line
             return Connection(
                 ConnectionKind.LINE,
-                owner_id=line.channel_id,
-                bot_user_id=line.bot_user_id,
+                owner_id=_id(check, f"{path}.line.channel_id", line.channel_id),
+                bot_user_id=_id(check, f"{path}.line.bot_user_id", line.bot_user_id),
                 access_token=_secret(check, f"{path}.line.access_token", line.access_token),
                 secrets=_secrets(check, f"{path}.line.channel_secrets", line.channel_secrets),
             )
@@ -59,10 +65,10 @@ def connection_of(check: FieldCheck, path: str, message: account_pb2.ChannelAcco
             whatsapp = message.whatsapp
             return Connection(
                 ConnectionKind.WHATSAPP,
-                sender_id=check.text(
-                    f"{path}.whatsapp.phone_number_id", whatsapp.phone_number_id, length_max=64
+                sender_id=_id(
+                    check, f"{path}.whatsapp.phone_number_id", whatsapp.phone_number_id, least=least
                 ),
-                owner_id=whatsapp.waba_id,
+                owner_id=_id(check, f"{path}.whatsapp.waba_id", whatsapp.waba_id),
                 access_token=_secret(check, f"{path}.whatsapp.access_token", whatsapp.access_token),
                 secrets=_secrets(check, f"{path}.whatsapp.app_secrets", whatsapp.app_secrets),
                 verify_token=_secret(check, f"{path}.whatsapp.verify_token", whatsapp.verify_token),
@@ -71,7 +77,7 @@ def connection_of(check: FieldCheck, path: str, message: account_pb2.ChannelAcco
             messenger = message.messenger
             return Connection(
                 ConnectionKind.MESSENGER,
-                sender_id=check.text(f"{path}.messenger.page_id", messenger.page_id, length_max=64),
+                sender_id=_id(check, f"{path}.messenger.page_id", messenger.page_id, least=least),
                 access_token=_secret(check, f"{path}.messenger.access_token", messenger.access_token),
                 secrets=_secrets(check, f"{path}.messenger.app_secrets", messenger.app_secrets),
                 verify_token=_secret(check, f"{path}.messenger.verify_token", messenger.verify_token),
@@ -80,8 +86,8 @@ def connection_of(check: FieldCheck, path: str, message: account_pb2.ChannelAcco
             instagram = message.instagram
             return Connection(
                 ConnectionKind.INSTAGRAM,
-                sender_id=check.text(f"{path}.instagram.instagram_id", instagram.instagram_id, length_max=64),
-                owner_id=instagram.page_id,
+                sender_id=_id(check, f"{path}.instagram.instagram_id", instagram.instagram_id, least=least),
+                owner_id=_id(check, f"{path}.instagram.page_id", instagram.page_id),
                 access_token=_secret(check, f"{path}.instagram.access_token", instagram.access_token),
                 secrets=_secrets(check, f"{path}.instagram.app_secrets", instagram.app_secrets),
                 verify_token=_secret(check, f"{path}.instagram.verify_token", instagram.verify_token),
@@ -91,6 +97,11 @@ def connection_of(check: FieldCheck, path: str, message: account_pb2.ChannelAcco
         case _:
             check.fault(f"{path}.connection", "is required")
             return Connection(ConnectionKind.SINK)
+
+
+def _id(check: FieldCheck, field: str, text: str, *, least: int = 0) -> str:
+    """An id that the channel gave; without blanks around it, with which people copy them."""
+    return check.text(field, trimmed(text), length_max=ID_MAX, length_min=least)
 
 
 def _secret(check: FieldCheck, field: str, text: str) -> str:

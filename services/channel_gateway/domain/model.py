@@ -131,6 +131,15 @@ KIND_OF: Final = {
 """The connection that each channel needs for real sends."""
 
 
+PUBLIC_NAMES: Final[Mapping[ConnectionKind, Mapping[str, str]]] = {
+    ConnectionKind.LINE: {"owner_id": "channel_id", "bot_user_id": "bot_user_id"},
+    ConnectionKind.WHATSAPP: {"sender_id": "phone_number_id"},
+    ConnectionKind.MESSENGER: {"sender_id": "page_id"},
+    ConnectionKind.INSTAGRAM: {"sender_id": "instagram_id"},
+}
+"""Fields of a connection that name the account for its channel, and how the contract calls them."""
+
+
 class Connection(msgspec.Struct, frozen=True):
     """What an adapter needs to reach an account, secrets included. Stored as JSON."""
 
@@ -145,6 +154,11 @@ class Connection(msgspec.Struct, frozen=True):
     secrets: tuple[str, ...] = ()
     """Sign the channel's webhooks, the present one first."""
     verify_token: str = ""
+
+    @property
+    def names(self) -> Mapping[str, str]:
+        """Ids that no other account of a team has, by their fields; empty ones are not known."""
+        return {field: getattr(self, field) for field in PUBLIC_NAMES.get(self.kind, ())}
 
     def __repr__(self) -> str:
         """Without the secrets, so that no log shows them."""

@@ -30,6 +30,9 @@ from services.channel_gateway.domain.model import (
 from services.channel_gateway.servicer.base import Part
 from services.channel_gateway.usecases.call import Call
 
+_KNOWS_PEOPLE_BY: Final = {ConnectionKind.MESSENGER: "page_id", ConnectionKind.INSTAGRAM: "instagram_id"}
+"""Whose ids of people are worth nothing with another of these. A number on WhatsApp and a channel of LINE may be
+renewed: people are known by their own number, and by the provider of the channel."""
 _FIELDS: Final = ("display_name", "state", "connection", "rate_per_second", "concurrency_max")
 
 
@@ -56,7 +59,7 @@ class AccountRpcs(Part):
     ) -> Account:
         message = request.account
         channel = channel_of(check, "account.channel", message.channel)
-        connection = convert.connection_of(check, "account", message)
+        connection = convert.connection_of(check, "account", message, is_new=True)
         if connection.kind not in {ConnectionKind.SINK, KIND_OF[channel]}:
             check.fault("account.connection", f"does not fit {channel.name}")
         if connection.kind is not ConnectionKind.SINK and not connection.access_token:
@@ -166,7 +169,8 @@ def _changed_account(account: Account, message: Any, fields: frozenset[str]) -> 
         else:
             account = msgspec.structs.replace(account, state=AccountState(message.state), state_reason="")
     if "connection" in fields and message.WhichOneof("connection"):
-        account = _renewed(check, account, convert.connection_of(check, "account", message))
+        given = convert.connection_of(check, "account", message, is_new=False)
+        account = _renewed(check, account, given)
     check.done()
     return account
 
@@ -177,8 +181,14 @@ def _renewed(check: FieldCheck, account: Account, given: Connection) -> Account:
     if given.kind is not kept.kind:
         check.fault("account.connection", f"is of the kind {kept.kind.value} and stays so")
         return account
+    if given.sender_id not in {"", kept.sender_id} and given.kind in _KNOWS_PEOPLE_BY:
+        check.fault(
+            f"account.{given.kind.value}.{_KNOWS_PEOPLE_BY[given.kind]}",
+            "stays as it is: people have other ids on another page. Create an account for that one",
+        )
     connection = msgspec.structs.replace(
         given,
+        sender_id=given.sender_id or kept.sender_id,
         owner_id=given.owner_id or kept.owner_id,
         bot_user_id=given.bot_user_id or kept.bot_user_id,
         access_token=given.access_token or kept.access_token,

@@ -7,9 +7,9 @@ from datetime import datetime
 from uuid import UUID
 
 from libs.common.db.pool import Connection, Pool, replanned, transaction
-from libs.common.errors import NotFound
+from libs.common.errors import AlreadyExists, NotFound
 from services.channel_gateway.domain.facts import GoneKind, gone
-from services.channel_gateway.domain.model import Account, Channel
+from services.channel_gateway.domain.model import PUBLIC_NAMES, Account, Channel
 from services.channel_gateway.store.book import QUERIES, columns
 from services.channel_gateway.store.content import DELETED, PageKey
 from services.channel_gateway.store.facts import Written, write_facts
@@ -35,6 +35,29 @@ async def create_account(connection: Connection, vault: Vault, account: Account)
         ),
     )
     return vault.account_of(written_row(row))
+
+
+async def hold_ids(connection: Connection, account: Account, before: Account | None) -> None:
+    """Makes sure, until the commit, that no other account of the team is named alike by its channel: what the channel
+    tells would be taken twice. What `before` had already stays. Raises AlreadyExists `DUPLICATE_VALUE`."""
+    ids = account.connection.names
+    kept = before.connection.names if before is not None else {}
+    fresh = {field: text for field, text in ids.items() if text and text != kept.get(field)}
+    if not fresh:
+        return
+    await connection.execute(*QUERIES.bind("hold_account_ids", team_id=account.team_id))
+    for field, text in fresh.items():
+        query = QUERIES.bind(
+            "find_account_of_id",
+            team_id=account.team_id,
+            account_id=account.account_id,
+            kind=account.connection.kind.value,
+            field=field,
+            id=text,
+        )
+        if await connection.fetchval(*query):
+            kind = account.connection.kind
+            raise AlreadyExists.value_taken(f"account.{kind.value}.{PUBLIC_NAMES[kind][field]}")
 
 
 async def update_account(connection: Connection, vault: Vault, account: Account, now: datetime) -> Account:

@@ -46,9 +46,10 @@ class Accounts:
         self._clock = clock
 
     async def create(self, call: Call[Account, Reply], account: Account) -> Reply:
-        """Stores an account."""
+        """Stores an account. Raises AlreadyExists `DUPLICATE_VALUE` for an id that another account of the team has."""
 
         async def create(connection: Connection) -> Account:
+            await store.hold_ids(connection, account, None)
             return await store.create_account(connection, self._vault, account)
 
         reply = await once(self._pool, call, create)
@@ -58,13 +59,16 @@ class Accounts:
     async def update(
         self, call: Call[Account, Reply], account_id: UUID, etag: str, change: Callable[[Account], Account]
     ) -> Reply:
-        """Stores what `change` makes of an account. Raises what it raises."""
+        """Stores what `change` makes of an account. Raises what it raises, and AlreadyExists `DUPLICATE_VALUE` for an
+        id that another account of the team has."""
 
         async def update(connection: Connection) -> Account:
             account = await store.hold_account(connection, self._vault, call.team_id, account_id)
             check_etag(etag, account.version)
             call.note_before(account)
-            return await store.update_account(connection, self._vault, change(account), self._clock.now())
+            changed = change(account)
+            await store.hold_ids(connection, changed, account)
+            return await store.update_account(connection, self._vault, changed, self._clock.now())
 
         reply = await once(self._pool, call, update)
         self._heard.forget(call.team_id)

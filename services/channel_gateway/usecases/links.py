@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Final
+from datetime import timedelta
+from typing import Final, NamedTuple
 from uuid import UUID
 
 from libs.common.batching import Batcher
 from libs.common.clock import Clock
+from libs.common.db.pool import Pool
 from libs.common.errors import Unavailable
 from libs.common.feeds.publisher import CommitPublisher
 from services.channel_gateway import metrics
+from services.channel_gateway.config import Settings
 from services.channel_gateway.domain.clicks import Opening
 from services.channel_gateway.domain.link_tokens import TokenSeal
 from services.channel_gateway.domain.links import Shorten
 from services.channel_gateway.store.clicks import ClickStore
 from services.channel_gateway.store.links import LinkStore, TargetKey
+from services.channel_gateway.store.vault import Vault
 
 NUMBERS_MAX: Final = 20_000
 """Addresses whose numbers are remembered; more than that, and all are asked for again."""
@@ -119,3 +123,24 @@ class Clicks:
             kind = "none" if url is None else "program" if opening.agent else "person"
             metrics.CLICKS.labels(kind).inc()
         return recorded.urls
+
+
+class LinkParts(NamedTuple):
+    """What makes short links, and opens them."""
+
+    store: LinkStore
+    seal: TokenSeal
+    maker: LinkMaker | None
+    """None: no address is configured that customers could open links at."""
+    clicks: Clicks
+
+
+async def link_parts(
+    settings: Settings, pool: Pool, clock: Clock, vault: Vault, publisher: CommitPublisher
+) -> LinkParts:
+    """All of this process. Raises the driver's errors."""
+    store = LinkStore(pool, vault)
+    seal = TokenSeal(await store.key(is_used=bool(settings.link_url)))
+    maker = LinkMaker(store, seal, settings.link_url, clock) if settings.link_url else None
+    clicks = Clicks(ClickStore(pool, timedelta(days=settings.link_days)), publisher, clock)
+    return LinkParts(store, seal, maker, clicks)

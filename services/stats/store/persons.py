@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from libs.common.db.pool import Pool, transaction
@@ -21,6 +22,11 @@ class PersonStore:
         query = BOOK.bind("delete_clicks_of_person", team_id=key[0], customer_id=key[1])
         async with transaction(self.pool, [key[0]]) as connection:
             await connection.execute(*query)
+
+    async def forget_clicks(self, clicked_before: datetime, row_max: int) -> int:
+        """Removes up to `row_max` old clicks of anybody that no order is counted by; how many."""
+        query = BOOK.bind("forget_journey_clicks", clicked_before=clicked_before, row_max=row_max)
+        return int(await self.pool.fetchval(*query))
 
     async def clicks(self, key: CustomerKey) -> list[dict[str, Any]]:
         """What the customer clicked."""

@@ -156,3 +156,24 @@ async def test_reserved_money_of_a_team_is_summed_without_anothers_broadcast(adm
 
 def _nodes(node: dict[str, Any]) -> list[dict[str, Any]]:
     return [node, *(each for child in node.get("Plans", ()) for each in _nodes(child))]
+
+
+async def test_charges_are_found_beside_many_sends_that_cost_nothing(admin: Any, pool: Pool) -> None:
+    for micros, count in ((0, OTHERS), (500_000, 20)):
+        await admin.execute(
+            """
+            INSERT INTO delivery (
+                team_id, effect_key, customer_id, enrolment_id, journey_id, node_id, channel, state, accepted, reason,
+                messages, price_micros, currency, capped, stop_epoch, depth, recipient, created_at
+            )
+            SELECT $1, gen_random_uuid(), $2, $2, $2, 'hello', 2, 1, true, '', 1, $3::bigint, 'HKD', false, 0, 0, '886',
+                   now() + make_interval(secs => n * sign(0.5 - $3::bigint))
+              FROM generate_series(1, $4) AS n
+            """,
+            *(TEAM, OTHER, micros, count),
+        )
+    await admin.execute("ANALYZE delivery")
+    everything = dict.fromkeys(("journey_id", "start_time", "before_time", "before_key", "before_kind"))
+    found = await relations(pool, "list_charges", team_id=TEAM, channel=0, most=20, **everything)
+    assert "delivery_charged" in found
+    assert not found & {"delivery_by_time", "all of delivery"}

@@ -298,6 +298,32 @@ async def test_a_body_for_several_accounts_reaches_those_that_share_its_secret(g
     assert sorted(record.origin for record in await stored(gateway)) == sorted([first, second])
 
 
+@pytest.mark.rule("C-20b")
+async def test_what_is_written_to_a_renewed_number_reaches_its_account_and_the_same_people(
+    gateway: Gateway,
+) -> None:
+    made = await account(gateway, WHATSAPP, phone_number_id="1", waba_id="9")
+    platform = Platform(gateway, made, "whatsapp")
+
+    async def written(number: str, place: int) -> int:
+        whole = {"id": "9", "changes": [number_change(number, text_of(WA_ID, place))]}
+        body = json.dumps({"object": "whatsapp_business_account", "entry": [whole]}).encode()
+        status, told = await platform.post(body, meta_headers(body))
+        assert status == 200
+        return int(told["events"])
+
+    assert (await written("1", 1), await written("2", 2)) == (1, 0)
+    changed = account_pb2.ChannelAccount(channel_account_id=made)
+    changed.whatsapp.phone_number_id = "2"
+    request = pb.UpdateChannelAccountRequest(
+        team_id=str(gateway.team_id), request_id=str(new_id()), account=changed
+    )
+    await gateway.stub.UpdateChannelAccount(request, timeout=TIMEOUT_S)
+    assert (await written("1", 3), await written("2", 4)) == (0, 1)
+    identities = [event.message_received.identity for event in await platform.heard()]
+    assert [(each.account_id, each.external_id) for each in identities] == [(made, WA_ID)] * 2
+
+
 @pytest.mark.rule("C-20d")
 async def test_a_signed_body_of_strange_parts_holds_up_nobody(whatsapp: Platform) -> None:
     number = "100000000000001"

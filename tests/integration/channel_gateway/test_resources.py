@@ -13,7 +13,14 @@ from libs.common.rpc.errors import remote_error
 from omnijourney.channel_gateway.v1 import account_pb2, content_pb2, limits_pb2, quota_pb2, webhook_pb2
 from omnijourney.channel_gateway.v1 import channel_gateway_service_pb2 as pb
 from omnijourney.common.v1 import channel_pb2, error_reason_pb2, money_pb2
-from tests.integration.channel_gateway.conftest import LINE, TIMEOUT_S, WHATSAPP, Gateway
+from tests.integration.channel_gateway.conftest import (
+    INSTAGRAM,
+    LINE,
+    MESSENGER,
+    TIMEOUT_S,
+    WHATSAPP,
+    Gateway,
+)
 
 
 def module_request(gateway: Gateway, *texts: str, name: str = "Hello") -> pb.CreateBotModuleRequest:
@@ -171,13 +178,69 @@ async def test_an_empty_secret_signs_nothing(gateway: Gateway) -> None:
 async def test_renewing_a_token_keeps_the_ids_that_are_not_given(gateway: Gateway) -> None:
     account_id = await gateway.account(WHATSAPP)
     changed = account_pb2.ChannelAccount(channel_account_id=account_id)
-    changed.whatsapp.phone_number_id = "100000000000001"
     changed.whatsapp.access_token = "another"
+    renewed = await renew(gateway, changed)
+    kept = (renewed.whatsapp.phone_number_id, renewed.whatsapp.waba_id)
+    assert kept == ("100000000000001", "200000000000001")
+    line = account_pb2.ChannelAccount(channel_account_id=await gateway.account(LINE))
+    line.line.bot_user_id = " U" + "1" * 32
+    first = await renew(gateway, line)
+    line.line.channel_id, line.line.bot_user_id = "17", ""
+    second = await renew(gateway, line)
+    assert (second.line.channel_id, second.line.bot_user_id) == ("17", "U" + "1" * 32)
+    assert first.line.channel_id not in {"", "17"}
+
+
+@pytest.mark.parametrize("channel", [MESSENGER, INSTAGRAM])
+async def test_the_page_that_people_are_known_by_stays(gateway: Gateway, channel: int) -> None:
+    changed = account_pb2.ChannelAccount(channel_account_id=await gateway.account(channel))
+    connection: Any = changed.messenger if channel == MESSENGER else changed.instagram
+    connection.access_token = "another"
+    await renew(gateway, changed)
+    field = "page_id" if channel == MESSENGER else "instagram_id"
+    setattr(connection, field, "77")
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await renew(gateway, changed)
+    (violation,) = remote_error(refused.value).violations
+    assert violation.field == f"account.{changed.WhichOneof('connection')}.{field}"
+
+
+async def test_no_two_accounts_of_a_team_have_one_id_at_their_channel(gateway: Gateway) -> None:
+    """What the channel tells would be taken twice."""
+
+    async def refusal(call: Any) -> tuple[grpc.StatusCode, str]:
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await call
+        return refused.value.code(), remote_error(refused.value).metadata["field"]
+
+    taken = grpc.StatusCode.ALREADY_EXISTS
+    for channel, field in (
+        (WHATSAPP, "account.whatsapp.phone_number_id"),
+        (MESSENGER, "account.messenger.page_id"),
+        (INSTAGRAM, "account.instagram.instagram_id"),
+    ):
+        account = await gateway.account(channel)
+        assert await refusal(gateway.account(channel)) == (taken, field)
+        delete = pb.DeleteChannelAccountRequest(
+            team_id=str(gateway.team_id), request_id=str(new_id()), channel_account_id=account
+        )
+        await gateway.stub.DeleteChannelAccount(delete, timeout=TIMEOUT_S)
+        await gateway.account(channel)
+    lines = [account_pb2.ChannelAccount(channel_account_id=await gateway.account(LINE)) for _ in range(2)]
+    for field, value in (("channel_id", "17"), ("bot_user_id", "U" + "1" * 32)):
+        for account_ in lines:
+            setattr(account_.line, field, value)
+        await renew(gateway, lines[0])
+        assert await refusal(renew(gateway, lines[1])) == (taken, f"account.line.{field}")
+        setattr(lines[1].line, field, "")
+        await renew(gateway, lines[0])
+
+
+async def renew(gateway: Gateway, account: account_pb2.ChannelAccount) -> account_pb2.ChannelAccount:
     request = pb.UpdateChannelAccountRequest(
-        team_id=str(gateway.team_id), request_id=str(new_id()), account=changed
+        team_id=str(gateway.team_id), request_id=str(new_id()), account=account
     )
-    renewed = (await gateway.stub.UpdateChannelAccount(request, timeout=TIMEOUT_S)).account
-    assert renewed.whatsapp.waba_id == "200000000000001"
+    return (await gateway.stub.UpdateChannelAccount(request, timeout=TIMEOUT_S)).account
 
 
 async def test_the_wallet_keeps_its_currency_and_never_goes_below_zero(gateway: Gateway) -> None:

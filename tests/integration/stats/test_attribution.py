@@ -10,13 +10,18 @@ from uuid import UUID
 import grpc
 import pytest
 
+from libs.common.clock import SteppedClock
+from libs.common.db.pool import open_pool
 from libs.common.ids import derived_id
+from libs.testing.fixtures import Database
 from libs.testing.history_rows import JOURNEY, NOON, TEAM, WHATSAPP, opened, order, refund, stored
 from libs.testing.mails import customers
 from omnijourney.internal.v1 import customers_service_pb2
 from omnijourney.segment.v1 import history_pb2, team_pb2
 from omnijourney.stats.v1 import attribution_pb2
 from omnijourney.stats.v1 import stats_service_pb2 as pb
+from services.stats.store.persons import PersonStore
+from services.stats.worker.old_clicks import OldClicks
 from tests.integration.stats.conftest import TIMEOUT_S, Stats
 
 PEOPLE = list(islice(customers(), 50))
@@ -145,3 +150,23 @@ async def test_clicks_are_counted_once_a_send_and_a_quiet_node_has_zero(stats: S
     (node,) = (await stats.stub.ListMessageFigures(request, timeout=TIMEOUT_S)).figures
     assert node.clicked.value == 2
     assert (node.orders.value, node.orders.HasField("value")) == (0, True)
+
+
+async def test_old_clicks_go_but_those_that_an_order_is_counted_by(stats: Stats, database: Database) -> None:
+    gateway, segment = stats.feeds["channel_gateway"], stats.feeds["segment"]
+    buyer, reader = PEOPLE[:2]
+    gateway.record(opened(buyer, NOON), opened(reader, NOON), opened(reader, NOON + 100 * DAY))
+    gateway.record(opened(buyer, NOON - HOUR, journey_id=OTHER))
+    segment.record(bought(buyer, "1", NOON + HOUR))
+    await stats.settle()
+    async with await open_pool(database.dsn_of("stats"), name="test") as pool:
+        store = PersonStore(pool)
+        clock = SteppedClock(NOON + 91 * DAY)
+        assert await OldClicks(store, clock, 1).step(1) == 1, "a few at a time"
+        assert await OldClicks(store, clock, 1).step(100) == 1
+        assert await OldClicks(store, clock, 1).step(100) == 0
+        kept = [len(await store.clicks((TEAM, who))) for who in (buyer, reader)]
+    assert kept == [1, 1], "the one of the order, and the one that is young"
+    segment.record(returned(buyer, "1", NOON + 95 * DAY, 30_000_000))
+    await stats.settle()
+    assert await figures(stats) == (1, 60_000_000), "a late refund finds the order's click"

@@ -346,3 +346,33 @@ async def test_what_is_no_items_fault_is_that_of_the_call() -> None:
 
     with pytest.raises(AwayError):
         await splitting(away_in_part).submit([1, 0])
+
+
+async def test_one_that_floods_leaves_room_for_the_others() -> None:
+    gate = asyncio.Event()
+
+    async def wait(items: list[int]) -> list[int]:
+        await gate.wait()
+        return items
+
+    work: Batcher[int, int] = Batcher(
+        "numbers", wait, size_max=500, waiting_max=1_200, retry_after_s=0.5, shared_by=lambda item: item % 10
+    )
+    calls: list[asyncio.Task[int]] = []
+
+    async def fill(owner: int) -> int:
+        count = 0
+        while True:
+            call = asyncio.create_task(work.submit_one(owner))
+            await asyncio.sleep(0)
+            if call.done():
+                with pytest.raises(ResourceExhausted):
+                    await call
+                return count
+            calls.append(call)
+            count += 1
+
+    assert [await fill(owner) for owner in (1, 2, 3)] == [600, 300, 150]
+    gate.set()
+    await asyncio.gather(*calls)
+    assert await work.submit_one(1) == 1, "what is done leaves room"

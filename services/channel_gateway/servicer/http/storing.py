@@ -19,8 +19,9 @@ STORE_BYTES_MAX: Final = 2 * 1024 * 1024
 """Bodies stored in one transaction, unless one alone is larger."""
 STORE_LANES: Final = 4
 """Transactions at once, each of other teams: large bodies of one keep few others waiting."""
-STORE_WAITING_MAX: Final = 2_000
-"""Webhooks that wait to be stored; more are answered 429."""
+STORE_WAITING_MAX: Final = 4_000
+"""Webhooks that wait to be stored, of one team as many as there is room for more: half of them where it is alone.
+More are answered 429."""
 
 
 class Storing:
@@ -39,6 +40,7 @@ class Storing:
             bytes_of=lambda webhook: len(webhook.body),
             bytes_max=STORE_BYTES_MAX,
             away=(Unavailable,),
+            shared_by=lambda webhook: webhook.team_id,
             lanes=Lanes(STORE_LANES, lambda webhook: webhook.team_id.int % STORE_LANES),
         )
 

@@ -58,3 +58,13 @@ UPDATE account SET connection = :connection, sealed = :sealed WHERE team_id = :t
 
 -- name: unusable_accounts
 SELECT channel, accounts FROM unusable_accounts(:unusable)
+
+-- name: hold_account_ids
+-- One at a time gives accounts of a team ids.
+SELECT pg_advisory_xact_lock(7319, hashtext(:team_id::uuid::text))
+
+-- name: find_account_of_id
+SELECT EXISTS (
+    SELECT FROM account
+     WHERE team_id = :team_id AND account_id <> :account_id AND NOT deleted AND connection ->> 'kind' = :kind
+       AND connection ->> :field = :id)

@@ -160,9 +160,9 @@ class LineConnection(_message.Message):
     ACCESS_TOKEN_FIELD_NUMBER: _builtins.int
     CHANNEL_SECRETS_FIELD_NUMBER: _builtins.int
     channel_id: _builtins.str
-    """Id of the LINE channel, digits."""
+    """Id of the LINE channel, digits, of one account of the team; may be renewed."""
     bot_user_id: _builtins.str
-    """The bot's own user id, the `destination` of its webhooks. Optional."""
+    """The bot's own user id, the `destination` of its webhooks, of one account of the team. Optional; may be renewed."""
     access_token: _builtins.str
     """Long-lived channel access token. Required at creation; write only."""
     @_builtins.property
@@ -197,7 +197,7 @@ class WhatsappConnection(_message.Message):
     APP_SECRETS_FIELD_NUMBER: _builtins.int
     VERIFY_TOKEN_FIELD_NUMBER: _builtins.int
     phone_number_id: _builtins.str
-    """Id of the phone number that sends, digits. Required."""
+    """Id of the phone number that sends, digits, of one account of the team. Required at creation; may be renewed."""
     waba_id: _builtins.str
     """Id of the business account, digits. Needed for templates and statistics."""
     access_token: _builtins.str
@@ -236,7 +236,7 @@ class MessengerConnection(_message.Message):
     APP_SECRETS_FIELD_NUMBER: _builtins.int
     VERIFY_TOKEN_FIELD_NUMBER: _builtins.int
     page_id: _builtins.str
-    """Id of the page, digits. Required."""
+    """Id of the page, digits, of one account of the team. Required at creation; it stays, since people have other ids on another page."""
     access_token: _builtins.str
     """Page access token. Required at creation; write only."""
     verify_token: _builtins.str
@@ -273,7 +273,7 @@ class InstagramConnection(_message.Message):
     APP_SECRETS_FIELD_NUMBER: _builtins.int
     VERIFY_TOKEN_FIELD_NUMBER: _builtins.int
     instagram_id: _builtins.str
-    """Id of the professional account, digits. Required."""
+    """Id of the professional account, digits, of one account of the team. Required at creation; it stays, since people have other ids at another."""
     page_id: _builtins.str
     """Id of the linked page; set when the account is reached through its page, empty with Instagram login."""
     access_token: _builtins.str

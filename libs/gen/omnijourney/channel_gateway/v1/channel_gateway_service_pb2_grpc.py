@@ -421,7 +421,8 @@ class ChannelGatewayServiceServicer:
 
     def CreateChannelAccount(self, request, context):
         """Creates a channel account. A connection that this release has no adapter for is refused (FAILED_PRECONDITION `CHANNEL_UNSUPPORTED`).
-        Errors: INVALID_ARGUMENT with every faulty field, ALREADY_EXISTS for a reused request id or a taken name.
+        Errors: INVALID_ARGUMENT with every faulty field, ALREADY_EXISTS for a reused request id, or an id at the channel that another account of
+        the team has (`DUPLICATE_VALUE`).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -443,7 +444,9 @@ class ChannelGatewayServiceServicer:
 
     def UpdateChannelAccount(self, request, context):
         """Changes the fields of the mask. Renewing credentials makes an unusable account active again.
-        Errors: NOT_FOUND, ABORTED for an old etag, INVALID_ARGUMENT with every faulty field.
+        Of a connection, what is left empty stays.
+        Errors: NOT_FOUND, ABORTED for an old etag, INVALID_ARGUMENT with every faulty field, ALREADY_EXISTS for an id at the channel that another
+        account of the team has (`DUPLICATE_VALUE`).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -43,7 +43,8 @@ class ChannelGatewayServiceStub:
     """Reads how much of its caps a journey has taken."""
     CreateChannelAccount: _grpc.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.CreateChannelAccountRequest, _channel_gateway_service_pb2.CreateChannelAccountResponse]
     """Creates a channel account. A connection that this release has no adapter for is refused (FAILED_PRECONDITION `CHANNEL_UNSUPPORTED`).
-    Errors: INVALID_ARGUMENT with every faulty field, ALREADY_EXISTS for a reused request id or a taken name.
+    Errors: INVALID_ARGUMENT with every faulty field, ALREADY_EXISTS for a reused request id, or an id at the channel that another account of
+    the team has (`DUPLICATE_VALUE`).
     """
     GetChannelAccount: _grpc.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.GetChannelAccountRequest, _channel_gateway_service_pb2.GetChannelAccountResponse]
     """Reads a channel account. Errors: NOT_FOUND."""
@@ -51,7 +52,9 @@ class ChannelGatewayServiceStub:
     """Lists the team's, oldest first."""
     UpdateChannelAccount: _grpc.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.UpdateChannelAccountRequest, _channel_gateway_service_pb2.UpdateChannelAccountResponse]
     """Changes the fields of the mask. Renewing credentials makes an unusable account active again.
-    Errors: NOT_FOUND, ABORTED for an old etag, INVALID_ARGUMENT with every faulty field.
+    Of a connection, what is left empty stays.
+    Errors: NOT_FOUND, ABORTED for an old etag, INVALID_ARGUMENT with every faulty field, ALREADY_EXISTS for an id at the channel that another
+    account of the team has (`DUPLICATE_VALUE`).
     """
     DeleteChannelAccount: _grpc.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.DeleteChannelAccountRequest, _channel_gateway_service_pb2.DeleteChannelAccountResponse]
     """Deletes a channel account. Sends that wait fail when their turn comes, and a journey that sends through it stops at its next send. Errors: NOT_FOUND."""
@@ -242,7 +245,8 @@ class ChannelGatewayServiceAsyncStub(ChannelGatewayServiceStub):
     """Reads how much of its caps a journey has taken."""
     CreateChannelAccount: _aio.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.CreateChannelAccountRequest, _channel_gateway_service_pb2.CreateChannelAccountResponse]  # type: ignore[assignment]
     """Creates a channel account. A connection that this release has no adapter for is refused (FAILED_PRECONDITION `CHANNEL_UNSUPPORTED`).
-    Errors: INVALID_ARGUMENT with every faulty field, ALREADY_EXISTS for a reused request id or a taken name.
+    Errors: INVALID_ARGUMENT with every faulty field, ALREADY_EXISTS for a reused request id, or an id at the channel that another account of
+    the team has (`DUPLICATE_VALUE`).
     """
     GetChannelAccount: _aio.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.GetChannelAccountRequest, _channel_gateway_service_pb2.GetChannelAccountResponse]  # type: ignore[assignment]
     """Reads a channel account. Errors: NOT_FOUND."""
@@ -250,7 +254,9 @@ class ChannelGatewayServiceAsyncStub(ChannelGatewayServiceStub):
     """Lists the team's, oldest first."""
     UpdateChannelAccount: _aio.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.UpdateChannelAccountRequest, _channel_gateway_service_pb2.UpdateChannelAccountResponse]  # type: ignore[assignment]
     """Changes the fields of the mask. Renewing credentials makes an unusable account active again.
-    Errors: NOT_FOUND, ABORTED for an old etag, INVALID_ARGUMENT with every faulty field.
+    Of a connection, what is left empty stays.
+    Errors: NOT_FOUND, ABORTED for an old etag, INVALID_ARGUMENT with every faulty field, ALREADY_EXISTS for an id at the channel that another
+    account of the team has (`DUPLICATE_VALUE`).
     """
     DeleteChannelAccount: _aio.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.DeleteChannelAccountRequest, _channel_gateway_service_pb2.DeleteChannelAccountResponse]  # type: ignore[assignment]
     """Deletes a channel account. Sends that wait fail when their turn comes, and a journey that sends through it stops at its next send. Errors: NOT_FOUND."""
@@ -468,7 +474,8 @@ class ChannelGatewayServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_channel_gateway_service_pb2.CreateChannelAccountResponse, _abc.Awaitable[_channel_gateway_service_pb2.CreateChannelAccountResponse]]:
         """Creates a channel account. A connection that this release has no adapter for is refused (FAILED_PRECONDITION `CHANNEL_UNSUPPORTED`).
-        Errors: INVALID_ARGUMENT with every faulty field, ALREADY_EXISTS for a reused request id or a taken name.
+        Errors: INVALID_ARGUMENT with every faulty field, ALREADY_EXISTS for a reused request id, or an id at the channel that another account of
+        the team has (`DUPLICATE_VALUE`).
         """
 
     @_abc_1.abstractmethod
@@ -494,7 +501,9 @@ class ChannelGatewayServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_channel_gateway_service_pb2.UpdateChannelAccountResponse, _abc.Awaitable[_channel_gateway_service_pb2.UpdateChannelAccountResponse]]:
         """Changes the fields of the mask. Renewing credentials makes an unusable account active again.
-        Errors: NOT_FOUND, ABORTED for an old etag, INVALID_ARGUMENT with every faulty field.
+        Of a connection, what is left empty stays.
+        Errors: NOT_FOUND, ABORTED for an old etag, INVALID_ARGUMENT with every faulty field, ALREADY_EXISTS for an id at the channel that another
+        account of the team has (`DUPLICATE_VALUE`).
         """
 
     @_abc_1.abstractmethod
