@@ -22,7 +22,6 @@ from libs.common.feeds.rows import FactRow
 from libs.common.ids import new_id
 from libs.common.mailbox import MailRelay, open_mailbox
 from libs.common.mailbox.mail import MailSource
-from libs.common.retention import Own, nobody
 from libs.common.rpc.operations import Progress
 from libs.common.sealing import KeyRing, key_ring
 from libs.embedded import attach, secret_key
@@ -63,7 +62,7 @@ from services.channel_gateway.store.figures import FigureStore
 from services.channel_gateway.store.frequency import FrequencyStore
 from services.channel_gateway.store.heard import HeardStore
 from services.channel_gateway.store.inbox import InboxStore
-from services.channel_gateway.store.limited import LIMITED_DAYS, LimitStore
+from services.channel_gateway.store.limited import LimitStore
 from services.channel_gateway.store.lost_sends import LostSendStore
 from services.channel_gateway.store.money import MoneyStore
 from services.channel_gateway.store.persons import PersonStore
@@ -71,7 +70,7 @@ from services.channel_gateway.store.pixels import PixelStore
 from services.channel_gateway.store.rates import RateStore
 from services.channel_gateway.store.replays import ReplayStore
 from services.channel_gateway.store.resealing import ResealStore
-from services.channel_gateway.store.send_traces import KEPT_DAYS, SendTraceStore
+from services.channel_gateway.store.send_traces import SendTraceStore
 from services.channel_gateway.store.sends import SendStore
 from services.channel_gateway.store.shops import ShopStore
 from services.channel_gateway.store.taken import TakenStore
@@ -100,7 +99,7 @@ from services.channel_gateway.usecases.template_sync import TemplateSync
 from services.channel_gateway.worker.accounting import Accounting
 from services.channel_gateway.worker.contact_events import ContactFollower, ContactProjection
 from services.channel_gateway.worker.coupon_presses import CouponPresses
-from services.channel_gateway.worker.forgetting import Forgetting, ForgettingStore
+from services.channel_gateway.worker.forgetting import Forgetting, forgetting_of
 from services.channel_gateway.worker.heard_accounts import HeardAccounts
 from services.channel_gateway.worker.hearing import Hearing
 from services.channel_gateway.worker.inbox import InboxWorker
@@ -278,8 +277,9 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
             rt,
             resealing,
             send_traces,
-            _forgetting(
-                rt,
+            forgetting_of(
+                rt.pool,
+                rt.clock,
                 settings,
                 RetentionClient(segment_channel),
                 webhooks=inbox,
@@ -317,25 +317,6 @@ def _spawn_upkeep(
     rt.spawn("accounting", Accounting(ChargeStore(rt.pool), rt.clock).run)
     for what, each in forgetting.items():
         rt.spawn(f"old {what}", each.run)
-
-
-def _forgetting(
-    rt: Runtime,
-    settings: Settings,
-    retention: RetentionClient,
-    *,
-    webhooks: ForgettingStore,
-    contents: ForgettingStore,
-    clicks: ForgettingStore,
-) -> dict[str, Forgetting]:
-    kept: dict[str, tuple[ForgettingStore, int, Own]] = {
-        "webhooks": (webhooks, settings.webhook_retention_days, retention.own("webhook_bodies")),
-        "contents": (contents, settings.content_retention_days, retention.own("message_contents")),
-        "clicks": (clicks, max(settings.click_retention_days, settings.link_days), nobody),
-        "limits of people": (LimitStore(rt.pool), LIMITED_DAYS, nobody),
-        "traces of sends": (SendTraceStore(rt.pool), KEPT_DAYS, nobody),
-    }
-    return {what: Forgetting(store, rt.clock, days, what, own) for what, (store, days, own) in kept.items()}
 
 
 class WebhookParts(NamedTuple):

@@ -6,9 +6,14 @@ import asyncio
 from datetime import timedelta
 from typing import Protocol
 
+from libs.common.clients.retention import RetentionClient
 from libs.common.clock import Clock
+from libs.common.db.pool import Pool
 from libs.common.db.requests import forget_by_batches
 from libs.common.retention import Cutoffs, Own, nobody
+from services.channel_gateway.config import Settings
+from services.channel_gateway.store.limited import LIMITED_DAYS, LimitStore
+from services.channel_gateway.store.send_traces import KEPT_DAYS, SendTraceStore
 
 
 class ForgettingStore(Protocol):
@@ -41,3 +46,24 @@ class Forgetting:
     async def run(self, stopping: asyncio.Event) -> None:
         """Removes a little at a time, until it is told to stop."""
         await forget_by_batches(self.step, self._what, stopping)
+
+
+def forgetting_of(
+    pool: Pool,
+    clock: Clock,
+    settings: Settings,
+    retention: RetentionClient,
+    *,
+    webhooks: ForgettingStore,
+    contents: ForgettingStore,
+    clicks: ForgettingStore,
+) -> dict[str, Forgetting]:
+    """All that the gateway keeps for a time only, by its name for people."""
+    kept: dict[str, tuple[ForgettingStore, int, Own]] = {
+        "webhooks": (webhooks, settings.webhook_retention_days, retention.own("webhook_bodies")),
+        "contents": (contents, settings.content_retention_days, retention.own("message_contents")),
+        "clicks": (clicks, max(settings.click_retention_days, settings.link_days), nobody),
+        "limits of people": (LimitStore(pool), LIMITED_DAYS, nobody),
+        "traces of sends": (SendTraceStore(pool), KEPT_DAYS, nobody),
+    }
+    return {what: Forgetting(store, clock, days, what, own) for what, (store, days, own) in kept.items()}
