@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -240,9 +241,11 @@ class Gateway:
     http: aiohttp.ClientSession
     team_id: UUID = field(default_factory=new_id)
     journey_id: UUID = field(default_factory=new_id)
+    numbers: Counter[UUID] = field(default_factory=Counter)
+    """Numbers on WhatsApp that teams have."""
 
-    async def account(self, channel: int, *, sink: bool = False, **changes: Any) -> str:
-        """An account on the emulator, or a sink."""
+    async def account(self, channel: int, *, sink: bool = False, number: str = "", **changes: Any) -> str:
+        """An account on the emulator, or a sink; on WhatsApp with a `number` of its own unless one is named."""
         account = account_pb2.ChannelAccount(
             channel=channel_pb2.Channel.ValueType(channel),
             display_name="Shop",
@@ -262,13 +265,24 @@ class Gateway:
             account.instagram.access_token = "emulator-token"
             account.instagram.app_secrets.append("emulator-secret")
         else:
-            account.whatsapp.phone_number_id = "100000000000001"
+            account.whatsapp.phone_number_id = number or await self._number()
             account.whatsapp.waba_id = "200000000000001"
             account.whatsapp.access_token = "emulator-token"
         request = pb.CreateChannelAccountRequest(
             team_id=str(self.team_id), request_id=str(new_id()), account=account
         )
         return (await self.stub.CreateChannelAccount(request, timeout=TIMEOUT_S)).account.channel_account_id
+
+    async def _number(self) -> str:
+        """A number that the team has no account of, known to the emulator."""
+        self.numbers[self.team_id] += 1
+        number = str(100_000_000_000_000 + self.numbers[self.team_id])
+        if self.numbers[self.team_id] > 1:
+            sender = {"phone_number_id": number, "waba_id": "200000000000001", "token": "emulator-token"}
+            url = self.emulators.urls["whatsapp"] + "/_emulator/accounts"
+            async with self.http.post(url, json=sender) as answer:
+                assert answer.status == 201, await answer.text()
+        return number
 
     async def module(self, *texts: str) -> str:
         """A bot module of text cards."""

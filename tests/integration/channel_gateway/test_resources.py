@@ -219,13 +219,13 @@ async def test_no_two_accounts_of_a_team_have_one_id_at_their_channel(gateway: G
         (MESSENGER, "account.messenger.page_id"),
         (INSTAGRAM, "account.instagram.instagram_id"),
     ):
-        account = await gateway.account(channel)
-        assert await refusal(gateway.account(channel)) == (taken, field)
+        account = await gateway.account(channel, number="7")
+        assert await refusal(gateway.account(channel, number="7")) == (taken, field)
         delete = pb.DeleteChannelAccountRequest(
             team_id=str(gateway.team_id), request_id=str(new_id()), channel_account_id=account
         )
         await gateway.stub.DeleteChannelAccount(delete, timeout=TIMEOUT_S)
-        await gateway.account(channel)
+        await gateway.account(channel, number="7")
     lines = [account_pb2.ChannelAccount(channel_account_id=await gateway.account(LINE)) for _ in range(2)]
     for field, value in (("channel_id", "17"), ("bot_user_id", "U" + "1" * 32)):
         for account_ in lines:

@@ -89,7 +89,8 @@ class Stage:
             **{"rate_per_second": 10_000, **changes},
         )
         if channel == LINE:
-            account.line.channel_id, account.line.access_token = "1", token
+            account.line.channel_id = "1" if token == self.token else "2"
+            account.line.access_token = token
         else:
             account.whatsapp.phone_number_id = "100000000000001"
             account.whatsapp.waba_id = "200000000000001"
