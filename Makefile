@@ -11,7 +11,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 # Options of `make demo`; one that is not given is left to the demo's own default.
 DEMO_OPTIONS = $(if $(MONTH),--month '$(MONTH)') $(if $(DATA),--data '$(DATA)') \
-	$(if $(REPORT),--report '$(REPORT)') $(if $(SPEED),--speed '$(SPEED)')
+	$(if $(REPORT),--report '$(REPORT)') $(if $(SPEED),--speed '$(SPEED)') $(if $(WATCH),--watch deploy)
 
 .DEFAULT_GOAL := help
 .PHONY: help demo up test check sim rules chaos fuzz overload walk bench bench-peers protos protos-baseline unimplemented configuration metrics schema schema-baseline golden format lock \
@@ -20,7 +20,7 @@ DEMO_OPTIONS = $(if $(MONTH),--month '$(MONTH)') $(if $(DATA),--data '$(DATA)') 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: ## replay a real month through all five services (MONTH=1..12, DATA=file.csv.gz, REPORT=file.json, SPEED=n)
+demo: ## replay a real month through all five services (MONTH=1..12, DATA=file.csv.gz, REPORT=file.json, SPEED=n, WATCH=1 by a Prometheus)
 	@$(PYTHON) tools/install.py demo $(if $(DATA),,demo-data)
 	@$(BIN)/omnijourney demo $(DEMO_OPTIONS)
 
@@ -52,7 +52,7 @@ walk: install-dev ## every RPC with every kind of caller who may not call it: th
 overload: install-dev ## large orders, and thousands while stats or segment stands still: what becomes of them, and of another team's
 	@$(RUN) -m tests.overload
 
-bench: install-dev ## measure the hot paths and ten works (W=w1|w1-http|w2|w3|w4|stop|simulate|channels|ledger|segment one, N=its size, RATES=10,100, QUICK=1, ONE=1); JSON under build/
+bench: install-dev ## measure the hot paths and eleven works (W=w1|w1-http|w2|w3|w4|stop|simulate|channels|ledger|segment|stats one, N=its size, RATES=10,100, QUICK=1, ONE=1); JSON under build/
 	@$(RUN) -m bench $(if $(W),--work '$(W)') $(if $(N),--n '$(N)') $(if $(RATES),--rates '$(RATES)') $(if $(QUICK),--quick) $(if $(ONE),--one-process)
 
 PEERS := build/peers

@@ -20,6 +20,7 @@ from bench.stops import FEW, stops
 from bench.w1 import w1
 from bench.webhooks import CONNECTIONS, webhooks
 from bench.welcome import Welcome
+from bench.year import year
 
 GROWTH: Final = (1_000, 10_000, 100_000)
 N_DEFAULT: Final = {
@@ -33,6 +34,7 @@ N_DEFAULT: Final = {
     "channels": 5_000,
     "ledger": 5_000_000,
     "segment": 1_000_000,
+    "stats": 1_000,
 }
 """w2 and stop aim at 1,000,000 and w4 at 100,000: minutes each on two cores, so they are asked for by name
 (`W=w2 N=1000000`)."""
@@ -310,6 +312,30 @@ def _told(tps: float | None) -> str:
     return "not measured: no pgbench here" if tps is None else f"{tps:,.0f}"
 
 
+async def _stats(wanted: Wanted) -> Result:
+    """A year of hours in one call."""
+    async with field(wanted.directory) as on:
+        found = await year(on, wanted.n)
+    lines = [
+        Line("a busy journey, hours of a year, ms", f"{found.of('busy'):.0f}", "", "50"),
+        Line("a quiet one", f"{found.of('quiet'):.0f}", "", "50"),
+        Line("the busy one by days", f"{found.of('days'):.0f}"),
+        Line(
+            f"a team of {found.journeys:,} journeys, hours of a year, ms",
+            f"{found.of('team'):.0f}",
+            "",
+            "1,000",
+        ),
+        Line("counters", f"{found.rows:,}"),
+    ]
+    figure = (
+        f"stats a year of hours: {found.of('busy'):.0f} ms of a journey that is busy in every quarter of an hour "
+        f"(target 50), {found.of('quiet'):.0f} of a quiet one, {found.of('team'):.0f} of a team of {found.journeys:,} "
+        "journeys (target 1,000)"
+    )
+    return Result(wanted.work, wanted.n, lines, {"year": found}, [], figure)
+
+
 _WORKS: Final[dict[str, Callable[[Wanted], Awaitable[Result]]]] = {
     "w1": w1,
     "w1-http": w1,
@@ -321,6 +347,7 @@ _WORKS: Final[dict[str, Callable[[Wanted], Awaitable[Result]]]] = {
     "channels": _channels,
     "ledger": _ledger,
     "segment": _segment,
+    "stats": _stats,
 }
 WORKS: Final = tuple(_WORKS)
 

@@ -165,6 +165,14 @@ def demo(
         float | None,
         typer.Option(min=1, help="Most domain seconds per real second. [default: as fast as all settles]"),
     ] = None,
+    watch: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True,
+            file_okay=False,
+            help="Watch it by Prometheus, with the dashboards of this folder (deploy).",
+        ),
+    ] = None,
     data_dir: DataDir = None,
 ) -> None:
     """Replay a real month of a shop through all services and show what came of it."""
@@ -175,7 +183,7 @@ def demo(
         typer.echo(f"the demo needs {missing.name}: pip install 'omnijourney[demo]'", err=True)
         raise typer.Exit(2) from missing
 
-    raise typer.Exit(run_demo(month, data, report, speed, data_dir=data_dir))
+    raise typer.Exit(run_demo(month, data, report, speed, watch=watch, data_dir=data_dir))
 
 
 @installation.command(epilog="Example: omnijourney version")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from datetime import datetime
+from typing import Annotated, Literal
 
 import typer
 
@@ -45,3 +46,26 @@ def overview(
     from libs.cli import records
 
     run(data_dir, records.overview(team, name, as_json=as_json))
+
+
+@stats.command(
+    epilog="Example: omnijourney stats series Welcome --team $TEAM --by day --since 2026-05-01 --until 2026-06-01"
+)
+def series(
+    name: Annotated[str, typer.Argument(help="Name or id of the journey.")],
+    *,
+    team: Team,
+    since: Annotated[datetime, typer.Option(help="From here on, local time, a full quarter of an hour.")],
+    until: Annotated[datetime, typer.Option(help="Until here, local time, a full quarter of an hour.")],
+    by: Annotated[
+        Literal["hour", "day"], typer.Option(help="Length of the steps, in the team's zone.")
+    ] = "day",
+    of: Annotated[
+        Literal["journey", "nodes", "messages"], typer.Option(help="Whose figures a line has.")
+    ] = "journey",
+    data_dir: DataDir = None,
+) -> None:
+    """Write the figures of a journey by hour or day, as CSV: a year of hours at most."""
+    from libs.cli.series import series as write
+
+    run(data_dir, write(team, name, of, by, (since, until)))

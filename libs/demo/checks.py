@@ -35,6 +35,7 @@ def check(figures: Figures, expected: Expected) -> list[Check]:
         *_favourite_item(figures, expected),
         *_vip_welcome(figures),
         *_attributed(figures, expected),
+        *_dashboards(figures),
         *(
             found
             for name, simulated in figures.simulated.items()
@@ -122,6 +123,12 @@ def _vip_welcome(figures: Figures) -> Iterator[Check]:
     yield Check(f"{VIP_WELCOME}: triggered = visits of `make-vip`", journey.triggered, made)
     yield Check(f"{VIP_WELCOME}: stands at", (journey.status, journey.reason), ("ACTIVE", None))
     yield Check(f"{VIP_WELCOME}: sent = one a customer", journey.messages.sent, journey.triggered)
+
+
+def _dashboards(figures: Figures) -> Iterator[Check]:
+    if figures.dashboards:
+        empty = [query for query, series in figures.dashboards.items() if not series]
+        yield Check("queries of dashboards without data in Prometheus", empty, [])
 
 
 def _attributed(figures: Figures, expected: Expected) -> Iterator[Check]:

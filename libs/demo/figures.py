@@ -134,6 +134,8 @@ class Figures:
     """By journey."""
     recounted: Mapping[str, Attributed] = field(default_factory=dict)
     """By journey, what its links led to, recounted from the source and from who opened what."""
+    dashboards: Mapping[str, int] = field(default_factory=dict)
+    """By query of a dashboard, how many series a Prometheus had that watched."""
     statistics_compared: int = 0
     """Figures that the checker of stats compared with the other services' records."""
     statistics_findings: tuple[str, ...] = ()

@@ -1,10 +1,11 @@
 """`omnijourney demo`: from an empty directory to tables, checks and a report."""
 
 import asyncio
+import functools
 import signal
 import time
-from collections.abc import Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -32,6 +33,7 @@ from libs.demo.simulated import Simulator
 from libs.demo.stream import SourceFault, Stream
 from libs.demo.tables import show_checks, show_figures, show_stream
 from libs.demo.visitors import Visit, Visitors
+from libs.demo.watching import dashboards_of, prometheus
 from libs.demo.webhooks import WebhookPoster
 from libs.demo.whereto import show_where_to_look
 from libs.demo.workplace import fresh_directory
@@ -64,6 +66,8 @@ class DemoOptions:
     """Most domain seconds per real second; none is as fast as everything settles."""
     data_dir: Path | None = None
     """The demo works in `demo` below it; none is the configured one."""
+    watch: Path | None = None
+    """The folder with the dashboards and alerts that a Prometheus watches it by; none: nobody watches."""
 
 
 def run_demo(
@@ -72,13 +76,14 @@ def run_demo(
     report: Path | None = None,
     speed: float | None = None,
     *,
+    watch: Path | None = None,
     data_dir: Path | None = None,
     console: Console | None = None,
 ) -> int:
     """Runs the demo; see DemoOptions. Returns the exit code: 0 only when everything was done and all figures agree."""
     setup_logging("demo", "warning")  # what a person wants to know is printed here in words
     console = console or _console()
-    options = DemoOptions(month, data, report, speed, data_dir)
+    options = DemoOptions(month, data, report, speed, data_dir, watch)
     try:
         return asyncio.run(_until_stopped(options, console))
     except (DemoFault, SourceFault, EmbeddedError, MigrationError, ClockRefusedError, OSError) as error:
@@ -149,9 +154,28 @@ async def _demo(options: DemoOptions, console: Console, stopper: _Stopper) -> in
         client = await stack.enter_async_context(Client(installation.targets, installation.token))
         session = await stack.enter_async_context(aiohttp.ClientSession(timeout=HTTP_TIMEOUT))
         demo = _Demo(stream, options.speed, console, installation, client, session)
-        figures = await demo.run(start)
+        watched = await stack.enter_async_context(_watched(options.watch, demo))
+        figures = replace(await demo.run(start), dashboards=await watched())
         stopper.ending = True
     return _finish(replace(figures, wall_s=time.monotonic() - began_s), stream, options, console, demo)
+
+
+@asynccontextmanager
+async def _watched(
+    deployed: Path | None, demo: "_Demo"
+) -> AsyncIterator[Callable[[], Awaitable[Mapping[str, int]]]]:
+    """What says how many series each query of the dashboards has; of none where nobody watches."""
+    if deployed is None:
+
+        async def nobody() -> Mapping[str, int]:
+            return {}
+
+        yield nobody
+        return
+    targets, directory = demo.installation.metrics_urls, demo.installation.data_dir / "prometheus"
+    queries = dashboards_of(deployed)
+    async with prometheus(targets, deployed, directory, demo.session) as server:
+        yield functools.partial(server.series_of, queries)
 
 
 @dataclass(slots=True)

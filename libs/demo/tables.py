@@ -39,6 +39,8 @@ def show_figures(console: Console, figures: Figures) -> None:
     console.print(_simulated(figures))
     console.print(_points(figures))
     console.print(_channels(figures))
+    if figures.dashboards:
+        console.print(_dashboards(figures))
     console.print(
         f"[bold]{figures.orders:,}[/] orders, [bold]{figures.refunds:,}[/] refunds and "
         f"[bold]{figures.anonymous:,}[/] anonymous checkouts of [bold]{figures.customers:,}[/] customers: "
@@ -157,6 +159,16 @@ def _points(figures: Figures) -> Table:
     for heading in cells:
         table.add_column(heading, justify="right")
     table.add_row(*(f"{value:,}" for value in cells.values()))
+    return table
+
+
+def _dashboards(figures: Figures) -> Table:
+    title = "Queries of the dashboards in Prometheus"
+    table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD)
+    table.add_column("query")
+    table.add_column("series", justify="right")
+    for query, series in figures.dashboards.items():
+        table.add_row(query, f"{series:,}")
     return table
 
 

@@ -11,10 +11,12 @@ from pathlib import Path
 import aiohttp
 import asyncpg
 import pytest
+import yaml
 
 from libs.client import Client
 from libs.common.rpc.values import timestamp
 from libs.demo.patience import call
+from libs.demo.watching import PROGRAM, dashboards_of, prometheus
 from libs.supervisor import Installation, InstallationOptions, InstallationSettings
 from libs.supervisor.plan import TOGETHER
 from omnijourney.channel_gateway.v1 import channel_gateway_service_pb2 as gateway
@@ -44,7 +46,7 @@ from tests.e2e.greeting_shop import (
     comes,
     id_of,
 )
-from tests.e2e.monitoring import prometheus, queries, rules
+from tools.paths import ROOT
 
 
 @pytest.mark.timeout(480)
@@ -65,7 +67,7 @@ async def test_who_follows_or_writes_is_greeted_and_what_becomes_of_it_is_counte
             shop = Shop(installation, client, http, admin)
             try:
                 await _story(shop)
-                if shutil.which("prometheus") is not None:
+                if shutil.which(PROGRAM) is not None:
                     await _is_watched(installation, http, Path(directory) / "prometheus")
                 await _is_on_one_trace(shop, collector)
                 _names_nobody(installation.log_dir)
@@ -180,12 +182,15 @@ async def _is_watched(installation: Installation, http: aiohttp.ClientSession, d
     """A real Prometheus has data for each query of each dashboard, and finds the one service that is not there."""
     targets = {str(service): url for service, url in installation.metrics_urls.items()}
     targets["nobody"] = "http://127.0.0.1:1/metrics"
-    async with prometheus(targets, directory, http) as server:
-        assert await server.without_data(queries()) == []
-        alerts = {name: expression for name, expression in rules().items() if ":" not in name}
-        assert [name for name, expression in alerts.items() if await server.ask(expression)] == [
-            "ServiceDown"
+    deployed = ROOT / "deploy"
+    async with prometheus(targets, deployed, directory, http) as server:
+        series = await server.series_of(dashboards_of(deployed))
+        assert [query for query, number in series.items() if not number] == []
+        groups = yaml.safe_load((deployed / "prometheus" / "alerts.yml").read_text(encoding="utf-8"))[
+            "groups"
         ]
+        alerts = [rule for group in groups for rule in group["rules"] if "alert" in rule]
+        assert [rule["alert"] for rule in alerts if await server.ask(rule["expr"])] == ["ServiceDown"]
 
 
 async def _nodes(shop: Shop, journey_id: str) -> None:

@@ -263,6 +263,9 @@ async def test_what_there_is_can_be_listed_from_the_command_line(running: Up) ->
     assert await said("mailbox", "show", customer, "--team", team) == ""
     assert await said("mailbox", "parked", "--team", team) == ""
     assert "triggered" in await said("stats", "overview", "Welcome", "--team", team)
+    span = ("--since", "2030-01-01", "--until", "2031-01-01")
+    lines = (await said("stats", "series", "Welcome", "--team", team, "--by", "day", *span)).splitlines()
+    assert (lines[0].split(",")[:3], len(lines)) == (["start_time", "journey_id", "triggered_count"], 1 + 366)
     assert "hello" in await said("journey", "explain", "Welcome", customer, "--team", team)
     assert "Hello Ann" in await said("emulator", "log", "--recipient", made["line_user"])
     assert await said("points", "balance", customer, "--team", other) == "balance 0, cumulative 0\n"
