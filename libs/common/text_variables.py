@@ -15,10 +15,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterator
-from functools import lru_cache
 from typing import Final, NamedTuple
 
 from libs.common.audience.values import KEY
+from libs.common.kept_by_size import kept_by_size
 
 CUSTOMER_NAME: Final = "customer.name"
 BALANCE: Final = "points.balance"
@@ -81,7 +81,7 @@ class Fault(NamedTuple):
         return f"{self.found!r}: {self.why}"
 
 
-@lru_cache(maxsize=TEXTS_KEPT)
+@kept_by_size(len, small_kept=TEXTS_KEPT)
 def parts_of(text: str) -> tuple[str | Variable, ...]:
     """The text as it is filled in: what stays as it is, and variables, known or not."""
     parts: list[str | Variable] = []

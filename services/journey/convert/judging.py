@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Final
 
 from libs.common.audience.deciding import Decision, decide
@@ -16,6 +15,7 @@ from libs.common.audience.expressions import (
     predicates,
 )
 from libs.common.audience.reading import read_audience
+from libs.common.kept_by_size import kept_by_size
 from libs.common.mailbox.mail import CustomerView
 from libs.common.text import fold
 from omnijourney.segment.v1 import audience_pb2
@@ -25,9 +25,7 @@ _ALWAYS: Final = frozenset({HasBasic})
 _WHOLE: Final = frozenset({HasBasic, HasTags, IsBound})
 """What is known of a customer of whom there is nothing else."""
 _AUDIENCES_MAX: Final = 10_000
-_LARGE_BYTES: Final = 4_096
-_LARGE_AUDIENCES_MAX: Final = 50
-"""Readings that are kept: few of the large ones, which may have half a MiB each."""
+"""Readings that are kept; of large ones few, which may have half a MiB each."""
 _NO_ZONE: Final = "UTC"
 """Of days; no view knows times."""
 
@@ -51,18 +49,11 @@ def decision_from(view: CustomerView, expression: Expression) -> Decision | None
     return decide(expression, _subject(view), view.as_of, _NO_ZONE)
 
 
+@kept_by_size(len, small_kept=_AUDIENCES_MAX)
 def _expression(audience: bytes) -> Expression | None:
     """None for an audience with faults, which segment names."""
-    return _small(audience) if len(audience) <= _LARGE_BYTES else _large(audience)
-
-
-def _read(audience: bytes) -> Expression | None:
     reading = read_audience(audience_pb2.Audience.FromString(audience))
     return None if reading.faults else reading.expression
-
-
-_small: Final = lru_cache(maxsize=_AUDIENCES_MAX)(_read)
-_large: Final = lru_cache(maxsize=_LARGE_AUDIENCES_MAX)(_read)
 
 
 def _subject(view: CustomerView) -> Subject:

@@ -11,6 +11,10 @@ from msgspec.structs import replace
 from libs.common.mailbox.mail import CustomerView, Mail, MailSource
 
 
+class MailGap(Exception):
+    """Mail is missing that its source cannot give (yet)."""
+
+
 class Inbox(msgspec.Struct, frozen=True):
     """Mail that may be worked on now, and where numbers are missing.
 
@@ -25,6 +29,14 @@ def read_inbox(taken: Mapping[int, int], mails: Iterable[Mail]) -> Inbox:
     """Drops duplicates and holds back what follows a gap. `taken` is the last number taken of each source."""
     given = tuple(mails)
     return Inbox(given, {}) if _follow(taken, given) else _untangled(taken, given)
+
+
+def healed(taken: Mapping[int, int], inbox: Inbox, mails: Iterable[Mail]) -> Inbox:
+    """The inbox with what was fetched of its gaps among `mails`. Raises MailGap where that fills none of them."""
+    found = read_inbox(taken, sorted(mails, key=lambda mail: mail.occurred_at))
+    if found.gaps == inbox.gaps:
+        raise MailGap(f"mail after {found.gaps} is missing")
+    return found
 
 
 def _follow(taken: Mapping[int, int], mails: Iterable[Mail]) -> bool:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import Final
 from uuid import UUID
 
 import msgspec
 
+from libs.common.kept_by_size import characters, kept_by_size
 from libs.common.mailbox import mail as m
 from libs.common.text import fold
 from services.journey.domain.model import (
@@ -141,7 +142,7 @@ def has_item(trigger: CheckoutTrigger, names_of_items: Sequence[str]) -> bool:
     return any(name in item for item in items for name in names)
 
 
-@lru_cache(maxsize=4096)
+@kept_by_size(characters, small_kept=4_096)
 def _folded(texts: tuple[str, ...]) -> frozenset[str]:
     """Folded forms of a definition's texts, which every event is compared with."""
     return frozenset(fold(text) for text in texts)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import lru_cache
 from typing import Final
 
+from libs.common.kept_by_size import characters, kept_by_size
 from libs.common.mailbox import mail as m
 from libs.common.text import fold
 from services.journey.domain.effects import effect_key
@@ -53,6 +53,6 @@ def _says(event: ReplyEvent, text: str) -> bool:
     return any(each in said for each in wanted)
 
 
-@lru_cache(maxsize=_TEXTS_KEPT)
+@kept_by_size(characters, small_kept=_TEXTS_KEPT)
 def _folded(texts: tuple[str, ...]) -> frozenset[str]:
     return frozenset(fold(text).strip() for text in texts)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from datetime import date
 from decimal import Decimal
-from functools import lru_cache
 
 from libs.common.audience import expressions as e
 from libs.common.audience.evaluation import meets_value
 from libs.common.audience.values import ValueFault, canonical
+from libs.common.kept_by_size import characters, kept_by_size
 from libs.common.text import fold
 from services.journey.domain.model import AttributeTrigger, ValueTest
 
@@ -23,12 +23,13 @@ def meets(trigger: AttributeTrigger, kind: int, value: str) -> bool:
         )
     if not trigger.any_of:
         return True
-    return (fold(value) if kind == e.AttributeType.TEXT else value) in _any_of(trigger.any_of, kind)
+    return (fold(value) if kind == e.AttributeType.TEXT else value) in _any_of((trigger.any_of, kind))
 
 
-@lru_cache(maxsize=1_024)
-def _any_of(texts: tuple[str, ...], kind: int) -> frozenset[str]:
-    """The values as they are compared; what is no value of the type is none."""
+@kept_by_size(lambda asked: characters(asked[0]), small_kept=1_024)
+def _any_of(asked: tuple[tuple[str, ...], int]) -> frozenset[str]:
+    """The values (texts, type) as they are compared; what is no value of the type is none."""
+    texts, kind = asked
     found: set[str] = set()
     for text in texts:
         if kind == e.AttributeType.TEXT:
@@ -41,7 +42,7 @@ def _any_of(texts: tuple[str, ...], kind: int) -> frozenset[str]:
     return frozenset(found)
 
 
-@lru_cache(maxsize=1_024)
+@kept_by_size(lambda test: characters(test.values), small_kept=1_024)
 def expression_of(test: ValueTest) -> e.AttributeTest:
     """The test as audiences have it."""
     value, upper = test.values[0] if test.values else "", test.upper

@@ -16,14 +16,14 @@ from libs.common.clock import Clock
 from libs.common.feeds.notifier import CommitNotifier
 from libs.common.logging import about
 from libs.common.mailbox.errors import Fenced
-from libs.common.mailbox.mail import Mail
+from libs.common.mailbox.mail import Mail, encode
 from services.journey import metrics
 from services.journey.clients.calls import ServiceUnavailable
 from services.journey.clients.effects import Effects
 from services.journey.clients.mail import MailReader
 from services.journey.domain import effects as fx
 from services.journey.domain.acting import take_turn
-from services.journey.domain.inbox import Inbox, read_inbox, usable_view
+from services.journey.domain.inbox import Inbox, MailGap, healed, read_inbox, usable_view
 from services.journey.domain.lifecycle import JourneyChanged
 from services.journey.domain.matching import TeamJourneys
 from services.journey.domain.model import ActorKey
@@ -39,15 +39,14 @@ CHANGED_ATTEMPTS: Final = 5
 """How often a batch is run at once because a journey or an actor was changed under it."""
 BEGUN_MAX: Final = 10_000
 """Customers of whom it is remembered what was done in a turn that was not committed, some kB each."""
+FETCHED_BYTES_MAX: Final = 16 << 20
+"""Of missing mail that is fetched for one batch, but for the page with which it is reached: the others' is fetched for
+their next turn."""
 VIEW_AGE_MAX_S: Final = 10.0
 """Real time for which what came with mail may be used: no mail that makes it false is on its way for longer, unless the
 mailboxes are full or away (ADR 27)."""
 
 _log = structlog.get_logger(__name__)
-
-
-class MailGap(Exception):
-    """Mail is missing that its source cannot give (yet)."""
 
 
 class Waiting(msgspec.Struct, frozen=True):
@@ -268,13 +267,18 @@ class TurnRunner:
         since = now - timedelta(seconds=VIEW_AGE_MAX_S * rate) if rate else None
         turns: dict[ActorKey, Turn] = {}
         failed: dict[ActorKey, Exception] = {}
+        fetched_bytes = 0
         for key, waiting in work.items():
             actor = loaded.actors[key]
-            try:
-                inbox = await self._inbox(actor, waiting.mails)
-            except (MailGap, ServiceUnavailable) as error:
-                failed[key] = error
-                continue
+            inbox = read_inbox(actor.taken, waiting.mails)
+            if inbox.gaps and fetched_bytes < FETCHED_BYTES_MAX:
+                try:
+                    fetched = await self._missing(actor, inbox)
+                    inbox = healed(actor.taken, inbox, [*waiting.mails, *fetched])
+                except (MailGap, ServiceUnavailable) as error:
+                    failed[key] = error
+                    continue
+                fetched_bytes += sum(len(encode(mail)) for mail in fetched)
             if inbox.gaps:
                 partial.add(key)
             mails, mail_left = traces.put_on(key, inbox.mails), waiting.mail_left or bool(inbox.gaps)
@@ -294,22 +298,16 @@ class TurnRunner:
             )
         return turns, failed
 
-    async def _inbox(self, actor: Actor, mails: Sequence[Mail]) -> Inbox:
-        """The mail to work on; what is missing between is fetched from its source, one page of each: there may be any
-        number, and what is left of a gap is fetched by the next turn."""
-        inbox = read_inbox(actor.taken, mails)
-        if not inbox.gaps:
-            return inbox
+    async def _missing(self, actor: Actor, inbox: Inbox) -> list[Mail]:
+        """What is missing between the mail, from its source, one page of each: there may be any number, and what is
+        left of a gap is fetched by the next turn."""
         metrics.MAIL_GAPS.inc(len(inbox.gaps))
         fetched: list[Mail] = []
         for source, after in inbox.gaps.items():
             reader = self._readers[source]
             page = await reader.of_customer(actor.team_id, actor.customer_id, after)
             fetched.extend(page.mails)
-        healed = read_inbox(actor.taken, sorted([*mails, *fetched], key=lambda mail: mail.occurred_at))
-        if healed.gaps == inbox.gaps:
-            raise MailGap(f"mail after {healed.gaps} is missing")
-        return healed
+        return fetched
 
     async def _drive(
         self,

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 from datetime import timedelta
 from itertools import islice
+from typing import Any
 from uuid import UUID
 
 import pytest
 
 from libs.common.db.pool import transaction
 from libs.common.errors import NotFound
+from libs.common.feeds.serving import MailPage
 from libs.common.ids import PARTITIONS, new_id
 from libs.common.mailbox.errors import Fenced
 from libs.common.mailbox.mail import Outcome
@@ -24,8 +26,10 @@ from services.journey.domain.views import EnrolmentFilter
 from services.journey.store.leases import LeaseStore
 from services.journey.usecases.leases import WorkerDraining
 from services.journey.usecases.write import OPERATORS, Call
-from services.journey.worker.turns import Waiting
+from services.journey.worker import turns
+from services.journey.worker.turns import TurnRunner, Waiting
 from tests.integration.journey.conftest import Site
+from tests.integration.journey.neighbours import MailArchive
 from tests.integration.journey.turns_by_hand import (
     MESSAGE,
     POINTS,
@@ -349,3 +353,34 @@ async def test_missing_mail_is_fetched_a_page_a_turn_and_the_last_of_it_is_worke
         versions = dict(await connection.fetch("SELECT customer_id, version FROM actor"))
     assert versions[other] == 1
     assert versions[customer] == 3, "a page of two each turn"
+
+
+async def test_missing_mail_of_many_customers_is_fetched_for_as_many_as_a_batch_has_room_for(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(turns, "FETCHED_BYTES_MAX", 1)
+    pages, of_batches = [0], list[tuple[int, int]]()
+    begin, of_customer = TurnRunner._begin, MailArchive.of_customer
+
+    async def counting(self: MailArchive, *args: Any) -> MailPage:
+        pages[0] += 1
+        return await of_customer(self, *args)
+
+    async def noting(self: TurnRunner, work: Any, *args: Any) -> Any:
+        before = pages[0]
+        begun = await begin(self, work, *args)
+        of_batches.append((len(work), pages[0] - before))
+        return begun
+
+    monkeypatch.setattr(MailArchive, "of_customer", counting)
+    monkeypatch.setattr(TurnRunner, "_begin", noting)
+    await site.save_journey(POINTS)
+    other, *crowd = islice(customers(), 13)
+    async with site.worker():
+        await site.deliver(site.order(other))
+        await site.until(lambda: site.effects.points[other] == 11)  # the mailboxes are taken over by now
+        gaps = [[site.order(customer) for _ in range(3)][-1] for customer in crowd]
+        await site.deliver(*gaps)
+        await site.until(lambda: set(map(site.effects.points.get, crowd)) == {33})
+    assert max(size for size, _ in of_batches) > 1, "they came together"
+    assert {fetched for _, fetched in of_batches} == {0, 1}
