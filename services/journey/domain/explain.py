@@ -99,6 +99,8 @@ class Explained(NamedTuple):
     trigger_data: Mapping[str, str] = MappingProxyType({})
 
 
+LIVE_REFUSALS_KEPT: Final = 1_000
+"""Refusals `LIVE_LIMIT` that are kept of a customer, a journey and a source of mail: the newest, some 0.1 kB each."""
 _ENTERED: Final = (JourneyStatus.DRAFT, *OPEN)
 NO_EVENT: Final = Why(
     EntryResult.UNKNOWN_SUBJECT,
@@ -122,7 +124,8 @@ def why_not(kept: Kept, mail: Mail) -> Why:
             return found
     return Why(
         EntryResult.NOT_LIVE,
-        "it was worked in the moment in which the journey was published, or dropped before drops were kept",
+        "it was worked in the moment in which the journey was published, or dropped before drops were kept, or the"
+        f" customer was inside too many journeys, before the last {LIVE_REFUSALS_KEPT} times",
     )
 
 

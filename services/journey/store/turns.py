@@ -19,6 +19,7 @@ from libs.common.leases import check_fence
 from libs.common.mailbox.errors import Fenced
 from libs.common.times import UnreadableTime
 from services.journey.domain import effects as fx
+from services.journey.domain.explain import LIVE_REFUSALS_KEPT
 from services.journey.domain.lifecycle import JourneyChanged, stopped_by_itself
 from services.journey.domain.model import ActorKey, Journey, StatusReason
 from services.journey.domain.turn import RefusalReason, TurnResult
@@ -160,6 +161,8 @@ class TurnStore:
                 await _stop_journeys(connection, stops, journeys, rows.records, now)
                 if crowded:
                     await connection.execute(*BOOK.bind("note_live_refusals", rows=crowded))
+                    dropped = BOOK.bind("drop_old_live_refusals", rows=crowded, kept=LIVE_REFUSALS_KEPT)
+                    await connection.execute(*dropped)
                 await write_turns(connection, rows)
         return rows.packed
 

@@ -20,8 +20,9 @@ from services.journey.domain.references import STOPS, Change, ReferenceKind
 from services.journey.store.references import FollowedSource, ReferenceStore, Stop, Stops
 
 PAGE_ROWS: Final = 500
-_BACKOFF: Final = Backoff(0.1, 1.0)
-"""What went while a service was away stops journeys within 5 s of its return."""
+BACKOFF_MAX_S: Final = 1.0
+"""Between attempts while a service is away: what went meanwhile stops journeys within 5 s of its return."""
+_BACKOFF: Final = Backoff(0.1, BACKOFF_MAX_S)
 
 Row = TypeVar("Row", bound=HistoryRow)
 _log = structlog.get_logger(__name__)

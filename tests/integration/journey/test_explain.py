@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from itertools import islice
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import asyncpg
 import grpc
 import pytest
 
+from libs.cli.console import EXIT_FAULT
 from libs.common.ids import new_id
 from libs.common.mailbox.mail import MailSource
 from libs.common.rpc.errors import remote_error
+from libs.testing.fixtures import Servers
 from libs.testing.mails import TEAM, customers
 from omnijourney.common.v1 import error_reason_pb2
 from omnijourney.journey.v1 import enrolment_pb2, explain_pb2, journey_pb2, node_pb2, trigger_pb2
@@ -21,9 +25,11 @@ from services.journey.domain import entering
 from services.journey.domain import model as d
 from services.journey.domain.enrolment import EnrolmentState
 from services.journey.domain.explain import EntryResult, Explained
+from services.journey.store import turns
 from services.journey.store.explain import ExplanationStore
 from services.journey.usecases.explain import Explanations
 from services.journey.worker.turns import Waiting
+from tests.integration.journey.command_line import command
 from tests.integration.journey.conftest import Site
 from tests.integration.journey.house import House, delay, message, until
 from tests.integration.journey.neighbours import MailArchive
@@ -173,6 +179,51 @@ async def test_who_was_inside_too_many_journeys_is_told_so_though_they_have_left
     became = await house.call("journey", "BatchGetTriggerOutcomes", journey_id=by_call, event_keys=[key])
     [outcome] = became.outcomes
     assert (outcome.result, outcome.reason) == (REFUSED, error_reason_pb2.ERROR_REASON_LIVE_LIMIT)
+
+
+@pytest.mark.rule("J-42b", "J-24a")
+async def test_customers_are_triggered_by_the_command_line_with_data_for_their_messages(
+    house: House, servers: Servers, tmp_path: Path
+) -> None:
+    module = await house.module("{{trigger.gift|nothing}}")
+    await house.publish(delay(), message("late", bot_module_id=module), name="gifts")
+    mei, jun = await customer(house), await customer(house)
+    given = ("--customer", mei, "--customer", jun, "--data", "gift=a = b", "--data", "code=")
+    done = await command(house, servers, tmp_path, "trigger", "gifts", *given)
+    assert (done.code, done.err) == (0, "")
+    events = dict(line.split() for line in done.out.splitlines())
+    assert events.keys() == {mei, jun}
+    journey_id = (await house.call("journey", "ListJourneys")).journeys[0].journey_id
+    for who, event in events.items():
+        entry = await newest(house, journey_id, who)
+        assert (entry.event_id, entry.result) == (event, ENROLLED)
+        assert dict(entry.trigger_data) == {"gift": "a = b", "code": ""}
+    wrong = await command(
+        house, servers, tmp_path, "trigger", "gifts", "--customer", mei, "--data", "a key=x"
+    )
+    assert (wrong.code, wrong.out) == (EXIT_FAULT, "")
+    assert f'{mei}: data["a key"]' in wrong.err
+
+
+async def test_of_refusals_for_too_many_journeys_the_newest_are_kept(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(entering, "LIVE_MAX", 1)
+    monkeypatch.setattr(turns, "LIVE_REFUSALS_KEPT", 2)
+    journey_id = await house.publish(delay(), message("late", bot_module_id=await house.module()))
+    mei = await customer(house)
+    keys = [str(new_id()) for _ in range(6)]
+    for key in keys:
+        item = pb.SystemTriggerItem(request_id=key, journey_id=journey_id, customer_id=mei)
+        await house.call("journey", "TriggerJourneys", items=[item])
+        await newest(house, journey_id, mei)
+    owner = await asyncpg.connect(house.database.admin_dsn)
+    assert await owner.fetchval("SELECT count(*) FROM journey.live_refusal") == 2
+    await owner.close()
+    became = await house.call("journey", "BatchGetTriggerOutcomes", journey_id=journey_id, event_keys=keys)
+    reasons = [outcome.reason for outcome in became.outcomes]
+    assert reasons[-2:] == [error_reason_pb2.ERROR_REASON_LIVE_LIMIT] * 2
+    assert error_reason_pb2.ERROR_REASON_LIVE_LIMIT not in reasons[:-2]
 
 
 @pytest.mark.rule("J-41b", "J-07h")

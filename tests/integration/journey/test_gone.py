@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
 
+from libs.common.feeds.follower import Follower
 from libs.common.ids import new_id
 from omnijourney.journey.v1 import (
     journey_pb2,
@@ -16,7 +18,9 @@ from omnijourney.segment.v1 import (
     attribute_pb2,
     audience_pb2,
 )
-from tests.integration.journey.house import LINE, WHATSAPP, House, delay, message
+from services.journey.store.references import Stops
+from services.journey.worker.gone import BACKOFF_MAX_S, GoneProjection, Stopper
+from tests.integration.journey.house import LINE, WHATSAPP, House, delay, message, until
 
 NUMBER = attribute_pb2.ATTRIBUTE_TYPE_NUMBER
 ACTIVE, DRAFT = journey_pb2.JOURNEY_STATUS_ACTIVE, journey_pb2.JOURNEY_STATUS_DRAFT
@@ -36,6 +40,51 @@ async def test_a_deleted_module_stops_each_live_journey_that_sends_it(house: Hou
     assert not (await house.call("journey", "CountEnrolments", journey_id=inside)).live_count
     assert (await house.seen(untouched))[0] == ACTIVE
     assert (await house.seen(draft))[0] == DRAFT
+
+
+@pytest.mark.rule("J-07k")
+@pytest.mark.parametrize("source", ["channel_gateway", "segment"])
+async def test_what_goes_stops_a_journey_in_the_round_that_reads_of_it(
+    house: House, monkeypatch: pytest.MonkeyPatch, source: str
+) -> None:
+    """Within 5 s: a follower waits in its read until there is something, BACKOFF_MAX_S at most after it could not read,
+    and never between reads; so at most the round that was ending when the thing went comes before."""
+    key = await house.attribute("tier")
+    module = await house.module()
+    journey_id = await house.publish(message("a", bot_module_id=module), sets(key))
+    rounds, stopped_after, lingers = [0], list[int](), set[float]()
+    step, stop = Follower.step, Stopper.stop
+
+    async def counting(self: Follower[Any], wait_s: float) -> int:
+        rows = await step(self, wait_s)
+        if isinstance(self._projection, GoneProjection) and self.history.name == source:
+            rounds[0] += 1
+            lingers.add(self._linger_s)
+        return rows
+
+    async def noting(self: Stopper, stops: Stops) -> None:
+        await stop(self, stops)
+        if stops:
+            stopped_after.append(rounds[0])
+
+    monkeypatch.setattr(Follower, "step", counting)
+    monkeypatch.setattr(Stopper, "stop", noting)
+    if source == "segment":
+        await house.call("segment", "ArchiveAttribute", key=key)
+        answered_after = rounds[0]
+        await house.until_stopped(journey_id, journey_pb2.STATUS_REASON_ATTRIBUTE_UNAVAILABLE)
+    else:
+        await house.call("gateway", "DeleteBotModule", bot_module_id=module)
+        answered_after = rounds[0]
+        await house.until_stopped(journey_id, journey_pb2.STATUS_REASON_BOT_MODULE_MISSING)
+    await until(lambda: _ended(rounds, stopped_after))
+    assert stopped_after[0] - answered_after <= 1
+    assert lingers == {0.0}
+    assert BACKOFF_MAX_S < 5
+
+
+async def _ended(rounds: list[int], stopped_after: list[int]) -> bool:
+    return rounds[0] > stopped_after[0]
 
 
 @pytest.mark.rule("J-07e", "J-07f", "J-07k")

@@ -138,3 +138,18 @@ def test_status_for_programs(tmp_path: Path, nobody_home: str) -> None:
     assert {(status["target"], status["serving"], status["pending"]) for status in found} == {
         (nobody_home, False, None)
     }
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (("--customer", "c", "--data", "gift"), "--data 'gift': write KEY=VALUE"),
+        (("--customer", "c", "--data", "gift=1", "--data", "gift=2"), "--data 'gift' is given twice"),
+        (("--audience", "a", "--data", "gift=1"), "--data goes with --customer"),
+        (("--audience", "a", "--customer", "c"), "give --audience or --customer, and not both"),
+    ],
+)
+def test_wrong_data_of_triggers_are_named(given: tuple[str, ...], told: str) -> None:
+    done = RUN.invoke(app, ["journey", "trigger", "gifts", "--team", "t", *given], env={"COLUMNS": "200"})
+    assert done.exit_code == 2
+    assert told in " ".join(done.output.replace("\u2502", " ").split())

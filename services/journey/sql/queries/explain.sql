@@ -20,6 +20,16 @@ SELECT source, after_number, through_number, at FROM dropped_mail WHERE team_id 
 INSERT INTO live_refusal (team_id, customer_id, source, number, journey_id)
 SELECT * FROM unnest(:rows::live_refusal[]) ON CONFLICT DO NOTHING;
 
+-- name: drop_old_live_refusals
+-- Of each customer, journey and source of these, all but the newest `kept`.
+DELETE FROM live_refusal AS r
+ USING (SELECT DISTINCT team_id, customer_id, journey_id, source FROM unnest(:rows::live_refusal[])) AS k
+ WHERE r.team_id = k.team_id AND r.customer_id = k.customer_id AND r.journey_id = k.journey_id AND r.source = k.source
+   AND r.number <= (
+        SELECT o.number FROM live_refusal AS o
+         WHERE o.team_id = k.team_id AND o.customer_id = k.customer_id AND o.journey_id = k.journey_id AND o.source = k.source
+         ORDER BY o.number DESC OFFSET :kept LIMIT 1);
+
 -- name: live_refusals_of_customer
 SELECT source, number FROM live_refusal WHERE team_id = :team_id AND customer_id = :customer_id AND journey_id = :journey_id;
 
