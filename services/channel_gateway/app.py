@@ -14,6 +14,7 @@ import grpc
 from libs.common import tracing
 from libs.common.app import App, ConfigurationFault, Runtime, runtime
 from libs.common.clients.retention import RetentionClient
+from libs.common.clients.using_journeys import UsingJourneys
 from libs.common.clock import Clock
 from libs.common.feeds.notifier import CommitNotifier
 from libs.common.feeds.publisher import CommitPublisher
@@ -226,6 +227,7 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
             content_tests=ContentTests(rt.pool, reservation, figures),
             lost_sends=LostSends(LostSendStore(rt.pool), relay.is_behind),
             references=References(CatalogueStore(rt.pool, vault), points, adapters, SinkAdapter.writer),
+            journeys=UsingJourneys(await stack.enter_async_context(rt.channel(settings.journey_target))),
             accounts=Accounts(
                 pool=rt.pool,
                 accounts=account_store,

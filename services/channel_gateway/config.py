@@ -121,6 +121,8 @@ class Settings(MailSourceSettings):
     lane_sends_max: int = Field(default=20_000, ge=1)
     """Sends of one account that wait in memory, some 2 kB each; more stay in the database until there is room."""
     segment_target: str = peer_target("segment")
+    journey_target: str = peer_target("journey")
+    """Asked who uses what is about to be deleted."""
     """host:port of the segment service."""
     points_target: str = peer_target("points")
     """host:port of the points service."""

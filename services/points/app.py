@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 
 from libs.common.app import App, runtime
 from libs.common.clients.team_settings import TeamSettingsClient
+from libs.common.clients.using_journeys import UsingJourneys
 from libs.common.clock import Clock
 from libs.common.db.queries import QueryBook
 from libs.common.feeds.notifier import CommitNotifier
@@ -56,6 +57,7 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
     async with (
         runtime(settings, package=_PACKAGE, servers=attach, clock=clock) as rt,
         rt.channel(settings.segment_target) as to_segment,
+        rt.channel(settings.journey_target) as to_journey,
     ):
         queries, notifier, progress = QueryBook.load(_PACKAGE), CommitNotifier(), Progress()
         segment, customers = SegmentClient(to_segment), CustomerStore(rt.pool, queries)
@@ -86,6 +88,7 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
             import_store=import_store,
             importer=importer,
             modules=modules,
+            journeys=UsingJourneys(to_journey),
             settings=settings_of,
             customers=Customers(customers, segment, merge_store),
             rows_set_aside=RowsSetAside(rt.pool, history, segment, customers),

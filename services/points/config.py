@@ -13,4 +13,6 @@ class Settings(ServiceSettings):
     service: ClassVar[str] = "points"
 
     segment_target: str = peer_target("segment")
+    journey_target: str = peer_target("journey")
+    """Asked who uses a coupon that is about to be archived."""
     """Where segment listens, `host:port`: names of customers, zones of teams, whom the rows of an import name."""

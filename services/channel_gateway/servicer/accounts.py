@@ -129,14 +129,17 @@ class AccountRpcs(Part):
     ) -> pb.DeleteChannelAccountResponse:
         """Deletes an account with its templates."""
         team_id, account_id = ids_of(request.team_id, "channel_account_id", request.channel_account_id)
+        uses = await self._deps.journeys.before_it_goes(
+            team_id, "the account", unless_used=request.unless_used, channel_account_id=str(account_id)
+        )
         call: Call[None, pb.DeleteChannelAccountResponse] = Call(
             team_id,
             request,
             pb.DeleteChannelAccountResponse,
-            lambda _: pb.DeleteChannelAccountResponse(),
+            lambda _: pb.DeleteChannelAccountResponse(journeys=uses.messages),
             convert.account_message,
         )
-        return await self._deps.accounts.delete(call, account_id)
+        return await self._deps.accounts.delete(call, account_id, uses)
 
     async def CheckChannelAccount(
         self, request: pb.CheckChannelAccountRequest, context: Any

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from libs.common.clients.using_journeys import UsingJourneys
 from libs.common.clock import Clock
 from libs.common.feeds.notifier import CommitNotifier
 from libs.common.rpc.fields import FieldCheck
@@ -62,6 +63,8 @@ class Dependencies:
     lost_sends: LostSends
     references: References
     persons: Persons
+    journeys: UsingJourneys
+    """Asked who uses what is about to be deleted."""
     accounts: Accounts
     consents: Consents
     merges: Merges

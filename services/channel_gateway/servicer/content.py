@@ -114,14 +114,17 @@ class ContentRpcs(Part):
     ) -> pb.DeleteBotModuleResponse:
         """Deletes a bot module."""
         team_id, module_id = ids_of(request.team_id, "bot_module_id", request.bot_module_id)
+        uses = await self._deps.journeys.before_it_goes(
+            team_id, "the bot module", unless_used=request.unless_used, bot_module_id=str(module_id)
+        )
         call: Call[None, pb.DeleteBotModuleResponse] = Call(
             team_id,
             request,
             pb.DeleteBotModuleResponse,
-            lambda _: pb.DeleteBotModuleResponse(),
+            lambda _: pb.DeleteBotModuleResponse(journeys=uses.messages),
             convert.module_message,
         )
-        return await self._deps.content.delete_module(call, module_id)
+        return await self._deps.content.delete_module(call, module_id, uses)
 
     # ---- templates ----
 
@@ -224,11 +227,14 @@ class ContentRpcs(Part):
     ) -> pb.DeleteMessageTemplateResponse:
         """Deletes a template."""
         team_id, template_id = ids_of(request.team_id, "message_template_id", request.message_template_id)
+        uses = await self._deps.journeys.before_it_goes(
+            team_id, "the template", unless_used=request.unless_used, message_template_id=str(template_id)
+        )
         call: Call[None, pb.DeleteMessageTemplateResponse] = Call(
             team_id,
             request,
             pb.DeleteMessageTemplateResponse,
-            lambda _: pb.DeleteMessageTemplateResponse(),
+            lambda _: pb.DeleteMessageTemplateResponse(journeys=uses.messages),
             templates.template_message,
         )
-        return await self._deps.content.delete_template(call, template_id)
+        return await self._deps.content.delete_template(call, template_id, uses)

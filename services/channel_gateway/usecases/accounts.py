@@ -8,6 +8,7 @@ from uuid import UUID
 
 import msgspec
 
+from libs.common.clients.using_journeys import Uses
 from libs.common.clock import Clock
 from libs.common.db.pool import Connection, Pool
 from libs.common.errors import NotFound
@@ -77,13 +78,14 @@ class Accounts:
             self._sender.update_account(await self._accounts.account(call.team_id, account_id))
         return reply
 
-    async def delete(self, call: Call[None, Reply], account_id: UUID) -> Reply:
-        """Deletes an account with its templates; its waiting sends fail."""
+    async def delete(self, call: Call[None, Reply], account_id: UUID, uses: Uses) -> Reply:
+        """Deletes an account with its templates; its waiting sends fail. Raises the refusal of `uses`."""
         deleted: list[tuple[Account, Written]] = []
 
         async def delete(connection: Connection) -> None:
             account = await store.hold_account(connection, self._vault, call.team_id, account_id)
             call.note_before(account)
+            uses.check()
             written = await store.delete_account(connection, call.team_id, account_id, self._clock.now())
             deleted.append((account, written))
 

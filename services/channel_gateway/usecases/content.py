@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 from uuid import UUID
 
+from libs.common.clients.using_journeys import Uses
 from libs.common.clock import Clock
 from libs.common.db.pool import Connection, Pool
 from libs.common.errors import DomainError, FailedPrecondition, FieldViolation, InvalidArgument, Unavailable
@@ -70,11 +71,12 @@ class Content:
 
         return await once(self._pool, call, update)
 
-    async def delete_module(self, call: Call[None, Reply], module_id: UUID) -> Reply:
-        """Deletes a bot module."""
+    async def delete_module(self, call: Call[None, Reply], module_id: UUID, uses: Uses) -> Reply:
+        """Deletes a bot module. Raises the refusal of `uses`."""
 
         async def delete(connection: Connection) -> Written:
             call.note_before(await store.hold_module(connection, call.team_id, module_id))
+            uses.check()
             return await store.delete_module(connection, call.team_id, module_id, self._clock.now())
 
         return await self._delete(call, delete)
@@ -112,11 +114,12 @@ class Content:
 
         return await once(self._pool, call, update)
 
-    async def delete_template(self, call: Call[None, Reply], template_id: UUID) -> Reply:
-        """Deletes a template."""
+    async def delete_template(self, call: Call[None, Reply], template_id: UUID, uses: Uses) -> Reply:
+        """Deletes a template. Raises the refusal of `uses`."""
 
         async def delete(connection: Connection) -> Written:
             call.note_before(await store.hold_template(connection, call.team_id, template_id))
+            uses.check()
             return await store.delete_template(connection, call.team_id, template_id, self._clock.now())
 
         return await self._delete(call, delete)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from libs.common.clients.team_settings import TeamSettingsClient
+from libs.common.clients.using_journeys import UsingJourneys
 from libs.common.clock import Clock
 from libs.common.feeds.notifier import CommitNotifier
 from libs.common.rpc.servicing import Edge
@@ -62,6 +63,8 @@ class Dependencies:
     persons: Persons
     modules: PointsModule
     """Asked by every RPC that sets, earns, spends or shows points (P-09)."""
+    journeys: UsingJourneys
+    """Asked who uses a coupon that is about to be archived."""
     settings: TeamSettingsClient
     """Asked only where days are named, and where a coupon is claimed on a channel."""
     notifier: CommitNotifier

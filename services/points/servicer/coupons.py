@@ -73,11 +73,14 @@ class CouponCalls(Base):
     async def ArchiveCoupon(self, request: pb.ArchiveCouponRequest, context: Any) -> pb.ArchiveCouponResponse:
         """Archives a coupon."""
         key = ids_of(request.team_id, "coupon_id", request.coupon_id)
+        uses = await self._deps.journeys.before_it_goes(
+            key[0], "the coupon", unless_used=request.unless_used, coupon_id=str(key[1])
+        )
 
         def answer(coupon: Coupon) -> pb.ArchiveCouponResponse:
-            return pb.ArchiveCouponResponse(coupon=convert.coupon(coupon))
+            return pb.ArchiveCouponResponse(coupon=convert.coupon(coupon), journeys=uses.messages)
 
-        return await self._deps.coupons.archive(request, key, pb.ArchiveCouponResponse, answer)
+        return await self._deps.coupons.archive(request, key, pb.ArchiveCouponResponse, answer, uses=uses)
 
     async def ClaimCoupon(self, request: pb.ClaimCouponRequest, context: Any) -> pb.ClaimCouponResponse:
         """Claims a coupon: deduction and claim, or the text for too few points."""

@@ -10,6 +10,7 @@ from uuid import UUID
 import msgspec
 
 from libs.common.audit import note_before
+from libs.common.clients.using_journeys import Uses
 from libs.common.clock import Clock
 from libs.common.db.pool import Connection, Pool
 from libs.common.db.requests import Reply, Write, answer_once
@@ -97,14 +98,22 @@ class Coupons:
         return await answer_once(self._pool, key[0], request, reply, update)
 
     async def archive(
-        self, request: Write, key: tuple[UUID, UUID], reply: type[Reply], answer: Callable[[Coupon], Reply]
+        self,
+        request: Write,
+        key: tuple[UUID, UUID],
+        reply: type[Reply],
+        answer: Callable[[Coupon], Reply],
+        *,
+        uses: Uses,
     ) -> Reply:
-        """Archives a coupon (team, coupon); one that is archived stays as it is. Raises NotFound."""
+        """Archives a coupon (team, coupon); one that is archived stays as it is. Raises NotFound, and the refusal of
+        `uses`."""
 
         async def archive(connection: Connection) -> Reply:
             present = await self._store.lock(connection, *key)
             note_before(answer(present))
             if not present.archived:
+                uses.check()
                 present = await self._store.update(connection, present, present.terms, archived=True)
             return answer(present)
 

@@ -2,30 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Final, Protocol
+from typing import Protocol
 from uuid import UUID
 
 import grpc
 
-from libs.common.errors import Unavailable
-from libs.common.rpc.client import retrying
-from omnijourney.journey.v1 import journey_service_pb2, journey_service_pb2_grpc
-from services.segment.domain.uses import USERS_SHOWN, User, UserKind
-
-DEADLINE_S: Final = 3.0
-ATTEMPTS_MAX: Final = 2
-"""A connection to the database is held meanwhile."""
+from libs.common.clients.using_journeys import UsingJourneys
+from services.segment.domain.uses import User, UserKind
 
 
 class JourneyUses(Protocol):
-    """Journeys by what they name. Raises Unavailable while that cannot be found out."""
+    """Journeys by what they name, the first that are drafts or live. Raises Unavailable while that cannot be found
+    out."""
 
     async def of_audience(self, team_id: UUID, audience_id: UUID) -> list[User]:
-        """The first that are drafts or live and name a saved audience."""
+        """Those that name a saved audience."""
         ...
 
     async def of_tag(self, team_id: UUID, tag: str) -> list[User]:
-        """The first that name a tag."""
+        """Those that name a tag."""
+        ...
+
+    async def of_attribute(self, team_id: UUID, key: str) -> list[User]:
+        """Those that name an attribute, themselves or in a bot module that they send."""
         ...
 
 
@@ -34,7 +33,7 @@ class JourneysClient:
 
     def __init__(self, channel: grpc.aio.Channel) -> None:
         """`channel` to journey."""
-        self._stub = journey_service_pb2_grpc.JourneyServiceStub(channel)
+        self._journeys = UsingJourneys(channel)
 
     async def of_audience(self, team_id: UUID, audience_id: UUID) -> list[User]:
         """See `JourneyUses`."""
@@ -44,14 +43,10 @@ class JourneysClient:
         """See `JourneyUses`."""
         return await self._naming(team_id, tag=tag)
 
+    async def of_attribute(self, team_id: UUID, key: str) -> list[User]:
+        """See `JourneyUses`."""
+        return await self._naming(team_id, attribute_key=key)
+
     async def _naming(self, team_id: UUID, **thing: str) -> list[User]:
-        request = journey_service_pb2.ListReferringJourneysRequest(
-            team_id=str(team_id), page_size=USERS_SHOWN, **thing
-        )
-        try:
-            found = await retrying(
-                lambda: self._stub.ListReferringJourneys(request, timeout=DEADLINE_S), attempts=ATTEMPTS_MAX
-            )
-        except grpc.aio.AioRpcError as error:
-            raise Unavailable.dependency("journey") from error
-        return [User(UserKind.JOURNEY, UUID(each.journey_id), each.name) for each in found.journeys]
+        found = await self._journeys.of(team_id, **thing)
+        return [User(UserKind.JOURNEY, each.journey_id, each.name) for each in found]

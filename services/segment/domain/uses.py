@@ -11,6 +11,7 @@ from libs.common.errors import FailedPrecondition
 
 USERS_SHOWN: Final = 20
 """Of each kind."""
+BY_FORCE: Final = "delete it by force"
 
 
 class UserKind(IntEnum):
@@ -28,11 +29,11 @@ class User(NamedTuple):
     name: str
 
 
-def in_use(thing: str, users: Sequence[User]) -> FailedPrecondition:
-    """The refusal to delete a thing (as people call it) that others use."""
+def in_use(thing: str, users: Sequence[User], otherwise: str = BY_FORCE) -> FailedPrecondition:
+    """The refusal to let a thing (as people call it) go that others use; `otherwise`: what else the caller may do."""
     listed = ", ".join(f"{user.kind.name.lower().replace('_', ' ')} {user.id}" for user in users)
     return FailedPrecondition(
         "IN_USE",
-        f"{thing} is used by {listed}: take it out of them first, or delete it by force",
+        f"{thing} is used by {listed}: take it out of them first, or {otherwise}",
         metadata={"used_by": listed},
     )

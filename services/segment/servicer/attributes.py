@@ -13,9 +13,10 @@ from omnijourney.segment.v1 import segment_service_pb2 as pb
 from services.segment.convert.audience_changes import operation_message
 from services.segment.convert.checks import Check
 from services.segment.convert.customers import attribute_message, read_attribute_key, read_attribute_type
+from services.segment.convert.uses import user_message
 from services.segment.domain.model import Attribute
 from services.segment.servicer.base import Base
-from services.segment.usecases.attributes import Retyped
+from services.segment.usecases.attributes import Archived, Retyped
 from services.segment.usecases.edits import Once
 
 _MISFITS_MAX: Final = 20
@@ -93,7 +94,9 @@ class AttributeRpcs(Base):
         team_id = check.uuid("team_id", request.team_id)
         check.done()
         once = Once(team_id, request, pb.ArchiveAttributeResponse, _archive_reply)
-        return await self._deps.attributes.change(once, team_id, request.key, request.etag, archived=True)
+        return await self._deps.attributes.archive(
+            once, team_id, request.key, request.etag, unless_used=request.unless_used
+        )
 
     async def RestoreAttribute(
         self, request: pb.RestoreAttributeRequest, context: Any
@@ -139,8 +142,9 @@ def _retype_reply(retyped: Retyped) -> pb.UpdateAttributeResponse:
     return pb.UpdateAttributeResponse(attribute=attribute_message(retyped.attribute), operation=operation)
 
 
-def _archive_reply(attribute: Attribute) -> pb.ArchiveAttributeResponse:
-    return pb.ArchiveAttributeResponse(attribute=attribute_message(attribute))
+def _archive_reply(archived: Archived) -> pb.ArchiveAttributeResponse:
+    users = map(user_message, archived.users)
+    return pb.ArchiveAttributeResponse(attribute=attribute_message(archived.attribute), users=users)
 
 
 def _restore_reply(attribute: Attribute) -> pb.RestoreAttributeResponse:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
@@ -10,16 +10,19 @@ import msgspec
 
 from libs.common.audience.expressions import AttributeType
 from libs.common.db.pool import Connection, Pool, transaction
-from libs.common.errors import NotFound
+from libs.common.errors import NotFound, Unavailable
 from libs.common.ids import epoch_ms, new_id
 from libs.common.rpc.servicing import check_etag
+from services.segment.clients.journeys import JourneyUses
 from services.segment.domain.attributes import fitted
 from services.segment.domain.audience_changes import AudienceChange, ChangeState
 from services.segment.domain.facts import Fact
 from services.segment.domain.model import Attribute
+from services.segment.domain.uses import User, in_use
 from services.segment.store import attributes, teams
 from services.segment.store.audience_changes import insert_change, values_of_attribute
 from services.segment.usecases.edits import Edits, Once, Reply
+from services.segment.usecases.uses import naming_audiences
 from services.segment.worker.writers import ids_of
 
 PREVIEW_VALUES_MAX: Final = 100_000
@@ -30,6 +33,13 @@ class Retyped(NamedTuple):
 
     attribute: Attribute
     change: AudienceChange | None
+
+
+class Archived(NamedTuple):
+    """A definition that is archived, and who named it."""
+
+    attribute: Attribute
+    users: Sequence[User]
 
 
 class TypePreview(NamedTuple):
@@ -43,10 +53,12 @@ class TypePreview(NamedTuple):
 class Attributes:
     """Each method raises NotFound for a team or a definition that is not there."""
 
-    def __init__(self, pool: Pool, edits: Edits, wake: Callable[[], None]) -> None:
-        """One per process; `wake` is called when there are values to convert."""
+    def __init__(self, pool: Pool, edits: Edits, journeys: JourneyUses, wake: Callable[[], None]) -> None:
+        """One per process; `journeys` says who names an attribute, `wake` is called when there are values to
+        convert."""
         self._pool = pool
         self._edits = edits
+        self._journeys = journeys
         self._wake = wake
 
     async def create(
@@ -75,6 +87,35 @@ class Attributes:
             return await self._change(connection, facts, present, changes)
 
         return await self._edits.once(once, work)
+
+    async def archive(
+        self, once: Once[Archived, Reply], team_id: UUID, key: str, etag: str, *, unless_used: bool
+    ) -> Reply:
+        """The archived definition, and who named it. Raises FailedPrecondition `IN_USE` and Unavailable if it is to
+        stay while anybody does (`unless_used`)."""
+        journeys, away = await self._naming_journeys(team_id, key)
+
+        async def work(connection: Connection, facts: list[Fact]) -> Archived:
+            present = await attributes.lock_attribute(connection, team_id, key)
+            check_etag(etag, present.revision)
+            once.note_before(Archived(present, ()))
+            if present.archived:
+                return Archived(present, ())
+            users = [*journeys, *await naming_audiences(connection, team_id, attribute_key=key)]
+            if unless_used and away is not None:
+                raise away
+            if unless_used and users:
+                raise in_use("the attribute", users, "ask without unless_used")
+            return Archived(await self._change(connection, facts, present, {"archived": True}), users)
+
+        return await self._edits.once(once, work)
+
+    async def _naming_journeys(self, team_id: UUID, key: str) -> tuple[list[User], Unavailable | None]:
+        """Asked outside of the transaction; the error where they could not be."""
+        try:
+            return await self._journeys.of_attribute(team_id, key), None
+        except Unavailable as error:
+            return [], error
 
     async def retype(
         self, once: Once[Retyped, Reply], team_id: UUID, key: str, etag: str, **changes: Any

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Final, NamedTuple
+from typing import NamedTuple
 from uuid import UUID
 
 import msgspec
 
-from libs.common.audience.expressions import names
 from libs.common.audience.values import ValueFault, canonical
 from libs.common.clock import Clock
 from libs.common.db.pool import Connection, Pool, transaction
@@ -21,18 +20,14 @@ from services.segment.clients.journeys import JourneyUses
 from services.segment.domain.attributes import is_usable
 from services.segment.domain.audience_changes import STEP_CUSTOMERS, AudienceChange, ChangeKey, ChangeState
 from services.segment.domain.facts import Fact
-from services.segment.domain.uses import USERS_SHOWN, User, UserKind, in_use
+from services.segment.domain.uses import User, in_use
 from services.segment.store import audience_changes as store
 from services.segment.store.attributes import find_attributes
-from services.segment.store.audiences import list_audiences
 from services.segment.store.teams import load_team
 from services.segment.usecases.audiences import Audiences
 from services.segment.usecases.edits import Edits, Once, Reply
 from services.segment.usecases.evaluator import AudienceEvaluator
-from services.segment.usecases.memberships import read_saved
-
-_AUDIENCES_READ: Final = 500
-"""At once."""
+from services.segment.usecases.uses import naming_audiences
 
 
 class Wanted(NamedTuple):
@@ -129,7 +124,7 @@ class AudienceChanges:
             except Unavailable:
                 if not force:
                     raise
-                users = await _naming(connection, team_id, tag)
+                users = await naming_audiences(connection, team_id, tag=fold(tag))
             if users and not force:
                 raise in_use("the tag", users)
             return users
@@ -213,7 +208,10 @@ class AudienceChanges:
         return await self._changes.page(team_id, before, row_max)
 
     async def _users(self, connection: Connection, team_id: UUID, tag: str) -> list[User]:
-        return [*await self._journeys.of_tag(team_id, tag), *await _naming(connection, team_id, tag)]
+        return [
+            *await self._journeys.of_tag(team_id, tag),
+            *await naming_audiences(connection, team_id, tag=fold(tag)),
+        ]
 
 
 def _having(tag: str) -> audience_pb2.Audience:
@@ -244,20 +242,3 @@ async def _require_values(connection: Connection, team_id: UUID, values: Mapping
             faults.append(FieldViolation(field, str(fault)))
     if faults:
         raise InvalidArgument.of(*faults)
-
-
-async def _naming(connection: Connection, team_id: UUID, tag: str) -> list[User]:
-    """The first saved audiences that name a tag."""
-    users: list[User] = []
-    after: UUID | None = None
-    while True:
-        rows = await list_audiences(connection, team_id, after, _AUDIENCES_READ)
-        read = read_saved(rows)
-        users += [
-            User(UserKind.SAVED_AUDIENCE, each.audience_id, each.name)
-            for each in rows
-            if (found := read.get(str(each.audience_id))) and names(found, tag=fold(tag))
-        ]
-        if len(rows) < _AUDIENCES_READ or len(users) >= USERS_SHOWN:
-            return users[:USERS_SHOWN]
-        after = rows[-1].audience_id

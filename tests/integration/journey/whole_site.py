@@ -267,10 +267,10 @@ async def serving_site(
         installations: list[Any] = []
         channels: dict[str, grpc.aio.Channel] = {}
         http_port = 0
-        # Segment, which is there before, asks them as well.
-        ports = {"gateway": free_port(), "journey": free_port()}
+        # All of them ask others, which may be there only later.
+        ports = {name: free_port() for name in ("segment", "gateway", "journey")}
         targets: dict[str, Any] = {
-            "segment_target": AWAY,
+            "segment_target": f"{LOOPBACK}:{ports['segment']}",
             "channel_gateway_target": f"{LOOPBACK}:{ports['gateway']}",
             "journey_target": f"{LOOPBACK}:{ports['journey']}",
             "points_target": AWAY,

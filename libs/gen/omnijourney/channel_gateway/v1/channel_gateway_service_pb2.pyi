@@ -21,6 +21,7 @@ from omnijourney.common.v1 import channel_pb2 as _channel_pb2
 from omnijourney.common.v1 import error_reason_pb2 as _error_reason_pb2
 from omnijourney.common.v1 import money_pb2 as _money_pb2
 from omnijourney.common.v1 import operation_pb2 as _operation_pb2
+from omnijourney.common.v1 import using_journey_pb2 as _using_journey_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -519,22 +520,28 @@ class DeleteChannelAccountRequest(_message.Message):
     TEAM_ID_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     CHANNEL_ACCOUNT_ID_FIELD_NUMBER: _builtins.int
+    UNLESS_USED_FIELD_NUMBER: _builtins.int
     team_id: _builtins.str
     """Team, a UUID. Required."""
     request_id: _builtins.str
     """Makes the call safe to repeat: 1 to 100 printable characters, chosen by the caller. Required."""
     channel_account_id: _builtins.str
     """Account, a UUID. Required."""
+    unless_used: _builtins.bool
+    """Whether it stays while journeys that are drafts or live name it: FAILED_PRECONDITION `IN_USE`, and UNAVAILABLE while the journey
+    service does not say whether any does. Default no.
+    """
     def __init__(
         self,
         *,
         team_id: _builtins.str = ...,
         request_id: _builtins.str = ...,
         channel_account_id: _builtins.str = ...,
+        unless_used: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel_account_id", b"channel_account_id", "request_id", b"request_id", "team_id", b"team_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel_account_id", b"channel_account_id", "request_id", b"request_id", "team_id", b"team_id", "unless_used", b"unless_used"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -546,12 +553,19 @@ class DeleteChannelAccountResponse(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    JOURNEYS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def journeys(self) -> _containers.RepeatedCompositeFieldContainer[_using_journey_pb2.UsingJourney]:
+        """Journeys that named it, the first 20: live ones stop. Without `unless_used` it may be empty since they could not be asked for."""
+
     def __init__(
         self,
+        *,
+        journeys: _abc.Iterable[_using_journey_pb2.UsingJourney] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["journeys", b"journeys"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -890,22 +904,28 @@ class DeleteBotModuleRequest(_message.Message):
     TEAM_ID_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     BOT_MODULE_ID_FIELD_NUMBER: _builtins.int
+    UNLESS_USED_FIELD_NUMBER: _builtins.int
     team_id: _builtins.str
     """Team, a UUID. Required."""
     request_id: _builtins.str
     """Makes the call safe to repeat: 1 to 100 printable characters, chosen by the caller. Required."""
     bot_module_id: _builtins.str
     """Bot module, a UUID. Required."""
+    unless_used: _builtins.bool
+    """Whether it stays while journeys that are drafts or live name it: FAILED_PRECONDITION `IN_USE`, and UNAVAILABLE while the journey
+    service does not say whether any does. Default no.
+    """
     def __init__(
         self,
         *,
         team_id: _builtins.str = ...,
         request_id: _builtins.str = ...,
         bot_module_id: _builtins.str = ...,
+        unless_used: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bot_module_id", b"bot_module_id", "request_id", b"request_id", "team_id", b"team_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bot_module_id", b"bot_module_id", "request_id", b"request_id", "team_id", b"team_id", "unless_used", b"unless_used"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -917,12 +937,19 @@ class DeleteBotModuleResponse(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    JOURNEYS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def journeys(self) -> _containers.RepeatedCompositeFieldContainer[_using_journey_pb2.UsingJourney]:
+        """Journeys that named it, the first 20: live ones stop. Without `unless_used` it may be empty since they could not be asked for."""
+
     def __init__(
         self,
+        *,
+        journeys: _abc.Iterable[_using_journey_pb2.UsingJourney] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["journeys", b"journeys"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1267,22 +1294,28 @@ class DeleteMessageTemplateRequest(_message.Message):
     TEAM_ID_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     MESSAGE_TEMPLATE_ID_FIELD_NUMBER: _builtins.int
+    UNLESS_USED_FIELD_NUMBER: _builtins.int
     team_id: _builtins.str
     """Team, a UUID. Required."""
     request_id: _builtins.str
     """Makes the call safe to repeat: 1 to 100 printable characters, chosen by the caller. Required."""
     message_template_id: _builtins.str
     """Template, a UUID. Required."""
+    unless_used: _builtins.bool
+    """Whether it stays while journeys that are drafts or live name it: FAILED_PRECONDITION `IN_USE`, and UNAVAILABLE while the journey
+    service does not say whether any does. Default no.
+    """
     def __init__(
         self,
         *,
         team_id: _builtins.str = ...,
         request_id: _builtins.str = ...,
         message_template_id: _builtins.str = ...,
+        unless_used: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["message_template_id", b"message_template_id", "request_id", b"request_id", "team_id", b"team_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["message_template_id", b"message_template_id", "request_id", b"request_id", "team_id", b"team_id", "unless_used", b"unless_used"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1294,12 +1327,19 @@ class DeleteMessageTemplateResponse(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    JOURNEYS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def journeys(self) -> _containers.RepeatedCompositeFieldContainer[_using_journey_pb2.UsingJourney]:
+        """Journeys that named it, the first 20: live ones stop. Without `unless_used` it may be empty since they could not be asked for."""
+
     def __init__(
         self,
+        *,
+        journeys: _abc.Iterable[_using_journey_pb2.UsingJourney] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["journeys", b"journeys"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -453,7 +453,8 @@ class ChannelGatewayServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DeleteChannelAccount(self, request, context):
-        """Deletes a channel account. Sends that wait fail when their turn comes, and a journey that sends through it stops at its next send. Errors: NOT_FOUND.
+        """Deletes a channel account. Sends that wait fail when their turn comes, and live journeys that name it stop.
+        Errors: NOT_FOUND; with `unless_used` FAILED_PRECONDITION `IN_USE`, UNAVAILABLE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -499,7 +500,7 @@ class ChannelGatewayServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DeleteBotModule(self, request, context):
-        """Deletes a bot module. A journey that refers to it stops at its next send of it. Errors: NOT_FOUND.
+        """Deletes a bot module. Live journeys that name it stop. Errors: NOT_FOUND; with `unless_used` FAILED_PRECONDITION `IN_USE`, UNAVAILABLE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -543,7 +544,8 @@ class ChannelGatewayServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DeleteMessageTemplate(self, request, context):
-        """Deletes a message template. A journey that refers to it stops at its next send of it. Errors: NOT_FOUND.
+        """Deletes a message template. Live journeys that name it stop. Errors: NOT_FOUND; with `unless_used` FAILED_PRECONDITION `IN_USE`,
+        UNAVAILABLE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

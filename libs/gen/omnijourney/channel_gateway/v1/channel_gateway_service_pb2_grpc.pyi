@@ -57,7 +57,9 @@ class ChannelGatewayServiceStub:
     account of the team has (`DUPLICATE_VALUE`).
     """
     DeleteChannelAccount: _grpc.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.DeleteChannelAccountRequest, _channel_gateway_service_pb2.DeleteChannelAccountResponse]
-    """Deletes a channel account. Sends that wait fail when their turn comes, and a journey that sends through it stops at its next send. Errors: NOT_FOUND."""
+    """Deletes a channel account. Sends that wait fail when their turn comes, and live journeys that name it stop.
+    Errors: NOT_FOUND; with `unless_used` FAILED_PRECONDITION `IN_USE`, UNAVAILABLE.
+    """
     CheckChannelAccount: _grpc.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.CheckChannelAccountRequest, _channel_gateway_service_pb2.CheckChannelAccountResponse]
     """Asks the channel whether the account works. Errors: NOT_FOUND."""
     CreateBotModule: _grpc.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.CreateBotModuleRequest, _channel_gateway_service_pb2.CreateBotModuleResponse]
@@ -75,7 +77,7 @@ class ChannelGatewayServiceStub:
     it gets coupon cards and points does not answer.
     """
     DeleteBotModule: _grpc.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.DeleteBotModuleRequest, _channel_gateway_service_pb2.DeleteBotModuleResponse]
-    """Deletes a bot module. A journey that refers to it stops at its next send of it. Errors: NOT_FOUND."""
+    """Deletes a bot module. Live journeys that name it stop. Errors: NOT_FOUND; with `unless_used` FAILED_PRECONDITION `IN_USE`, UNAVAILABLE."""
     PreviewBotModule: _grpc.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.PreviewBotModuleRequest, _channel_gateway_service_pb2.PreviewBotModuleResponse]
     """Shows a module as a channel would get it for one customer. Errors: NOT_FOUND, INVALID_ARGUMENT when it does not fit the channel."""
     CreateMessageTemplate: _grpc.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.CreateMessageTemplateRequest, _channel_gateway_service_pb2.CreateMessageTemplateResponse]
@@ -91,7 +93,9 @@ class ChannelGatewayServiceStub:
     Errors: NOT_FOUND, ABORTED for an old etag, INVALID_ARGUMENT with every faulty field.
     """
     DeleteMessageTemplate: _grpc.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.DeleteMessageTemplateRequest, _channel_gateway_service_pb2.DeleteMessageTemplateResponse]
-    """Deletes a message template. A journey that refers to it stops at its next send of it. Errors: NOT_FOUND."""
+    """Deletes a message template. Live journeys that name it stop. Errors: NOT_FOUND; with `unless_used` FAILED_PRECONDITION `IN_USE`,
+    UNAVAILABLE.
+    """
     SyncMessageTemplates: _grpc.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.SyncMessageTemplatesRequest, _channel_gateway_service_pb2.SyncMessageTemplatesResponse]
     """Reads all of the account's templates from WhatsApp and brings ours up to date, by name and language; a template that is listed no more is
     disabled. Errors: NOT_FOUND, UNAVAILABLE, INVALID_ARGUMENT for an account without a business account of WhatsApp.
@@ -259,7 +263,9 @@ class ChannelGatewayServiceAsyncStub(ChannelGatewayServiceStub):
     account of the team has (`DUPLICATE_VALUE`).
     """
     DeleteChannelAccount: _aio.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.DeleteChannelAccountRequest, _channel_gateway_service_pb2.DeleteChannelAccountResponse]  # type: ignore[assignment]
-    """Deletes a channel account. Sends that wait fail when their turn comes, and a journey that sends through it stops at its next send. Errors: NOT_FOUND."""
+    """Deletes a channel account. Sends that wait fail when their turn comes, and live journeys that name it stop.
+    Errors: NOT_FOUND; with `unless_used` FAILED_PRECONDITION `IN_USE`, UNAVAILABLE.
+    """
     CheckChannelAccount: _aio.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.CheckChannelAccountRequest, _channel_gateway_service_pb2.CheckChannelAccountResponse]  # type: ignore[assignment]
     """Asks the channel whether the account works. Errors: NOT_FOUND."""
     CreateBotModule: _aio.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.CreateBotModuleRequest, _channel_gateway_service_pb2.CreateBotModuleResponse]  # type: ignore[assignment]
@@ -277,7 +283,7 @@ class ChannelGatewayServiceAsyncStub(ChannelGatewayServiceStub):
     it gets coupon cards and points does not answer.
     """
     DeleteBotModule: _aio.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.DeleteBotModuleRequest, _channel_gateway_service_pb2.DeleteBotModuleResponse]  # type: ignore[assignment]
-    """Deletes a bot module. A journey that refers to it stops at its next send of it. Errors: NOT_FOUND."""
+    """Deletes a bot module. Live journeys that name it stop. Errors: NOT_FOUND; with `unless_used` FAILED_PRECONDITION `IN_USE`, UNAVAILABLE."""
     PreviewBotModule: _aio.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.PreviewBotModuleRequest, _channel_gateway_service_pb2.PreviewBotModuleResponse]  # type: ignore[assignment]
     """Shows a module as a channel would get it for one customer. Errors: NOT_FOUND, INVALID_ARGUMENT when it does not fit the channel."""
     CreateMessageTemplate: _aio.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.CreateMessageTemplateRequest, _channel_gateway_service_pb2.CreateMessageTemplateResponse]  # type: ignore[assignment]
@@ -293,7 +299,9 @@ class ChannelGatewayServiceAsyncStub(ChannelGatewayServiceStub):
     Errors: NOT_FOUND, ABORTED for an old etag, INVALID_ARGUMENT with every faulty field.
     """
     DeleteMessageTemplate: _aio.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.DeleteMessageTemplateRequest, _channel_gateway_service_pb2.DeleteMessageTemplateResponse]  # type: ignore[assignment]
-    """Deletes a message template. A journey that refers to it stops at its next send of it. Errors: NOT_FOUND."""
+    """Deletes a message template. Live journeys that name it stop. Errors: NOT_FOUND; with `unless_used` FAILED_PRECONDITION `IN_USE`,
+    UNAVAILABLE.
+    """
     SyncMessageTemplates: _aio.UnaryUnaryMultiCallable[_channel_gateway_service_pb2.SyncMessageTemplatesRequest, _channel_gateway_service_pb2.SyncMessageTemplatesResponse]  # type: ignore[assignment]
     """Reads all of the account's templates from WhatsApp and brings ours up to date, by name and language; a template that is listed no more is
     disabled. Errors: NOT_FOUND, UNAVAILABLE, INVALID_ARGUMENT for an account without a business account of WhatsApp.
@@ -512,7 +520,9 @@ class ChannelGatewayServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _channel_gateway_service_pb2.DeleteChannelAccountRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_channel_gateway_service_pb2.DeleteChannelAccountResponse, _abc.Awaitable[_channel_gateway_service_pb2.DeleteChannelAccountResponse]]:
-        """Deletes a channel account. Sends that wait fail when their turn comes, and a journey that sends through it stops at its next send. Errors: NOT_FOUND."""
+        """Deletes a channel account. Sends that wait fail when their turn comes, and live journeys that name it stop.
+        Errors: NOT_FOUND; with `unless_used` FAILED_PRECONDITION `IN_USE`, UNAVAILABLE.
+        """
 
     @_abc_1.abstractmethod
     def CheckChannelAccount(
@@ -566,7 +576,7 @@ class ChannelGatewayServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _channel_gateway_service_pb2.DeleteBotModuleRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_channel_gateway_service_pb2.DeleteBotModuleResponse, _abc.Awaitable[_channel_gateway_service_pb2.DeleteBotModuleResponse]]:
-        """Deletes a bot module. A journey that refers to it stops at its next send of it. Errors: NOT_FOUND."""
+        """Deletes a bot module. Live journeys that name it stop. Errors: NOT_FOUND; with `unless_used` FAILED_PRECONDITION `IN_USE`, UNAVAILABLE."""
 
     @_abc_1.abstractmethod
     def PreviewBotModule(
@@ -618,7 +628,9 @@ class ChannelGatewayServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _channel_gateway_service_pb2.DeleteMessageTemplateRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_channel_gateway_service_pb2.DeleteMessageTemplateResponse, _abc.Awaitable[_channel_gateway_service_pb2.DeleteMessageTemplateResponse]]:
-        """Deletes a message template. A journey that refers to it stops at its next send of it. Errors: NOT_FOUND."""
+        """Deletes a message template. Live journeys that name it stop. Errors: NOT_FOUND; with `unless_used` FAILED_PRECONDITION `IN_USE`,
+        UNAVAILABLE.
+        """
 
     @_abc_1.abstractmethod
     def SyncMessageTemplates(

@@ -11,6 +11,7 @@ from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from omnijourney.common.v1 import channel_pb2 as _channel_pb2
 from omnijourney.common.v1 import money_pb2 as _money_pb2
+from omnijourney.common.v1 import using_journey_pb2 as _using_journey_pb2
 from omnijourney.points.v1 import account_pb2 as _account_pb2
 from omnijourney.points.v1 import check_pb2 as _check_pb2
 from omnijourney.points.v1 import coupon_pb2 as _coupon_pb2
@@ -1052,22 +1053,28 @@ class ArchiveCouponRequest(_message.Message):
     TEAM_ID_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     COUPON_ID_FIELD_NUMBER: _builtins.int
+    UNLESS_USED_FIELD_NUMBER: _builtins.int
     team_id: _builtins.str
     """Team (UUID). Required."""
     request_id: _builtins.str
     """Makes the call safe to repeat: 1 to 100 printable characters, chosen by the caller. Required."""
     coupon_id: _builtins.str
     """Coupon (UUID). Required."""
+    unless_used: _builtins.bool
+    """Whether it stays while journeys that are drafts or live send bot modules with it: FAILED_PRECONDITION `IN_USE`, and UNAVAILABLE while the journey
+    service does not say whether any does. Default no.
+    """
     def __init__(
         self,
         *,
         team_id: _builtins.str = ...,
         request_id: _builtins.str = ...,
         coupon_id: _builtins.str = ...,
+        unless_used: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["coupon_id", b"coupon_id", "request_id", b"request_id", "team_id", b"team_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["coupon_id", b"coupon_id", "request_id", b"request_id", "team_id", b"team_id", "unless_used", b"unless_used"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1080,18 +1087,24 @@ class ArchiveCouponResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     COUPON_FIELD_NUMBER: _builtins.int
+    JOURNEYS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def coupon(self) -> _coupon_pb2.Coupon:
         """The coupon."""
+
+    @_builtins.property
+    def journeys(self) -> _containers.RepeatedCompositeFieldContainer[_using_journey_pb2.UsingJourney]:
+        """Journeys that send bot modules with it, the first 20: they go on, without it. Without `unless_used` it may be empty since they could not be asked for."""
 
     def __init__(
         self,
         *,
         coupon: _coupon_pb2.Coupon | None = ...,
+        journeys: _abc.Iterable[_using_journey_pb2.UsingJourney] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["coupon", b"coupon"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["coupon", b"coupon"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["coupon", b"coupon", "journeys", b"journeys"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

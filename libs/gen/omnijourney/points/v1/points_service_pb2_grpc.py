@@ -372,7 +372,8 @@ class PointsServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ArchiveCoupon(self, request, context):
-        """Archives a coupon: it can no longer be claimed, its claims stay. Errors: NOT_FOUND.
+        """Archives a coupon: it can no longer be claimed, its claims stay. Errors: NOT_FOUND; with `unless_used` FAILED_PRECONDITION `IN_USE`,
+        UNAVAILABLE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

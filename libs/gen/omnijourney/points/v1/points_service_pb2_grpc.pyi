@@ -108,7 +108,9 @@ class PointsServiceStub:
     Errors: NOT_FOUND; ABORTED `ETAG_MISMATCH`; FAILED_PRECONDITION `MODULE_MISSING` for a change of what it costs in points.
     """
     ArchiveCoupon: _grpc.UnaryUnaryMultiCallable[_points_service_pb2.ArchiveCouponRequest, _points_service_pb2.ArchiveCouponResponse]
-    """Archives a coupon: it can no longer be claimed, its claims stay. Errors: NOT_FOUND."""
+    """Archives a coupon: it can no longer be claimed, its claims stay. Errors: NOT_FOUND; with `unless_used` FAILED_PRECONDITION `IN_USE`,
+    UNAVAILABLE.
+    """
     ClaimCoupon: _grpc.UnaryUnaryMultiCallable[_points_service_pb2.ClaimCouponRequest, _points_service_pb2.ClaimCouponResponse]
     """Claims a coupon for a customer: one deduction and one claim together, or neither. Too few points are no error but
     an answer with the coupon's text.
@@ -261,7 +263,9 @@ class PointsServiceAsyncStub(PointsServiceStub):
     Errors: NOT_FOUND; ABORTED `ETAG_MISMATCH`; FAILED_PRECONDITION `MODULE_MISSING` for a change of what it costs in points.
     """
     ArchiveCoupon: _aio.UnaryUnaryMultiCallable[_points_service_pb2.ArchiveCouponRequest, _points_service_pb2.ArchiveCouponResponse]  # type: ignore[assignment]
-    """Archives a coupon: it can no longer be claimed, its claims stay. Errors: NOT_FOUND."""
+    """Archives a coupon: it can no longer be claimed, its claims stay. Errors: NOT_FOUND; with `unless_used` FAILED_PRECONDITION `IN_USE`,
+    UNAVAILABLE.
+    """
     ClaimCoupon: _aio.UnaryUnaryMultiCallable[_points_service_pb2.ClaimCouponRequest, _points_service_pb2.ClaimCouponResponse]  # type: ignore[assignment]
     """Claims a coupon for a customer: one deduction and one claim together, or neither. Too few points are no error but
     an answer with the coupon's text.
@@ -525,7 +529,9 @@ class PointsServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _points_service_pb2.ArchiveCouponRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_points_service_pb2.ArchiveCouponResponse, _abc.Awaitable[_points_service_pb2.ArchiveCouponResponse]]:
-        """Archives a coupon: it can no longer be claimed, its claims stay. Errors: NOT_FOUND."""
+        """Archives a coupon: it can no longer be claimed, its claims stay. Errors: NOT_FOUND; with `unless_used` FAILED_PRECONDITION `IN_USE`,
+        UNAVAILABLE.
+        """
 
     @_abc_1.abstractmethod
     def ClaimCoupon(

@@ -1571,6 +1571,7 @@ class ArchiveAttributeRequest(_message.Message):
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     KEY_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
+    UNLESS_USED_FIELD_NUMBER: _builtins.int
     team_id: _builtins.str
     """The team. Required."""
     request_id: _builtins.str
@@ -1579,6 +1580,10 @@ class ArchiveAttributeRequest(_message.Message):
     """The attribute. Required."""
     etag: _builtins.str
     """The version that was read; empty: any."""
+    unless_used: _builtins.bool
+    """Whether it stays while journeys that are drafts or live, or saved audiences, name it: FAILED_PRECONDITION `IN_USE`, and UNAVAILABLE while the journey
+    service does not say whether any does. Default no.
+    """
     def __init__(
         self,
         *,
@@ -1586,10 +1591,11 @@ class ArchiveAttributeRequest(_message.Message):
         request_id: _builtins.str = ...,
         key: _builtins.str = ...,
         etag: _builtins.str = ...,
+        unless_used: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "key", b"key", "request_id", b"request_id", "team_id", b"team_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "key", b"key", "request_id", b"request_id", "team_id", b"team_id", "unless_used", b"unless_used"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1602,18 +1608,26 @@ class ArchiveAttributeResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     ATTRIBUTE_FIELD_NUMBER: _builtins.int
+    USERS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def attribute(self) -> _attribute_pb2.Attribute:
         """As it is now."""
+
+    @_builtins.property
+    def users(self) -> _containers.RepeatedCompositeFieldContainer[Global___ThingUser]:
+        """What named it, the first 20 of each kind: live journeys stop. Without `unless_used` journeys may be missing since they could not be
+        asked for. Of one that was archived before: nothing.
+        """
 
     def __init__(
         self,
         *,
         attribute: _attribute_pb2.Attribute | None = ...,
+        users: _abc.Iterable[Global___ThingUser] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["attribute", b"attribute"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attribute", b"attribute"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attribute", b"attribute", "users", b"users"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -616,6 +616,7 @@ class SegmentServiceServicer:
 
     def ArchiveAttribute(self, request, context):
         """Archives a definition. Nothing happens when it is archived.
+        Errors: NOT_FOUND, ABORTED; with `unless_used` FAILED_PRECONDITION `IN_USE`, UNAVAILABLE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

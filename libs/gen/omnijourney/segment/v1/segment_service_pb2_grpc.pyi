@@ -122,7 +122,9 @@ class SegmentServiceStub:
     UpdateAttribute: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.UpdateAttributeRequest, _segment_service_pb2.UpdateAttributeResponse]
     """Changes `display_name` or `type` of a definition. Values of the type before are no longer seen."""
     ArchiveAttribute: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.ArchiveAttributeRequest, _segment_service_pb2.ArchiveAttributeResponse]
-    """Archives a definition. Nothing happens when it is archived."""
+    """Archives a definition. Nothing happens when it is archived.
+    Errors: NOT_FOUND, ABORTED; with `unless_used` FAILED_PRECONDITION `IN_USE`, UNAVAILABLE.
+    """
     RestoreAttribute: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.RestoreAttributeRequest, _segment_service_pb2.RestoreAttributeResponse]
     """Brings a definition back into use with the values that it had. Nothing happens when it is active."""
     ListAttributes: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.ListAttributesRequest, _segment_service_pb2.ListAttributesResponse]
@@ -384,7 +386,9 @@ class SegmentServiceAsyncStub(SegmentServiceStub):
     UpdateAttribute: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.UpdateAttributeRequest, _segment_service_pb2.UpdateAttributeResponse]  # type: ignore[assignment]
     """Changes `display_name` or `type` of a definition. Values of the type before are no longer seen."""
     ArchiveAttribute: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.ArchiveAttributeRequest, _segment_service_pb2.ArchiveAttributeResponse]  # type: ignore[assignment]
-    """Archives a definition. Nothing happens when it is archived."""
+    """Archives a definition. Nothing happens when it is archived.
+    Errors: NOT_FOUND, ABORTED; with `unless_used` FAILED_PRECONDITION `IN_USE`, UNAVAILABLE.
+    """
     RestoreAttribute: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.RestoreAttributeRequest, _segment_service_pb2.RestoreAttributeResponse]  # type: ignore[assignment]
     """Brings a definition back into use with the values that it had. Nothing happens when it is active."""
     ListAttributes: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.ListAttributesRequest, _segment_service_pb2.ListAttributesResponse]  # type: ignore[assignment]
@@ -805,7 +809,9 @@ class SegmentServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _segment_service_pb2.ArchiveAttributeRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_segment_service_pb2.ArchiveAttributeResponse, _abc.Awaitable[_segment_service_pb2.ArchiveAttributeResponse]]:
-        """Archives a definition. Nothing happens when it is archived."""
+        """Archives a definition. Nothing happens when it is archived.
+        Errors: NOT_FOUND, ABORTED; with `unless_used` FAILED_PRECONDITION `IN_USE`, UNAVAILABLE.
+        """
 
     @_abc_1.abstractmethod
     def RestoreAttribute(
