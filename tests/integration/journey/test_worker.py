@@ -366,9 +366,9 @@ async def test_missing_mail_of_many_customers_is_fetched_for_as_many_as_a_batch_
         pages[0] += 1
         return await of_customer(self, *args)
 
-    async def noting(self: TurnRunner, work: Any, *args: Any) -> Any:
+    async def noting(self: TurnRunner, work: Any, *args: Any, **more: Any) -> Any:
         before = pages[0]
-        begun = await begin(self, work, *args)
+        begun = await begin(self, work, *args, **more)
         of_batches.append((len(work), pages[0] - before))
         return begun
 
