@@ -60,6 +60,7 @@ VARIABLES: Final = frozenset(
         "MAIL_BACKLOG_MAX",
         "MESSAGE_TEXT_RETENTION_DAYS",
         "MESSENGER_URL",
+        "OPENS_POLL_SECONDS",
         "ORPHAN_AGE_SECONDS",
         "ORPHAN_CHECK_SECONDS",
         "POINTS_METRICS_PORT",

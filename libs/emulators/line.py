@@ -14,13 +14,14 @@ from libs.emulators.clock import EmulatorClock
 from libs.emulators.config import EmulatorSettings
 from libs.emulators.faults import Fault, FaultKind, cut
 from libs.emulators.journal import Record
-from libs.emulators.line_acts import again, event_of
+from libs.emulators.line_acts import again, event_of, seen_by
+from libs.emulators.line_answers import RATE_LIMIT, error, unauthenticated
+from libs.emulators.line_figures import LineFigures
 from libs.emulators.line_rules import Details, check_messages, check_multicast, check_push, check_reply
 from libs.emulators.line_state import REPLY_TOKEN_LIFE, LineChannel, LineState, digest_of
 from libs.emulators.webhooks import WebhookSender
 
 MONTHLY_LIMIT = "You have reached your monthly limit."
-RATE_LIMIT = "The API rate limit has been exceeded. Try again later."
 KEY_ACCEPTED = "The retry key is already accepted"
 FIRST_CHANNEL_ID = "1000000001"
 _STATES = {"follow": "friend", "unfollow": "blocked"}
@@ -58,8 +59,10 @@ class LineEmulator(Emulator):
             web.post("/_emulator/people", self._set_person),
             web.post("/_emulator/events", self._send_events),
             web.post("/_emulator/acts", self._act),
+            web.post("/_emulator/opens", self._open),
             web.post("/_emulator/webhooks/again", self._send_again),
             web.get("/_emulator/state", self._show_state),
+            *LineFigures(self.state, self.clock).routes(),
         ]
 
     def apply(self, command: Mapping[str, Any]) -> None:
@@ -86,18 +89,18 @@ class LineEmulator(Emulator):
     async def _reply(self, request: web.Request) -> web.StreamResponse:
         channel = self.state.channel_of(bearer(request))
         if channel is None:
-            return _unauthenticated()
+            return unauthenticated()
         body = await _json(request)
         if isinstance(body, web.Response):
             return body
         if "X-Line-Retry-Key" in request.headers:
-            return _error(400, "The retry key is not supported for this API")
+            return error(400, "The retry key is not supported for this API")
         details = check_reply(body)
         if details:
             return _faulty(details)
         user, until = self.state.reply_tokens.pop(body["replyToken"], ("", self.clock.now()))
         if not user or self.clock.now() >= until:
-            return _error(400, "Invalid reply token")
+            return error(400, "Invalid reply token")
         return self._accept(channel, "reply", [user], body, None)
 
     async def _send(
@@ -109,7 +112,7 @@ class LineEmulator(Emulator):
     ) -> web.StreamResponse:
         channel = self.state.channel_of(bearer(request))
         if channel is None:
-            return _unauthenticated()
+            return unauthenticated()
         body = await _json(request)
         if isinstance(body, web.Response):
             return body
@@ -130,7 +133,7 @@ class LineEmulator(Emulator):
     ) -> web.Response | None:
         """The answer that stands in the way of acceptance, in the order in which LINE looks."""
         if not self._buckets.take(f"{channel.channel_id}/{endpoint}"):
-            return _error(429, RATE_LIMIT)
+            return error(429, RATE_LIMIT)
         before = self.faults.hit(recipients[0], BEFORE)
         if before is not None:
             return await self._fail(before)
@@ -140,17 +143,17 @@ class LineEmulator(Emulator):
             if known is not None:
                 return known
         if endpoint == "push" and self.state.people.get(recipients[0]) == "unknown":
-            return _error(400, "Failed to send messages")
+            return error(400, "Failed to send messages")
         billed = sum(self._billed(user) for user in recipients)
         used = self.state.used(channel.channel_id, self.clock.now())
         if channel.quota is not None and used + billed > channel.quota:
-            return _error(429, MONTHLY_LIMIT)
+            return error(429, MONTHLY_LIMIT)
         return None
 
     def _answer_known_key(self, channel: LineChannel, key: str, body: Any) -> web.Response | None:
         canonical = _canonical_key(key)
         if canonical is None:
-            return _error(400, "The value of the X-Line-Retry-Key header is invalid")
+            return error(400, "The value of the X-Line-Retry-Key header is invalid")
         known = self.state.known_key(channel.channel_id, canonical, self.clock.now())
         if known is None:
             return None
@@ -164,14 +167,14 @@ class LineEmulator(Emulator):
 
     async def _fail(self, fault: Fault) -> web.Response:
         if fault.kind is FaultKind.RATE:
-            return _error(429, RATE_LIMIT)
+            return error(429, RATE_LIMIT)
         if fault.kind is FaultKind.CODE:
-            return _error(fault.status, fault.text)
+            return error(fault.status, fault.text)
         if fault.kind is FaultKind.QUOTA:
-            return _error(429, MONTHLY_LIMIT)
+            return error(429, MONTHLY_LIMIT)
         if fault.kind is FaultKind.TIMEOUT_BEFORE:
             await self.faults.hang(fault.seconds)
-        return _error(fault.status, "Internal server error")
+        return error(fault.status, "Internal server error")
 
     async def _spoil(
         self, request: web.Request, fault: Fault | None, answer: web.Response
@@ -183,7 +186,7 @@ class LineEmulator(Emulator):
             await self.faults.hang(fault.seconds)
         if fault.kind is FaultKind.RESET_AFTER:
             cut(request)
-        return answer if fault.kind is FaultKind.DELAY else _error(fault.status, "Internal server error")
+        return answer if fault.kind is FaultKind.DELAY else error(fault.status, "Internal server error")
 
     def _accept(
         self, channel: LineChannel, endpoint: str, recipients: list[str], body: Any, key: str | None
@@ -222,9 +225,9 @@ class LineEmulator(Emulator):
 
     async def _validate(self, request: web.Request) -> web.Response:
         if self.state.channel_of(bearer(request)) is None:
-            return _unauthenticated()
+            return unauthenticated()
         if request.match_info["kind"] not in ("push", "reply", "multicast", "broadcast", "narrowcast"):
-            return _error(404, "Not found")
+            return error(404, "Not found")
         body = await _json(request)
         if isinstance(body, web.Response):
             return body
@@ -234,7 +237,7 @@ class LineEmulator(Emulator):
     async def _quota(self, request: web.Request) -> web.Response:
         channel = self.state.channel_of(bearer(request))
         if channel is None:
-            return _unauthenticated()
+            return unauthenticated()
         if channel.quota is None:
             return web.json_response({"type": "none"})
         return web.json_response({"type": "limited", "value": channel.quota})
@@ -242,13 +245,13 @@ class LineEmulator(Emulator):
     async def _consumption(self, request: web.Request) -> web.Response:
         channel = self.state.channel_of(bearer(request))
         if channel is None:
-            return _unauthenticated()
+            return unauthenticated()
         return web.json_response({"totalUsage": self.state.used(channel.channel_id, self.clock.now())})
 
     async def _info(self, request: web.Request) -> web.Response:
         channel = self.state.channel_of(bearer(request))
         if channel is None:
-            return _unauthenticated()
+            return unauthenticated()
         info = {
             "userId": bot_user_id(channel.channel_id),
             "basicId": f"@{channel.channel_id}",
@@ -260,10 +263,10 @@ class LineEmulator(Emulator):
 
     async def _profile(self, request: web.Request) -> web.Response:
         if self.state.channel_of(bearer(request)) is None:
-            return _unauthenticated()
+            return unauthenticated()
         user = request.match_info["user_id"]
         if self.state.people.get(user, "friend") != "friend":
-            return _error(404, "Not found")
+            return error(404, "Not found")
         return web.json_response({"displayName": f"Person {user[-6:]}", "userId": user, "language": "en"})
 
     # ---- /_emulator/ ----
@@ -300,6 +303,13 @@ class LineEmulator(Emulator):
                 self.tell({**state, "command": "person"})
         self._tell_of(data.get("channel_id", FIRST_CHANNEL_ID), events)
         return web.json_response({"events": events}, status=202)
+
+    async def _open(self, request: web.Request) -> web.Response:
+        """People see all messages that they got, and open an address: `{"user_ids": […], "url"?}`."""
+        data = await read_object(request)
+        messages = seen_by(set(data["user_ids"]), self.accepted.records(), str(data.get("url", "")))
+        self.tell({"command": "seen", "messages": messages})
+        return web.json_response({"seen": len(messages)})
 
     async def _send_again(self, _request: web.Request) -> web.Response:
         """The last webhook once more, as LINE redelivers it."""
@@ -340,15 +350,11 @@ def _sent(message_id: str) -> dict[str, str]:
 async def _json(request: web.Request) -> Any:
     """The body as JSON, or the answer that refuses it."""
     if request.content_type != "application/json":
-        return _error(415, "Unsupported media type")
+        return error(415, "Unsupported media type")
     try:
         return json.loads(await request.read())
     except (UnicodeDecodeError, json.JSONDecodeError):
-        return _error(400, "The request body could not be parsed as JSON")
-
-
-def _error(status: int, message: str) -> web.Response:
-    return web.json_response({"message": message}, status=status)
+        return error(400, "The request body could not be parsed as JSON")
 
 
 def _faulty(details: Details) -> web.Response:
@@ -358,10 +364,3 @@ def _faulty(details: Details) -> web.Response:
 
 def _not_an_object() -> dict[str, str]:
     return {"message": "Must be an object", "property": ""}
-
-
-def _unauthenticated() -> web.Response:
-    return _error(
-        401,
-        "Authentication failed. Confirm that the access token in the authorization header is valid.",
-    )

@@ -1,7 +1,11 @@
 """What people do on LINE, as the platform tells it: https://developers.line.biz/en/reference/messaging-api/#webhooks"""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
+
+from libs.emulators.base import parse_time
+from libs.emulators.journal import Record
+from libs.emulators.line_insight import day_of
 
 Act = dict[str, Any]
 """`{"kind", "user_id", "text"?, "data"?, "unblocked"?, "timestamp"?}`, the time in milliseconds."""
@@ -43,3 +47,23 @@ _OWN: dict[str, Callable[[Act, int], dict[str, Any]]] = {
     "postback": lambda act, _: {"postback": {"data": str(act.get("data", ""))}},
 }
 """What each kind of event has of its own."""
+
+
+def seen_by(
+    people: set[str], records: Iterable[Record], url: str
+) -> list[tuple[str, str, str, str, int, str]]:
+    """What people see of accepted messages: channel, unit, day, person, count of bubbles, and an address that they
+    open. Who is no friend sees nothing."""
+    return [
+        (
+            record["account"],
+            unit,
+            day_of(parse_time(record["accepted_at"])).isoformat(),
+            record["recipient"],
+            len(record["body"]["messages"]),
+            url,
+        )
+        for record in records
+        if record["recipient"] in people and record["billed"]
+        for unit in record["body"].get("customAggregationUnits", ())
+    ]

@@ -5,18 +5,17 @@ import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 from typing import Any
 
 from libs.emulators.base import parse_time
 from libs.emulators.journal import Record
+from libs.emulators.line_insight import ZONE, LineInsight
 
 RETRY_KEY_LIFE = timedelta(hours=24)
 """How long a retry key is known."""
 REPLY_TOKEN_LIFE = timedelta(minutes=1)
 """How long a reply token may be used."""
-MONTH_ZONE = timezone(timedelta(hours=9))
-"""Calendar months of the quota end in UTC+9."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +48,7 @@ class LineState:
     keys: dict[tuple[str, str], AcceptedKey] = field(default_factory=dict)
     consumption: Counter[tuple[str, str]] = field(default_factory=Counter)
     reply_tokens: dict[str, tuple[str, datetime]] = field(default_factory=dict)
+    insight: LineInsight = field(default_factory=LineInsight)
     reused_keys: int = 0
     """Requests that came under a known key with another body: a fault of the sender, counted for checkers."""
 
@@ -62,6 +62,7 @@ class LineState:
         self.keys.clear()
         self.consumption.clear()
         self.reply_tokens.clear()
+        self.insight.clear()
         self.reused_keys = 0
 
     def channel_of(self, token: str) -> LineChannel | None:
@@ -80,12 +81,15 @@ class LineState:
             if command["state"] not in ("friend", "blocked", "unknown"):
                 raise ValueError("state is friend, blocked or unknown")
             self.people[str(command["user_id"])] = command["state"]
+        elif command["command"] == "seen":
+            self.insight.see(command)
         else:
             raise ValueError(f"unknown command {command['command']}")
 
     def remember(self, record: Record) -> None:
         """Takes one record of the log: consumption and retry key."""
         at = parse_time(record["accepted_at"])
+        self.insight.remember(record, at)
         if record["billed"]:
             self.consumption[(record["account"], month_of(at))] += 1
         key = record["retry_key"]
@@ -110,7 +114,7 @@ class LineState:
 
 def month_of(at: datetime) -> str:
     """Calendar month of the quota, `YYYY-MM`."""
-    return at.astimezone(MONTH_ZONE).strftime("%Y-%m")
+    return at.astimezone(ZONE).strftime("%Y-%m")
 
 
 def digest_of(body: Any) -> str:

@@ -15,6 +15,7 @@ from omnijourney.internal.v1 import (
     customers_service_pb2_grpc,
     history_service_pb2,
     history_service_pb2_grpc,
+    opens_service_pb2_grpc,
 )
 from omnijourney.journey.v1 import journey_service_pb2_grpc as journey_grpc
 from omnijourney.points.v1 import points_service_pb2_grpc as points_grpc
@@ -93,6 +94,9 @@ class FeedServer:
         add, base = FEEDS[self.service]
         server = grpc.aio.server()
         add(_answering(self, base), server)
+        opens_service_pb2_grpc.add_OpensServiceServicer_to_server(
+            _answering(self, opens_service_pb2_grpc.OpensServiceServicer), server
+        )
         history_service_pb2_grpc.add_HistoryServiceServicer_to_server(_Histories(self), server)
         self.port = server.add_insecure_port(f"127.0.0.1:{port}")
         await server.start()

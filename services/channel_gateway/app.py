@@ -88,6 +88,7 @@ from services.channel_gateway.usecases.links import link_parts
 from services.channel_gateway.usecases.lost_sends import LostSends
 from services.channel_gateway.usecases.merges import Merges
 from services.channel_gateway.usecases.money import Money
+from services.channel_gateway.usecases.opens import OpensReader
 from services.channel_gateway.usecases.persons import Persons
 from services.channel_gateway.usecases.pixels import Pixels
 from services.channel_gateway.usecases.references import References
@@ -242,6 +243,7 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
             content=Content(rt.pool, vault, points, content_publisher, rt.clock),
             template_sync=TemplateSync(rt.pool, vault, content_publisher, rt.clock),
             money=Money(rt.pool, vault, rt.clock),
+            opens=OpensReader(account_store, adapters),
             frequency_caps=FrequencyCaps(rt.pool, rt.clock),
             balance_alerts=BalanceAlerts(rt.pool, rt.clock),
             shops=Shops(rt.pool, vault, keys, worker, rt.clock),

@@ -15,11 +15,13 @@ from libs.common.rpc.persons import serve_persons
 from libs.embedded import attach
 from omnijourney.stats.v1 import stats_service_pb2, stats_service_pb2_grpc
 from services.stats.clients.histories import Peers, histories
+from services.stats.clients.opens import GatewayOpens
 from services.stats.clients.records import GrpcRecords
 from services.stats.clients.waits import Waits
 from services.stats.config import Settings
 from services.stats.servicer import Dependencies, RebuildOperations, StatsServicer
 from services.stats.store.counters import CounterStore
+from services.stats.store.opens import OpensStore
 from services.stats.store.orders import OrderStore
 from services.stats.store.persons import PersonStore
 from services.stats.store.projections import ProjectionStore
@@ -30,6 +32,7 @@ from services.stats.usecases.projections import Projections
 from services.stats.usecases.rebuilds import Rebuilds
 from services.stats.usecases.recounts import Recounts
 from services.stats.worker.old_clicks import OldClicks
+from services.stats.worker.opens import OpensAsker
 from services.stats.worker.readers import Reader, ReadersLag
 from services.stats.worker.rebuilds import Rebuilder
 
@@ -55,6 +58,8 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
         store = RebuildStore(rt.pool)
         rebuilder = Rebuilder(store, histories(peers), windows, rt.clock)
         recounts = Recounts(histories(peers), projections, store)
+        opens = OpensStore(rt.pool)
+        asker = OpensAsker(opens, GatewayOpens(peers.channel_gateway), rt.clock, settings.opens_poll_seconds)
         dependencies = Dependencies(
             counters=counters,
             series=Series(counters, settings_of),
@@ -71,6 +76,7 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
                 recounts=recounts,
             ),
             rebuilds=Rebuilds(store, rt.clock, rebuilder.wake),
+            opens=opens,
         )
         rt.server.add(
             stats_service_pb2_grpc.add_StatsServiceServicer_to_server,
@@ -84,5 +90,6 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
         for reader in readers:
             rt.spawn(f"reader of {reader.name} {reader.source.value}", reader.run)
         rt.spawn("rebuilds", rebuilder.run)
+        rt.spawn("opens of messages", asker.run)
         serving = rt.serving(ReadersLag(readers, progress), RebuildOperations(dependencies.rebuilds))
         yield await stack.enter_async_context(serving)

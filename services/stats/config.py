@@ -25,3 +25,6 @@ class Settings(ServiceSettings):
     """Where the gateway listens, `host:port`."""
     segment_target: str = peer_target("segment")
     """Where segment listens, `host:port`."""
+    opens_poll_seconds: float = Field(default=300.0, gt=0, le=3_600)
+    """How often it is looked which nodes' opens have not been asked for lately, real seconds. LINE is asked about each
+    once an hour of domain time."""

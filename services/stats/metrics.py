@@ -35,3 +35,8 @@ FINDINGS: Final = metrics.counter(
     "stats_check_findings_total",
     "Figures that checks found different from the records; must stay 0 where nothing waits.",
 )
+OPENS: Final = metrics.counter(
+    "stats_opens_total",
+    "Nodes that LINE was asked about, how many people opened their messages, by what came of it.",
+    ("outcome",),
+)

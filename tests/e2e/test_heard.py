@@ -28,6 +28,7 @@ from omnijourney.points.v1 import points_service_pb2 as points
 from omnijourney.segment.v1 import segment_service_pb2 as segment
 from omnijourney.segment.v1.team_pb2 import MODULE_JOURNEYS, MODULE_POINTS, CurrencyRate, Team, TeamSettings
 from omnijourney.stats.v1 import stats_service_pb2
+from omnijourney.stats.v1.figures_pb2 import ABSENT_REASON_TOO_FEW_PEOPLE, ABSENT_REASON_UNSPECIFIED
 from tests.e2e.collector import Collector, collecting
 from tests.e2e.greeting_shop import (
     BROWSER,
@@ -48,10 +49,13 @@ from tests.e2e.greeting_shop import (
 )
 from tools.paths import ROOT
 
+CROWD = [f"U{number:032x}" for number in range(100, 119)]
+"""Who follows on LINE later, one short of twenty."""
+
 
 @pytest.mark.timeout(480)
 @pytest.mark.rule("J-21b", "P-20c", "C-30a", "T-02a", "T-03")
-@pytest.mark.rule("T-05e", "T-07a", "T-07b", "T-07c")
+@pytest.mark.rule("T-05c", "T-05e", "T-07a", "T-07b", "T-07c")
 @pytest.mark.rule("X-04a", "X-04b")
 @pytest.mark.rule("T-01b", "T-01c", "T-01d", "T-01e", "T-01f", "T-01g", "T-01h", "T-06b", "T-05a", "T-05b")
 async def test_who_follows_or_writes_is_greeted_and_what_becomes_of_it_is_counted() -> None:
@@ -66,18 +70,20 @@ async def test_who_follows_or_writes_is_greeted_and_what_becomes_of_it_is_counte
             admin = await asyncpg.connect(installation.postgres_dsn)
             shop = Shop(installation, client, http, admin)
             try:
-                await _story(shop)
+                journey_id = await _story(shop)
                 if shutil.which(PROGRAM) is not None:
                     await _is_watched(installation, http, Path(directory) / "prometheus")
                 await _is_on_one_trace(shop, collector)
+                await _opens(shop, journey_id)
                 _names_nobody(installation.log_dir)
             finally:
                 await admin.close()
 
 
 def _traced(settings: InstallationSettings, collector: Collector) -> InstallationOptions:
-    """All that comes in is traced."""
+    """All that comes in is traced, and LINE is asked for its figures soon after they are due."""
     environment = {
+        "OMNIJOURNEY_OPENS_POLL_SECONDS": "0.5",
         "OMNIJOURNEY_TRACES_ENDPOINT": collector.endpoint,
         "OMNIJOURNEY_TRACES_RATIO": "1",
         "OMNIJOURNEY_LOG_LEVEL": "debug",
@@ -87,7 +93,8 @@ def _traced(settings: InstallationSettings, collector: Collector) -> Installatio
     )
 
 
-async def _story(shop: Shop) -> None:
+async def _story(shop: Shop) -> str:
+    """The journey that greets."""
     team_settings = TeamSettings(
         time_zone="Asia/Taipei",
         currency_code="TWD",
@@ -150,6 +157,30 @@ async def _story(shop: Shop) -> None:
     triggered = (await shop.overview(journey_id)).triggered_count
     assert triggered == len(PEOPLE) + len(UNREACHED), "who follows or writes again is nothing new"
     await comes(lambda: _findings(shop), [])
+    return journey_id
+
+
+async def _opens(shop: Shop, journey_id: str) -> None:
+    """LINE tells how many saw a node's messages once they are twenty, when it is asked again an hour later."""
+
+    async def opened() -> tuple[int | None, int]:
+        read = (await shop.nodes(journey_id))["line"].read
+        return (read.value if read.HasField("value") else None, read.absent_reason)
+
+    await shop.tell("line", "opens", user_ids=[MEI])
+    await comes(opened, (None, ABSENT_REASON_TOO_FEW_PEOPLE))
+    acts = [{"kind": "follow", "user_id": person} for person in CROWD]
+    await shop.tell("line", "acts", acts=acts)
+
+    async def greeted() -> set[str]:
+        return {who for who, _ in await shop.recipients("line")}
+
+    await comes(greeted, {MEI, *CROWD})
+    await shop.tell("line", "opens", user_ids=[MEI, *CROWD])
+    clock = shop.client.installation("stats")
+    now = (await call(clock.GetClock, GetClockRequest())).now.ToDatetime(UTC)
+    await call(clock.SetClock, SetClockRequest(rate=1.0, domain_time=timestamp(now + timedelta(hours=1))))
+    await comes(opened, (1 + len(CROWD), ABSENT_REASON_UNSPECIFIED))
 
 
 async def _findings(shop: Shop) -> list[str]:

@@ -28,6 +28,7 @@ _HOMES: Final = {
     "omnijourney.internal.v1.LedgerService": "services.points.servicer.internal",
     "omnijourney.internal.v1.MailService": "libs.common.feeds.serving",
     "omnijourney.internal.v1.MergesService": "services.points.servicer.merges",
+    "omnijourney.internal.v1.OpensService": "services.channel_gateway.servicer.opens",
     "omnijourney.internal.v1.PersonsService": "libs.common.rpc.persons",
     "omnijourney.internal.v1.SendsService": "services.channel_gateway.servicer.internal",
 }

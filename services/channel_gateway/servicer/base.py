@@ -40,6 +40,7 @@ from services.channel_gateway.usecases.frequency import FrequencyCaps
 from services.channel_gateway.usecases.lost_sends import LostSends
 from services.channel_gateway.usecases.merges import Merges
 from services.channel_gateway.usecases.money import Money
+from services.channel_gateway.usecases.opens import OpensReader
 from services.channel_gateway.usecases.persons import Persons
 from services.channel_gateway.usecases.pixels import Pixels
 from services.channel_gateway.usecases.references import References
@@ -72,6 +73,7 @@ class Dependencies:
     content_tests: ContentTests
     template_sync: TemplateSync
     money: Money
+    opens: OpensReader
     frequency_caps: FrequencyCaps
     balance_alerts: BalanceAlerts
     shops: Shops

@@ -18,6 +18,8 @@ from omnijourney.internal.v1 import (
     consents_service_pb2_grpc,
     merges_service_pb2,
     merges_service_pb2_grpc,
+    opens_service_pb2,
+    opens_service_pb2_grpc,
     sends_service_pb2,
     sends_service_pb2_grpc,
 )
@@ -27,6 +29,7 @@ from services.channel_gateway.domain.model import Send, SendAnswer
 from services.channel_gateway.servicer.base import Dependencies
 from services.channel_gateway.servicer.consents import ConsentsServicer
 from services.channel_gateway.servicer.merges import MergesServicer
+from services.channel_gateway.servicer.opens import OpensServicer
 from services.channel_gateway.worker.send_traces import begun, write_reservations
 
 
@@ -164,6 +167,11 @@ def serve(server: GrpcServer, deps: Dependencies) -> None:
         merges_service_pb2_grpc.add_MergesServiceServicer_to_server,
         MergesServicer(deps),
         merges_service_pb2.DESCRIPTOR.services_by_name["MergesService"],
+    )
+    server.add(
+        opens_service_pb2_grpc.add_OpensServiceServicer_to_server,
+        OpensServicer(deps.opens),
+        opens_service_pb2.DESCRIPTOR.services_by_name["OpensService"],
     )
     serve_history(server, GatewayHistory(deps), deps.draining, ContentHistory(deps))
     serve_mail(server, OutcomeMails(deps))

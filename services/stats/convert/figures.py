@@ -18,6 +18,7 @@ from services.stats.domain.check import Compared, is_of_node
 from services.stats.domain.facts import LEAVING, REASONED
 from services.stats.domain.lift import Lift
 from services.stats.domain.model import Metric, Total
+from services.stats.domain.opens import Opened
 from services.stats.domain.overview import NoRatio, Overview, Rates, overview_of
 from services.stats.domain.views import ProjectionState, RowSetAside
 
@@ -27,10 +28,7 @@ _STATISTICS: Final = pb.MEASUREMENT_CHANNEL_STATISTICS
 _RECEIPT: Final = pb.MEASUREMENT_RECEIPT
 _LINK: Final = pb.MEASUREMENT_TRACKED_LINK
 _MEASUREMENTS: Final[Mapping[int, Mapping[Metric, pb.Measurement.ValueType]]] = {
-    channel_pb2.CHANNEL_LINE: {
-        Metric.READ: _STATISTICS,
-        Metric.CLICKED: _LINK,
-    },
+    channel_pb2.CHANNEL_LINE: {Metric.CLICKED: _LINK},
     channel_pb2.CHANNEL_WHATSAPP: {
         Metric.DELIVERED: _RECEIPT,
         Metric.READ: _RECEIPT,
@@ -47,7 +45,7 @@ _MEASUREMENTS: Final[Mapping[int, Mapping[Metric, pb.Measurement.ValueType]]] = 
         Metric.CLICKED: _LINK,
     },
 }
-"""How each figure of a channel is come by; what is not here, the channel does not tell (T-05)."""
+"""How each figure of a channel is counted; what is not here, the channel does not tell of single messages (T-05)."""
 _MEASURED: Final = frozenset({Metric.CLICKED})
 """Which of those the gateway feeds already. A figure that it does not feed is absent until the first one
 arrives.
@@ -197,8 +195,11 @@ def _reasons(*counts: _Reasons) -> list[pb.ReasonCount]:
     return [pb.ReasonCount(detail=reason, count=value) for reason, value in ordered if value]
 
 
-def message_figures(totals: Iterable[tuple[datetime | None, Total]]) -> list[pb.MessageFigures]:
-    """Figures of message nodes in order of node, channel and time."""
+def message_figures(
+    totals: Iterable[tuple[datetime | None, Total]], opens: Mapping[str, Opened] | None = None
+) -> list[pb.MessageFigures]:
+    """Figures of message nodes in order of node, channel and time; `opens` are what LINE tells of nodes over all time,
+    None for a part of it."""
     groups: defaultdict[_Place, defaultdict[int, int]] = defaultdict(lambda: defaultdict(int))
     labelled: defaultdict[_Place, _Labelled] = defaultdict(lambda: defaultdict(lambda: defaultdict(int)))
     for start, total in totals:
@@ -208,7 +209,11 @@ def message_figures(totals: Iterable[tuple[datetime | None, Total]]) -> list[pb.
             if total.metric in _LABELLED:
                 labelled[place][total.metric][total.label] += total.value
     ordered = sorted(groups.items(), key=lambda item: (item[0][0], item[0][1], str(item[0][2] or "")))
-    return [_message(key, figures, labelled[key]) for key, figures in ordered]
+    found = [_message(key, figures, labelled[key]) for key, figures in ordered]
+    for each in found:
+        if each.channel == channel_pb2.CHANNEL_LINE:
+            each.read.CopyFrom(_opened(opens, each.node_id))
+    return found
 
 
 _LABELLED: Final = frozenset(
@@ -254,6 +259,18 @@ def _delivered(channel: int, figures: Mapping[int, int]) -> pb.Count:
     if channel == channel_pb2.CHANNEL_LINE:
         return _count(figures, Metric.MESSAGES_SENT)
     return _measured(channel, figures, Metric.DELIVERED)
+
+
+def _opened(opens: Mapping[str, Opened] | None, node_id: str) -> pb.Count:
+    """People who opened messages of a node on LINE."""
+    if opens is None:
+        return pb.Count(absent_reason=_NOT_REPORTED)
+    if node_id not in opens:
+        return pb.Count(absent_reason=_NOT_MEASURED)
+    people = opens[node_id].people
+    if people is None:
+        return pb.Count(absent_reason=pb.ABSENT_REASON_TOO_FEW_PEOPLE)
+    return pb.Count(value=people, measurement=_STATISTICS)
 
 
 def _measured(channel: int, figures: Mapping[int, int], metric: Metric) -> pb.Count:

@@ -15,6 +15,7 @@ from services.stats.convert import figures as convert
 from services.stats.domain.overview import Overview
 from services.stats.domain.series import on_quarter
 from services.stats.store.counters import CounterStore
+from services.stats.store.opens import OpensStore
 from services.stats.store.orders import OrderStore
 from services.stats.usecases.figures import Lifts, Series, Worth
 from services.stats.usecases.projections import Projections
@@ -38,6 +39,7 @@ class Dependencies:
     orders: OrderStore
     projections: Projections
     rebuilds: Rebuilds
+    opens: OpensStore
 
 
 def time_on_quarter(check: FieldCheck, request: Any, field: str) -> datetime | None:

@@ -66,7 +66,10 @@ class FigureRpcs(Edge[Dependencies]):
         if request.step == figures_pb2.STEP_UNSPECIFIED:
             team_id, journey_id, start, end = journey_asked(request)
             totals = await self._deps.counters.totals(team_id, [journey_id], start, end)
-            figures = convert.message_figures((None, total) for total in totals)
+            # A sum of 30 days cannot be cut: of a range there is none.
+            whole = start is None and end is None
+            opens = await self._deps.opens.of_journey(team_id, journey_id) if whole else None
+            figures = convert.message_figures(((None, total) for total in totals), opens)
         else:
             team_id, journey_id, span, unit = asked_by_step(request, steps_max=MESSAGE_STEPS_MAX)
             starts, rows = await self._deps.series.of_journey(team_id, journey_id, span, unit)

@@ -62,6 +62,27 @@ CREATE TYPE split_row AS (
     came_at timestamp with time zone
 );
 
+-- How many people opened the messages of a node on a channel that tells sums only, by windows of 30 days. No history has them: a rebuild
+-- leaves them alone.
+CREATE TABLE channel_opens (
+    team_id      uuid NOT NULL,
+    journey_id   uuid NOT NULL,
+    node_id      text NOT NULL,
+    window_start timestamp with time zone NOT NULL,
+    asked_at     timestamp with time zone NOT NULL,
+    answered_at  timestamp with time zone,
+    person_count bigint,
+    CONSTRAINT channel_opens_pkey PRIMARY KEY (team_id, journey_id, node_id, window_start),
+    CONSTRAINT channel_opens_answered_at_check CHECK (((answered_at >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (answered_at < '9999-12-31 00:00:00+00'::timestamp with time zone))),
+    CONSTRAINT channel_opens_asked_at_check CHECK (((asked_at >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (asked_at < '9999-12-31 00:00:00+00'::timestamp with time zone))),
+    CONSTRAINT channel_opens_check CHECK (((person_count IS NULL) OR (answered_at IS NOT NULL))),
+    CONSTRAINT channel_opens_person_count_check CHECK ((person_count >= 0)),
+    CONSTRAINT channel_opens_window_start_check CHECK (((window_start >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (window_start < '9999-12-31 00:00:00+00'::timestamp with time zone)))
+);
+CREATE INDEX channel_opens_by_time ON stats.channel_opens USING btree (team_id, asked_at);
+ALTER TABLE channel_opens ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own_teams ON channel_opens USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
+
 -- One row a figure and quarter of an hour. Days and hours of every time zone begin on a quarter, so any series is a sum of
 -- rows. Figures of the team as a whole have the nil journey; what does not apply is empty or 0.
 CREATE TABLE counter (

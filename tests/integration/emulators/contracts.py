@@ -19,6 +19,7 @@ from referencing.jsonschema import DRAFT202012
 
 SCHEMAS: Final = "#/components/schemas/"
 LINE_FILES: Final = ("messaging-api.yml", "webhook.yml")
+INSIGHT_FILE: Final = "insight.yml"
 _FILE: Final = "urn:file"
 _BODY: Final = ("content", "application/json", "schema")
 WHATSAPP_FILE: Final = "business-messaging-api_v23.0.yaml"
@@ -58,8 +59,11 @@ class Contract:
 
 
 def line_contract(folder: Path) -> Contract:
-    """LINE's calls."""
-    return Contract(_read(folder / "contracts" / "line" / LINE_FILES[0]))
+    """LINE's calls, of both files."""
+    spec, insight = (_read(folder / "contracts" / "line" / name) for name in (LINE_FILES[0], INSIGHT_FILE))
+    spec["paths"] |= insight["paths"]
+    spec["components"]["schemas"] = insight["components"]["schemas"] | spec["components"]["schemas"]
+    return Contract(spec)
 
 
 def line_webhooks(folder: Path) -> Contract:

@@ -5,17 +5,23 @@ Of Messenger and Instagram there is no such client that is kept up: our own adap
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import timedelta
 from typing import Any
 
 import aiohttp
 import pytest
 
+from libs.common.clock import SystemClock
+from libs.emulators.line_insight import day_of
 from libs.emulators.server import Running
+from tests.integration.emulators.conftest import answer_of, heard_by
 
 line_sdk: Any = pytest.importorskip(
     "linebot.v3.messaging", reason="line-bot-sdk is of the development requirements"
 )
+line_insight: Any = pytest.importorskip("linebot.v3.insight")
 pywa: Any = pytest.importorskip("pywa_async", reason="pywa is of the development requirements")
 httpx: Any = pytest.importorskip("httpx")
 
@@ -106,6 +112,42 @@ async def test_lines_own_client_reads_the_refusals(line: Any, emulators: Running
     assert refused.value.status == 401
 
 
+@pytest.mark.rule("C-01d")
+async def test_lines_own_client_reads_what_was_seen_and_what_is_withheld(
+    line: Any, emulators: Running, http: aiohttp.ClientSession
+) -> None:
+    people, today = [f"U{number:032x}" for number in range(20)], day_of(SystemClock().now())
+    for person in people:
+        text = line_sdk.PushMessageRequest(
+            to=person, messages=[TEXT, CARD], custom_aggregation_units=["unit"]
+        )
+        await line.push_message(text)
+    configuration = line_insight.Configuration(access_token="secret", host=emulators.urls["line"])
+    async with line_insight.AsyncApiClient(configuration) as client:
+        insight = line_insight.AsyncInsight(client)
+        span = f"{today - timedelta(days=1):%Y%m%d}", f"{today + timedelta(days=1):%Y%m%d}"
+        for seen, told in ((people[:19], None), (people, 20)):
+            async with http.post(f"{emulators.urls['line']}/_emulator/opens", json={"user_ids": seen}):
+                found = await insight.get_statistics_per_unit("unit", *span)
+            assert found.overview.unique_impression == told
+            assert [each.seq for each in found.messages] == [1, 2]
+        with pytest.raises(line_insight.ApiException) as long:
+            await insight.get_statistics_per_unit("unit", "20260101", "20260201")
+        assert long.value.status == 400
+        yesterday = f"{today - timedelta(days=1):%Y%m%d}"
+        assert (await insight.get_number_of_followers(yesterday)).status == "ready"
+        assert (await insight.get_number_of_message_deliveries(f"{today:%Y%m%d}")).status == "unready"
+        for _ in range(57):
+            await insight.get_statistics_per_unit("unit", *span)
+        with pytest.raises(line_insight.ApiException) as often:
+            await insight.get_statistics_per_unit("unit", *span)
+        assert often.value.status == 429
+    assert (await line.get_aggregation_unit_usage()).num_of_custom_aggregation_units == 1
+    assert (await line.get_aggregation_unit_name_list()).custom_aggregation_units == ["unit"]
+    assert (await line.get_number_of_sent_push_messages(yesterday)).status == "unavailable_for_privacy"
+    assert (await line.get_followers()).user_ids == []
+
+
 # ---- WhatsApp, by the best-kept
 
 
@@ -116,7 +158,13 @@ async def whatsapp(emulators: Running, http: aiohttp.ClientSession) -> AsyncIter
     definition = {
         "name": "welcome",
         "language": "en",
-        "components": [{"type": "BODY", "text": "Hi {{1}}, you have {{2}} points."}],
+        "components": [
+            {
+                "type": "BODY",
+                "text": "Hi {{1}}, you have {{2}} points.",
+                "example": {"body_text": [["Mei", "120"]]},
+            }
+        ],
     }
     for path, body in (("inbound", {"wa_id": TO}), ("templates", definition)):
         async with http.post(f"{url}/_emulator/{path}", json=body) as answer:
@@ -188,3 +236,71 @@ async def test_the_best_kept_client_of_whatsapp_reads_the_refusals(
         with pytest.raises(kind) as refused:
             await whatsapp.send_message(TO, "hi")
         assert refused.value.code == code
+
+
+@pytest.mark.rule("C-01d")
+async def test_the_best_kept_client_of_whatsapp_reads_every_webhook_that_the_emulator_makes(
+    whatsapp: Any, emulators: Running, http: aiohttp.ClientSession
+) -> None:
+    url = emulators.urls["whatsapp"]
+    definition = {"language": "en", "components": [{"type": "body", "text": "Hi"}]}
+    offers = {"sale": "MARKETING", "parcel": "UTILITY", "code": "AUTHENTICATION"}
+    for name, category in offers.items():
+        made = {**definition, "name": name, "category": category}
+        assert (await answer_of(http.post(f"{url}/_emulator/templates", json=made)))[0] == 201
+    listed = await whatsapp.get_templates(pagination=pywa.types.Pagination(limit=3))
+    assert (len(listed), listed.has_next, listed.total_count) == (3, True, 4)
+    rest = await listed.next()
+    assert (len(rest), rest.has_next, rest.has_previous) == (1, False, True)
+
+    def told(path: str, **what: Any) -> Any:
+        return answer_of(http.post(f"{url}/_emulator/{path}", json=what))
+
+    async with heard_by(http, url) as bodies:
+        sent = [(await whatsapp.send_message(TO, "hi", tracker="snd_1")).id]
+        sent += [
+            (
+                await whatsapp.send_template(
+                    TO, name=name, language=pywa.types.templates.TemplateLanguage.ENGLISH, params=[]
+                )
+            ).id
+            for name in offers
+        ]
+        for message_id in sent:
+            for status in ("sent", "delivered", "read", "played"):
+                await told("statuses", id=message_id, status=status)
+            for code in (131026, 131047, 131049, 131050, 131056, 130472):
+                await told("statuses", id=message_id, status="failed", code=code)
+        button = {"id": "a", "title": "A"}
+        for said in ({"text": "hi"}, {"text": "你好", "answers": sent[0]}, {"button": button}):
+            await told("inbound", wa_id=TO, **said)
+        for value in ("stop", "resume"):
+            await told("preferences", wa_id=TO, value=value)
+        for status in ("PAUSED", "APPROVED", "REJECTED", "DISABLED"):
+            change = {"name": "sale", "status": status, "told": True}
+            await answer_of(http.patch(f"{url}/_emulator/templates", json=change))
+        await told("webhooks/idle")
+    assert len(bodies) >= 57
+    read = [updates(whatsapp, body) for body in bodies]
+    kinds = {type(each).__name__ for each in read}
+    assert kinds == {
+        "MessageStatus",
+        "Message",
+        "CallbackButton",
+        "UserMarketingPreferences",
+        "TemplateStatusUpdate",
+    }
+    prices = {each.pricing.category.value for each in read if getattr(each, "pricing", None)}
+    assert prices == {"service", "marketing", "utility", "authentication"}
+    assert {each.status.value for each in read if hasattr(each, "pricing")} == {
+        *("sent", "delivered", "read", "played", "failed")
+    }
+    assert all(each.from_user.wa_id == TO for each in read if hasattr(each, "from_user"))
+
+
+def updates(client: Any, body: dict[str, Any]) -> Any:
+    """What the client makes of a webhook. Raises where it cannot read it."""
+    raw = pywa.types.RawUpdate(json.dumps(body).encode(), hmac_header=None, update_hash="")
+    handler = client._get_handler_type(raw)
+    assert handler is not None, body
+    return client._handlers_to_updates[handler].from_update(client=client, update=raw)

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import uuid
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any, Final
 
 import aiohttp
 import pytest
 
+from libs.common.clock import SystemClock
+from libs.emulators.line_insight import day_of
 from libs.emulators.server import Running
 from services.channel_gateway.clients.channels.base import Verdict
 from services.channel_gateway.clients.channels.line import LineAdapter
 from services.channel_gateway.clients.channels.transport import Transport
 from services.channel_gateway.domain.model import Account, Connection, ConnectionKind
+from services.channel_gateway.domain.opens import OpensQuestion
 from tests.integration.emulators.agreement import CARDS, disagreements, mutants, operations_of
 from tests.integration.emulators.conftest import Exchange, answer_of, heard_by
 from tests.integration.emulators.contracts import Contract, line_contract, line_webhooks
-from tests.unit.channel_gateway.build import account, job, send
+from tests.unit.channel_gateway.build import JOURNEY, account, job, send
 
 pytestmark = pytest.mark.rule("C-01c")
 
@@ -68,6 +72,23 @@ BODIES: Final[dict[str, dict[str, Any]]] = {
 """A valid body of each operation that takes one, by its name and a number."""
 
 
+TODAY: Final = day_of(SystemClock().now())
+YESTERDAY: Final = f"{TODAY - timedelta(days=1):%Y%m%d}"
+UNITS: Final = "insight/message/event/aggregation?customAggregationUnit=unit_1&from={0:%Y%m%d}&to={1:%Y%m%d}"
+INSIGHT: Final = (
+    UNITS.format(TODAY - timedelta(days=40), TODAY - timedelta(days=20)),
+    UNITS.format(TODAY - timedelta(days=1), TODAY + timedelta(days=1)),
+    *(f"message/delivery/{kind}?date={YESTERDAY}" for kind in ("push", "multicast", "reply", "broadcast")),
+    f"insight/message/delivery?date={YESTERDAY}",
+    f"insight/message/delivery?date={TODAY:%Y%m%d}",
+    f"insight/followers?date={YESTERDAY}",
+    "message/aggregation/info",
+    "message/aggregation/list?limit=1",
+    "followers/ids?limit=10",
+)
+"""Reads of figures, after messages of `unit_1`."""
+
+
 @pytest.fixture(scope="module")
 def contract(reference_data: Path) -> Contract:
     """LINE's calls."""
@@ -94,6 +115,7 @@ async def drive(adapter: LineAdapter, of: Account = ACCOUNT) -> list[Verdict]:
         verdicts += [(await adapter.send(of, made, number)).verdict for number in range(len(parts))]
     await adapter.quota(of)
     await adapter.check(of)
+    await adapter.opens(of, OpensQuestion(JOURNEY, "hello", date(2026, 3, 1), date(2026, 3, 30)))
     return verdicts
 
 
@@ -107,6 +129,7 @@ async def test_what_the_adapter_asks_and_hears_is_as_the_file_says(
         "get /v2/bot/message/quota",
         "get /v2/bot/message/quota/consumption",
         "get /v2/bot/info",
+        "get /v2/bot/insight/message/event/aggregation",
     }
     assert disagreements(exchanges, contract, path_of, "ErrorResponse") == {}
 
@@ -148,8 +171,15 @@ async def test_every_operation_that_the_emulator_has_is_one_of_the_file_and_vali
         await answer_of(http.post(f"{url}/_emulator/events", json={"events": [event]}))
         for name, body in BODIES.items():
             assert (await answer_of(http.post(url + address(name), json=body)))[0] == 200, name
-    for path in ("message/quota", "message/quota/consumption", "info", f"profile/{USER}"):
+    people = [f"U{number:032x}" for number in range(20)]
+    for person in people:
+        await answer_of(http.post(f"{url}/v2/bot/message/push", json={**push(TEXT), "to": person}))
+    seen = {"user_ids": people, "url": "https://example.com"}
+    assert (await answer_of(http.post(f"{url}/_emulator/opens", json=seen)))[1] == {"seen": 20}
+    for path in ("message/quota", "message/quota/consumption", "info", f"profile/{USER}", *INSIGHT):
         assert (await answer_of(http.get(f"{url}/v2/bot/{path}")))[0] == 200
+    counted = [each.answer for each in exchanges if each.route.endswith("/aggregation")]
+    assert [each["overview"]["uniqueImpression"] for each in counted] == [None, 20]
     assert disagreements(exchanges, contract, path_of, "ErrorResponse") == {}
     tried = {f"{each.method} {path_of(each)}" for each in exchanges}
     assert tried <= operations_of(contract)

@@ -21,6 +21,7 @@ from services.channel_gateway.clients.channels.base import (
     attempt_of,
     said,
 )
+from services.channel_gateway.clients.channels.line_insight import opens, statistics_url
 from services.channel_gateway.clients.channels.transport import (
     NoAnswerError,
     NotSentError,
@@ -40,6 +41,7 @@ from services.channel_gateway.domain.content import (
 )
 from services.channel_gateway.domain.fitting import misfits
 from services.channel_gateway.domain.model import Account, Channel, Job, Reason, Send
+from services.channel_gateway.domain.opens import Opens, OpensQuestion
 from services.channel_gateway.domain.prepare import ContentRefusedError
 
 OBJECTS_MAX: Final = 5
@@ -143,6 +145,7 @@ class LineAdapter:
         self._quota = URL(f"{base_url}/v2/bot/message/quota")
         self._consumption = URL(f"{base_url}/v2/bot/message/quota/consumption")
         self._info = URL(f"{base_url}/v2/bot/info")
+        self._statistics = URL(f"{base_url}/v2/bot/insight/message/event/aggregation")
 
     async def send(self, account: Account, job: Job, part: int) -> Attempt:
         """One push. See `Adapter`."""
@@ -189,6 +192,12 @@ class LineAdapter:
     async def _is_used_up(self, account: Account) -> bool:
         quota = await self.quota(account)
         return quota is not None and quota[0] is not None and quota[1] >= quota[0]
+
+    async def opens(self, account: Account, question: OpensQuestion) -> Opens:
+        """How many people saw the messages of a node that the account sent."""
+        unit = aggregation_unit(question.journey_id, question.node_id)
+        url = statistics_url(self._statistics, unit, question.first, question.last)
+        return await opens(self._transport, url, _headers(account))
 
     async def check(self, account: Account) -> tuple[bool, str]:
         """Asks for the bot's own profile."""

@@ -39,9 +39,9 @@ class _AbsentReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_AbsentRe
     ABSENT_REASON_NOT_REPORTED_BY_CHANNEL: _AbsentReason.ValueType  # 3
     """The channel does not tell."""
     ABSENT_REASON_TOO_FEW_PEOPLE: _AbsentReason.ValueType  # 4
-    """The channel withholds figures of so few people."""
+    """The channel withholds figures of so few people: LINE those of fewer than 20."""
     ABSENT_REASON_NOT_MEASURED: _AbsentReason.ValueType  # 5
-    """This release does not measure it."""
+    """It is not measured: nothing was told yet, or the channel, which is asked hourly, does not answer."""
 
 class AbsentReason(_AbsentReason, metaclass=_AbsentReasonEnumTypeWrapper):
     """Why a figure is not there. An absent figure is shown as "–", never as 0."""
@@ -55,9 +55,9 @@ ABSENT_REASON_NO_CURRENCY_RATE: AbsentReason.ValueType  # 2
 ABSENT_REASON_NOT_REPORTED_BY_CHANNEL: AbsentReason.ValueType  # 3
 """The channel does not tell."""
 ABSENT_REASON_TOO_FEW_PEOPLE: AbsentReason.ValueType  # 4
-"""The channel withholds figures of so few people."""
+"""The channel withholds figures of so few people: LINE those of fewer than 20."""
 ABSENT_REASON_NOT_MEASURED: AbsentReason.ValueType  # 5
-"""This release does not measure it."""
+"""It is not measured: nothing was told yet, or the channel, which is asked hourly, does not answer."""
 Global___AbsentReason: _TypeAlias = AbsentReason  # noqa: Y015
 
 class _Measurement:
@@ -455,7 +455,10 @@ class MessageFigures(_message.Message):
 
     @_builtins.property
     def read(self) -> Global___Count:
-        """Messages that were opened."""
+        """Messages that were opened. LINE: people who opened at least one of the node's messages, as it tells them, asked hourly; by windows of
+        30 days, so that who opened messages in two of them counts twice, and over all time only: of a range or a step it is
+        `NOT_REPORTED_BY_CHANNEL`.
+        """
 
     @_builtins.property
     def replied(self) -> Global___Count:

@@ -1,0 +1,17 @@
+"""What LINE answers to requests that it does not take."""
+
+from aiohttp import web
+
+RATE_LIMIT = "The API rate limit has been exceeded. Try again later."
+
+
+def error(status: int, message: str) -> web.Response:
+    """A refusal."""
+    return web.json_response({"message": message}, status=status)
+
+
+def unauthenticated() -> web.Response:
+    """To a token that is no channel's."""
+    return error(
+        401, "Authentication failed. Confirm that the access token in the authorization header is valid."
+    )
