@@ -87,9 +87,13 @@ def conflicts(
     *,
     team: Team,
     two_people: Annotated[str, typer.Option(help="Settle this pair: they are two people.")] = "",
+    as_json: AsJson = False,
     data_dir: DataDir = None,
 ) -> None:
     """List pairs of customers whom one event named, newest first, but for those that are settled."""
     from libs.cli import customers
 
-    run(data_dir, customers.settle(team, two_people) if two_people else customers.conflicts(team))
+    run(
+        data_dir,
+        customers.settle(team, two_people) if two_people else customers.conflicts(team, as_json=as_json),
+    )

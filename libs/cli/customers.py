@@ -7,6 +7,7 @@ from typing import Final
 
 from libs.cli.console import EXIT_FAULT, say
 from libs.cli.journeys import TIMEOUT_S, Command
+from libs.cli.listings import json_of
 from libs.client import Client
 from libs.client.paging import items
 from libs.common.ids import new_id
@@ -41,7 +42,7 @@ def merge(team_id: str, survivor_id: str, loser_id: str) -> Command:
     return command
 
 
-def conflicts(team_id: str) -> Command:
+def conflicts(team_id: str, *, as_json: bool = False) -> Command:
     """Lists pairs that are not settled."""
 
     async def command(client: Client) -> int:
@@ -53,8 +54,8 @@ def conflicts(team_id: str) -> Command:
         for each in found:
             named = f"{each.customer_id} by {each.matched_field}"
             other = f"{each.other_customer_id} by {each.other_matched_field}"
-            say(f"{each.identity_conflict_id}  {named}, {other}")
-        if not found:
+            say(json_of(each) if as_json else f"{each.identity_conflict_id}  {named}, {other}")
+        if not found and not as_json:
             say("no pair is open")
         return 0
 

@@ -6,13 +6,12 @@ from typing import Annotated
 
 import typer
 
-from libs.cli.options import DataDir, run
+from libs.cli.options import AsJson, DataDir, Limit, Team, run
 
 journey = typer.Typer(
     name="journey", help="Journeys as texts: read, compared, applied, published.", no_args_is_help=True
 )
 
-Team = Annotated[str, typer.Option(help="The team (UUID).")]
 Files = Annotated[
     list[Path],
     typer.Argument(exists=True, dir_okay=False, help="Texts of journeys: YAML, or JSON where named .json."),
@@ -25,13 +24,14 @@ Etag = Annotated[str, typer.Option(help="Only if this is the journey's etag stil
 def list_journeys(
     *,
     team: Team,
-    as_json: Annotated[bool, typer.Option("--json", help="A JSON object a line.")] = False,
+    limit: Limit = 100,
+    as_json: AsJson = False,
     data_dir: DataDir = None,
 ) -> None:
     """List journeys, newest first."""
-    from libs.cli import journeys
+    from libs.cli import records
 
-    run(data_dir, journeys.show(team, as_json=as_json))
+    run(data_dir, records.journeys(team, limit, as_json=as_json))
 
 
 @journey.command(epilog="Example: omnijourney journey get Welcome --team $TEAM")
@@ -131,12 +131,13 @@ def waits(
     name: Annotated[str, typer.Argument(help="Name or id of the journey.")],
     *,
     team: Team,
+    as_json: AsJson = False,
     data_dir: DataDir = None,
 ) -> None:
     """Show how many wait at each node now, for what, and when the first of them goes on."""
     from libs.cli.journey_enrolments import waits as count_waits
 
-    run(data_dir, count_waits(team, name))
+    run(data_dir, count_waits(team, name, as_json=as_json))
 
 
 @journey.command(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from libs.cli.console import say
 from libs.cli.journey_explanations import standing
 from libs.cli.journeys import TIMEOUT_S, Command, NoSuch, id_of
+from libs.cli.listings import json_of
 from libs.client import Client
 from libs.client.paging import items
 from libs.common.ids import new_id
@@ -15,7 +16,7 @@ from omnijourney.journey.v1 import journey_service_pb2 as pb
 _INSIDE = (enrolment_pb2.ENROLMENT_STATE_LIVE, enrolment_pb2.ENROLMENT_STATE_PARKED)
 
 
-def waits(team_id: str, name: str) -> Command:
+def waits(team_id: str, name: str, *, as_json: bool = False) -> Command:
     """Shows how many wait at each node for what, and when the first of them goes on by itself (UTC)."""
 
     async def command(client: Client) -> int:
@@ -23,12 +24,15 @@ def waits(team_id: str, name: str) -> Command:
         request = pb.CountWaitsRequest(team_id=team_id, journey_id=journey_id)
         answer = await client.journey.CountWaits(request, timeout=TIMEOUT_S)
         for each in answer.waits:
+            if as_json:
+                say(json_of(each))
+                continue
             reason = enrolment_pb2.WaitReason.Name(each.wait_reason).removeprefix("WAIT_REASON_")
             ends = f"  first until {datetime_of(each.next_wake_time):%Y-%m-%d %H:%M}"
             say(
                 f"{each.node_id}  {reason}  {each.enrolment_count}{ends if each.HasField('next_wake_time') else ''}"
             )
-        if not answer.waits:
+        if not answer.waits and not as_json:
             say("nobody waits")
         return 0
 

@@ -10,7 +10,6 @@ from typing import Final, TypeVar
 from uuid import UUID
 
 import grpc
-from google.protobuf.json_format import MessageToJson
 
 from libs.cli.console import EXIT_FAULT, complain, say
 from libs.client import Client, ClientSettings
@@ -43,18 +42,6 @@ async def run(settings: ClientSettings, command: Command) -> int:
         except NoSuch as error:
             complain(str(error))
     return EXIT_FAULT
-
-
-def show(team_id: str, *, as_json: bool = False) -> Command:
-    """Lists journeys; `as_json` as the contract has them, one a line."""
-
-    async def command(client: Client) -> int:
-        request = pb.ListJourneysRequest(team_id=team_id, page_size=100)
-        async for each in items(client.journey.ListJourneys, request, "journeys", timeout_s=TIMEOUT_S):
-            say(_json(each) if as_json else _line(each))
-        return 0
-
-    return command
 
 
 def get(team_id: str, name: str, *, as_json: bool) -> Command:
@@ -123,7 +110,7 @@ def publish(team_id: str, names: Sequence[str]) -> Command:
         journey_id = await id_of(client, team_id, name)
         request = pb.PublishJourneyRequest(team_id=team_id, request_id=str(new_id()), journey_id=journey_id)
         answer = await client.journey.PublishJourney(request, timeout=TIMEOUT_S)
-        say(_line(answer.journey))
+        say(line_of(answer.journey))
         return 0
 
     return each(names, make_live)
@@ -136,7 +123,7 @@ def stop(team_id: str, names: Sequence[str]) -> Command:
         journey_id = await id_of(client, team_id, name)
         request = pb.StopJourneyRequest(team_id=team_id, request_id=str(new_id()), journey_id=journey_id)
         answer = await client.journey.StopJourney(request, timeout=TIMEOUT_S)
-        say(_line(answer.journey))
+        say(line_of(answer.journey))
         return 0
 
     return each(names, halt)
@@ -214,11 +201,7 @@ async def id_of(client: Client, team_id: str, name: str) -> str:
     return str(found[0])
 
 
-def _json(journey: journey_pb2.Journey) -> str:
-    return str(MessageToJson(journey, preserving_proto_field_name=True, indent=None, ensure_ascii=False))
-
-
-def _line(journey: journey_pb2.Journey) -> str:
+def line_of(journey: journey_pb2.Journey) -> str:
     """One line; the name, which may be long, stands last."""
     status = journey_pb2.JourneyStatus.Name(journey.status).removeprefix("JOURNEY_STATUS_")
     return f"{journey.journey_id:36}  {status:14}  r{journey.revision:<4}  {journey.definition.name}"
@@ -231,7 +214,7 @@ def _show_changes(file: Path, answer: pb.ApplyJourneyResponse, created: str, unc
     elif not answer.changes:
         say(f"{file}: {journey.definition.name!r}: {unchanged}")
     else:
-        say(f"{file}: {_line(journey)}")
+        say(f"{file}: {line_of(journey)}")
         for change in answer.changes:
             say(f"  {_changed(change)}")
 

@@ -9,7 +9,7 @@ from uuid import UUID
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from libs.cli.console import complain, say
-from libs.cli.journeys import TIMEOUT_S, Command, NoSuch, id_of
+from libs.cli.journeys import TIMEOUT_S, Command, NoSuch, id_of, line_of
 from libs.cli.listings import PAGE, json_of, listed, name_of, shown
 from libs.client import Client
 from libs.client.paging import items
@@ -106,6 +106,27 @@ def _whole_customer(each: customer_pb2.Customer) -> str:
     lines += [f"  tag        {tag}" for tag in each.tags]
     lines += [f"  attribute  {key} = {value}" for key, value in sorted(each.attributes.items())]
     return "\n".join(lines + [f"  identity   {identity.key.external_id}" for identity in each.identities])
+
+
+def journeys(team_id: str, limit: int, *, as_json: bool) -> Command:
+    """Lists journeys, newest first."""
+    request = journey.ListJourneysRequest(team_id=team_id, page_size=PAGE)
+    return listed(
+        lambda client: client.journey.ListJourneys, request, "journeys", line_of, limit=limit, as_json=as_json
+    )
+
+
+def tags(team_id: str, limit: int, *, as_json: bool) -> Command:
+    """Lists tags with how many customers have them."""
+    request = segment.ListTagsRequest(team_id=team_id, page_size=PAGE)
+    return listed(
+        lambda client: client.segment.ListTags,
+        request,
+        "tags",
+        lambda each: f"{each.customer_count:>10,}  {each.tag}",
+        limit=limit,
+        as_json=as_json,
+    )
 
 
 def audiences(team_id: str, limit: int, *, as_json: bool) -> Command:

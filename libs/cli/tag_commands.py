@@ -4,20 +4,19 @@ from typing import Annotated
 
 import typer
 
-from libs.cli.options import DataDir, run
+from libs.cli.options import AsJson, DataDir, Limit, Team, run
 
 tag = typer.Typer(name="tag", help="Tags of customers.", no_args_is_help=True)
 
-Team = Annotated[str, typer.Option(help="The team (UUID).")]
 Tag = Annotated[str, typer.Argument(help="The tag; letter case and width do not matter.")]
 
 
 @tag.command("list", epilog="Example: omnijourney tag list --team $TEAM")
-def list_tags(*, team: Team, data_dir: DataDir = None) -> None:
+def list_tags(*, team: Team, limit: Limit = 100, as_json: AsJson = False, data_dir: DataDir = None) -> None:
     """List tags in use with how many customers have them."""
-    from libs.cli import tags
+    from libs.cli import records
 
-    run(data_dir, tags.show(team))
+    run(data_dir, records.tags(team, limit, as_json=as_json))
 
 
 @tag.command(epilog="Example: omnijourney tag rename vip VIP --team $TEAM --merge")

@@ -9,24 +9,11 @@ from libs.cli.console import EXIT_FAULT, complain, say
 from libs.cli.journeys import Command
 from libs.client import Client
 from libs.client.long_work import ended
-from libs.client.paging import items
 from libs.common.ids import new_id
 from omnijourney.common.v1 import operation_pb2
 from omnijourney.segment.v1 import segment_service_pb2 as pb
 
 _TIMEOUT_S: Final = 30.0
-
-
-def show(team_id: str) -> Command:
-    """Lists tags with how many customers have them."""
-
-    async def command(client: Client) -> int:
-        request = pb.ListTagsRequest(team_id=team_id, page_size=500)
-        async for each in items(client.segment.ListTags, request, "tags", timeout_s=_TIMEOUT_S):
-            say(f"{each.customer_count:>10,}  {each.tag}")
-        return 0
-
-    return command
 
 
 def rename(team_id: str, tag: str, new_tag: str, *, merge: bool) -> Command:

@@ -81,6 +81,7 @@ def up(data_dir: Path, *options: str) -> Iterator[Up]:
         "free",
         "--data-dir",
         str(data_dir),
+        *(() if "--emulators" in options else ("--no-emulators",)),
         *options,
     ]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("OMNIJOURNEY_")}
@@ -266,6 +267,10 @@ async def test_what_there_is_can_be_listed_from_the_command_line(running: Up) ->
     span = ("--since", "2030-01-01", "--until", "2031-01-01")
     lines = (await said("stats", "series", "Welcome", "--team", team, "--by", "day", *span)).splitlines()
     assert (lines[0].split(",")[:3], len(lines)) == (["start_time", "journey_id", "triggered_count"], 1 + 366)
+    assert f"{made['journey_id']}  ACTIVE" in await said("journey", "list", "--team", team)
+    assert await said("journey", "waits", "Welcome", "--json", "--team", team) == ""
+    assert await said("tag", "list", "--team", team) == ""
+    assert await said("customer", "conflicts", "--json", "--team", team) == ""
     assert "hello" in await said("journey", "explain", "Welcome", customer, "--team", team)
     assert "Hello Ann" in await said("emulator", "log", "--recipient", made["line_user"])
     assert await said("points", "balance", customer, "--team", other) == "balance 0, cumulative 0\n"

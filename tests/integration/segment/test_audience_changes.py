@@ -11,7 +11,7 @@ import grpc
 import pytest
 from pydantic import SecretStr
 
-from libs.cli import journeys, tags
+from libs.cli import journeys, records, tags
 from libs.client import ClientSettings
 from libs.common.ids import new_id
 from libs.common.mailbox.mail import ProfileChanged, TagRemoved
@@ -186,7 +186,7 @@ async def test_tags_are_looked_after_on_the_command_line(
     assert shown.out == "2 customers\n"
     assert shown.err == f"saved audience {audience} still names the tag: vips\n"
     assert await journeys.run(settings, tags.delete(team, "gold", force=False)) == 0
-    assert await journeys.run(settings, tags.show(team)) == 0
+    assert await journeys.run(settings, records.tags(team, 0, as_json=False)) == 0
     assert capsys.readouterr().out == "2 customers\n"
 
 
