@@ -117,7 +117,7 @@ class PostgresServer:
         binaries = find_postgres(directory.postgres, directory.postgres_major())
         account = choose_account(binaries.postgres, directory.postgres)
         if directory.postgres_major() is None:
-            _make_data(directory, binaries, account)
+            _make_data(directory, binaries, account, durable=self._settings.get("fsync") != "off")
         await leftovers.end_postgres(directory.postgres)
         self.child = Child.spawn(self._spec(binaries, account))
         try:
@@ -175,7 +175,7 @@ class PostgresServer:
             await self.child.stop([(signal.SIGINT, grace_s), (signal.SIGQUIT, _QUIT_GRACE_S)])
 
 
-def _make_data(directory: DataDir, binaries: PostgresBinaries, account: Account) -> None:
+def _make_data(directory: DataDir, binaries: PostgresBinaries, account: Account, *, durable: bool) -> None:
     """Runs `initdb` beside the final place and moves the result there: half-made data is never taken for
     data.
 
@@ -194,14 +194,16 @@ def _make_data(directory: DataDir, binaries: PostgresBinaries, account: Account)
     for path in (draft, password_file):
         os.chown(path, account.uid, account.gid)
     try:
-        _initdb(binaries, draft, password_file, account)
+        _initdb(binaries, draft, password_file, account, durable=durable)
     finally:
         password_file.unlink()
     directory.postgres.rmdir()  # empty: it was made to find out who may use it
     draft.rename(directory.postgres)
 
 
-def _initdb(binaries: PostgresBinaries, data: Path, password_file: Path, account: Account) -> None:
+def _initdb(
+    binaries: PostgresBinaries, data: Path, password_file: Path, account: Account, *, durable: bool
+) -> None:
     command = [
         str(binaries.initdb),
         "-D",
@@ -212,7 +214,9 @@ def _initdb(binaries: PostgresBinaries, data: Path, password_file: Path, account
         f"--pwfile={password_file}",
     ]
     command += ["--encoding=UTF8", "--locale=C", "--no-instructions"]
-    if binaries.major >= _SYNCFS_SINCE and sys.platform == "linux":
+    if not durable:
+        command.append("--no-sync")
+    elif binaries.major >= _SYNCFS_SINCE and sys.platform == "linux":
         # Once for the whole file system instead of once for each of a thousand files: a second instead of three.
         command.append("--sync-method=syncfs")
     spec = Spec("initdb", command, SERVER_ENV, cwd=data, account=account)
