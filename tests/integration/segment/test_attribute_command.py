@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from pydantic import SecretStr
 
-from libs.cli import attributes, journeys, tags
+from libs.cli import attributes, journeys, records
 from libs.cli.journeys import Command
 from libs.client import ClientSettings
 
@@ -46,4 +46,4 @@ async def test_attributes_are_looked_after_and_tags_shown_from_the_command_line(
     faults = await printed(attributes.create(team, "1", "text", ""), code=1)
     assert "attribute.key" in " ".join(faults)
 
-    assert await printed(tags.show(team)) == ["         2  vip"]
+    assert await printed(records.tags(team, 0, as_json=False)) == ["         2  vip"]
