@@ -25,6 +25,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Final, NamedTuple, Protocol
 
+import msgspec
 import structlog
 
 from libs.common import crash
@@ -41,6 +42,8 @@ BATCH_MAX: Final = 500
 """Mails in one delivery or one read of the store."""
 QUEUE_MAX: Final = 50_000
 """Mails that wait in memory (some 50 MB); what comes on top is read from the store when its turn comes."""
+TRACES_MAX: Final = 1_000
+"""Traces of mail that are remembered, so that mail which is read from the store goes on with its own; the last ones."""
 MAILS_MAX: Final = 200_000
 """Mails in all mailboxes (some 1 kB each in Redis), shared out evenly among the partitions."""
 LOOK_EVERY_MAX: Final = 2_000
@@ -108,6 +111,8 @@ class MailRelay:
         """Partitions to be read from the store before anything else."""
         self._queue: deque[_Submission] = deque()
         self._queued = 0
+        self._traces: dict[tuple[int, int], bytes] = {}
+        """By partition and position: the store has none."""
         self._reading = 0
         self._high = max(1, mails_max // PARTITIONS)
         self._look_every = min(LOOK_EVERY_MAX, max(1, mails_max // 100))
@@ -158,12 +163,20 @@ class MailRelay:
         known = ranges_of((mail.partition, mail.position) for mail in mails) if ranges is None else ranges
         for partition, (_, last) in known.items():
             self._seen[partition] = max(last, self._seen.get(partition, 0))
+        for mail in mails:
+            if mail.trace is not None:
+                self._remember(mail, mail.trace)
         if self._queued + len(mails) > QUEUE_MAX:
             self._gaps.update(known)
         else:
             self._queue.append(_Submission(mails, known))
             self._queued += len(mails)
         self._stirred.set()
+
+    def _remember(self, mail: Mail, trace: bytes) -> None:
+        if len(self._traces) >= TRACES_MAX:
+            del self._traces[next(iter(self._traces))]
+        self._traces[mail.partition, mail.position] = trace
 
     @property
     def pending(self) -> int:
@@ -290,12 +303,16 @@ class MailRelay:
         seen = {partition: self._seen.get(partition, 0) for partition in partitions}
         size = min(BATCH_MAX, self._look_every)
         mails = await self._store.fetch_after({p: self._cursors[p] for p in seen}, size)
-        await self._deliver(mails)
+        await self._deliver([self._traced(mail) for mail in mails] if self._traces else mails)
         self._advance({mail.partition: mail.position for mail in mails})
         if len(mails) >= size:
             return False
         self._advance(seen)  # committed before the read began, so the read has shown all of it
         return True
+
+    def _traced(self, mail: Mail) -> Mail:
+        trace = self._traces.get((mail.partition, mail.position))
+        return mail if trace is None else msgspec.structs.replace(mail, trace=trace)
 
     async def _deliver(self, mails: Sequence[Mail]) -> None:
         if mails:

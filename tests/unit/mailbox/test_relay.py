@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from itertools import islice
 from uuid import UUID
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -151,6 +152,26 @@ async def test_transactions_that_overtake_each_other_on_the_way_here() -> None:
         await until(lambda: running.pending == 0)
         box = server.partitions[P].boxes[TEAM, ANN]
         assert [mail.number for _, mail in box] == [1, 2]
+
+
+@pytest.mark.rule("X-04b")
+async def test_mail_that_is_read_from_the_store_goes_on_with_its_trace(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(relay, "TRACES_MAX", 2)
+    source, server = Source(), MemoryServer()
+    async with relaying(source, server) as running:
+        await until(lambda: running.pending == 0)
+        mails = [source.commit(ANN) for _ in range(4)]
+        contexts = [None, *(letter * 24 for letter in (b"a", b"b", b"c"))]
+        for (mail,), context in reversed(list(zip(mails, contexts, strict=True))):
+            running.submit([msgspec.structs.replace(mail, trace=context)])
+        await until(lambda: running.pending == 0)
+        assert lying(server, ANN) == [1, 2, 3, 4]
+        traces = {mail.number: mail.trace for _, mail in server.partitions[P].boxes[TEAM, ANN]}
+        assert traces == {1: None, 2: contexts[1], 3: contexts[2], 4: None}, (
+            "the last two of them are remembered"
+        )
 
 
 async def test_rows_without_mail_are_no_gap_where_ranges_are_given(monkeypatch: pytest.MonkeyPatch) -> None:
