@@ -10,8 +10,11 @@ from uuid import UUID
 import msgspec
 
 from bench.field import CALL_TIMEOUT_S, BenchFault, Field
+from bench.team import call
 from libs.common.ids import new_id
 from libs.common.rpc.values import timestamp
+from omnijourney.segment.v1.segment_service_pb2 import CreateTeamRequest
+from omnijourney.segment.v1.team_pb2 import MODULE_JOURNEYS, Team, TeamSettings
 from omnijourney.stats.v1 import figures_pb2
 from omnijourney.stats.v1 import stats_service_pb2 as pb
 
@@ -67,6 +70,9 @@ class Year(msgspec.Struct, frozen=True):
 async def year(field: Field, journeys: int) -> Year:
     """Writes the counters of a year, and asks for them."""
     team_id, busy, quiet = new_id(), new_id(), new_id()
+    settings = TeamSettings(time_zone="Asia/Taipei", currency_code="TWD", modules=[MODULE_JOURNEYS])
+    team = Team(team_id=str(team_id), name="Year", settings=settings)
+    await call(field.client.segment.CreateTeam, CreateTeamRequest(request_id=str(new_id()), team=team))
     await field.admin.execute(_BUSY, team_id, busy, START, HOURS * 4)
     await field.admin.execute(_MANY, team_id, START, HOURS, [new_id() for _ in range(journeys)], _MANY_HOURS)
     await field.admin.execute(_TOTALS, team_id)
@@ -84,7 +90,7 @@ async def year(field: Field, journeys: int) -> Year:
         if (triggered > 0) != (journey_id == busy):
             raise BenchFault(f"{triggered} triggered in the year of a journey")
 
-    async def team() -> None:
+    async def of_team() -> None:
         request = pb.GetTeamSeriesRequest(**asked(figures_pb2.STEP_HOUR))
         points = (await stub.GetTeamSeries(request, timeout=CALL_TIMEOUT_S)).points
         if len(points) != HOURS:
@@ -95,7 +101,7 @@ async def year(field: Field, journeys: int) -> Year:
         busy_ms=await _rounds(lambda: series(busy)),
         quiet_ms=await _rounds(lambda: series(quiet)),
         days_ms=await _rounds(lambda: series(busy, figures_pb2.STEP_DAY)),
-        team_ms=await _rounds(team),
+        team_ms=await _rounds(of_team),
         rows=await field.admin.fetchval("SELECT count(*) FROM stats.counter"),
     )
 
