@@ -346,6 +346,10 @@ class BegunSend(msgspec.Struct, frozen=True):
     message_ids: list[str]
     price: Price
     """Of each message, also of those to come."""
+    doubtful: bool = False
+    """Whether the first of those to come may have left, too: it has its place, and goes under the same key."""
+    age_s: float = 0.0
+    """Real seconds since the first attempt; 0: there was none."""
 
 
 class DeliveryOutcome(msgspec.Struct, frozen=True):

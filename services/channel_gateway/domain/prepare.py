@@ -8,7 +8,6 @@ from uuid import UUID
 
 import msgspec
 
-from libs.common.ids import CustomerKey
 from libs.common.text_variables import fill
 from services.channel_gateway.domain.content import (
     HEADER_LENGTH_MAX,
@@ -179,24 +178,6 @@ class Customer(NamedTuple):
     """Where the team has opened coupons and points variables (P-03)."""
 
 
-def known_profiles(sends: Sequence[Send], catalogue: Catalogue) -> dict[CustomerKey, Profile]:
-    """Profiles of the customers of whom all their sends say enough: nobody need be asked about them."""
-    known: dict[CustomerKey, Profile] = {}
-    carrying = [send for send in sends if send.recipient is not None and send.account_id is not None]
-    needing = catalogue.needing_attributes(carrying) if carrying else set()
-    unknown: set[CustomerKey] = set()
-    for send in sends:
-        key = (send.team_id, send.customer_id)
-        recipient = send.recipient
-        if recipient is None or send.account_id is None or send.content in needing:
-            unknown.add(key)
-            continue
-        identity = Identity(send.channel, send.account_id, recipient.external_id, blocked=False)
-        others = known[key].identities if key in known else ()
-        known[key] = Profile(recipient.name, identities=(*others, identity))
-    return {key: profile for key, profile in known.items() if key not in unknown}
-
-
 class Prepared(msgspec.Struct, frozen=True):
     """A send that may leave if the limits allow it."""
 
@@ -208,8 +189,8 @@ class Prepared(msgspec.Struct, frozen=True):
 
     @property
     def messages(self) -> int:
-        """Messages that are still to leave."""
-        return len(self.parts) - (self.begun.parts_sent if self.begun else 0)
+        """Messages that are still to get places."""
+        return len(self.parts) - (self.begun.parts_sent + self.begun.doubtful if self.begun else 0)
 
 
 def continued(prepared: Prepared | SendAnswer, begun: BegunSend) -> Prepared | SendAnswer:
@@ -217,7 +198,9 @@ def continued(prepared: Prepared | SendAnswer, begun: BegunSend) -> Prepared | S
     if isinstance(prepared, SendAnswer):
         return prepared
     rest = Prepared(prepared.account, begun.recipient, begun.parts or prepared.parts, begun)
-    return rest if rest.messages > 0 else SendAnswer(SendState.SKIPPED, Reason.NOTHING_TO_SEND)
+    return (
+        rest if len(rest.parts) > begun.parts_sent else SendAnswer(SendState.SKIPPED, Reason.NOTHING_TO_SEND)
+    )
 
 
 def prepare(

@@ -10,7 +10,7 @@ from uuid import UUID
 from libs.common.feeds.records import SHARDS
 from libs.common.ids import partition_of
 from libs.common.mailbox.mail import Mail, MailSource, SendOutcome
-from services.channel_gateway.domain.model import PLACE_KEPT, DeliveryOutcome, Job, is_test
+from services.channel_gateway.domain.model import PLACE_KEPT, DeliveryOutcome, Job, SendState, is_test
 from services.channel_gateway.store.facts import Written
 from services.channel_gateway.store.records import RecordBatch, SettledSends
 
@@ -26,16 +26,20 @@ class Settlement(NamedTuple):
 
     @property
     def messages(self) -> int:
-        """Messages that left or may have left."""
-        if self.outcome.state in PLACE_KEPT:
-            return self.job.messages
-        # A send of several messages may fail half way: those that left stay counted.
-        return self.job.parts_sent
+        """Messages that left or may have left: they keep their places."""
+        in_doubt = self.job.doubtful and self.outcome.state is SendState.DEFERRED
+        return self._messages_known + in_doubt
 
     @property
     def messages_reported(self) -> int:
-        """Those of them that no outcome of the send has reported yet."""
-        return max(0, self.messages - self.job.messages_reported)
+        """Those of them that no outcome of the send has reported yet. What may have left of a send that goes on is
+        reported when that is known."""
+        return max(0, self._messages_known - self.job.messages_reported)
+
+    @property
+    def _messages_known(self) -> int:
+        # A send of several messages may fail half way: those that left stay counted.
+        return self.job.messages if self.outcome.state in PLACE_KEPT else self.job.parts_sent
 
 
 class Outcomes:
@@ -56,7 +60,7 @@ class Outcomes:
             alike = (
                 *(partition % SHARDS, job.team_id, job.journey_id, job.node_id, job.channel, job.account_id),
                 *(outcome.state, outcome.reason, job.parts_sent, len(job.parts), job.messages_reported),
-                *(job.price, job.depth),
+                *(job.price, job.depth, job.doubtful),
             )
             groups.setdefault(alike, []).append((partition, item))
         for group in groups.values():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any, Final, NamedTuple
@@ -90,7 +91,7 @@ class SendStore:
                 row = stored.get((send.team_id, send.effect_key))
                 if row is not None and _is_to_re_reserve(send, row):
                     re_reserve.add(send.effect_key)
-                    if row["parts_sent"]:
+                    if row["parts_sent"] or row["doubtful"]:
                         begun[send.effect_key] = _begun_of(row)
                 elif row is not None:
                     answers[send.team_id, send.effect_key] = _first_answer(send, row)
@@ -121,31 +122,49 @@ class SendStore:
         self,
         sends: Sequence[Send],
         prepared: Sequence[Prepared | SendAnswer],
-        re_reserve: set[UUID],
+        stored: StoredSends,
         now: datetime,
         *,
         capped: Collection[UUID],
         sender: UUID,
         stint: UUID,
     ) -> Stored:
-        """Decides send by send under the limits' locks, and stores. All keys must be different. `capped` are the teams
+        """Decides send by send under the limits' locks, and stores. All keys must be different; `stored` is what the
+        database knows of them. `capped` are the teams
         with a frequency cap.
 
         Raises KeyTakenError when a key was stored meanwhile; nothing is stored then.
         """
         async with transaction(self._pool, {send.team_id for send in sends}) as connection:
             limits = await _hold_limits(connection, sends, prepared, capped, now)
-            decisions = decide(zip(sends, prepared, strict=True), limits, now)
+            decisions = [
+                _unknown(decision) if _is_in_doubt(stored.begun.get(send.effect_key), decision) else decision
+                for send, decision in zip(
+                    sends, decide(zip(sends, prepared, strict=True), limits, now), strict=True
+                )
+            ]
             jobs = jobs_of(sends, decisions)
             batch = SendBatch(*_stored_of(sends, decisions), [SendState.ACCEPTED] * len(jobs), now)
             if not batch.groups:
                 return Stored(decisions, [], Written([], {}))
             with reservation_conflicts():
                 positions = await connection.fetchval(
-                    *QUERIES.bind("reserve_sends", **batch.decided_arguments(sender, stint, re_reserve))
+                    *QUERIES.bind(
+                        "reserve_sends", **batch.decided_arguments(sender, stint, stored.re_reserve)
+                    )
                 )
             await note_uses(connection, limits, sends, decisions, now)
         return Stored(decisions, jobs, Written([], batch.refused.ranges(positions)))
+
+
+def _is_in_doubt(begun: BegunSend | None, decision: Reserved | SendAnswer) -> bool:
+    """Whether a send ends here of which a message may have left."""
+    ends = isinstance(decision, SendAnswer) and decision.state is not SendState.DEFERRED
+    return begun is not None and begun.doubtful and ends
+
+
+def _unknown(decision: Reserved | SendAnswer) -> SendAnswer:
+    return SendAnswer(SendState.UNKNOWN, decision.reason if isinstance(decision, SendAnswer) else "")
 
 
 def _is_to_re_reserve(send: Send, row: Any) -> bool:
@@ -163,6 +182,8 @@ def _begun_of(row: Any) -> BegunSend:
         row["parts_sent"],
         list(row["message_ids"]),
         Price(row["currency"], row["price_micros"]),
+        row["doubtful"],
+        row["age_s"] or 0.0,
     )
 
 
@@ -309,4 +330,6 @@ def _job(send: Send, reserved: Reserved) -> Job:
     if prepared.begun is not None:
         job.parts_sent = job.messages_reported = prepared.begun.parts_sent
         job.message_ids = list(prepared.begun.message_ids)
+        job.doubtful = prepared.begun.doubtful
+        job.began_s = time.monotonic() - prepared.begun.age_s if prepared.begun.age_s else None
     return job

@@ -51,10 +51,10 @@ from services.channel_gateway.domain.prepare import (
     continued,
     fill_template,
     has_window,
-    known_profiles,
     prepare,
     write,
 )
+from services.channel_gateway.domain.recipients import known_profiles
 from services.channel_gateway.domain.reserve import Reserved, reserve_optimistically
 from services.channel_gateway.store.send_groups import SendBatch
 from services.channel_gateway.store.sends import (
@@ -226,7 +226,7 @@ class Reservation:
             stored = await self._store.decide(
                 list(fresh.values()),
                 prepared,
-                known.re_reserve,
+                known,
                 self._clock.now(),
                 capped=known.catalogue.capped_teams,
                 sender=self._sender.sender_id,

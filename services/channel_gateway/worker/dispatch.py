@@ -169,13 +169,18 @@ class Dispatcher:
         if job.doubtful and age_s >= KEY_AGE_MAX_S:
             return DeliveryOutcome(SendState.UNKNOWN, Reason.NO_ANSWER)
         if job.not_after is not None and self._clock.now() >= job.not_after:
-            state = SendState.UNKNOWN if job.doubtful else SendState.DEFERRED
-            return DeliveryOutcome(state, Reason.DO_NOT_DISTURB)
+            # Where it can be asked again under its key whether the channel has it, that waits for the morning as well.
+            lost = job.doubtful and not self._repeatable(lane)
+            return DeliveryOutcome(SendState.UNKNOWN if lost else SendState.DEFERRED, Reason.DO_NOT_DISTURB)
         if lane.account.state is not AccountState.ACTIVE:
             disabled = lane.account.state is AccountState.DISABLED
             reason = Reason.ACCOUNT_DISABLED if disabled else Reason.ACCOUNT_UNUSABLE
             return DeliveryOutcome(SendState.FAILED, reason)
         return None
+
+    def _repeatable(self, lane: Lane) -> bool:
+        adapter = self._adapters.get(lane.account.connection.kind)
+        return adapter is not None and adapter.repeatable
 
     async def _mark_and_start(self, ready: Sequence[Ready]) -> None:
         jobs = [job for _, job in ready]

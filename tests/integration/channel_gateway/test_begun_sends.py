@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
 
@@ -248,3 +249,58 @@ async def test_line_takes_the_rest_of_a_push_under_a_key_of_its_own(gateway: Gat
     records = await gateway.accepted("line")
     assert [message["text"] for record in records for message in record["body"]["messages"]] == texts
     assert await usage(gateway) == 2
+
+
+async def in_doubt(gateway: Gateway, fault: str) -> send_pb2.Send:
+    """A send on LINE whose first answer says nothing of whether it was taken, put off before it could be repeated."""
+    account, module = await gateway.account(LINE), await gateway.module("Hello")
+    await gateway.fault("line", kind=fault, count=1)
+    quiet_from = timestamp(gateway.clock.now() + timedelta(hours=1))
+    customer = gateway.customer(account, LINE)
+    send = gateway.send(
+        customer, LINE, bot_module_id=module, account_id=account, cap=10, not_after=quiet_from
+    )
+    await gateway.ask(send)
+    while (await gateway.delivery(send.effect_key)).state != delivery_pb2.SEND_STATE_ACCEPTED:
+        await asyncio.sleep(0.01)
+    gateway.clock.advance(timedelta(hours=2))
+    await gateway.settled()
+    delivery = await gateway.delivery(send.effect_key)
+    assert (delivery.state, delivery.messages) == (DEFERRED, 1)
+    assert await usage(gateway) == 1, "it may have left"
+    send.not_after.CopyFrom(timestamp(gateway.clock.now() + timedelta(hours=20)))
+    return send
+
+
+@pytest.mark.rule("C-04b", "C-04c")
+@pytest.mark.parametrize("fault", ["error_after", "error_before"])
+async def test_a_doubtful_send_goes_on_under_its_key_after_quiet_hours(gateway: Gateway, fault: str) -> None:
+    send = await in_doubt(gateway, fault)
+    (answer,) = await gateway.ask(send)
+    assert answer.state == delivery_pb2.SEND_STATE_ACCEPTED
+    await gateway.settled()
+    assert await told(gateway, send) == (SENT, 1, 1)
+    assert (len(await gateway.accepted("line")), await usage(gateway)) == (1, 1)
+    facts = await gateway.facts()
+    assert [fact.messages for fact in facts] == [0, 1], "counted once, when it is known"
+
+
+@pytest.mark.rule("C-04a", "C-04c")
+@pytest.mark.parametrize("meanwhile", ["forgotten", "blocked", "stopped"])
+async def test_a_doubtful_send_that_does_not_go_on_is_unknown_and_keeps_its_place(
+    gateway: Gateway, meanwhile: str
+) -> None:
+    send = await in_doubt(gateway, "error_after")
+    if meanwhile == "forgotten":
+        connection = await asyncpg.connect(gateway.database.admin_dsn)
+        query = "UPDATE channel_gateway.delivery SET first_attempt_at = first_attempt_at - interval '1 day'"
+        await connection.execute(query)
+        await connection.close()
+    if meanwhile == "blocked":
+        gateway.neighbours.segment.profiles[send.customer_id].identities[0].blocked = True
+    if meanwhile == "stopped":
+        await gateway.stop(1)
+    await gateway.ask(send)
+    await gateway.settled()
+    assert await told(gateway, send) == (delivery_pb2.SEND_STATE_UNKNOWN, 1, 0)
+    assert (len(await gateway.accepted("line")), await usage(gateway)) == (1, 1)

@@ -189,12 +189,21 @@ async def test_stop_and_window_are_looked_at_once_more_right_before_the_request(
     ]
 
 
-async def test_a_doubtful_send_that_may_not_be_repeated_is_unknown() -> None:
+@pytest.mark.rule("C-04c")
+@pytest.mark.parametrize("repeatable", [True, False])
+async def test_a_doubtful_send_that_may_not_be_repeated_is_unknown(*, repeatable: bool) -> None:
     wire = Wire()
+    wire.repeatable = repeatable
     wire.stopped_keys = {UUID(int=1)}
-    wire.offer(numbered(1, doubtful=True), numbered(2, doubtful=True, not_after=NOW))
+    forgotten_s = time.monotonic() - KEY_AGE_MAX_S
+    wire.offer(
+        numbered(1, doubtful=True),
+        numbered(2, doubtful=True, not_after=NOW),
+        numbered(3, doubtful=True, not_after=NOW, began_s=forgotten_s),
+    )
     await wire.work()
-    assert [what[1] for what in wire.of_kind("settled")] == [SendState.UNKNOWN, SendState.UNKNOWN]
+    quiet = SendState.DEFERRED if repeatable else SendState.UNKNOWN
+    assert [what[1] for what in wire.of_kind("settled")] == [SendState.UNKNOWN, quiet, SendState.UNKNOWN]
 
 
 @pytest.mark.rule("C-04a")

@@ -15,7 +15,8 @@ from services.channel_gateway.domain.content import (
     TextCard,
 )
 from services.channel_gateway.domain.model import Channel, Identity, Profile, Recipient, Send
-from services.channel_gateway.domain.prepare import Catalogue, known_profiles
+from services.channel_gateway.domain.prepare import Catalogue
+from services.channel_gateway.domain.recipients import known_profiles
 from tests.unit.channel_gateway.build import ACCOUNT, CUSTOMER, MODULE, TEAM, TEMPLATE, module, send
 
 OTHER_ACCOUNT = UUID(int=40)

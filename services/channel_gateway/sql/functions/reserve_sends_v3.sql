@@ -1,11 +1,12 @@
--- version: 3
+-- version: 4
 -- Reserves and stores sends, in one transaction of the teams `bound`; the positions of the records of those that are refused.
 -- `own` is the sender that gets the accepted ones, `stint` the stretch of its sends that they belong to. A send stored as IN_FLIGHT is
 -- recorded as such by this very commit. Keys in `re_reserve` may be there as DEFERRED or CANCELLED and are reserved again. What cannot be done as a
 -- whole is raised, and nothing stays:
 --   OJ101: a key is stored already.  OJ102: a limit or a stop is in the way of some of it.  OJ103: what the batch was made of
 --   (accounts, content, prices) has changed.
--- One of which messages left before it was put off keeps them, whatever becomes of the rest: they are neither sent nor paid again.
+-- One of which messages left before it was put off keeps them, whatever becomes of the rest: they are neither sent nor paid again. One that may
+-- have left (`doubtful`) keeps its place and its age as well: it goes on under the key that it had.
 -- Somebody who wants no messages is in the way of a batch (OJ102) that was made without looking (with versions among its premises).
 CREATE OR REPLACE FUNCTION reserve_sends_v3(
     bound uuid[], own uuid, stint uuid, domain_now timestamptz, premises reservation_premises, places reservation_places,
@@ -40,17 +41,18 @@ BEGIN
      ORDER BY g.team_id, s.effect_key
     ON CONFLICT (team_id, effect_key) DO UPDATE
        SET channel = EXCLUDED.channel, template_id = EXCLUDED.template_id,
-           account_id = CASE WHEN d.parts_sent > 0 THEN d.account_id ELSE EXCLUDED.account_id END,
+           account_id = CASE WHEN d.parts_sent > 0 OR d.doubtful THEN d.account_id ELSE EXCLUDED.account_id END,
            state = EXCLUDED.state, accepted = EXCLUDED.accepted, reason = EXCLUDED.reason,
-           messages = GREATEST(EXCLUDED.messages, d.parts_sent), messages_reported = d.parts_sent,
-           price_micros = CASE WHEN d.parts_sent > 0 THEN d.price_micros ELSE EXCLUDED.price_micros END,
-           currency = CASE WHEN d.parts_sent > 0 THEN d.currency ELSE EXCLUDED.currency END,
+           messages = GREATEST(EXCLUDED.messages, d.parts_sent + d.doubtful::integer), messages_reported = d.parts_sent,
+           price_micros = CASE WHEN d.parts_sent > 0 OR d.doubtful THEN d.price_micros ELSE EXCLUDED.price_micros END,
+           currency = CASE WHEN d.parts_sent > 0 OR d.doubtful THEN d.currency ELSE EXCLUDED.currency END,
            capped = EXCLUDED.capped, quota_month = EXCLUDED.quota_month, stop_epoch = EXCLUDED.stop_epoch,
            not_after = EXCLUDED.not_after, depth = EXCLUDED.depth,
-           recipient = CASE WHEN d.parts_sent > 0 THEN d.recipient ELSE EXCLUDED.recipient END,
-           parts = CASE WHEN d.parts_sent > 0 THEN COALESCE(EXCLUDED.parts, d.parts) ELSE EXCLUDED.parts END,
-           sender = EXCLUDED.sender, attempts = EXCLUDED.attempts, first_attempt_at = EXCLUDED.first_attempt_at,
-           settled_at = EXCLUDED.settled_at, stint_id = EXCLUDED.stint_id, next_attempt_at = NULL, doubtful = false
+           recipient = CASE WHEN d.parts_sent > 0 OR d.doubtful THEN d.recipient ELSE EXCLUDED.recipient END,
+           parts = CASE WHEN d.parts_sent > 0 OR d.doubtful THEN COALESCE(EXCLUDED.parts, d.parts) ELSE EXCLUDED.parts END,
+           sender = EXCLUDED.sender, attempts = EXCLUDED.attempts,
+           first_attempt_at = CASE WHEN d.doubtful THEN d.first_attempt_at ELSE EXCLUDED.first_attempt_at END,
+           settled_at = EXCLUDED.settled_at, stint_id = EXCLUDED.stint_id, next_attempt_at = NULL
      WHERE d.state IN (send_state('DEFERRED'), send_state('CANCELLED')) AND d.effect_key = ANY (re_reserve);
     GET DIAGNOSTICS stored = ROW_COUNT;
     IF stored < (SELECT sum(cardinality(g.sends)) FROM unnest(groups) AS g) THEN

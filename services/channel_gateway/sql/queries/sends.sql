@@ -8,7 +8,8 @@ SELECT d.*
  CROSS JOIN LATERAL (
     SELECT team_id, effect_key, customer_id, enrolment_id, journey_id, node_id, state, accepted, reason, messages,
            not_after, stop_epoch, settled_at, parts_sent, message_ids, account_id, recipient, currency, price_micros,
-           CASE WHEN parts_sent > 0 AND state IN (send_state('DEFERRED'), send_state('CANCELLED')) THEN parts END AS parts
+           doubtful, extract(epoch FROM clock_timestamp() - first_attempt_at)::double precision AS age_s,
+           CASE WHEN (parts_sent > 0 OR doubtful) AND state IN (send_state('DEFERRED'), send_state('CANCELLED')) THEN parts END AS parts
       FROM delivery
      WHERE delivery.team_id = w.team_id AND delivery.effect_key = w.effect_key LIMIT 1
  ) AS d
