@@ -14,6 +14,7 @@ from services.channel_gateway.domain.heard import (
     BodyFaultError,
     MessageReceipt,
     MessageTaken,
+    Preference,
     Wrote,
 )
 from services.channel_gateway.domain.model import Channel
@@ -119,3 +120,17 @@ def test_an_echo_says_which_message_of_ours_it_is(metadata: str, count: int) -> 
     body = {"object": "page", "entry": [{"id": "77", "messaging": [event]}]}
     _, [item] = meta_hooks.read_meta(json.dumps(body).encode())
     assert item.heard == (MessageTaken(UUID(int=2), 0, "m_1"),) * count
+
+
+@pytest.mark.parametrize("written", ["886912345678", "+886912345678", "00886912345678"])
+def test_who_writes_on_whatsapp_has_one_spelling(written: str) -> None:
+    message = {"from": written, "id": "wamid.1", "timestamp": "1527492624", "type": "text"}
+    wants = {"wa_id": written, "category": "marketing_messages", "value": "stop", "timestamp": 1527492624}
+    value = {"messages": [message], "user_preferences": [wants]}
+    change = {"field": "messages", "value": value}
+    body = {"object": "whatsapp_business_account", "entry": [{"id": "2", "changes": [change]}]}
+    _, items = meta_hooks.read_meta(json.dumps(body).encode())
+    heard = [each for item in items for each in item.heard]
+    assert [each.external_id for each in heard if isinstance(each, Wrote | Preference)] == [
+        "886912345678"
+    ] * 2
