@@ -3,10 +3,10 @@
 import statistics
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -58,3 +58,11 @@ def chunks(items: Sequence[Item], size: int) -> Iterator[list[Item]]:
     rest = iter(items)
     while chunk := list(islice(rest, size)):
         yield chunk
+
+
+async def timed_ms(took: list[float], work: Callable[[], Awaitable[Any]]) -> Any:
+    """What `work` answers; how long it took is added to `took`."""
+    began = time.perf_counter()
+    answer = await work()
+    took.append((time.perf_counter() - began) * 1e3)
+    return answer

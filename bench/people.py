@@ -2,7 +2,6 @@
 
 import statistics
 import time
-from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any, Final
 from uuid import UUID
@@ -14,10 +13,11 @@ from bench import duck
 from bench.audiences import AUDIENCES
 from bench.crowd import ATTRIBUTES, seed
 from bench.field import CALL_TIMEOUT_S, BenchFault, Field
+from bench.measure import timed_ms
+from bench.recorded_events import EVENTS, RecordedEvents, recorded_events
 from bench.team import call
 from libs.common.ids import new_id
-from libs.common.rpc.values import timestamp
-from omnijourney.segment.v1 import attribute_pb2, audience_pb2, customer_pb2, event_pb2
+from omnijourney.segment.v1 import attribute_pb2, audience_pb2
 from omnijourney.segment.v1 import segment_service_pb2 as pb
 from omnijourney.segment.v1.team_pb2 import MODULE_POINTS, Team, TeamSettings
 
@@ -26,19 +26,7 @@ PAGE: Final = 50
 JUDGED: Final = 500
 _JUDGED_BY: Final = "tagged, rich, not lately"
 _STREAMED: Final = "born in a decade"
-_EVENTS: Final = 20
-"""Batches of events."""
-_BATCH: Final = 500
 _CURSOR_ROWS: Final = 500
-_BARE: Final = """
-WITH moved AS (
-    UPDATE segment.customer AS c
-       SET customer_interact_time = c.update_time, revision = c.revision + 1, update_time = now()
-      FROM unnest($2::uuid[]) AS n (customer_id)
-     WHERE c.team_id = $3 AND c.customer_id = n.customer_id
-)
-INSERT INTO segment.bench_fact SELECT (unnest($1::segment.fact[])).*
-"""
 
 
 class Asked(msgspec.Struct, frozen=True):
@@ -73,8 +61,7 @@ class People(msgspec.Struct, frozen=True):
     stream_per_s: float
     cursor_per_s: float
     streamed: int
-    events_per_s: float
-    bare_events_per_s: float
+    events: list[RecordedEvents]
 
 
 async def people(field: Field, count: int) -> People:
@@ -99,7 +86,7 @@ async def people(field: Field, count: int) -> People:
         ours,
         bare,
         streamed,
-        *await _events(field, team_id),
+        await recorded_events(field, team_id, await some(field, EVENTS)),
     )
 
 
@@ -129,11 +116,11 @@ async def _ask(field: Field, admin: Any, team_id: UUID, bind: dict[str, str], nu
     took: list[list[float]] = [[], [], [], []]
     for _ in range(ROUNDS + 1):
         counting = pb.CountAudienceRequest(team_id=str(team_id), audience=audience)
-        counted = await _timed(took[0], partial(call, stub.CountAudience, counting))
+        counted = await timed_ms(took[0], partial(call, stub.CountAudience, counting))
         listing = pb.ListAudienceCustomersRequest(team_id=str(team_id), audience=audience, page_size=PAGE)
-        listed = await _timed(took[1], partial(call, stub.ListAudienceCustomers, listing))
-        floor = await _timed(took[2], partial(admin.fetchval, count_sql))
-        page = await _timed(took[3], partial(admin.fetch, page_sql))
+        listed = await timed_ms(took[1], partial(call, stub.ListAudienceCustomers, listing))
+        floor = await timed_ms(took[2], partial(admin.fetchval, count_sql))
+        page = await timed_ms(took[3], partial(admin.fetch, page_sql))
     # What is asked about the last days moves on meanwhile.
     if abs(counted.customer_count - floor) > 1 + floor // 1_000:
         raise BenchFault(f"{named.name}: {counted.customer_count} customers, by hand {floor}")
@@ -148,13 +135,6 @@ def _bound(hand: str, bind: dict[str, str]) -> str:
     for name, value in bind.items():
         hand = hand.replace(f":{name}", value)
     return hand
-
-
-async def _timed(took: list[float], work: Callable[[], Awaitable[Any]]) -> Any:
-    began = time.perf_counter()
-    answer = await work()
-    took.append((time.perf_counter() - began) * 1e3)
-    return answer
 
 
 async def _stream(field: Field, admin: Any, team_id: UUID, bind: dict[str, str]) -> tuple[float, float, int]:
@@ -182,60 +162,18 @@ async def _stream(field: Field, admin: Any, team_id: UUID, bind: dict[str, str])
 async def _judge(field: Field, team_id: UUID) -> list[float]:
     """Milliseconds of calls that judge 500."""
     named = next(each for each in AUDIENCES if each.name == _JUDGED_BY)
-    ids = await _some(field, JUDGED)
+    ids = await some(field, JUDGED)
     request = pb.EvaluateCustomersRequest(
         audiences=[ParseDict(named.form, audience_pb2.Audience())],
         items=[pb.EvaluationItem(team_id=str(team_id), customer_id=str(each)) for each in ids],
     )
     took: list[float] = []
     for _ in range(40):
-        await _timed(took, partial(call, field.client.segment.EvaluateCustomers, request))
+        await timed_ms(took, partial(call, field.client.segment.EvaluateCustomers, request))
     return took[20:]
 
 
-async def _some(field: Field, count: int, offset: int = 0) -> list[UUID]:
-    rows = await field.admin.fetch(
-        "SELECT id FROM segment.bench_crowd ORDER BY md5(n::text) OFFSET $1 LIMIT $2", offset, count
-    )
+async def some(field: Field, count: int) -> list[UUID]:
+    """So many of the customers made, in no order."""
+    rows = await field.admin.fetch("SELECT id FROM segment.bench_crowd ORDER BY md5(n::text) LIMIT $1", count)
     return [row["id"] for row in rows]
-
-
-async def _events(field: Field, team_id: UUID) -> tuple[float, float]:
-    """Events a second in batches of known customers, and of a bare statement that writes the rows that they left."""
-    ids = await _some(field, _EVENTS * _BATCH)
-    at = timestamp(field.clock.now())
-    batches = [ids[start : start + _BATCH] for start in range(0, len(ids), _BATCH)]
-    heads = await field.admin.fetch("SELECT partition, position FROM segment.history_head")
-    before = {row["partition"]: row["position"] for row in heads}
-    took: list[float] = []
-    for batch in batches:
-        events = [
-            event_pb2.CustomerEvent(
-                team_id=str(team_id),
-                event_key=str(new_id()),
-                occur_time=at,
-                customer=customer_pb2.CustomerSelector(customer_id=str(each)),
-                customer_interacted=event_pb2.CustomerInteracted(),
-            )
-            for each in batch
-        ]
-        request = pb.RecordEventsRequest(events=events)
-        answer = await _timed(took, partial(call, field.client.segment.RecordEvents, request))
-        if any(each.reason for each in answer.results):
-            raise BenchFault("events were refused")
-    facts = await field.admin.fetch("SELECT * FROM segment.fact WHERE team_id = $1", team_id)
-    rows = [tuple(row.values()) for row in facts if row["position"] > before[row["partition"]]]
-    bare = await _bare(field, rows, team_id, batches)
-    return _BATCH / (statistics.median(took) / 1e3), _BATCH / (statistics.median(bare) / 1e3)
-
-
-async def _bare(
-    field: Field, rows: Sequence[tuple[Any, ...]], team_id: UUID, batches: Sequence[Sequence[UUID]]
-) -> list[float]:
-    took: list[float] = []
-    async with field.admin.acquire() as admin:
-        await admin.execute("CREATE TABLE segment.bench_fact (LIKE segment.fact INCLUDING ALL)")
-        for number, batch in enumerate(batches):
-            mine = rows[number * _BATCH : (number + 1) * _BATCH]
-            await _timed(took, partial(admin.execute, _BARE, mine, batch, team_id))
-    return took

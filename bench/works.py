@@ -13,6 +13,7 @@ from bench import sleepers as w2
 from bench.field import field
 from bench.floor_0 import welcome_floor
 from bench.people import Asked, people
+from bench.recorded_events import RecordedEvents
 from bench.result import Line, Result, Wanted
 from bench.sends import sending
 from bench.simulations import simulations
@@ -264,10 +265,7 @@ async def _segment(wanted: Wanted) -> Result:
             f"stream of {found.streamed:,}, ids/s", f"{found.stream_per_s:,.0f}", f"{found.cursor_per_s:,.0f}"
         ),
         Line("  share of a bare cursor", f"{found.stream_per_s / found.cursor_per_s:.0%}", "", "50%"),
-        Line("events/s in batches of 500", f"{found.events_per_s:,.0f}", f"{found.bare_events_per_s:,.0f}"),
-        Line(
-            "  share of the bare statement", f"{found.events_per_s / found.bare_events_per_s:.0%}", "", "50%"
-        ),
+        *(line for each in found.events for line in _event_lines(each)),
     ]
     if found.without_duck:
         lines.append(Line(f"DuckDB was left out: {found.without_duck}", ""))
@@ -275,7 +273,7 @@ async def _segment(wanted: Wanted) -> Result:
         f"segment {wanted.n:,} customers: counts p50 {_at(counts, 50):.0f} ms, p95 {_at(counts, 95):.0f} ms, pages "
         f"p50 {_at(pages, 50):.0f} ms, p95 {_at(pages, 95):.0f} ms, 500 judged in {_at(judged, 50):.1f} ms, stream "
         f"{found.stream_per_s / found.cursor_per_s:.0%} of a bare cursor, events "
-        f"{found.events_per_s / found.bare_events_per_s:.0%} of the bare statement"
+        f"{', '.join(f'{each.share:.0%}' for each in found.events)} of the bare statement"
     )
     return Result(wanted.work, wanted.n, lines, {"people": found}, [], figure)
 
@@ -288,6 +286,14 @@ def _asked_lines(each: Asked) -> list[Line]:
         Line(f"{each.name} ({each.customers:,}): count, ms", f"{count:.0f}", f"{by_hand:.0f}{fast}"),
         Line("  times the count by hand", f"{each.count_ratio:.2f}", "", "1.5"),
         Line("  first page, ms", f"{page:.0f}", f"{page_by_hand:.0f}"),
+    ]
+
+
+def _event_lines(each: RecordedEvents) -> list[Line]:
+    return [
+        Line(f"events/s in batches, {each.kind}", f"{each.per_s:,.0f}", f"{each.bare_per_s:,.0f}"),
+        Line("  share of the bare statement", f"{each.share:.0%}", "", "50%"),
+        Line("  CPU µs each", f"{each.cpu_us:.0f}", f"{each.bare_cpu_us:.0f}"),
     ]
 
 

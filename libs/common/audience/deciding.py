@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
 
-from libs.common.audience.evaluation import evaluate
+from libs.common.audience.evaluation import predicate_of
 from libs.common.audience.expressions import (
     AllOf,
     AnyOf,
@@ -42,68 +43,107 @@ class Decision(NamedTuple):
     seen: str
 
 
+Decider = Callable[[Subject], Decision]
+"""Decides about customers, one after the other."""
+
+
 def decide(expression: Expression, subject: Subject, now: datetime, zone: str) -> Decision:
     """What `evaluate` says, and why: of all that had to be true all, of what one was enough for the first."""
-    kind = _KINDS.get(type(expression))
-    if kind is not None:  # one predicate alone, as most are: turns wait for this
-        seen = f"{kind}: {_had(expression, subject)}"
-        return Decision(evaluate(expression, subject, now, zone), seen[:SEEN_LENGTH_MAX])
-    belongs, leaves = _decide(expression, subject, now, zone, "")
-    parts = [f"{path}: {_had(leaf, subject)}" for path, leaf in leaves[:_PREDICATES_MAX]]
-    return Decision(belongs, "; ".join(parts)[:SEEN_LENGTH_MAX])
+    return decider(expression, now, zone)(subject)
 
 
-_Leaves = list[tuple[str, Expression]]
+def decider(expression: Expression, now: datetime, zone: str) -> Decider:
+    """`decide` for many customers: whatever does not depend on the customer is worked out once."""
+    if type(expression) in _KINDS:  # one predicate alone, as most are: turns wait for this
+        return _of_one(expression, now, zone)
+    node = _node(expression, now, zone, "")
+
+    def decided(subject: Subject) -> Decision:
+        belongs, leaves = node(subject)
+        parts = [f"{path}: {had(subject)}" for path, had in leaves[:_PREDICATES_MAX]]
+        return Decision(belongs, "; ".join(parts)[:SEEN_LENGTH_MAX])
+
+    return decided
 
 
-def _decide(
-    expression: Expression, subject: Subject, now: datetime, zone: str, path: str
-) -> tuple[bool, _Leaves]:
+_Leaves = Sequence[tuple[str, Callable[[Subject], str]]]
+"""Predicates by their paths, each with what tells what a customer had."""
+_Node = Callable[[Subject], tuple[bool, _Leaves]]
+
+
+def _of_one(predicate: Expression, now: datetime, zone: str) -> Decider:
+    kind, meets, had = _KINDS[type(predicate)], predicate_of(predicate, now, zone), _teller(predicate)
+
+    def decided(subject: Subject) -> Decision:
+        return Decision(meets(subject), f"{kind}: {had(subject)}"[:SEEN_LENGTH_MAX])
+
+    return decided
+
+
+def _node(expression: Expression, now: datetime, zone: str, path: str) -> _Node:
     match expression:
         case AllOf(items):
-            return _decide_list(items, subject, now, zone, f"{path}all_of.items", enough=False)
+            nodes = [_node(item, now, zone, f"{path}all_of.items[{i}].") for i, item in enumerate(items)]
+            return _list(nodes, enough=False)
         case AnyOf(items):
-            return _decide_list(items, subject, now, zone, f"{path}any_of.items", enough=True)
+            nodes = [_node(item, now, zone, f"{path}any_of.items[{i}].") for i, item in enumerate(items)]
+            return _list(nodes, enough=True)
         case Negation(item):
-            met, leaves = _decide(item, subject, now, zone, f"{path}negation.")
-            return not met, leaves
+            return _met_as(_node(item, now, zone, f"{path}negation."), wanted=False)
         case InAudience(belongs=belongs, inner=inner):
             assert inner is not None, "looked up before anybody is judged"
-            met, leaves = _decide(inner, subject, now, zone, f"{path}saved_audience.")
-            return met is belongs, leaves
+            return _met_as(_node(inner, now, zone, f"{path}saved_audience."), wanted=belongs)
         case leaf:
-            return evaluate(leaf, subject, now, zone), [(path + _KINDS[type(leaf)], leaf)]
+            meets = predicate_of(leaf, now, zone)
+            leaves = ((path + _KINDS[type(leaf)], _teller(leaf)),)
+            return lambda subject: (meets(subject), leaves)
 
 
-def _decide_list(
-    items: tuple[Expression, ...], subject: Subject, now: datetime, zone: str, path: str, *, enough: bool
-) -> tuple[bool, _Leaves]:
-    """The first of `items` that is `enough` decides; otherwise all of them do."""
-    every: _Leaves = []
-    for index, item in enumerate(items):
-        met, leaves = _decide(item, subject, now, zone, f"{path}[{index}].")
-        if met is enough:
-            return enough, leaves
-        every += leaves
-    return not enough, every
+def _met_as(node: _Node, *, wanted: bool) -> _Node:
+    def met(subject: Subject) -> tuple[bool, _Leaves]:
+        is_met, leaves = node(subject)
+        return is_met is wanted, leaves
+
+    return met
 
 
-def _had(leaf: Expression, subject: Subject) -> str:
-    """What the customer had; of basic texts, which name a person, only whether they are set."""
+def _list(nodes: Sequence[_Node], *, enough: bool) -> _Node:
+    """The first of `nodes` that is `enough` decides; otherwise all of them do."""
+
+    def met(subject: Subject) -> tuple[bool, _Leaves]:
+        every: list[tuple[str, Callable[[Subject], str]]] = []
+        for node in nodes:
+            is_met, leaves = node(subject)
+            if is_met is enough:
+                return enough, leaves
+            every += leaves
+        return not enough, every
+
+    return met
+
+
+def _teller(leaf: Expression) -> Callable[[Subject], str]:
+    """What a customer had; of basic texts, which name a person, only whether they are set."""
     match leaf:
         case HasTags(_, tags):
-            return ", ".join(sorted(tags & subject.tags)) or "none of them"
+            return lambda subject: ", ".join(sorted(tags & subject.tags)) or "none of them"
         case HasAttribute(key):
-            return f"{key} = {subject.values[key]}" if key in subject.values else f"{key} is not set"
+            return lambda subject: (
+                f"{key} = {subject.values[key]}" if key in subject.values else f"{key} is not set"
+            )
         case HasBasic(field):
-            return f"{field.name} {'is set' if field in subject.basics else 'is not set'}"
+            return lambda subject: f"{field.name} {'is set' if field in subject.basics else 'is not set'}"
         case HasTime(field):
-            at = subject.times.get(field)
-            return f"{field.name} {at.isoformat(timespec='seconds') if at else 'never'}"
+            return lambda subject: f"{field.name} {_moment(subject.times.get(field))}"
         case IsBound(_, channel, account):
-            return "bound" if (channel, account) in subject.bound else "not bound"
-        case HasPoints(figure):
-            points = subject.points
-            return str(points.balance if figure == Figure.BALANCE else points.cumulative)
+            return lambda subject: "bound" if (channel, account) in subject.bound else "not bound"
+        case HasPoints(Figure.BALANCE):
+            return lambda subject: str(subject.points.balance)
+        case HasPoints():
+            return lambda subject: str(subject.points.cumulative)
         case _:
             raise TypeError(f"no predicate: {leaf!r}")
+
+
+def _moment(at: datetime | None) -> str:
+    return at.isoformat(timespec="seconds") if at else "never"

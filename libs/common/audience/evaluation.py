@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from functools import lru_cache
@@ -37,6 +38,7 @@ from libs.common.audience.expressions import (
     TagOperator,
     TextOperator,
     TextTest,
+    TimeField,
     WithinLast,
 )
 
@@ -73,6 +75,31 @@ def evaluate(  # noqa: C901, PLR0911 - one way out per kind of expression
         case InAudience(belongs=belongs, inner=inner):
             assert inner is not None, "looked up before anybody is judged"
             return belongs == evaluate(inner, subject, now, zone)
+
+
+def predicate_of(predicate: Expression, now: datetime, zone: str) -> Callable[[Subject], bool]:
+    """`evaluate` of one predicate for many customers: what does not depend on the customer is worked out once."""
+    match predicate:
+        case HasTags(TagOperator.ANY_OF, tags):
+            return lambda subject: not tags.isdisjoint(subject.tags)
+        case HasTags(TagOperator.ALL_OF, tags):
+            return lambda subject: tags <= subject.tags
+        case HasTags(_, tags):
+            return lambda subject: tags.isdisjoint(subject.tags)
+        case HasTime(field, WithinLast() | Before() | Between() as test):
+            return _happened(field, *time_span(test, now, zone))
+        case HasAttribute(key, test):
+            return lambda subject: (text := subject.values.get(key)) is not None and meets_value(test, text)
+        case _:
+            return lambda subject: evaluate(predicate, subject, now, zone)
+
+
+def _happened(field: TimeField, start: datetime | None, end: datetime | None) -> Callable[[Subject], bool]:
+    def happened(subject: Subject) -> bool:
+        at = subject.times.get(field)
+        return at is not None and (start is None or at >= start) and (end is None or at < end)
+
+    return happened
 
 
 def _evaluate_tags(predicate: HasTags, tags: frozenset[str]) -> bool:

@@ -14,7 +14,15 @@ from typing import Final, NamedTuple
 from uuid import UUID
 
 from libs.common.text import fold
-from services.segment.domain.model import ContactAdded, Customer, Event, OrderCompleted, Selector
+from services.segment.domain.model import (
+    ContactAdded,
+    Customer,
+    CustomerInteracted,
+    Event,
+    OrderCompleted,
+    Selector,
+    TeamInteracted,
+)
 from services.segment.domain.recorder import EventContext
 
 _SOME: Final = "?"
@@ -93,6 +101,23 @@ def usual_context(events: Sequence[Event], found: Mapping[Hint, Found]) -> Event
     if len(context.customers) < len(events) or len(set(named)) < len(named):
         return None
     return context
+
+
+def touch_context(events: Sequence[Event]) -> EventContext | None:
+    """How things are if all that each event leaves is a time of its customer, each of another one who is named by id
+    alone; None if any event may leave more."""
+    context = EventContext(unsigned_counts={})
+    keys: set[tuple[UUID, str]] = set()
+    for event in events:
+        customer_id = event.selector.customer_id
+        if not isinstance(event.body, CustomerInteracted | TeamInteracted) or event.customer_name:
+            return None
+        if customer_id is None or event.selector != Selector(customer_id):
+            return None
+        context.unsigned_counts[event.team_id] = False
+        context.customers[event.team_id, customer_id] = Customer(event.team_id, customer_id)
+        keys.add((event.team_id, event.event_key))
+    return context if len(context.customers) == len(keys) == len(events) else None
 
 
 def _texts(selector: Selector) -> tuple[tuple[str, str | None], ...]:

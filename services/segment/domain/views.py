@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Set as AbstractSet
 from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
 import msgspec
 
-from libs.common.audience.expressions import AttributeType
+from libs.common.audience.expressions import AttributeType, Subject
 from services.segment.domain.facts import Fact
 from services.segment.domain.model import Order, Refund
 
@@ -43,6 +44,25 @@ class AudienceRules(NamedTuple):
     zone: str
     types: dict[str, AttributeType]
     """Of active attributes, by key."""
+
+
+class JudgedBy(NamedTuple):
+    """What of customers the audiences of one batch name; of no more anything has to be known."""
+
+    basics: bool = False
+    times: bool = False
+    tags: AbstractSet[str] = frozenset()
+    """Folded."""
+    keys: AbstractSet[str] = frozenset()
+    """Of attributes."""
+    accounts: bool = False
+
+
+class Judged(NamedTuple):
+    """A customer as audiences judge them, but for points."""
+
+    has_phone: bool
+    subject: Subject
 
 
 class FactPage(NamedTuple):

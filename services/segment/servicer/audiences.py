@@ -184,15 +184,13 @@ class AudienceRpcs(Base):
         check.done()
         team_id, expression = await self._target(request)
         async for page in self._deps.evaluator.pages(team_id, expression, after):
-            if page.through is None:
-                continue
             if request.parts and page.customer_ids:
-                customers = await self._with_parts(team_id, page.customer_ids, request.parts)
+                customers = await self._with_parts(team_id, list(map(UUID, page.customer_ids)), request.parts)
                 for answer in _answers(customers, page.through):
                     yield answer
                 continue
             yield pb.StreamAudienceCustomersResponse(
-                customer_ids=map(str, page.customer_ids), through_customer_id=str(page.through)
+                customer_ids=page.customer_ids, through_customer_id=page.through
             )
 
     async def _with_parts(
@@ -216,13 +214,13 @@ class AudienceRpcs(Base):
 
 
 def _answers(
-    customers: Sequence[customer_pb2.Customer], through: UUID
+    customers: Sequence[customer_pb2.Customer], through: str
 ) -> Iterator[pb.StreamAudienceCustomersResponse]:
     """As many messages as it takes; up to the last of them only those who are told of are judged for sure."""
     count = 0
     for group in fitting(customers, _STREAM_BYTES_MAX):
         count += len(group)
-        last = str(through) if count == len(customers) else group[-1].customer_id
+        last = through if count == len(customers) else group[-1].customer_id
         yield pb.StreamAudienceCustomersResponse(
             customer_ids=[each.customer_id for each in group], through_customer_id=last, customers=group
         )

@@ -62,6 +62,14 @@ class Search:
         sql = compiler.list(self._expression, row_max)
         return [row[0] for row in await self._connection.fetch(sql, *compiler.arguments)]
 
+    async def written_within(self, span: Span, row_max: int) -> str:
+        """The same as one text: ids in their canonical form, with commas between."""
+        await self._prepare()
+        compiler = SetCompiler(self._team_id, self._scope, span)
+        sql = compiler.written(self._expression, row_max)
+        written: str | None = await self._connection.fetchval(sql, *compiler.arguments)
+        return written or ""
+
     async def _prepare(self) -> None:
         await self._connection.execute(BOOK["plan_sets"])
         if names_points(self._expression):

@@ -94,6 +94,11 @@ class SetCompiler:
             listed = self._piece("list_set", limit=row_max)
         return listed.replace("/* set */", found.sql)
 
+    def written(self, expression: Expression, row_max: int) -> str:
+        """The statement that lists them as one text, ids with commas between."""
+        listed = self.list(expression, row_max)
+        return self._piece("written").replace("/* list */", listed)
+
     def _piece(self, name: str, **arguments: Any) -> str:
         """A piece with its parameters, and the bounds of the ids."""
         sql = self._pieces.piece(name, **arguments)

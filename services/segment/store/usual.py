@@ -32,7 +32,6 @@ from services.segment.domain.model import (
     ContactAdded,
     Customer,
     Event,
-    OrderCompleted,
 )
 from services.segment.domain.recorder import Recording
 from services.segment.domain.usual import Found, Hint, hint_of
@@ -81,12 +80,46 @@ async def record_usual(
         customer = customers[fact.team_id, fact.customer_id]
         customer.mail_number = number
         customer.name, customer.member_id, customer.phone, customer.email = basics
+        _tell_phone(fact, customer)
     return written
+
+
+async def record_touches(
+    pool: Pool, events: Sequence[Event], recording: Recording, now: datetime
+) -> list[bool]:
+    """Which of the events were written that leave nothing but a time of their customers. `recording` is what was
+    decided of them."""
+    customers: _Customers = {(each.team_id, each.customer_id): each for each in recording.changed}
+    keys = [(event.team_id, event.event_key) for event in events]
+    uses = [(*key, *recording.keys[key]) for key in keys]
+    order = sorted(range(len(events)), key=lambda index: (uses[index][0], uses[index][3]))
+    rows = [uses[index] for index in order]
+    touched = [customers[team_id, customer_id] for team_id, _, _, customer_id in rows]
+    query = BOOK.bind(
+        "record_touches",
+        teams=list({event.team_id for event in events}),
+        now=now,
+        keys=rows,
+        customer_interact_times=[each.customer_interact_time for each in touched],
+        team_interact_times=[each.team_interact_time for each in touched],
+    )
+    ((places,),) = await fetch_alone(pool, *query)
+    written = [False] * len(events)
+    for place in places or ():
+        written[order[place - 1]] = True
+    return written
+
+
+def _tell_phone(fact: Fact, customer: Customer) -> None:
+    """What an order says of its customer's phone was presumed, and stored as it is."""
+    body, has_phone = fact.body, customer.phone is not None
+    if isinstance(body, OrderReported) and body.has_phone is not has_phone:
+        fact.body = msgspec.structs.replace(body, has_phone=has_phone)
 
 
 def _event_row(place: int, event: Event, fact: Fact, customers: _Customers) -> tuple[Any, ...]:
     customer = customers[fact.team_id, fact.customer_id]
-    body, hint = event.body, hint_of(event)
+    body, hint, named = event.body, hint_of(event), event.hints
     return (
         place,
         fact.team_id,
@@ -97,7 +130,7 @@ def _event_row(place: int, event: Event, fact: Fact, customers: _Customers) -> t
         customer.checkout_time,
         bool(customer.name),
         customer.member_id is not None,
-        customer.phone is not None if customer.phone or isinstance(body, OrderCompleted) else None,
+        True if named.phone is not None else None,
         customer.email is not None,
         fact.partition,
         fact.event_id,

@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Mapping, Sequence, Set
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from itertools import chain
 from typing import Final, NamedTuple, Protocol
 from uuid import UUID
 
-from libs.common.audience.deciding import Decision, decide
+import msgspec
+
+from libs.common.audience.deciding import Decider, Decision, decider
 from libs.common.audience.evaluation import evaluate
 from libs.common.audience.expressions import (
-    AttributeType,
     Balance,
-    BasicField,
     Expression,
     HasAttribute,
+    HasBasic,
     HasPoints,
     HasTags,
     HasTime,
     InAudience,
     IsBound,
-    Subject,
     TimeField,
-    attribute_keys,
     names_points,
     predicates,
 )
@@ -32,23 +33,25 @@ from libs.common.audience.memberships import membership_faults
 from libs.common.clock import Clock
 from libs.common.db.pool import Connection, Pool, transaction
 from libs.common.ids import CustomerKey
-from libs.common.text import fold
 from services.segment import metrics
 from services.segment.clients.points import CustomerBalances
 from services.segment.domain.model import CustomerView
-from services.segment.domain.views import AudienceRules, CustomerParts
+from services.segment.domain.views import AudienceRules, Judged, JudgedBy
 from services.segment.store.attributes import usable_attributes
 from services.segment.store.audience_searches import Search
 from services.segment.store.audience_sets import Span
 from services.segment.store.audience_sql import Scope
 from services.segment.store.customers import read_views
+from services.segment.store.judged import read_judged
 from services.segment.store.teams import load_audience_rules, load_team
 from services.segment.usecases.memberships import expand_all
 
 PAGE: Final = 500
 """Customers of one page of a stream."""
-SPAN_ROWS: Final = 50_000
-"""Customers of the team among whom a stream looks at once."""
+SPAN_ROWS: Final = 250_000
+"""Customers of the team among whom a stream looks at once: what an index finds is looked through anew for each so many,
+and the ids of those in the audience, 9 MB at most, are held twice."""
+_ID_LENGTH: Final = 36
 _NO_POINTS: Final = Balance(0, 0)
 _NO_RULES: Final = AudienceRules("UTC", {})
 """For audiences that name neither attributes nor times."""
@@ -76,10 +79,10 @@ class AudienceAnswer(NamedTuple):
 
 
 class AudiencePage(NamedTuple):
-    """Customers in an audience, and the one up to whom all are judged; None where there are none to judge."""
+    """Customers in an audience, and the one up to whom all are judged. Ids in their canonical form."""
 
-    customer_ids: Sequence[UUID]
-    through: UUID | None
+    customer_ids: Sequence[str]
+    through: str
 
 
 class _Evaluation:
@@ -88,61 +91,45 @@ class _Evaluation:
     def __init__(
         self,
         now: datetime,
-        views: Mapping[CustomerKey, CustomerView],
+        customers: Mapping[CustomerKey, Judged],
         rules: Mapping[UUID, AudienceRules],
         balances: Mapping[CustomerKey, Balance],
         *,
-        keys: Set[str],
         tells: bool,
     ) -> None:
-        """`keys` are of the attributes that the audiences name."""
         self._now = now
         self._tells = tells
-        self._views = views
+        self._customers = customers
         self._rules = rules
         self._balances = balances
-        self._named_types = {
-            team_id: {key: kind for key, kind in each.types.items() if key in keys}
-            for team_id, each in rules.items()
-        }
-        self._subjects: dict[CustomerKey, Subject] = {}
-        self._faults: dict[tuple[UUID, int], list[Fault]] = {}
+        self._audiences: dict[tuple[UUID, int], Fault | Decider] = {}
 
     def answer(self, question: AudienceQuestion) -> AudienceAnswer:
         team_id, customer_id, expression = question
-        view = self._views.get((team_id, customer_id))
-        if view is None:
+        found = self._customers.get((team_id, customer_id))
+        if found is None:
             return AudienceAnswer(False, _NOBODY)
-        rules = self._rules.get(team_id, _NO_RULES)
-        has_phone = view.customer.phone is not None
-        if faults := self._faults_of(team_id, expression, rules):
-            return AudienceAnswer(False, faults[0], has_phone)
-        subject = self._subject((team_id, customer_id), view)
-        found = self._decide(expression, subject, rules.zone)
-        return AudienceAnswer(found.belongs, None, has_phone, found.seen)
+        has_phone, subject = found
+        audience = self._audiences.get((team_id, id(expression)))
+        if audience is None:
+            audience = self._audiences[team_id, id(expression)] = self._prepared(team_id, expression)
+        if isinstance(audience, Fault):
+            return AudienceAnswer(False, audience, has_phone)
+        if self._balances:
+            points = self._balances.get((team_id, customer_id), _NO_POINTS)
+            subject = msgspec.structs.replace(subject, points=points)
+        belongs, seen = audience(subject)
+        return AudienceAnswer(belongs, None, has_phone, seen)
 
-    def _decide(self, expression: Expression, subject: Subject, zone: str) -> Decision:
+    def _prepared(self, team_id: UUID, expression: Expression) -> Fault | Decider:
+        """What decides, or why nothing can be decided."""
+        zone, types = self._rules.get(team_id, _NO_RULES)
+        faults = [*membership_faults(expression), *attribute_faults(expression, types)]
+        if faults:
+            return faults[0]
         if self._tells:
-            return decide(expression, subject, self._now, zone)
-        return Decision(evaluate(expression, subject, self._now, zone), "")
-
-    def _faults_of(self, team_id: UUID, expression: Expression, rules: AudienceRules) -> list[Fault]:
-        key = (team_id, id(expression))
-        faults = self._faults.get(key)
-        if faults is None:
-            faults = self._faults[key] = [
-                *membership_faults(expression),
-                *attribute_faults(expression, rules.types),
-            ]
-        return faults
-
-    def _subject(self, key: CustomerKey, view: CustomerView) -> Subject:
-        subject = self._subjects.get(key)
-        if subject is None:
-            points = self._balances.get(key, _NO_POINTS)
-            types = self._named_types.get(key[0], {})
-            subject = self._subjects[key] = subject_of(view, types, points)
-        return subject
+            return decider(expression, self._now, zone)
+        return lambda subject: Decision(evaluate(expression, subject, self._now, zone), "")
 
 
 class Followed(Protocol):
@@ -184,17 +171,18 @@ class AudienceEvaluator:
             questions = await self._expanded(questions)
             expressions = {id(question.expression): question.expression for question in questions}
             named = {type(item) for expression in expressions.values() for item in predicates(expression)}
-        wanted = CustomerParts(
-            tags=HasTags in named, attributes=HasAttribute in named, identities=IsBound in named
-        )
         await self._catch_up(*expressions.values())
-        views = await read_views(self._pool, {(q.team_id, q.customer_id) for q in questions}, wanted)
         rules: dict[UUID, AudienceRules] = {}
         if named & {HasAttribute, HasTime}:
             rules = await load_audience_rules(self._pool, {question.team_id for question in questions})
+        customers = await read_judged(
+            self._pool,
+            {(question.team_id, question.customer_id) for question in questions},
+            _judged_by(expressions.values()),
+            {team_id: each.types for team_id, each in rules.items()},
+        )
         balances = await self._balances(questions) if HasPoints in named else {}
-        keys = set().union(*map(attribute_keys, expressions.values()))
-        evaluation = _Evaluation(self._clock.now(), views, rules, balances, keys=keys, tells=tells)
+        evaluation = _Evaluation(self._clock.now(), customers, rules, balances, tells=tells)
         answers = [evaluation.answer(question) for question in questions]
         metrics.EVALUATIONS.inc(len(questions))
         return answers
@@ -226,24 +214,34 @@ class AudienceEvaluator:
     ) -> AsyncIterator[AudiencePage]:
         """All customers in an audience, which is expanded, in order of their ids, some at a time; pages may be empty.
 
-        Those among SPAN_ROWS customers are of one moment, so that a long stream holds no transaction open.
+        Those among SPAN_ROWS customers are of one moment, so that a long stream holds no transaction open. The next of
+        them are looked for while these are taken.
         """
         await self._catch_up_with_all(expression)
-        while True:
-            async with transaction(self._pool, [team_id]) as connection:
-                scope = await self._scope(connection, team_id)
-                search = Search(connection, team_id, expression, scope)
-                until = await search.span_end(after, SPAN_ROWS)
-                found = await search.within(Span(after, until), SPAN_ROWS)
-            for start in range(0, len(found), PAGE):
-                page = found[start : start + PAGE]
-                is_last = start + PAGE >= len(found)
-                yield AudiencePage(page, until if until and is_last else page[-1])
-            if until is None:
-                return
-            if not found:
-                yield AudiencePage((), until)
-            after = until
+        ahead = asyncio.create_task(self._written(team_id, expression, after))
+        try:
+            while True:
+                until, found = await ahead
+                if until is not None:
+                    ahead = asyncio.create_task(self._written(team_id, expression, until))
+                for page in _pages(found):
+                    yield page
+                if until is None:
+                    return
+                yield AudiencePage((), str(until))
+        finally:
+            ahead.cancel()
+            await asyncio.gather(ahead, return_exceptions=True)
+
+    async def _written(
+        self, team_id: UUID, expression: Expression, after: UUID | None
+    ) -> tuple[UUID | None, str]:
+        """The last of the next SPAN_ROWS customers, None at the end, and those among them who are in the audience."""
+        async with transaction(self._pool, [team_id]) as connection:
+            scope = await self._scope(connection, team_id)
+            search = Search(connection, team_id, expression, scope)
+            until = await search.span_end(after, SPAN_ROWS)
+            return until, await search.written_within(Span(after, until), SPAN_ROWS)
 
     async def _catch_up(self, *expressions: Expression) -> None:
         """Messages that left are told in the gateway's history: what is judged by them waits until it is taken."""
@@ -279,30 +277,22 @@ class AudienceEvaluator:
         return await self._points.balances(sorted(wanted)) if wanted else {}
 
 
-def subject_of(view: CustomerView, types: dict[str, AttributeType], points: Balance) -> Subject:
-    """A customer as audiences see it: folded texts, active attributes only."""
-    customer = view.customer
-    basics = {
-        BasicField.MEMBER_ID: customer.member_id,
-        BasicField.PHONE: customer.phone,
-        BasicField.EMAIL: customer.email,
-    }
-    times = {
-        TimeField.CUSTOMER_INTERACTED: customer.customer_interact_time,
-        TimeField.TEAM_INTERACTED: customer.team_interact_time,
-        TimeField.MARKETED: customer.marketed_time,
-        TimeField.CHECKOUT: customer.checkout_time,
-    }
-    bound = {(identity.key.channel, str(identity.key.account_id)) for identity in view.identities}
-    return Subject(
-        basics={field: fold(text) for field, text in basics.items() if text is not None},
-        times={field: at for field, at in times.items() if at is not None},
-        tags=frozenset(fold(tag) for tag in view.tags),
-        values={
-            key: fold(text) if types[key] == AttributeType.TEXT else text
-            for key, text in view.attributes.items()
-            if key in types
-        },
-        bound=frozenset(bound | {(channel, "") for channel, _ in bound}),
-        points=points,
+def _pages(written: str) -> Iterator[AudiencePage]:
+    """Ids with commas between, some at a time."""
+    step = PAGE * (_ID_LENGTH + 1)
+    for start in range(0, len(written), step):
+        ids = written[start : start + step].removesuffix(",").split(",")
+        yield AudiencePage(ids, ids[-1])
+
+
+def _judged_by(expressions: Iterable[Expression]) -> JudgedBy:
+    """What has to be known of customers to judge them by these."""
+    named = list(chain.from_iterable(map(predicates, expressions)))
+    kinds = set(map(type, named))
+    return JudgedBy(
+        basics=HasBasic in kinds,
+        times=HasTime in kinds,
+        tags=frozenset[str]().union(*(item.tags for item in named if isinstance(item, HasTags))),
+        keys=frozenset(item.key for item in named if isinstance(item, HasAttribute)),
+        accounts=IsBound in kinds,
     )

@@ -32,11 +32,11 @@ from services.segment.domain.known import NO_VIEWS, Views, views_of
 from services.segment.domain.model import Change, Event
 from services.segment.domain.recorder import EventContext, Recording
 from services.segment.domain.results import APPLIED, ChangeResult, EventResult, failed_event
-from services.segment.domain.usual import hints_of, usual_context
+from services.segment.domain.usual import hints_of, touch_context, usual_context
 from services.segment.store.changes import load_change_context, move_marketed_times, save_applied
 from services.segment.store.errors import CollisionError, domain_errors
 from services.segment.store.events import load_event_context, save_recording
-from services.segment.store.usual import find_usual, record_usual, set_usual
+from services.segment.store.usual import find_usual, record_touches, record_usual, set_usual
 from services.segment.worker.notifier import FactNotifiers
 
 Item = TypeVar("Item", Event, Change)
@@ -119,6 +119,8 @@ class Writer:
 
     async def _record_whole(self, events: list[Event]) -> list[EventResult]:
         hints = hints_of(events)
+        if hints is None and (context := touch_context(events)):
+            return await _in_two_steps(events, await self._touch(events, context), self._record_others)
         if hints is None or len(hints) > HINTS_MAX:
             return await self._record_others(events)
         found = await find_usual(self._pool, hints) if hints else {}
@@ -138,6 +140,24 @@ class Writer:
         write = record_usual(self._pool, events, recording, now)
         facts = await self._at_once("events", len(events), write, partial(_views, recording, now))
         return [result if fact else None for fact, result in zip(facts, recording.results, strict=True)]
+
+    async def _touch(self, events: list[Event], context: EventContext) -> Sequence[EventResult | None]:
+        """The results of events that leave nothing but a time of their customers, written in one statement."""
+        now = self._clock.now()
+        recording = record(context, events, now, ids_of(now), self._ahead_max)
+        crash.reach("segment.before_commit")
+        try:
+            with domain_errors():
+                written = await record_touches(self._pool, events, recording, now)
+        except CollisionError:
+            _COLLIDED["events"]()
+            return [None] * len(events)
+        crash.reach("segment.after_commit")
+        self._publisher.publish((), sum(written))
+        return [
+            result if is_written else None
+            for result, is_written in zip(recording.results, written, strict=True)
+        ]
 
     async def _record_others(
         self, events: list[Event], creating: AbstractSet[UUID] = frozenset()

@@ -23,7 +23,7 @@ from libs.common.ids import CustomerKey, new_id
 from libs.common.text import fold
 from omnijourney.segment.v1 import audience_pb2
 from services.segment.store.audiences import insert_audience
-from services.segment.usecases.evaluator import AudienceEvaluator, AudienceQuestion, subject_of
+from services.segment.usecases.evaluator import AudienceEvaluator, AudienceQuestion
 from tests.integration.segment.conftest import Segment
 from tests.property.segment.audiences import (
     ACCOUNTS,
@@ -37,6 +37,7 @@ from tests.property.segment.audiences import (
     TYPES,
     ZONES,
     every_predicate,
+    subject_of,
     unexpanded,
 )
 
@@ -185,7 +186,7 @@ async def test_one_expression_has_one_answer_in_every_form(segment: Segment) -> 
             )
             matching = [each for each, answer in zip(ids, answers, strict=True) if answer.matches]
             listed = [
-                each
+                UUID(each)
                 async for page in evaluator.pages(segment.team_id, expression)
                 for each in page.customer_ids
             ]
@@ -195,7 +196,7 @@ async def test_one_expression_has_one_answer_in_every_form(segment: Segment) -> 
             if matching:
                 middle = matching[len(matching) // 2]
                 resumed = [
-                    each
+                    UUID(each)
                     async for page in evaluator.pages(segment.team_id, expression, middle)
                     for each in page.customer_ids
                 ]

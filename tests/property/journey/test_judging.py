@@ -27,8 +27,16 @@ from libs.common.text import fold
 from services.journey.convert.judging import decision_from
 from services.segment.domain.model import Customer, Identity, IdentityKey
 from services.segment.domain.model import CustomerView as Stored
-from services.segment.usecases.evaluator import subject_of
-from tests.property.segment.audiences import ACCOUNTS, NOW, ZONES, expressions, predicates, subjects, texts
+from tests.property.segment.audiences import (
+    ACCOUNTS,
+    NOW,
+    ZONES,
+    expressions,
+    predicates,
+    subject_of,
+    subjects,
+    texts,
+)
 
 TEAM: Final = UUID(int=1)
 _maybe: Final = st.none() | texts

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from libs.common.audience.expressions import (
     AllOf,
     AnyOf,
+    AttributeType,
     Balance,
     BasicField,
     Before,
@@ -43,6 +44,7 @@ from libs.common.audience.memberships import expanded
 from libs.common.audience.reading import read_audience
 from libs.common.text import fold
 from omnijourney.segment.v1 import audience_pb2
+from services.segment.domain.model import CustomerView
 
 NOW: Final = datetime(2026, 3, 29, 12, tzinfo=UTC)
 """A day on which clocks change in much of Europe."""
@@ -227,3 +229,32 @@ def every_predicate() -> list[Expression]:
         upper = 2 if operator == CompareOperator.BETWEEN else None
         found += [HasPoints(figure, operator, 1, upper) for figure in Figure]
     return found
+
+
+def subject_of(view: CustomerView, types: dict[str, AttributeType], points: Balance) -> Subject:
+    """A customer, read whole, as audiences see it: folded texts, active attributes only."""
+    customer = view.customer
+    basics = {
+        BasicField.MEMBER_ID: customer.member_id,
+        BasicField.PHONE: customer.phone,
+        BasicField.EMAIL: customer.email,
+    }
+    times = {
+        TimeField.CUSTOMER_INTERACTED: customer.customer_interact_time,
+        TimeField.TEAM_INTERACTED: customer.team_interact_time,
+        TimeField.MARKETED: customer.marketed_time,
+        TimeField.CHECKOUT: customer.checkout_time,
+    }
+    bound = {(identity.key.channel, str(identity.key.account_id)) for identity in view.identities}
+    return Subject(
+        basics={field: fold(text) for field, text in basics.items() if text is not None},
+        times={field: at for field, at in times.items() if at is not None},
+        tags=frozenset(fold(tag) for tag in view.tags),
+        values={
+            key: fold(text) if types[key] == AttributeType.TEXT else text
+            for key, text in view.attributes.items()
+            if key in types
+        },
+        bound=frozenset(bound | {(channel, "") for channel, _ in bound}),
+        points=points,
+    )

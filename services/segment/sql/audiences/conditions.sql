@@ -3,7 +3,7 @@
 
 -- name: window_end
 -- The last customer of a window; null when fewer than a window's are left.
-SELECT w.customer_id FROM customer AS w
+SELECT w.customer_id FROM team_customer AS w
  WHERE w.team_id = :team::uuid AND w.customer_id > :after::uuid
  ORDER BY w.customer_id OFFSET :rows::bigint - 1 LIMIT 1
 

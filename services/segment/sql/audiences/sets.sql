@@ -34,6 +34,10 @@ SELECT c.customer_id FROM team_customer AS c
    AND NOT EXISTS (SELECT FROM (/* set */) AS s WHERE s.customer_id = c.customer_id)
  ORDER BY c.customer_id LIMIT :limit::bigint
 
+-- name: written
+-- The ids of a list as one text: a row for each costs more than the search for it.
+SELECT string_agg(l.customer_id::text, ',' ORDER BY l.customer_id) FROM (/* list */) AS l
+
 -- name: joined
 SELECT s1.customer_id FROM (/* set */) AS s1 /* joins */
 

@@ -1,8 +1,10 @@
+-- version: 2
 -- Records events of known customers, a transaction of its own: each customer, key, identity and order is named once, and events
 -- come in the order in which customers are locked everywhere. The caller has decided what follows if the customer is there and
 -- has what `has_…` says, if `by_…` leads to them and `other_…` to nobody else (but for pairs that are listed), if key, identity and order are
 -- new, and if nobody left by that identity before. Where that is so the event is written, relative to the row of the customer; its place is among `places`, with the number of its mail, the position of its fact and the customer's basic data. Of
--- the others nothing is.
+-- the others nothing is. What the body of an order says of the customer's phone, its last byte but one, is set as it is, unless `has_phone`
+-- says what it has to be.
 -- Who uses the same key, identity or order at the same time is held up by the unique indexes, and by the last look at `event_key`:
 -- one of the two fails as a whole, and does it again.
 CREATE OR REPLACE FUNCTION record_usual_v2(
@@ -86,13 +88,15 @@ BEGIN
     positions := allocate_positions(ARRAY(SELECT n.partition FROM unnest(events) AS n));
     INSERT INTO fact (partition, position, team_id, customer_id, event_id, occur_time, record_time, depth, mail_number,
                       body, event_key, digest)
-    SELECT n.partition, n.given, n.team_id, n.customer_id, n.event_id, n.occur_time, recorded, 0, n.number, n.body,
+    SELECT n.partition, n.given, n.team_id, n.customer_id, n.event_id, n.occur_time, recorded, 0, n.number,
+           CASE WHEN n.order_id IS NULL OR n.has_phone IS NOT NULL THEN n.body
+                ELSE overlay(n.body PLACING packed_boolean(n.phone IS NOT NULL) FROM octet_length(n.body) - 1) END,
            n.event_key, n.digest
-      FROM ROWS FROM (unnest(events), unnest(numbers), unnest(positions))
+      FROM ROWS FROM (unnest(events), unnest(numbers), unnest(positions), unnest(phones))
         AS n (place, team_id, customer_id, event_key, digest, customer_interact_time, checkout_time, has_name,
               has_member_id, has_phone, has_email, partition, event_id, occur_time, body, channel, account_id, external_id,
               shop_id, order_id, order_key, order_body, by_member_id, by_phone, by_email, other_member_id, other_phone, other_email, number,
-              given)
+              given, phone)
      WHERE NOT EXISTS (
         SELECT FROM event_key AS k WHERE k.team_id = n.team_id AND k.event_key = n.event_key OFFSET 0);
     GET DIAGNOSTICS written_count = ROW_COUNT;

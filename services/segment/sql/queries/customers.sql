@@ -61,6 +61,11 @@ SELECT pg_advisory_xact_lock(hashtextextended('segment customers ' || :team_id::
 -- `teams` null: those of the transaction; else a transaction of its own.
 SELECT * FROM customer_views_v2(:teams, :keys, :with_tags, :with_values, :with_archived, :with_identities)
 
+-- name: read_judged
+-- A transaction of its own.
+SELECT * FROM judged_customers(
+    :teams, :wanted, :with_basics, :with_times, :tags, :key_teams, :keys, :key_types, :with_accounts)
+
 -- name: list_customers
 -- `after` may be null.
 SELECT team_id, customer_id, member_id, name, phone, email, customer_interact_time, team_interact_time,

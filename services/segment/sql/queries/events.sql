@@ -11,6 +11,10 @@ SELECT * FROM load_event_context_v3(
 SELECT places, numbers, positions, names, member_ids, phones, emails
   FROM record_usual_v2(:teams, :now, :rows, :with_identities, :with_orders)
 
+-- name: record_touches
+-- A transaction of its own; `keys` in the order of teams and customers.
+SELECT record_touches(:teams, :now, :keys, :customer_interact_times, :team_interact_times)
+
 -- name: find_usual
 -- A transaction of its own.
 SELECT customers, have_phones, are_known FROM find_usual(:teams, :hints)
