@@ -143,13 +143,21 @@ class SetCompiler:
         of_row = [item for item in every if _is_of_row(item)]
         found = [self._found(item) for item in every if not _is_of_row(item)]
         if of_row:
-            found.append(self._found(AllOf(tuple(of_row))))
+            found.append(self._of_row(of_row))
         inside = [each for each in found if not each.else_]
         outside = [each for each in found if each.else_]
         if not inside:
             union = " UNION ".join(f"({each.sql})" for each in outside) or self._of_team("set_nobody")
             return Found(union, else_=True)
         return Found(self._joined(inside, outside))
+
+    def _of_row(self, items: Sequence[Expression]) -> Found:
+        """Those of whom all of this is true by their own rows. Where all of it is negated the others are found:
+        as a rule they are fewer (who shopped lately), and each one has to be compared with the other sets."""
+        negated = [item.item for item in items if isinstance(item, Negation)]
+        if len(negated) == len(items):
+            return self._found(AnyOf(tuple(negated))).opposite
+        return self._found(AllOf(tuple(items)))
 
     def _joined(self, inside: Sequence[Found], outside: Sequence[Found]) -> str:
         """Those in each of `inside` and in none of `outside`."""

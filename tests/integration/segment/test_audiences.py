@@ -7,6 +7,7 @@ from typing import Any
 
 import grpc
 import pytest
+from google.protobuf.json_format import ParseDict
 
 from libs.common.ids import new_id
 from libs.common.rpc.errors import remote_error
@@ -14,6 +15,7 @@ from omnijourney.common.v1 import error_reason_pb2
 from omnijourney.points.v1 import points_service_pb2
 from omnijourney.segment.v1 import customer_pb2
 from omnijourney.segment.v1 import segment_service_pb2 as pb
+from services.segment.usecases import evaluator
 from tests.integration.segment.conftest import TIMEOUT_S, Segment, identity
 
 YES, NO, IMPOSSIBLE = pb.VERDICT_YES, pb.VERDICT_NO, pb.VERDICT_IMPOSSIBLE
@@ -177,6 +179,34 @@ async def test_saved_audiences_are_kept_judged_counted_listed_and_streamed(segme
         with pytest.raises(grpc.aio.AioRpcError) as error:
             await segment.call(name, saved_audience_id=saved.saved_audience_id)
         assert error.value.code() == grpc.StatusCode.NOT_FOUND
+
+
+@pytest.mark.rule("S-03a")
+@pytest.mark.parametrize("belongs", [True, False])
+async def test_a_stream_of_many_spans_and_pages_is_whole_and_resumed_anywhere(
+    segment: Segment, monkeypatch: pytest.MonkeyPatch, belongs: bool
+) -> None:
+    monkeypatch.setattr(evaluator, "SPAN_ROWS", 4)
+    monkeypatch.setattr(evaluator, "PAGE", 2)
+    tags = [["vip"]] * 5 + [[]] * 9 + [["vip"]] * 4
+    everybody = sorted([(await segment.create(tags=each), bool(each)) for each in tags])
+    tagged = {"tags": {"operator": 1, "tags": ["vip"]}}
+    audience = tagged if belongs else {"negation": tagged}
+    members = [customer for customer, is_vip in everybody if is_vip is belongs]
+    request = ParseDict(
+        {"team_id": str(segment.team_id), "audience": audience}, pb.StreamAudienceCustomersRequest()
+    )
+
+    async def parts() -> list[pb.StreamAudienceCustomersResponse]:
+        return [part async for part in segment.stub.StreamAudienceCustomers(request, timeout=TIMEOUT_S)]
+
+    whole = await parts()
+    assert [customer for part in whole for customer in part.customer_ids] == members
+    assert max(len(part.customer_ids) for part in whole) == 2
+    for place, part in enumerate(whole):
+        request.after_customer_id = part.through_customer_id
+        rest = [customer for later in whole[place + 1 :] for customer in later.customer_ids]
+        assert [customer for later in await parts() for customer in later.customer_ids] == rest
 
 
 async def test_points_are_asked_for_when_an_audience_names_them(with_points: tuple[Segment, Any]) -> None:

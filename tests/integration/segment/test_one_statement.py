@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import UTC, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -16,6 +16,7 @@ import pytest
 
 from libs.common.clock import SteppedClock
 from libs.common.ids import new_id
+from libs.common.mailbox.mail import Checkout
 from libs.testing.fixtures import Database, Servers
 from omnijourney.common.v1 import error_reason_pb2
 from omnijourney.internal.v1 import change_pb2
@@ -97,6 +98,45 @@ async def test_what_is_not_as_presumed_is_decided_with_everything_read(segment: 
         if fact.WhichOneof("fact") == "checkout_completed"
     ]
     assert sorted(told) == [False, True]
+    (*_, letter) = await segment.mail(nameless)
+    assert isinstance(letter.body, Checkout)
+    assert not letter.body.has_phone
+
+
+async def test_events_that_leave_only_a_time_are_kept_by_their_keys(
+    segment: Segment, owner: asyncpg.Connection[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Written in one statement, with nothing read before; what is otherwise is decided with everything read."""
+    customers = [await segment.create() for _ in range(3)]
+    at = segment.clock.now()
+
+    def touch(key: str, customer_id: str, what: str = "customer_interacted", hours: int = 1) -> Any:
+        when = at - timedelta(hours=hours)
+        return segment.event(key, at=when, who={"customer_id": customer_id}, **{what: {}})
+
+    events = [touch("e1", customers[0]), touch("e2", customers[1], "team_interacted")]
+    with monkeypatch.context() as blind:
+        blind.setattr(writers, "load_event_context", None)
+        results = await segment.record(*events)
+    assert [(each.status, each.customer_id) for each in results] == [
+        (ACCEPTED, customers[0]),
+        (ACCEPTED, customers[1]),
+    ]
+    assert await owner.fetchval("SELECT count(*) FROM event_key") == 2
+    assert not [fact for fact in await segment.fact_kinds() if fact != "customer_created"]
+    again = await segment.record(*events, touch("e3", customers[2]), touch("e4", str(new_id())))
+    assert [each.status for each in again] == [DUPLICATE, DUPLICATE, ACCEPTED, REFUSED]
+    assert again[3].reason == error_reason_pb2.ERROR_REASON_RESOURCE_NOT_FOUND
+    (other,) = await segment.record(touch("e1", customers[1]))
+    assert (other.status, other.reason) == (REFUSED, error_reason_pb2.ERROR_REASON_EVENT_KEY_REUSED)
+    await segment.record(_joined(segment, "fact", customers[0]))
+    (used,) = await segment.record(touch("fact", customers[0], hours=2))
+    assert (used.status, used.reason) == (REFUSED, error_reason_pb2.ERROR_REASON_EVENT_KEY_REUSED)
+    first, second = [(await segment.customer(each)).times for each in customers[:2]]
+    assert first.customer_interact_time.ToDatetime(UTC) == at  # an earlier one moves no time back
+    assert not first.HasField("team_interact_time")
+    assert second.team_interact_time.ToDatetime(UTC) == at - timedelta(hours=1)
+    assert not second.HasField("customer_interact_time")
 
 
 async def test_the_same_events_from_two_processes_at_once_happen_once(
