@@ -12,6 +12,7 @@ from bench import order as w3
 from bench import sleepers as w2
 from bench.field import field
 from bench.floor_0 import welcome_floor
+from bench.imports import imports
 from bench.people import Asked, people
 from bench.recorded_events import RecordedEvents
 from bench.result import Line, Result, Wanted
@@ -36,8 +37,9 @@ N_DEFAULT: Final = {
     "ledger": 5_000_000,
     "segment": 1_000_000,
     "stats": 1_000,
+    "import": 100_000,
 }
-"""w2 and stop aim at 1,000,000 and w4 at 100,000: minutes each on two cores, so they are asked for by name
+"""w2, stop and import aim at 1,000,000 and w4 at 100,000: minutes each on two cores, so they are asked for by name
 (`W=w2 N=1000000`)."""
 
 
@@ -278,6 +280,29 @@ async def _segment(wanted: Wanted) -> Result:
     return Result(wanted.work, wanted.n, lines, {"people": found}, [], figure)
 
 
+async def _import(wanted: Wanted) -> Result:
+    """A file of `n` contacts through five services, segment killed twice on the way."""
+    async with field(wanted.directory) as on:
+        found = await imports(on, wanted.n)
+    memory = [each.memory_mb for each in found.stretches]
+    lines = [
+        Line("lines/s, from the upload to the end", f"{found.per_s:,.0f}", f"{found.events_per_s:,.0f}"),
+        Line("  share of events in batches", f"{found.share:.0%}", "", "50%"),
+        *(
+            Line(f"  {each.lines:,} lines: lines/s, segment's MB", f"{each.per_s:,.0f}, {each.memory_mb:.0f}")
+            for each in found.stretches
+        ),
+        Line("killed, came out as if never", f"{found.kills} times"),
+        Line("lines in the report", f"{found.faulty:,}"),
+    ]
+    figure = (
+        f"import {found.lines:,} lines ({found.file_mb:.0f} MB) at {found.per_s:,.0f}/s = {found.share:.0%} of "
+        f"{found.events_per_s:,.0f} events/s (target 50%), killed {found.kills} times, segment {min(memory):.0f} to "
+        f"{max(memory):.0f} MB"
+    )
+    return Result(wanted.work, wanted.n, lines, {"import": found}, [], figure)
+
+
 def _asked_lines(each: Asked) -> list[Line]:
     count, page = statistics.median(each.count_ms), statistics.median(each.page_ms)
     by_hand, page_by_hand = statistics.median(each.floor_count_ms), statistics.median(each.floor_page_ms)
@@ -354,6 +379,7 @@ _WORKS: Final[dict[str, Callable[[Wanted], Awaitable[Result]]]] = {
     "ledger": _ledger,
     "segment": _segment,
     "stats": _stats,
+    "import": _import,
 }
 WORKS: Final = tuple(_WORKS)
 

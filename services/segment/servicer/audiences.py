@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Iterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from typing import Any, Final
 from uuid import UUID
 
@@ -183,15 +183,16 @@ class AudienceRpcs(Base):
         after = check.optional_uuid("after_customer_id", request.after_customer_id)
         check.done()
         team_id, expression = await self._target(request)
-        async for page in self._deps.evaluator.pages(team_id, expression, after):
-            if request.parts and page.customer_ids:
-                customers = await self._with_parts(team_id, list(map(UUID, page.customer_ids)), request.parts)
-                for answer in _answers(customers, page.through):
-                    yield answer
+        async for ids in self._deps.evaluator.pages(team_id, expression, after):
+            if request.parts:
+                customers = await self._with_parts(team_id, list(map(UUID, ids)), request.parts)
+                for group in fitting(customers, _STREAM_BYTES_MAX):
+                    told = [each.customer_id for each in group]
+                    yield pb.StreamAudienceCustomersResponse(
+                        customer_ids=told, through_customer_id=told[-1], customers=group
+                    )
                 continue
-            yield pb.StreamAudienceCustomersResponse(
-                customer_ids=page.customer_ids, through_customer_id=page.through
-            )
+            yield pb.StreamAudienceCustomersResponse(customer_ids=ids, through_customer_id=ids[-1])
 
     async def _with_parts(
         self, team_id: UUID, customer_ids: Sequence[UUID], parts: Collection[int]
@@ -211,19 +212,6 @@ class AudienceRpcs(Base):
             check.fault("target", "is required")
         check.done()
         return team_id, await self._deps.audiences.resolve(team_id, audience_id, request.audience)
-
-
-def _answers(
-    customers: Sequence[customer_pb2.Customer], through: str
-) -> Iterator[pb.StreamAudienceCustomersResponse]:
-    """As many messages as it takes; up to the last of them only those who are told of are judged for sure."""
-    count = 0
-    for group in fitting(customers, _STREAM_BYTES_MAX):
-        count += len(group)
-        last = through if count == len(customers) else group[-1].customer_id
-        yield pb.StreamAudienceCustomersResponse(
-            customer_ids=[each.customer_id for each in group], through_customer_id=last, customers=group
-        )
 
 
 def _create_reply(saved: SavedAudience) -> pb.CreateSavedAudienceResponse:

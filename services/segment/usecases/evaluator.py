@@ -48,9 +48,8 @@ from services.segment.usecases.memberships import expand_all
 
 PAGE: Final = 500
 """Customers of one page of a stream."""
-SPAN_ROWS: Final = 250_000
-"""Customers of the team among whom a stream looks at once: what an index finds is looked through anew for each so many,
-and the ids of those in the audience, 9 MB at most, are held twice."""
+SPAN: Final = 250_000
+"""Customers whom a stream finds at once: each time the whole audience is looked for. 18 MB of ids are held at most."""
 _ID_LENGTH: Final = 36
 _NO_POINTS: Final = Balance(0, 0)
 _NO_RULES: Final = AudienceRules("UTC", {})
@@ -76,13 +75,6 @@ class AudienceAnswer(NamedTuple):
     fault: Fault | None = None
     has_phone: bool = False
     seen: str = ""
-
-
-class AudiencePage(NamedTuple):
-    """Customers in an audience, and the one up to whom all are judged. Ids in their canonical form."""
-
-    customer_ids: Sequence[str]
-    through: str
 
 
 class _Evaluation:
@@ -211,37 +203,34 @@ class AudienceEvaluator:
 
     async def pages(
         self, team_id: UUID, expression: Expression, after: UUID | None = None
-    ) -> AsyncIterator[AudiencePage]:
-        """All customers in an audience, which is expanded, in order of their ids, some at a time; pages may be empty.
+    ) -> AsyncIterator[Sequence[str]]:
+        """The ids of all customers in an audience, which is expanded, in their order, some at a time.
 
-        Those among SPAN_ROWS customers are of one moment, so that a long stream holds no transaction open. The next of
-        them are looked for while these are taken.
+        SPAN of them are of one moment, so that a long stream holds no transaction open. Those after them are looked for
+        while these are taken.
         """
         await self._catch_up_with_all(expression)
         ahead = asyncio.create_task(self._written(team_id, expression, after))
         try:
-            while True:
-                until, found = await ahead
-                if until is not None:
-                    ahead = asyncio.create_task(self._written(team_id, expression, until))
+            while found := await ahead:
+                ahead = asyncio.create_task(self._written_after(team_id, expression, found))
                 for page in _pages(found):
                     yield page
-                if until is None:
-                    return
-                yield AudiencePage((), str(until))
         finally:
             ahead.cancel()
             await asyncio.gather(ahead, return_exceptions=True)
 
-    async def _written(
-        self, team_id: UUID, expression: Expression, after: UUID | None
-    ) -> tuple[UUID | None, str]:
-        """The last of the next SPAN_ROWS customers, None at the end, and those among them who are in the audience."""
+    async def _written_after(self, team_id: UUID, expression: Expression, found: str) -> str:
+        """Those who follow on those that were found."""
+        if len(found) < SPAN * (_ID_LENGTH + 1) - 1:
+            return ""
+        return await self._written(team_id, expression, UUID(found[-_ID_LENGTH:]))
+
+    async def _written(self, team_id: UUID, expression: Expression, after: UUID | None) -> str:
+        """The ids of the next SPAN customers in the audience, with commas between."""
         async with transaction(self._pool, [team_id]) as connection:
             scope = await self._scope(connection, team_id)
-            search = Search(connection, team_id, expression, scope)
-            until = await search.span_end(after, SPAN_ROWS)
-            return until, await search.written_within(Span(after, until), SPAN_ROWS)
+            return await Search(connection, team_id, expression, scope).written_within(Span(after), SPAN)
 
     async def _catch_up(self, *expressions: Expression) -> None:
         """Messages that left are told in the gateway's history: what is judged by them waits until it is taken."""
@@ -277,12 +266,11 @@ class AudienceEvaluator:
         return await self._points.balances(sorted(wanted)) if wanted else {}
 
 
-def _pages(written: str) -> Iterator[AudiencePage]:
+def _pages(written: str) -> Iterator[Sequence[str]]:
     """Ids with commas between, some at a time."""
     step = PAGE * (_ID_LENGTH + 1)
     for start in range(0, len(written), step):
-        ids = written[start : start + step].removesuffix(",").split(",")
-        yield AudiencePage(ids, ids[-1])
+        yield written[start : start + step].removesuffix(",").split(",")
 
 
 def _judged_by(expressions: Iterable[Expression]) -> JudgedBy:

@@ -186,9 +186,7 @@ async def test_one_expression_has_one_answer_in_every_form(segment: Segment) -> 
             )
             matching = [each for each, answer in zip(ids, answers, strict=True) if answer.matches]
             listed = [
-                UUID(each)
-                async for page in evaluator.pages(segment.team_id, expression)
-                for each in page.customer_ids
+                UUID(each) async for page in evaluator.pages(segment.team_id, expression) for each in page
             ]
             assert in_memory == matching
             assert listed == matching
@@ -198,7 +196,7 @@ async def test_one_expression_has_one_answer_in_every_form(segment: Segment) -> 
                 resumed = [
                     UUID(each)
                     async for page in evaluator.pages(segment.team_id, expression, middle)
-                    for each in page.customer_ids
+                    for each in page
                 ]
                 assert resumed == matching[len(matching) // 2 + 1 :]
                 first = await evaluator.first(segment.team_id, expression, middle, 3)

@@ -183,10 +183,10 @@ async def test_saved_audiences_are_kept_judged_counted_listed_and_streamed(segme
 
 @pytest.mark.rule("S-03a")
 @pytest.mark.parametrize("belongs", [True, False])
-async def test_a_stream_of_many_spans_and_pages_is_whole_and_resumed_anywhere(
+async def test_a_stream_of_many_statements_and_pages_is_whole_and_resumed_anywhere(
     segment: Segment, monkeypatch: pytest.MonkeyPatch, belongs: bool
 ) -> None:
-    monkeypatch.setattr(evaluator, "SPAN_ROWS", 4)
+    monkeypatch.setattr(evaluator, "SPAN", 4)
     monkeypatch.setattr(evaluator, "PAGE", 2)
     tags = [["vip"]] * 5 + [[]] * 9 + [["vip"]] * 4
     everybody = sorted([(await segment.create(tags=each), bool(each)) for each in tags])

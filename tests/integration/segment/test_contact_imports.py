@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import csv as csv_files
 import hashlib
 import os
 import signal
@@ -36,6 +37,9 @@ from omnijourney.segment.v1 import segment_service_pb2 as pb
 from omnijourney.segment.v1 import segment_service_pb2_grpc
 from services.points.app import app as points_app
 from services.points.config import Settings as PointsSettings
+from services.segment.domain.contact_imports import LINES_MAX, ImportKey
+from services.segment.store.contact_imports import ContactImportStore
+from services.segment.worker import contact_imports as worker
 from tests.integration.segment.conftest import ACCOUNT, START, TIMEOUT_S, Segment
 from tools.paths import ROOT
 
@@ -91,6 +95,11 @@ async def report(segment: Segment, found: messages.ContactImport) -> bytes:
     )
     call = segment.stub.ExportContactImportReport(request, timeout=TIMEOUT_S)
     return b"".join([piece.csv async for piece in call])
+
+
+def csv_lines(text: str) -> list[int]:
+    """The lines that a report names."""
+    return [int(row["Import Line"]) for row in csv_files.DictReader(text.splitlines())]
 
 
 async def member(segment: Segment, member_id: str) -> Any:
@@ -287,6 +296,43 @@ async def test_points_of_contacts_are_posted_once(
     assert remote_error(repeated.value).reason == "IMPORT_FILE_REPEATED"
 
 
+@pytest.mark.rule("S-06c")
+async def test_a_file_costs_a_line_the_same_however_long_it_is_and_is_never_held(
+    segment: Segment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each byte is read three times (for its hash, for its lines, to be applied), each line taken once, and what is
+    read and not applied is bounded by the step and not by the file."""
+    step, piece, count = 50, 2_048, 1_500
+    monkeypatch.setattr(worker, "LINES_OF_A_STEP", step)
+    monkeypatch.setattr(worker, "SLICE", piece)
+    csv = "Member ID,Name\n" + "".join(f"M{number},Person {number}\n" for number in range(count))
+    read: list[int] = []
+    steps: list[tuple[int, int]] = []
+
+    async def part_of(store: ContactImportStore, key: ImportKey, start_byte: int, length: int) -> bytes:
+        found = await kept_part(store, key, start_byte, length)
+        read.append(len(found))
+        assert length == piece
+        return found
+
+    async def write(own: Any, found: Any, reading: Any, lines: Any) -> Any:
+        taken = await kept_write(own, found, reading, lines)
+        steps.append((taken[0], len(reading.lines)))
+        return taken
+
+    kept_part, kept_write = ContactImportStore.part, worker.ContactImportSteps._write
+    monkeypatch.setattr(ContactImportStore, "part", part_of)
+    monkeypatch.setattr(worker.ContactImportSteps, "_write", write)
+    digest, cut = hashlib.sha256(csv.encode()).digest(), len(csv) // 3
+    made = await start(segment, csv[:cut].encode(), file_bytes=len(csv), file_sha256=digest)
+    await part(segment, made, csv.encode(), cut, len(csv))
+    assert counts(await ended(segment, made.contact_import_id)) == ("SUCCEEDED", count, 0, 0)
+    assert [taken for taken, _ in steps] == [step] * (count // step)
+    assert max(held for _, held in steps) <= step + piece // len("M0,Person 0\n")
+    assert sum(read) == 3 * len(csv) - len("Member ID,Name\n")
+    assert LINES_MAX >= 1_000_000
+
+
 @contextlib.asynccontextmanager
 async def mortal(
     servers: Servers, database: Database, port: int, points: str, crash_points: str
@@ -325,7 +371,7 @@ def line_of(number: int) -> tuple[str, str, int]:
 
 
 @pytest.mark.timeout(400)
-@pytest.mark.rule("S-06b", "P-10b")
+@pytest.mark.rule("S-06b", "S-06c", "P-10b")
 async def test_an_import_that_is_killed_twice_ends_as_if_it_had_never_been(
     servers: Servers, database: Database
 ) -> None:
@@ -356,20 +402,22 @@ async def test_an_import_that_is_killed_twice_ends_as_if_it_had_never_been(
                     continue
                 done = await ended(segment, made.contact_import_id)
                 kinds = Counter(await segment.fact_kinds())
+                failed = csv_lines((await report(segment, done)).decode("utf-8-sig"))
         balances: Counter[str] = Counter()
-        refused = 0
-        for phone, _, change in lines:
+        refused: list[int] = []
+        for line, (phone, _, change) in enumerate(lines, start=2):
             if balances[phone] + change < 0:
-                refused += 1
+                refused.append(line)
             else:
                 balances[phone] += change
+        assert failed == refused
         assert (counts(done)[0], done.operation.done_count) == ("SUCCEEDED", LINES)
-        assert done.operation.refused_count == refused
+        assert done.operation.refused_count == len(refused)
         assert (kinds["customer_created"], kinds["contact_added"]) == (PEOPLE, PEOPLE)
         assert kinds["tag_applied"] == len({(phone, tag) for phone, tag, _ in lines})
         ledger = points_service_pb2_grpc.PointsServiceStub(to_points)
         check = points_pb.CheckLedgerRequest(team_id=str(segment.team_id))
         said = [each async for each in ledger.CheckLedger(check, timeout=4 * TIMEOUT_S)]
         assert not [each for each in said if each.HasField("finding")]
-        posted = sum(1 for _, _, change in lines if change) - refused
+        posted = sum(1 for _, _, change in lines if change) - len(refused)
         assert said[-1].summary.entries == posted
