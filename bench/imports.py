@@ -218,17 +218,17 @@ async def _events(field: Field, team: BenchTeam, who: str) -> float:
 
     def event(number: int) -> event_pb2.CustomerEvent:
         phone = f"8869{shift + number:08d}"
-        told = event_pb2.CustomerEvent(
+        joined = event_pb2.CustomerEvent(
             team_id=team.team_id,
             event_key=f"{who}-{number}",
             occur_time=at,
             customer=customer_pb2.CustomerSelector(member_id=f"E-{who}-{number}", phone=f"+{phone}"),
             customer_name=f"Person {number}",
         )
-        told.contact_added.identity.CopyFrom(
+        joined.contact_added.identity.CopyFrom(
             customer_pb2.IdentityKey(channel=CHANNEL_WHATSAPP, account_id=team.account_id, external_id=phone)
         )
-        return told
+        return joined
 
     batches = [[event(number) for number in part] for part in chunks(range(_EVENTS), _BATCH)]
     began = time.monotonic()

@@ -187,9 +187,9 @@ class AudienceRpcs(Base):
             if request.parts:
                 customers = await self._with_parts(team_id, list(map(UUID, ids)), request.parts)
                 for group in fitting(customers, _STREAM_BYTES_MAX):
-                    told = [each.customer_id for each in group]
+                    shown = [each.customer_id for each in group]
                     yield pb.StreamAudienceCustomersResponse(
-                        customer_ids=told, through_customer_id=told[-1], customers=group
+                        customer_ids=shown, through_customer_id=shown[-1], customers=group
                     )
                 continue
             yield pb.StreamAudienceCustomersResponse(customer_ids=ids, through_customer_id=ids[-1])
