@@ -18,6 +18,7 @@ _WITHOUT_SEARCH_PATH: Final = {
     ("platform", "open_pages"),
     ("platform", "teams"),
     ("points", "packed_whole"),
+    ("segment", "packed_boolean"),
     ("segment", "packed_text"),
 }
 
