@@ -143,7 +143,7 @@ async def test_the_same_events_from_two_processes_at_once_happen_once(
     servers: Servers, database: Database, segment: Segment
 ) -> None:
     customers = [await segment.create() for _ in range(12)]
-    events = [_joined(segment, f"e{n}", customer, str(n)) for n, customer in enumerate(customers)]
+    events = [_joined(segment, f"e{n}", customer, str(n)) for n, customer in enumerate(customers, 1)]
     settings = servers.settings(Settings, database)
     async with (
         app(settings, clock=SteppedClock(START)) as serving,
@@ -379,7 +379,7 @@ async def test_an_event_whose_write_always_fails_costs_no_neighbour(
     who = [{hint: value} for value in (customers if hint == "customer_id" else members)]
     events = [
         segment.event(f"e{n}", contact_added={"identity": identity(str(n))}, who=each)
-        for n, each in enumerate(who)
+        for n, each in enumerate(who, 1)
     ]
     first, broken, last = await segment.record(*events)
     assert [first.status, broken.status, last.status] == [ACCEPTED, REFUSED, ACCEPTED]
