@@ -33,7 +33,7 @@ async def test_two_processes_agree(servers: Servers, database: Database, segment
         reports += [
             segment.order(f"shop-{number}", f"o{number}", who=who),
             segment.order(f"pixel-{number}", f"o{number}", who=who),
-            segment.event(f"join-{number}", contact_added={"identity": identity(str(member))}, who=who),
+            segment.event(f"join-{number}", contact_added={"identity": identity(str(member + 1))}, who=who),
         ]
     settings = servers.settings(Settings, database)
     async with (
