@@ -146,6 +146,11 @@ class SegmentStandIn(
         ]
         return customers_service_pb2.BatchGetTeamSettingsResponse(settings=settings)
 
+    async def ListRetentions(  # noqa: N802 - the generated base names it
+        self, request: customers_service_pb2.ListRetentionsRequest, context: Any
+    ) -> customers_service_pb2.ListRetentionsResponse:
+        return customers_service_pb2.ListRetentionsResponse()
+
     async def RecordEvents(  # noqa: N802 - the generated base names it
         self, request: segment_service_pb2.RecordEventsRequest, context: Any
     ) -> segment_service_pb2.RecordEventsResponse:
@@ -242,6 +247,7 @@ class Gateway:
     team_id: UUID = field(default_factory=new_id)
     journey_id: UUID = field(default_factory=new_id)
     numbers: Counter[UUID] = field(default_factory=Counter)
+    pages: Counter[tuple[UUID, str]] = field(default_factory=Counter)
     """Numbers on WhatsApp that teams have."""
 
     async def account(self, channel: int, *, sink: bool = False, number: str = "", **changes: Any) -> str:
@@ -257,11 +263,11 @@ class Gateway:
             account.line.channel_id = str(new_id().int)[-10:]
             account.line.access_token = "emulator-token"
         elif channel == MESSENGER:
-            account.messenger.page_id = PAGE_ID
+            account.messenger.page_id = await self._page("messenger", PAGE_ID)
             account.messenger.access_token = "emulator-token"
             account.messenger.app_secrets.append("emulator-secret")
         elif channel == INSTAGRAM:
-            account.instagram.instagram_id = INSTAGRAM_ID
+            account.instagram.instagram_id = await self._page("instagram", INSTAGRAM_ID)
             account.instagram.access_token = "emulator-token"
             account.instagram.app_secrets.append("emulator-secret")
         else:
@@ -283,6 +289,17 @@ class Gateway:
             async with self.http.post(url, json=sender) as answer:
                 assert answer.status == 201, await answer.text()
         return number
+
+    async def _page(self, emulator: str, first: str) -> str:
+        """An id that the team has no account of, known to the emulator: the `first` one, then ids of its own."""
+        self.pages[self.team_id, emulator] += 1
+        page = str(int(first) + self.pages[self.team_id, emulator] - 1)
+        if page != first:
+            sender = {"account_id": page, "token": "emulator-token", "app_secret": "emulator-secret"}
+            url = self.emulators.urls[emulator] + "/_emulator/accounts"
+            async with self.http.post(url, json=sender) as answer:
+                assert answer.status == 201, await answer.text()
+        return page
 
     async def module(self, *texts: str) -> str:
         """A bot module of text cards."""

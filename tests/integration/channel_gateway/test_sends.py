@@ -39,11 +39,11 @@ async def outcome(gateway: Gateway, customer: str) -> SendOutcome:
 
 @pytest.mark.rule("C-10a")
 async def test_line_send_leaves_and_its_outcome_is_mailed(gateway: Gateway) -> None:
+    gateway.neighbours.segment.points_channels = [LINE]
     account = await gateway.account(LINE)
     module = await gateway.module("Hello {{customer.name}}, you have {{points.balance}} points")
     customer = gateway.customer(account, LINE)
     gateway.neighbours.points.balances[customer] = (120, 300)
-    gateway.neighbours.segment.points_channels = [LINE]
     send = gateway.send(customer, LINE, bot_module_id=module, depth=3)
 
     (answer,) = await gateway.ask(send)
@@ -497,6 +497,7 @@ async def test_a_stop_cancels_what_waits_and_nothing_leaves_after_its_answer(gat
 
 @pytest.mark.rule("C-10b")
 async def test_a_condition_card_branches_on_points(gateway: Gateway) -> None:
+    gateway.neighbours.segment.points_channels = [LINE]
     account = await gateway.account(LINE)
     module = content_pb2.BotModule(name="Branch")
     condition = module.cards.add().condition
@@ -509,7 +510,6 @@ async def test_a_condition_card_branches_on_points(gateway: Gateway) -> None:
     module_id = (await gateway.stub.CreateBotModule(request, timeout=TIMEOUT_S)).module.bot_module_id
     rich, poor = gateway.customer(account, LINE), gateway.customer(account, LINE)
     gateway.neighbours.points.balances = {rich: (0, 100), poor: (99, 99)}
-    gateway.neighbours.segment.points_channels = [LINE]
     await gateway.ask(
         gateway.send(rich, LINE, bot_module_id=module_id), gateway.send(poor, LINE, bot_module_id=module_id)
     )
@@ -544,6 +544,7 @@ async def test_points_variables_and_coupons_are_open_where_the_team_says_so(
 
 @pytest.mark.rule("C-10c")
 async def test_a_team_opens_points_to_a_channel(gateway: Gateway) -> None:
+    gateway.neighbours.segment.points_channels = [LINE]
     account = await gateway.account(LINE)
     module = content_pb2.BotModule(name="Points")
     module.cards.add().text.text = "{{points.balance|some}} points"
@@ -553,7 +554,6 @@ async def test_a_team_opens_points_to_a_channel(gateway: Gateway) -> None:
     module_id = (await gateway.stub.CreateBotModule(request, timeout=TIMEOUT_S)).module.bot_module_id
     customer = gateway.customer(account, LINE)
     gateway.neighbours.points.balances = {customer: (7, 7)}
-    gateway.neighbours.segment.points_channels = [LINE]
     send = gateway.send(customer, LINE, bot_module_id=module_id)
     await gateway.ask(send)
     await gateway.settled()
