@@ -90,6 +90,8 @@ class House:
         )
         self._ports[name] = serving.port
         channel = await stack.enter_async_context(self._servers.channel(serving.port))
+        # gRPC shares connections of a process: one that was refused while the service was away is waited for.
+        await asyncio.wait_for(channel.channel_ready(), WAIT_S)
         self._stubs[name] = stub(channel)
 
     async def furnish(self, **plan: int) -> None:

@@ -159,6 +159,7 @@ DO_NOT_ASK: Final = {
     "PersonsService/ErasePerson": "what is held of a person is erased whatever the team has",
     "PersonsService/ReadPerson": "what is held of a person is told whatever the team has",
     "HistoryService/ListHistory": "what was posted, for our own services",
+    "FollowersService/GetTaken": "how far segment's history was followed, no points",
     "OperationsService/ListOperations": "how far work is, no points",
     "OperationsService/GetOperation": "how far work is, no points",
     "OperationsService/WaitOperation": "how far work is, no points",
