@@ -56,8 +56,9 @@ class _Collecting:
 
 def collect(take: Callable[[Span], None] | None, ratio: float = 0.0) -> None:
     """From now on `take` gets the process's spans, and the given share of what comes in is sampled. None: nobody does,
-    and nothing is."""
+    and nothing is. Callers may ask for `SHOWN_PER_S` traces anew."""
     _Collecting.take = take
+    _Collecting.shown = TokenBucket(SHOWN_PER_S, SHOWN_PER_S, 0.0)
     _Collecting.ratio = ratio if take is not None else 0.0
 
 

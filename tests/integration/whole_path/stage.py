@@ -89,7 +89,7 @@ class Stage:
             **{"rate_per_second": 10_000, **changes},
         )
         if channel == LINE:
-            account.line.channel_id = "1" if token == self.token else "2"
+            account.line.channel_id = str(new_id().int)[-10:] if token == self.token else "2"
             account.line.access_token = token
         else:
             account.whatsapp.phone_number_id = "100000000000001"

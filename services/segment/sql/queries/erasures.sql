@@ -102,7 +102,11 @@ WITH tags AS (
 ), conflicts AS (
     DELETE FROM identity_conflict WHERE team_id = :team_id AND :customer_id IN (customer_id, other_customer_id)
 ), lines AS (
-    UPDATE contact_import_row SET cells = '{}', message = '' WHERE team_id = :team_id AND customer_id = :customer_id
+    UPDATE contact_import_row SET cells = '{}', message = ''
+     WHERE team_id = :team_id
+       AND customer_id IN (SELECT :customer_id::uuid
+                            UNION ALL
+                           SELECT customer_id FROM merged_customer WHERE team_id = :team_id AND survivor_id = :customer_id)
 )
 DELETE FROM customer WHERE team_id = :team_id AND customer_id = :customer_id
 
