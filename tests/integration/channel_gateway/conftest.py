@@ -251,7 +251,7 @@ class Gateway:
     """Numbers on WhatsApp that teams have."""
 
     async def account(self, channel: int, *, sink: bool = False, number: str = "", **changes: Any) -> str:
-        """An account on the emulator, or a sink; on WhatsApp with a `number` of its own unless one is named."""
+        """An account on the emulator, or a sink; with a `number`, or a page, of its own unless one is named."""
         account = account_pb2.ChannelAccount(
             channel=channel_pb2.Channel.ValueType(channel),
             display_name="Shop",
@@ -263,11 +263,11 @@ class Gateway:
             account.line.channel_id = str(new_id().int)[-10:]
             account.line.access_token = "emulator-token"
         elif channel == MESSENGER:
-            account.messenger.page_id = await self._page("messenger", PAGE_ID)
+            account.messenger.page_id = number or await self._page("messenger", PAGE_ID)
             account.messenger.access_token = "emulator-token"
             account.messenger.app_secrets.append("emulator-secret")
         elif channel == INSTAGRAM:
-            account.instagram.instagram_id = await self._page("instagram", INSTAGRAM_ID)
+            account.instagram.instagram_id = number or await self._page("instagram", INSTAGRAM_ID)
             account.instagram.access_token = "emulator-token"
             account.instagram.app_secrets.append("emulator-secret")
         else:
