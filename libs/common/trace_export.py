@@ -47,8 +47,8 @@ _SPANS: Final = counter(
 _SENT, _DROPPED, _REFUSED = (_SPANS.labels(outcome) for outcome in ("sent", "dropped", "refused"))
 _log = structlog.get_logger(__name__)
 
-Send = Callable[[Sequence[Span]], bool]
-"""Sends spans; whether the collector took them. Made and called by the exporter's thread only."""
+Send = Callable[[Sequence[Span]], None]
+"""Sends spans, and raises where the collector does not take them. Made and called by the exporter's thread only."""
 
 
 def is_installed() -> bool:
@@ -118,16 +118,17 @@ class Exporter:
                 return
 
     def _pass_on(self, spans: Sequence[Span]) -> None:
+        why = ""
         try:
             self._send = self._send or self._connect()
-            taken = self._send(spans)
-        except Exception:  # noqa: BLE001 - whatever a library raises, spans are not worth a thread
-            taken = False
-        (_SENT if taken else _REFUSED).inc(len(spans))
-        if taken is self._away:
-            self._away = not taken
+            self._send(spans)
+        except Exception as error:  # noqa: BLE001 - whatever a library raises, spans are not worth a thread
+            why = error.code().name if isinstance(error, grpc.Call) else repr(error)
+        (_REFUSED if why else _SENT).inc(len(spans))
+        if bool(why) is not self._away:
+            self._away = bool(why)
             if self._away:
-                _log.warning("the collector does not take spans", endpoint=self._endpoint)
+                _log.warning("the collector does not take spans", endpoint=self._endpoint, error=why)
             else:
                 _log.info("the collector takes spans again", endpoint=self._endpoint)
 
@@ -146,12 +147,8 @@ def _connect(endpoint: str, ca_file: Path | None) -> Send:
         channel = grpc.insecure_channel(address.netloc)
     stub = services.TraceServiceStub(channel)  # type: ignore[no-untyped-call]  # as it is generated
 
-    def send(spans: Sequence[Span]) -> bool:
-        try:
-            stub.Export(request_of(spans), timeout=SEND_S, wait_for_ready=True)
-        except grpc.RpcError:
-            return False
-        return True
+    def send(spans: Sequence[Span]) -> None:
+        stub.Export(request_of(spans), timeout=SEND_S, wait_for_ready=True)
 
     return send
 

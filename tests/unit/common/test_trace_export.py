@@ -9,6 +9,7 @@ from typing import Any
 
 import grpc
 import pytest
+import structlog
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_service_pb2_grpc
 from prometheus_client import REGISTRY
 
@@ -95,11 +96,10 @@ def test_a_collector_that_hangs_costs_spans_and_holds_up_nobody() -> None:
     before, hung, go_on = counted(), threading.Event(), threading.Event()
     taken: list[int] = []
 
-    def send(spans: Sequence[Span]) -> bool:
+    def send(spans: Sequence[Span]) -> None:
         hung.set()
         go_on.wait()
         taken.append(len(spans))
-        return True
 
     exporter = Exporter("nowhere", lambda: send)
     exporter.take(SPAN)
@@ -123,17 +123,19 @@ def test_a_collector_that_is_away_is_counted(monkeypatch: pytest.MonkeyPatch) ->
     assert since(before) == {"refused": 1}
 
 
-def test_a_fault_of_the_library_ends_no_thread() -> None:
+def test_a_fault_of_the_library_ends_no_thread_and_is_told() -> None:
     before = counted()
 
-    def broken(_: Sequence[Span]) -> bool:
+    def broken(_: Sequence[Span]) -> None:
         raise RuntimeError("broken")
 
     def unconnected() -> Send:
         raise OSError("no such file")
 
-    for connect in (lambda: broken, unconnected):
-        exporter = Exporter("nowhere", connect)
-        exporter.take(SPAN)
-        exporter.close()
+    with structlog.testing.capture_logs() as logged:
+        for connect in (lambda: broken, unconnected):
+            exporter = Exporter("nowhere", connect)
+            exporter.take(SPAN)
+            exporter.close()
     assert since(before) == {"refused": 2}
+    assert [line["error"] for line in logged] == ["RuntimeError('broken')", "OSError('no such file')"]
