@@ -32,13 +32,13 @@ def inbound_value(wa_id: str, name: str, message: dict[str, Any]) -> dict[str, A
 
 
 def said(act: dict[str, Any], answered: str) -> dict[str, Any]:
-    """What somebody wrote, with the message that it answers if they named one, or the button that they pressed of an
-    interactive message, which is `answered`."""
-    if (button := act.get("button")) is not None:
-        reply = {"id": str(button["id"]), "title": str(button["title"])}
-        pressed = {"type": "button_reply", "button_reply": reply}
-        context = {"from": DISPLAY_NUMBER, "id": answered}
-        return {"context": context, "type": "interactive", "interactive": pressed}
+    """What somebody wrote, with the message that it answers if they named one, or the button or the row that they
+    pressed of an interactive message, which is `answered`."""
+    for kind, form in (("button", "button_reply"), ("row", "list_reply")):
+        if (choice := act.get(kind)) is not None:
+            reply = {"id": str(choice["id"]), "title": str(choice["title"])}
+            context = {"from": DISPLAY_NUMBER, "id": answered}
+            return {"context": context, "type": "interactive", "interactive": {"type": form, form: reply}}
     text = {"type": "text", "text": {"body": str(act.get("text", "hi"))}}
     if "answers" in act:
         text["context"] = {"from": DISPLAY_NUMBER, "id": str(act["answers"])}

@@ -263,8 +263,8 @@ class WhatsAppEmulator(Emulator):
         return web.json_response({})
 
     async def _inbound(self, request: web.Request) -> web.Response:
-        """A person writes, or presses a button: `{"wa_id","text"?,"answers"?,"button"?: {"id","title"},"name"?}`. It
-        opens the window, and reaches the product if it can."""
+        """A person writes, or presses a button, or a row of a list: `{"wa_id","text"?,"answers"?,"button"?:
+        {"id","title"},"row"?: {"id","title"},"name"?}`. It opens the window, and reaches the product if it can."""
         data = await read_object(request)
         now = self.clock.now()
         wa_id = str(data["wa_id"])
@@ -272,7 +272,7 @@ class WhatsAppEmulator(Emulator):
         message = {
             "id": f"wamid.{base64.b64encode(f'in/{self.next_id()}'.encode()).decode()}",
             "timestamp": str(int(now.timestamp())),
-            **said(data, self._answered(wa_id) if "button" in data else ""),
+            **said(data, self._answered(wa_id) if data.keys() & {"button", "row"} else ""),
         }
         name = str(data.get("name", f"Person {wa_id[-4:]}"))
         sender = self._sender(data)

@@ -154,8 +154,10 @@ def _check_list(action: Mapping[str, Any]) -> None:
     rows = [row for section in sections for row in _objects(section.get("rows"), "sections[].rows")]
     if not 1 <= len(rows) <= 10:
         raise MetaError(131009, "1 to 10 rows in all")
+    ids = {_text(row, "id", 200, "rows[]") for row in rows}
+    if len(ids) < len(rows):
+        raise MetaError(131009, "ids of rows are unique")
     for row in rows:
-        _text(row, "id", 200, "rows[]")
         _text(row, "title", 24, "rows[]")
         _maybe_text(row, "description", 72, "rows[]")
 

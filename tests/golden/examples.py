@@ -223,6 +223,9 @@ CARDS: Final[tuple[gc.Card, ...]] = (
     gc.ConditionCard(gc.PointFigure.BALANCE, gc.PointComparison.BETWEEN, 1, 9, (gc.TextCard("some"),), ()),
     gc.CouponCard("c-1", "A coupon", "Claim"),
 )
+REPLIES: Final[tuple[gc.Card, ...]] = (
+    gc.TextCard("Which?", (gc.Button("A", gc.ButtonAction.POSTBACK, "a=1"),), "All of them"),
+)
 CONNECTIONS: Final = {
     kind.value: g.Connection(kind, "sender", "owner", "bot", "token", ("now", "before"))
     for kind in g.ConnectionKind
@@ -442,7 +445,7 @@ FORMS: Final[dict[str, Stored | Derived]] = {
     "segment_settings": Stored(SETTINGS, teams._ENCODE, teams._SETTINGS.decode),
     "segment_orders": Stored({"everything": ORDER}, events._ENCODE, events._ORDER.decode),
     "segment_refunds": Stored({"everything": REFUND}, events._ENCODE, events._REFUND.decode),
-    "gateway_cards": Stored({"all kinds": CARDS}, _json, rows._CARDS.decode),
+    "gateway_cards": Stored({"all kinds": CARDS, "quick replies": REPLIES}, _json, rows._CARDS.decode),
     "gateway_connections": Stored(CONNECTIONS, _json, rows._CONNECTION.decode),
     "gateway_frequency_rules": Stored(
         {

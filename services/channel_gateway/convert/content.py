@@ -38,6 +38,7 @@ COUPONS_MAX: Final = 50
 """Different coupons of a module: points is asked for each when it is written."""
 """Condition cards inside condition cards."""
 BUTTONS_MAX: Final = 4
+QUICK_REPLIES_MAX: Final = 13
 LABEL_MAX: Final = 20
 URL_MAX: Final = 2_000
 
@@ -170,28 +171,34 @@ def cards_of(
     least: int,
     most: int,
     depth: int = 0,
+    ends: bool = True,
 ) -> tuple[Card, ...]:
-    """Cards in order, each checked with what is inside."""
+    """Cards in order, each checked with what is inside. `ends`: nothing is sent after them."""
     check.count(path, messages, least=least, most=most)
     if depth > CARD_DEPTH_MAX:
         check.fault(path, f"conditions stand at most {CARD_DEPTH_MAX} deep in each other")
         return ()
-    cards = (_card_of(check, f"{path}[{index}]", message, depth) for index, message in enumerate(messages))
+    cards = (
+        _card_of(check, f"{path}[{index}]", message, depth, ends=ends and index == len(messages) - 1)
+        for index, message in enumerate(messages)
+    )
     return tuple(card for card in cards if card is not None)
 
 
-def _card_of(check: FieldCheck, path: str, message: content_pb2.Card, depth: int) -> Card | None:
+def _card_of(
+    check: FieldCheck, path: str, message: content_pb2.Card, depth: int, *, ends: bool
+) -> Card | None:
     kind = message.WhichOneof("kind")
     card: Card
     match kind:
         case "text":
-            card = TextCard(check.text(f"{path}.text.text", message.text.text, length_max=4_096))
+            card = _text_of(check, f"{path}.text", message.text, ends=ends)
         case "image":
             card = _image_of(check, f"{path}.image", message.image)
         case "button":
             card = _button_card_of(check, f"{path}.button", message.button)
         case "condition":
-            card = _condition_of(check, f"{path}.condition", message.condition, depth)
+            card = _condition_of(check, f"{path}.condition", message.condition, depth, ends=ends)
         case "coupon":
             card = _coupon_of(check, f"{path}.coupon", message.coupon)
         case _:
@@ -200,6 +207,26 @@ def _card_of(check: FieldCheck, path: str, message: content_pb2.Card, depth: int
     for field, fault in card_text_faults(card):
         check.fault(f"{path}.{kind}.{field}", fault)
     return card
+
+
+def _text_of(check: FieldCheck, path: str, message: content_pb2.TextCard, *, ends: bool) -> TextCard:
+    replies = f"{path}.quick_replies"
+    check.count(replies, message.quick_replies, most=QUICK_REPLIES_MAX)
+    if message.quick_replies and not ends:
+        check.fault(replies, "stand on the last card only: what is sent after it would hide them")
+    for index, reply in enumerate(message.quick_replies):
+        if reply.WhichOneof("action") == "url":
+            check.fault(
+                f"{replies}[{index}].url", "is possible on buttons only: give postback_data or message_text"
+            )
+    return TextCard(
+        check.text(f"{path}.text", message.text, length_max=4_096),
+        tuple(
+            _button_of(check, f"{replies}[{index}]", reply)
+            for index, reply in enumerate(message.quick_replies)
+        ),
+        check.text(f"{path}.list_label", message.list_label, length_max=LABEL_MAX, length_min=0),
+    )
 
 
 def _image_of(check: FieldCheck, path: str, message: content_pb2.ImageCard) -> ImageCard:
@@ -243,7 +270,7 @@ def _button_of(check: FieldCheck, path: str, message: content_pb2.Button) -> But
 
 
 def _condition_of(
-    check: FieldCheck, path: str, message: content_pb2.ConditionCard, depth: int
+    check: FieldCheck, path: str, message: content_pb2.ConditionCard, depth: int, *, ends: bool
 ) -> ConditionCard:
     if not message.figure:
         check.fault(f"{path}.figure", "is required")
@@ -252,14 +279,19 @@ def _condition_of(
     check.whole(f"{path}.value", message.value, least=0, most=10**15)
     if message.comparison == content_pb2.POINT_COMPARISON_BETWEEN:
         check.whole(f"{path}.value_max", message.value_max, least=message.value, most=10**15)
-    inner = {"least": 0, "most": BRANCH_CARDS_MAX, "depth": depth + 1}
+
+    def inner(branch: str, cards: Sequence[content_pb2.Card]) -> tuple[Card, ...]:
+        return cards_of(
+            check, f"{path}.{branch}", cards, least=0, most=BRANCH_CARDS_MAX, depth=depth + 1, ends=ends
+        )
+
     return ConditionCard(
         PointFigure(message.figure or PointFigure.BALANCE),
         PointComparison(message.comparison or PointComparison.AT_LEAST),
         message.value,
         message.value_max,
-        cards_of(check, f"{path}.then_cards", message.then_cards, **inner),
-        cards_of(check, f"{path}.else_cards", message.else_cards, **inner),
+        inner("then_cards", message.then_cards),
+        inner("else_cards", message.else_cards),
     )
 
 
@@ -314,7 +346,9 @@ def _card_messages(cards: Iterable[Card]) -> list[content_pb2.Card]:
 
 def _card_message(card: Card) -> content_pb2.Card:
     if isinstance(card, TextCard):
-        return content_pb2.Card(text=content_pb2.TextCard(text=card.text))
+        replies = [_button_message(each) for each in card.quick_replies]
+        text = content_pb2.TextCard(text=card.text, quick_replies=replies, list_label=card.list_label)
+        return content_pb2.Card(text=text)
     if isinstance(card, ImageCard):
         image = content_pb2.ImageCard(
             image_url=card.image_url, preview_url=card.preview_url, caption=card.caption

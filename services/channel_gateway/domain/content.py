@@ -17,20 +17,6 @@ HEADER_LENGTH_MAX: Final = 60
 """Characters of a template's header, whose parameter is a part of it."""
 
 
-class TextCard(msgspec.Struct, frozen=True, tag="text"):
-    """A text."""
-
-    text: str
-
-
-class ImageCard(msgspec.Struct, frozen=True, tag="image"):
-    """A picture."""
-
-    image_url: str
-    preview_url: str = ""
-    caption: str = ""
-
-
 class ButtonAction(StrEnum):
     """What a press does."""
 
@@ -45,6 +31,23 @@ class Button(msgspec.Struct, frozen=True):
     label: str
     action: ButtonAction
     value: str
+
+
+class TextCard(msgspec.Struct, frozen=True, tag="text", omit_defaults=True):
+    """A text, and the answers that people may press below it."""
+
+    text: str
+    quick_replies: tuple[Button, ...] = ()
+    list_label: str = ""
+    """What opens them where they are a list."""
+
+
+class ImageCard(msgspec.Struct, frozen=True, tag="image"):
+    """A picture."""
+
+    image_url: str
+    preview_url: str = ""
+    caption: str = ""
 
 
 class ButtonCard(msgspec.Struct, frozen=True, tag="button"):

@@ -85,7 +85,9 @@ class Limits(NamedTuple):
     buttons: int
     """Of one message, whatever they do, or those that answer where others go apart."""
     quick_replies: int
-    """Answers below a text; 0: the channel, or this adapter, has none."""
+    """Answers below a text."""
+    replied_text: Length
+    """That has answers below it."""
     address: Length
     """That a button opens."""
     data: Length
@@ -96,6 +98,20 @@ class Limits(NamedTuple):
     """Address of a picture."""
     distinct_answers: bool = False
     """Answers of one message differ in what stands on them and in what they send back."""
+    says_below: bool = False
+    """The buttons of a card that all say something are quick replies below it."""
+    reply_buttons: int = 0
+    """So many quick replies are buttons, and more of them a list; 0: the channel has no lists."""
+    row_data: Length = Length(0)
+    """That a row of a list sends back."""
+
+    def is_list(self, replies: int) -> bool:
+        """Whether so many quick replies are shown as a list."""
+        return 0 < self.reply_buttons < replies
+
+    def reply_data(self, replies: int, otherwise: Length) -> Length:
+        """What one of so many quick replies carries, of which the channel takes `otherwise` as a button."""
+        return self.row_data if self.is_list(replies) else otherwise
 
 
 LIMITS: Final = {
@@ -108,7 +124,8 @@ LIMITS: Final = {
         title=Length(40, GRAPHEMES),
         label=Length(20, GRAPHEMES),
         buttons=4,
-        quick_replies=0,
+        quick_replies=13,
+        replied_text=Length(5_000, UTF16),
         address=Length(1_000, UTF16),
         data=Length(300, UTF16),
         said=Length(300, UTF16),
@@ -123,12 +140,15 @@ LIMITS: Final = {
         title=None,
         label=Length(20),
         buttons=3,
-        quick_replies=0,
+        quick_replies=10,
+        replied_text=Length(1_024),
         address=Length(2_000),
         data=Length(256),
         said=Length(256),
         image=Length(2_000),
         distinct_answers=True,
+        reply_buttons=3,
+        row_data=Length(200),
     ),
     Channel.MESSENGER: Limits(
         name="Messenger",
@@ -140,10 +160,12 @@ LIMITS: Final = {
         label=Length(20),
         buttons=3,
         quick_replies=13,
+        replied_text=Length(2_000),
         address=Length(2_000),
         data=Length(1_000),
         said=Length(1_000),
         image=Length(2_000),
+        says_below=True,
     ),
     Channel.INSTAGRAM: Limits(
         name="Instagram",
@@ -155,9 +177,11 @@ LIMITS: Final = {
         label=Length(20),
         buttons=3,
         quick_replies=13,
+        replied_text=Length(1_000, UTF8),
         address=Length(2_000),
         data=Length(1_000),
         said=Length(1_000),
         image=Length(2_000),
+        says_below=True,
     ),
 }

@@ -114,7 +114,7 @@ def tracked_cards(cards: Sequence[FlatCard], base: str, shorten: Shorten) -> lis
 def _tracked(card: FlatCard, address: Callable[[str], str | None]) -> FlatCard:
     if isinstance(card, TextCard):
         text = shortened(card.text, address)
-        return card if text is card.text else TextCard(text)
+        return card if text is card.text else msgspec.structs.replace(card, text=text)
     if isinstance(card, ImageCard):
         caption = shortened(card.caption, address)
         return card if caption is card.caption else msgspec.structs.replace(card, caption=caption)

@@ -14,16 +14,10 @@ from uuid import UUID
 
 import msgspec
 
-from services.channel_gateway.domain.content import Button, ButtonAction, ButtonCard, FlatCard
+from services.channel_gateway.domain.content import Button, ButtonAction, ButtonCard, FlatCard, TextCard
+from services.channel_gateway.domain.limits import LIMITS
 from services.channel_gateway.domain.model import Channel
 
-DATA_LENGTH_MAX: Final = {
-    Channel.LINE: 300,
-    Channel.WHATSAPP: 256,
-    Channel.MESSENGER: 1_000,
-    Channel.INSTAGRAM: 1_000,
-}
-"""Characters that a button carries on each channel."""
 _BOUND: Final = re.compile(r"oj1\.([0-9A-Za-z_-]{22})\.([pm])\.(.*)", re.DOTALL)
 
 
@@ -42,17 +36,23 @@ NOT_PRESSED: Final = Pressed("")
 
 def bound_cards(cards: Iterable[FlatCard], effect_key: UUID, channel: Channel) -> list[FlatCard]:
     """The cards of a send, their buttons with its key. A button whose data leaves no room for it goes without."""
-    return [
-        _bound_card(card, effect_key, channel) if isinstance(card, ButtonCard) else card for card in cards
-    ]
+    return [_bound_card(card, effect_key, channel) for card in cards]
 
 
-def _bound_card(card: ButtonCard, effect_key: UUID, channel: Channel) -> ButtonCard:
-    buttons = tuple(_bound(button, effect_key, channel) for button in card.buttons)
-    return msgspec.structs.replace(card, buttons=buttons)
+def _bound_card(card: FlatCard, effect_key: UUID, channel: Channel) -> FlatCard:
+    limits = LIMITS[channel]
+    if isinstance(card, ButtonCard):
+        buttons = (_bound(each, effect_key, channel, limits.data.most) for each in card.buttons)
+        return msgspec.structs.replace(card, buttons=tuple(buttons))
+    if isinstance(card, TextCard) and card.quick_replies:
+        most = limits.reply_data(len(card.quick_replies), limits.data).most
+        replies = (_bound(each, effect_key, channel, most) for each in card.quick_replies)
+        return msgspec.structs.replace(card, quick_replies=tuple(replies))
+    return card
 
 
-def _bound(button: Button, effect_key: UUID, channel: Channel) -> Button:
+def _bound(button: Button, effect_key: UUID, channel: Channel, most: int) -> Button:
+    """`most` characters are carried."""
     match button.action:
         case ButtonAction.POSTBACK:
             kind = "p"
@@ -62,7 +62,7 @@ def _bound(button: Button, effect_key: UUID, channel: Channel) -> Button:
             return button
     key = base64.urlsafe_b64encode(effect_key.bytes).rstrip(b"=").decode()
     value = f"oj1.{key}.{kind}.{button.value}"
-    return msgspec.structs.replace(button, value=value) if len(value) <= DATA_LENGTH_MAX[channel] else button
+    return msgspec.structs.replace(button, value=value) if len(value) <= most else button
 
 
 def pressed(data: str) -> Pressed:

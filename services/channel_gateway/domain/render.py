@@ -139,11 +139,18 @@ def card_texts(card: Card) -> Iterator[tuple[str, str]]:
 def fixed_texts(card: Card) -> Iterator[tuple[str, str]]:
     """(field, text) of the texts of one card that go out as they stand; not those of cards inside it."""
     if isinstance(card, ButtonCard):
-        for index, button in enumerate(card.buttons):
-            yield f"buttons[{index}].label", button.label
-            yield f"buttons[{index}].{BUTTON_FIELDS[button.action]}", button.value
+        yield from _button_texts("buttons", card.buttons)
+    elif isinstance(card, TextCard):
+        yield from _button_texts("quick_replies", card.quick_replies)
+        yield "list_label", card.list_label
     elif isinstance(card, CouponCard):
         yield "button_label", card.button_label
+
+
+def _button_texts(field: str, buttons: Iterable[Button]) -> Iterator[tuple[str, str]]:
+    for index, button in enumerate(buttons):
+        yield f"{field}[{index}].label", button.label
+        yield f"{field}[{index}].{BUTTON_FIELDS[button.action]}", button.value
 
 
 def card_text_faults(card: Card) -> Iterator[tuple[str, str]]:
@@ -184,7 +191,7 @@ def flatten(cards: Iterable[Card], values: Values) -> list[FlatCard]:
 def filled(card: TextCard | ImageCard | ButtonCard | CouponCard, fill_text: Callable[[str], str]) -> FlatCard:
     """One card with its texts filled in; a coupon becomes a button."""
     if isinstance(card, TextCard):
-        return TextCard(fill_text(card.text))
+        return msgspec.structs.replace(card, text=fill_text(card.text))
     if isinstance(card, ImageCard):
         return msgspec.structs.replace(card, caption=fill_text(card.caption))
     if isinstance(card, ButtonCard):

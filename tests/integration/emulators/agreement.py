@@ -29,6 +29,14 @@ CARDS: Final[Mapping[str, tuple[FlatCard, ...]]] = {
     "answers": (ButtonCard("Which?", (CLAIM, YES), title="Hi"),),
     "all under a picture": (ButtonCard("Which?", (LINK, CLAIM, YES), image_url=PICTURE),),
     "links under a picture": (ButtonCard("Look", (LINK,), image_url=PICTURE),),
+    "quick replies": (TextCard("Which?", (CLAIM, YES)),),
+    "many quick replies": (
+        TextCard(
+            "Which?",
+            tuple(Button(f"No. {n}", ButtonAction.POSTBACK, f"n={n}") for n in range(10)),
+            "All of them",
+        ),
+    ),
     "more than one request": tuple(TextCard(str(number)) for number in range(6)),
 }
 """What our adapters write, each kind."""

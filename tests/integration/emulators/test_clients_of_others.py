@@ -16,7 +16,10 @@ import pytest
 from libs.common.clock import SystemClock
 from libs.emulators.line_insight import day_of
 from libs.emulators.server import Running
+from services.channel_gateway.clients.channels.line import LineAdapter
+from tests.integration.emulators.agreement import CARDS
 from tests.integration.emulators.conftest import answer_of, heard_by
+from tests.unit.channel_gateway.build import send
 
 line_sdk: Any = pytest.importorskip(
     "linebot.v3.messaging", reason="line-bot-sdk is of the development requirements"
@@ -65,10 +68,21 @@ CARD = line_sdk.TemplateMessage(
 IMAGE = line_sdk.ImageMessage(
     original_content_url="https://example.com/a.png", preview_image_url="https://example.com/b.png"
 )
+REPLIES = line_sdk.QuickReply(
+    items=[
+        line_sdk.QuickReplyItem(action=line_sdk.PostbackAction(label="Claim", data="c=claim")),
+        line_sdk.QuickReplyItem(action=line_sdk.MessageAction(label="Yes", text="yes")),
+    ]
+)
 LINE_CALLS: dict[str, tuple[Call, Callable[[Any], Any], Any]] = {
     "push": (lambda api: api.push_message(push(TEXT, IMAGE, CARD)), lambda a: len(a.sent_messages), 3),
     "push with a key": (
         lambda api: api.push_message(push(TEXT), x_line_retry_key=KEY),
+        lambda a: len(a.sent_messages),
+        1,
+    ),
+    "quick replies": (
+        lambda api: api.push_message(push(line_sdk.TextMessage(text="Which?", quick_reply=REPLIES))),
         lambda a: len(a.sent_messages),
         1,
     ),
@@ -93,6 +107,14 @@ LINE_CALLS: dict[str, tuple[Call, Callable[[Any], Any], Any]] = {
 async def test_a_call_of_lines_own_client_is_answered_as_it_expects(line: Any, name: str) -> None:
     call, seen, expected = LINE_CALLS[name]
     assert seen(await call(line)) == expected
+
+
+@pytest.mark.rule("C-01d")
+@pytest.mark.parametrize("name", list(CARDS))
+def test_lines_own_client_reads_what_our_adapter_writes(name: str) -> None:
+    for part in LineAdapter.writer.write_cards(send(), USER, CARDS[name]):
+        read = line_sdk.PushMessageRequest.from_dict(json.loads(part))
+        assert json.loads(read.to_json()) == {"notificationDisabled": False, **json.loads(part)}
 
 
 @pytest.mark.rule("C-01d")
@@ -272,7 +294,12 @@ async def test_the_best_kept_client_of_whatsapp_reads_every_webhook_that_the_emu
             for code in (131026, 131047, 131049, 131050, 131056, 130472):
                 await told("statuses", id=message_id, status="failed", code=code)
         button = {"id": "a", "title": "A"}
-        for said in ({"text": "hi"}, {"text": "你好", "answers": sent[0]}, {"button": button}):
+        for said in (
+            {"text": "hi"},
+            {"text": "你好", "answers": sent[0]},
+            {"button": button},
+            {"row": button},
+        ):
             await told("inbound", wa_id=TO, **said)
         for value in ("stop", "resume"):
             await told("preferences", wa_id=TO, value=value)
@@ -287,6 +314,7 @@ async def test_the_best_kept_client_of_whatsapp_reads_every_webhook_that_the_emu
         "MessageStatus",
         "Message",
         "CallbackButton",
+        "CallbackSelection",
         "UserMarketingPreferences",
         "TemplateStatusUpdate",
     }

@@ -263,9 +263,9 @@ async def test_webhooks_are_as_the_file_says(
         for status in ("read", "failed"):
             await answer_of(http.post(f"{url}/_emulator/statuses", json={"id": sent, "status": status}))
         button = {"id": "a", "title": "A"}
-        for said in ({"text": "hi"}, {"button": button}):
+        for said in ({"text": "hi"}, {"button": button}, {"row": button}):
             await answer_of(http.post(f"{url}/_emulator/inbound", json={"wa_id": WA_ID, **said}))
         await answer_of(http.post(f"{url}/_emulator/webhooks/idle"))
-    assert len(bodies) == 6
+    assert len(bodies) == 7
     found = {str(body): webhooks.request_faults("post", "/whatsapp/webhooks", body) for body in bodies}
     assert {body: faults for body, faults in found.items() if faults} == {}

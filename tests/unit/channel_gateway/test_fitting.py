@@ -52,6 +52,13 @@ def with_button(**changes: object) -> ButtonCard:
     return ButtonCard("Look", (msgspec.structs.replace(CLAIM, **changes),))
 
 
+def replied(count: int, **changes: object) -> TextCard:
+    """A text with so many quick replies, the first of them changed."""
+    replies = [Button(f"No. {n}", ButtonAction.POSTBACK, f"n={n}") for n in range(count)]
+    replies[0] = msgspec.structs.replace(replies[0], **changes)
+    return TextCard("Which?", tuple(replies), "All of them")
+
+
 def saved(channel: Channel, card: Card) -> list[tuple[str, str]]:
     """What is told when a module of the card is saved."""
     found = module_misfits("module.cards", [card])
@@ -88,8 +95,17 @@ def bounds(limits: Limits) -> Iterator[tuple[str, int, Card, Card]]:
     yield pair(
         "button: buttons[0].label", limits.label.most, lambda n: with_button(action=says, label="x" * n)
     )
-    answers = limits.text if limits.quick_replies else limits.card_text
+    answers = limits.text if limits.says_below else limits.card_text
     yield pair("button: text", answers.most, lambda n: ButtonCard("x" * n, (Button("Yes", says, "Yes"),)))
+    yield pair(
+        "text: text", limits.replied_text.most, lambda n: TextCard("x" * n, (Button("Yes", says, "Yes"),))
+    )
+    yield pair("text: quick_replies[0].label", limits.label.most, lambda n: replied(1, label="x" * n))
+    yield pair("text: quick_replies[0].postback_data", limits.data.most, lambda n: replied(1, value="x" * n))
+    if limits.reply_buttons:
+        listed = limits.reply_buttons + 1
+        row = "text: quick_replies[0].postback_data"
+        yield pair(row, limits.row_data.most, lambda n: replied(listed, value="x" * n))
     yield pair(
         "button: image_url",
         limits.image.most,
@@ -131,7 +147,7 @@ def test_each_limit_of_a_channel_is_told_when_saved_published_and_rendered(chann
 @pytest.mark.parametrize("channel", list(LIMITS))
 def test_too_many_answers_are_told_when_saved_published_and_rendered(channel: Channel) -> None:
     limits = LIMITS[channel]
-    most = limits.quick_replies or limits.buttons
+    most = limits.quick_replies if limits.says_below else limits.buttons
     answers = tuple(Button(f"No. {n}", ButtonAction.MESSAGE, f"n={n}") for n in range(most + 1))
     fits, longer = ButtonCard("Which?", answers[:-1]), ButtonCard("Which?", answers)
     assert (messages(channel, fits), saved(channel, fits), rendered(channel, fits)) == ([], [], "")
@@ -139,6 +155,35 @@ def test_too_many_answers_are_told_when_saved_published_and_rendered(channel: Ch
     assert messages(channel, longer)[0].startswith(f"cards[0].button: {told}")
     assert saved(channel, longer)[0][0] == "module.cards[0].button.buttons"
     assert rendered(channel, longer).startswith(told)
+
+
+@pytest.mark.rule("C-10e")
+@pytest.mark.parametrize("channel", list(LIMITS))
+def test_too_many_quick_replies_are_told_when_saved_published_and_rendered(channel: Channel) -> None:
+    limits = LIMITS[channel]
+    fits, longer = replied(limits.quick_replies), replied(limits.quick_replies + 1)
+    assert (messages(channel, fits), saved(channel, fits), rendered(channel, fits)) == ([], [], "")
+    told = f"quick_replies: {limits.name} takes at most {limits.quick_replies}: "
+    assert messages(channel, longer)[0].startswith(f"cards[0].text: {told}")
+    assert saved(channel, longer)[0][0] == "module.cards[0].text.quick_replies"
+    assert rendered(channel, longer).startswith(told)
+
+
+@pytest.mark.rule("C-10e")
+@pytest.mark.parametrize("channel", list(LIMITS))
+def test_a_list_that_nothing_opens_and_replies_that_are_alike_are_told_where_it_matters(
+    channel: Channel,
+) -> None:
+    whatsapp = channel is Channel.WHATSAPP
+    unnamed = msgspec.structs.replace(replied(4), list_label="")
+    alike = replied(2, label="No. 1")
+    for card, field in ((unnamed, "list_label"), (alike, "quick_replies")):
+        told = [f"module.cards[0].text.{field}"] * whatsapp
+        assert [path for path, _ in saved(channel, card)] == told
+        assert len(messages(channel, card)) == len(told)
+        assert rendered(channel, card).startswith(field) == whatsapp
+    few = msgspec.structs.replace(replied(3), list_label="")
+    assert saved(channel, few) == [], "so many are buttons"
 
 
 @pytest.mark.rule("C-10e")

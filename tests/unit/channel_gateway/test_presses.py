@@ -15,8 +15,9 @@ from services.channel_gateway.convert.heard import stored_events
 from services.channel_gateway.domain.content import Button, ButtonAction, ButtonCard, FlatCard, TextCard
 from services.channel_gateway.domain.heard import MessageReceipt
 from services.channel_gateway.domain.inbox import InboxSource, StoredWebhook
+from services.channel_gateway.domain.limits import LIMITS
 from services.channel_gateway.domain.model import Channel
-from services.channel_gateway.domain.presses import DATA_LENGTH_MAX, Pressed, bound_cards, pressed
+from services.channel_gateway.domain.presses import Pressed, bound_cards, pressed
 from services.channel_gateway.domain.receipts import ReceiptKind, new_steps
 from tests.unit.channel_gateway.build import ACCOUNT, NOW, TEAM
 
@@ -171,7 +172,7 @@ def test_a_press_tells_what_its_author_gave_the_button(
     [card] = bound_cards([ButtonCard("?", (Button("Yes", action, value),))], key, channel)
     assert isinstance(card, ButtonCard)
     carried = card.buttons[0].value
-    assert len(carried) <= DATA_LENGTH_MAX[channel]
+    assert len(carried) <= LIMITS[channel].data.most
     if says and channel is Channel.LINE:
         assert carried == value  # it is written as the customer's own
     elif carried != value:
@@ -179,6 +180,23 @@ def test_a_press_tells_what_its_author_gave_the_button(
     else:
         assert channel is Channel.WHATSAPP  # where there is no room
         assert len(value) > 200
+
+
+@pytest.mark.parametrize("channel", Channel)
+@pytest.mark.parametrize("count", [1, 3, 4, 10])
+def test_quick_replies_say_which_send_they_are_of_where_there_is_room(channel: Channel, count: int) -> None:
+    data = "x" * 180
+    replies = tuple(Button(f"No. {n}", ButtonAction.POSTBACK, f"{n}{data}") for n in range(count))
+    [card] = bound_cards([TextCard("?", replies)], KEY, channel)
+    assert isinstance(card, TextCard)
+    in_a_list = channel is Channel.WHATSAPP and count > 3
+    assert [pressed(each.value) for each in card.quick_replies] == [
+        Pressed(each.value, None if in_a_list else KEY) for each in replies
+    ], "a row of a list carries 200 characters"
+    short = tuple(Button(f"No. {n}", ButtonAction.POSTBACK, f"n={n}") for n in range(count))
+    [card] = bound_cards([TextCard("?", short)], KEY, channel)
+    assert isinstance(card, TextCard)
+    assert {pressed(each.value).effect_key for each in card.quick_replies} == {KEY}
 
 
 @pytest.mark.parametrize(

@@ -95,7 +95,7 @@ def _objects(card: FlatCard) -> list[dict[str, Any]]:
     for misfit in misfits(Channel.LINE, card):
         raise ContentRefusedError(Reason.CONTENT_INVALID, f"{misfit.field}: {misfit.message}")
     if isinstance(card, TextCard):
-        return [{"type": "text", "text": card.text}]
+        return [_text(card)]
     if isinstance(card, ImageCard):
         image = {
             "type": "image",
@@ -104,6 +104,14 @@ def _objects(card: FlatCard) -> list[dict[str, Any]]:
         }
         return [image, {"type": "text", "text": card.caption}] if card.caption else [image]
     return [_buttons(card)]
+
+
+def _text(card: TextCard) -> dict[str, Any]:
+    text: dict[str, Any] = {"type": "text", "text": card.text}
+    if card.quick_replies:
+        items = [{"type": "action", "action": _action(reply)} for reply in card.quick_replies]
+        text["quickReply"] = {"items": items}
+    return text
 
 
 def _buttons(card: ButtonCard) -> dict[str, Any]:

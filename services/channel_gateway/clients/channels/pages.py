@@ -81,7 +81,7 @@ class PageWriter:
         for misfit in misfits(self._channel, card):
             raise ContentRefusedError(Reason.CONTENT_INVALID, f"{misfit.field}: {misfit.message}")
         if isinstance(card, TextCard):
-            return [{"text": card.text}]
+            return [_answered(card.text, card.quick_replies)]
         if isinstance(card, ImageCard):
             image = _image(card.image_url)
             return [image, {"text": card.caption}] if card.caption else [image]
@@ -90,10 +90,7 @@ class PageWriter:
     def _with_buttons(self, card: ButtonCard) -> list[dict[str, Any]]:
         picture = [_image(card.image_url)] if card.image_url else []
         if is_answers(self._limits, card):
-            answers = [
-                {"content_type": "text", "title": each.label, "payload": each.value} for each in card.buttons
-            ]
-            return [*picture, {"text": whole_text(card), "quick_replies": answers}]
+            return [*picture, _answered(whole_text(card), card.buttons)]
         buttons = [_button(each) for each in card.buttons]
         title, below = (card.title, card.text) if card.title else (card.text, "")
         if picture and len(title) <= HEADING_MAX and len(below) <= HEADING_MAX:
@@ -104,6 +101,14 @@ class PageWriter:
         # A text that is too long for a card with a picture stands below the picture.
         text = {"template_type": "button", "text": whole_text(card), "buttons": buttons}
         return [*picture, _template(text)]
+
+
+def _answered(text: str, replies: Sequence[Button]) -> dict[str, Any]:
+    """A text with quick replies below it."""
+    if not replies:
+        return {"text": text}
+    items = [{"content_type": "text", "title": each.label, "payload": each.value} for each in replies]
+    return {"text": text, "quick_replies": items}
 
 
 def _image(address: str) -> dict[str, Any]:

@@ -39,6 +39,7 @@ from services.channel_gateway.domain.content import (
     TextCard,
 )
 from services.channel_gateway.domain.fitting import misfits, whole_text
+from services.channel_gateway.domain.limits import LIMITS
 from services.channel_gateway.domain.model import Account, Channel, Job, Reason, Send
 from services.channel_gateway.domain.prepare import ContentRefusedError
 from services.channel_gateway.domain.templates import ListedTemplate
@@ -127,10 +128,21 @@ def _messages(card: FlatCard) -> list[dict[str, Any]]:
     for misfit in misfits(Channel.WHATSAPP, card):
         raise ContentRefusedError(Reason.CONTENT_INVALID, f"{misfit.field}: {misfit.message}")
     if isinstance(card, TextCard):
-        return [{"type": "text", "text": {"preview_url": True, "body": card.text}}]
+        return [_text(card)]
     if isinstance(card, ImageCard):
         return [_image(card.image_url, card.caption)]
     return _interactive(card)
+
+
+def _text(card: TextCard) -> dict[str, Any]:
+    """A text; its quick replies are buttons, or a list where there are more of them."""
+    replies = card.quick_replies
+    if not replies:
+        return {"type": "text", "text": {"preview_url": True, "body": card.text}}
+    if not LIMITS[Channel.WHATSAPP].is_list(len(replies)):
+        return _interactive_message(card.text, "button", {"buttons": [_reply(each) for each in replies]})
+    rows = [{"id": each.value, "title": each.label} for each in replies]
+    return _interactive_message(card.text, "list", {"button": card.list_label, "sections": [{"rows": rows}]})
 
 
 def _image(address: str, caption: str = "") -> dict[str, Any]:

@@ -27,7 +27,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from omnijourney.common.v1 import channel_pb2 as omnijourney_dot_common_dot_v1_dot_channel__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n,omnijourney/channel_gateway/v1/content.proto\x12\x1eomnijourney.channel_gateway.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a#omnijourney/common/v1/channel.proto\"\xe6\x01\n\tBotModule\x12\x15\n\rbot_module_id\x18\x01 \x01(\t\x12\x0f\n\x07team_id\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x33\n\x05\x63\x61rds\x18\x04 \x03(\x0b\x32$.omnijourney.channel_gateway.v1.Card\x12/\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x65tag\x18\x07 \x01(\t\"`\n\rContentMisfit\x12/\n\x07\x63hannel\x18\x01 \x01(\x0e\x32\x1e.omnijourney.common.v1.Channel\x12\r\n\x05\x66ield\x18\x02 \x01(\t\x12\x0f\n\x07message\x18\x03 \x01(\t\"\xc4\x02\n\x04\x43\x61rd\x12\x38\n\x04text\x18\x01 \x01(\x0b\x32(.omnijourney.channel_gateway.v1.TextCardH\x00\x12:\n\x05image\x18\x02 \x01(\x0b\x32).omnijourney.channel_gateway.v1.ImageCardH\x00\x12<\n\x06\x62utton\x18\x03 \x01(\x0b\x32*.omnijourney.channel_gateway.v1.ButtonCardH\x00\x12\x42\n\tcondition\x18\x04 \x01(\x0b\x32-.omnijourney.channel_gateway.v1.ConditionCardH\x00\x12<\n\x06\x63oupon\x18\x05 \x01(\x0b\x32*.omnijourney.channel_gateway.v1.CouponCardH\x00\x42\x06\n\x04kind\"\x18\n\x08TextCard\x12\x0c\n\x04text\x18\x01 \x01(\t\"D\n\tImageCard\x12\x11\n\timage_url\x18\x01 \x01(\t\x12\x13\n\x0bpreview_url\x18\x02 \x01(\t\x12\x0f\n\x07\x63\x61ption\x18\x03 \x01(\t\"u\n\nButtonCard\x12\r\n\x05title\x18\x01 \x01(\t\x12\x0c\n\x04text\x18\x02 \x01(\t\x12\x11\n\timage_url\x18\x03 \x01(\t\x12\x37\n\x07\x62uttons\x18\x04 \x03(\x0b\x32&.omnijourney.channel_gateway.v1.Button\"a\n\x06\x42utton\x12\r\n\x05label\x18\x01 \x01(\t\x12\r\n\x03url\x18\x02 \x01(\tH\x00\x12\x17\n\rpostback_data\x18\x03 \x01(\tH\x00\x12\x16\n\x0cmessage_text\x18\x04 \x01(\tH\x00\x42\x08\n\x06\x61\x63tion\"\xa7\x02\n\rConditionCard\x12;\n\x06\x66igure\x18\x01 \x01(\x0e\x32+.omnijourney.channel_gateway.v1.PointFigure\x12\x43\n\ncomparison\x18\x02 \x01(\x0e\x32/.omnijourney.channel_gateway.v1.PointComparison\x12\r\n\x05value\x18\x03 \x01(\x03\x12\x11\n\tvalue_max\x18\x04 \x01(\x03\x12\x38\n\nthen_cards\x18\x05 \x03(\x0b\x32$.omnijourney.channel_gateway.v1.Card\x12\x38\n\nelse_cards\x18\x06 \x03(\x0b\x32$.omnijourney.channel_gateway.v1.Card\"C\n\nCouponCard\x12\x11\n\tcoupon_id\x18\x01 \x01(\t\x12\x0c\n\x04text\x18\x02 \x01(\t\x12\x14\n\x0c\x62utton_label\x18\x03 \x01(\t\"\xa3\x03\n\x0fMessageTemplate\x12\x1b\n\x13message_template_id\x18\x01 \x01(\t\x12\x0f\n\x07team_id\x18\x02 \x01(\t\x12\x12\n\naccount_id\x18\x03 \x01(\t\x12\x0c\n\x04name\x18\x04 \x01(\t\x12\x10\n\x08language\x18\x05 \x01(\t\x12<\n\x05state\x18\x06 \x01(\x0e\x32-.omnijourney.channel_gateway.v1.TemplateState\x12\x10\n\x08\x63\x61tegory\x18\x07 \x01(\t\x12\x17\n\x0fparameter_names\x18\x08 \x03(\t\x12\x17\n\x0fparameter_count\x18\t \x01(\x05\x12/\n\x0b\x63reate_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x65tag\x18\x0c \x01(\t\x12<\n\x05shape\x18\r \x01(\x0b\x32-.omnijourney.channel_gateway.v1.TemplateShape\"\xf8\x01\n\rTemplateShape\x12H\n\x06header\x18\x01 \x01(\x0e\x32..omnijourney.channel_gateway.v1.TemplateHeaderB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12)\n\x16header_parameter_count\x18\x02 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\x01(\x00\x12\'\n\x15header_parameter_name\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04\x12I\n\x07\x62uttons\x18\x04 \x03(\x0b\x32..omnijourney.channel_gateway.v1.TemplateButtonB\x08\xbaH\x05\x92\x01\x02\x10\n\"\x8d\x01\n\x0eTemplateButton\x12J\n\x04kind\x18\x01 \x01(\x0e\x32\x32.omnijourney.channel_gateway.v1.TemplateButtonKindB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x16\n\x05label\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\x12\x17\n\x0ftakes_parameter\x18\x03 \x01(\x08\"\x95\x01\n\rTemplateMedia\x12\x1d\n\timage_url\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0fH\x00\x12\x1d\n\tvideo_url\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0fH\x00\x12 \n\x0c\x64ocument_url\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0fH\x00\x12\x1a\n\x08\x66ilename\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\xf0\x01\x42\x08\n\x06source*b\n\x0bPointFigure\x12\x1c\n\x18POINT_FIGURE_UNSPECIFIED\x10\x00\x12\x18\n\x14POINT_FIGURE_BALANCE\x10\x01\x12\x1b\n\x17POINT_FIGURE_CUMULATIVE\x10\x02*\xaa\x01\n\x0fPointComparison\x12 \n\x1cPOINT_COMPARISON_UNSPECIFIED\x10\x00\x12\x1d\n\x19POINT_COMPARISON_AT_LEAST\x10\x01\x12\x1c\n\x18POINT_COMPARISON_AT_MOST\x10\x02\x12\x1c\n\x18POINT_COMPARISON_BETWEEN\x10\x03\x12\x1a\n\x16POINT_COMPARISON_EQUAL\x10\x04*\xba\x01\n\x0eTemplateHeader\x12\x1f\n\x1bTEMPLATE_HEADER_UNSPECIFIED\x10\x00\x12\x18\n\x14TEMPLATE_HEADER_TEXT\x10\x01\x12\x19\n\x15TEMPLATE_HEADER_IMAGE\x10\x02\x12\x19\n\x15TEMPLATE_HEADER_VIDEO\x10\x03\x12\x1c\n\x18TEMPLATE_HEADER_DOCUMENT\x10\x04\x12\x19\n\x15TEMPLATE_HEADER_OTHER\x10\x05*\xc5\x01\n\x12TemplateButtonKind\x12$\n TEMPLATE_BUTTON_KIND_UNSPECIFIED\x10\x00\x12\x1c\n\x18TEMPLATE_BUTTON_KIND_URL\x10\x01\x12$\n TEMPLATE_BUTTON_KIND_QUICK_REPLY\x10\x02\x12%\n!TEMPLATE_BUTTON_KIND_PHONE_NUMBER\x10\x03\x12\x1e\n\x1aTEMPLATE_BUTTON_KIND_OTHER\x10\x04*\xbd\x01\n\rTemplateState\x12\x1e\n\x1aTEMPLATE_STATE_UNSPECIFIED\x10\x00\x12\x1b\n\x17TEMPLATE_STATE_APPROVED\x10\x01\x12\x1a\n\x16TEMPLATE_STATE_PENDING\x10\x02\x12\x1b\n\x17TEMPLATE_STATE_REJECTED\x10\x03\x12\x19\n\x15TEMPLATE_STATE_PAUSED\x10\x04\x12\x1b\n\x17TEMPLATE_STATE_DISABLED\x10\x05\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n,omnijourney/channel_gateway/v1/content.proto\x12\x1eomnijourney.channel_gateway.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a#omnijourney/common/v1/channel.proto\"\xe6\x01\n\tBotModule\x12\x15\n\rbot_module_id\x18\x01 \x01(\t\x12\x0f\n\x07team_id\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x33\n\x05\x63\x61rds\x18\x04 \x03(\x0b\x32$.omnijourney.channel_gateway.v1.Card\x12/\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x65tag\x18\x07 \x01(\t\"`\n\rContentMisfit\x12/\n\x07\x63hannel\x18\x01 \x01(\x0e\x32\x1e.omnijourney.common.v1.Channel\x12\r\n\x05\x66ield\x18\x02 \x01(\t\x12\x0f\n\x07message\x18\x03 \x01(\t\"\xc4\x02\n\x04\x43\x61rd\x12\x38\n\x04text\x18\x01 \x01(\x0b\x32(.omnijourney.channel_gateway.v1.TextCardH\x00\x12:\n\x05image\x18\x02 \x01(\x0b\x32).omnijourney.channel_gateway.v1.ImageCardH\x00\x12<\n\x06\x62utton\x18\x03 \x01(\x0b\x32*.omnijourney.channel_gateway.v1.ButtonCardH\x00\x12\x42\n\tcondition\x18\x04 \x01(\x0b\x32-.omnijourney.channel_gateway.v1.ConditionCardH\x00\x12<\n\x06\x63oupon\x18\x05 \x01(\x0b\x32*.omnijourney.channel_gateway.v1.CouponCardH\x00\x42\x06\n\x04kind\"k\n\x08TextCard\x12\x0c\n\x04text\x18\x01 \x01(\t\x12=\n\rquick_replies\x18\x02 \x03(\x0b\x32&.omnijourney.channel_gateway.v1.Button\x12\x12\n\nlist_label\x18\x03 \x01(\t\"D\n\tImageCard\x12\x11\n\timage_url\x18\x01 \x01(\t\x12\x13\n\x0bpreview_url\x18\x02 \x01(\t\x12\x0f\n\x07\x63\x61ption\x18\x03 \x01(\t\"u\n\nButtonCard\x12\r\n\x05title\x18\x01 \x01(\t\x12\x0c\n\x04text\x18\x02 \x01(\t\x12\x11\n\timage_url\x18\x03 \x01(\t\x12\x37\n\x07\x62uttons\x18\x04 \x03(\x0b\x32&.omnijourney.channel_gateway.v1.Button\"a\n\x06\x42utton\x12\r\n\x05label\x18\x01 \x01(\t\x12\r\n\x03url\x18\x02 \x01(\tH\x00\x12\x17\n\rpostback_data\x18\x03 \x01(\tH\x00\x12\x16\n\x0cmessage_text\x18\x04 \x01(\tH\x00\x42\x08\n\x06\x61\x63tion\"\xa7\x02\n\rConditionCard\x12;\n\x06\x66igure\x18\x01 \x01(\x0e\x32+.omnijourney.channel_gateway.v1.PointFigure\x12\x43\n\ncomparison\x18\x02 \x01(\x0e\x32/.omnijourney.channel_gateway.v1.PointComparison\x12\r\n\x05value\x18\x03 \x01(\x03\x12\x11\n\tvalue_max\x18\x04 \x01(\x03\x12\x38\n\nthen_cards\x18\x05 \x03(\x0b\x32$.omnijourney.channel_gateway.v1.Card\x12\x38\n\nelse_cards\x18\x06 \x03(\x0b\x32$.omnijourney.channel_gateway.v1.Card\"C\n\nCouponCard\x12\x11\n\tcoupon_id\x18\x01 \x01(\t\x12\x0c\n\x04text\x18\x02 \x01(\t\x12\x14\n\x0c\x62utton_label\x18\x03 \x01(\t\"\xa3\x03\n\x0fMessageTemplate\x12\x1b\n\x13message_template_id\x18\x01 \x01(\t\x12\x0f\n\x07team_id\x18\x02 \x01(\t\x12\x12\n\naccount_id\x18\x03 \x01(\t\x12\x0c\n\x04name\x18\x04 \x01(\t\x12\x10\n\x08language\x18\x05 \x01(\t\x12<\n\x05state\x18\x06 \x01(\x0e\x32-.omnijourney.channel_gateway.v1.TemplateState\x12\x10\n\x08\x63\x61tegory\x18\x07 \x01(\t\x12\x17\n\x0fparameter_names\x18\x08 \x03(\t\x12\x17\n\x0fparameter_count\x18\t \x01(\x05\x12/\n\x0b\x63reate_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x65tag\x18\x0c \x01(\t\x12<\n\x05shape\x18\r \x01(\x0b\x32-.omnijourney.channel_gateway.v1.TemplateShape\"\xf8\x01\n\rTemplateShape\x12H\n\x06header\x18\x01 \x01(\x0e\x32..omnijourney.channel_gateway.v1.TemplateHeaderB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12)\n\x16header_parameter_count\x18\x02 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\x01(\x00\x12\'\n\x15header_parameter_name\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x04\x12I\n\x07\x62uttons\x18\x04 \x03(\x0b\x32..omnijourney.channel_gateway.v1.TemplateButtonB\x08\xbaH\x05\x92\x01\x02\x10\n\"\x8d\x01\n\x0eTemplateButton\x12J\n\x04kind\x18\x01 \x01(\x0e\x32\x32.omnijourney.channel_gateway.v1.TemplateButtonKindB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x16\n\x05label\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\x12\x17\n\x0ftakes_parameter\x18\x03 \x01(\x08\"\x95\x01\n\rTemplateMedia\x12\x1d\n\timage_url\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0fH\x00\x12\x1d\n\tvideo_url\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0fH\x00\x12 \n\x0c\x64ocument_url\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0fH\x00\x12\x1a\n\x08\x66ilename\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\xf0\x01\x42\x08\n\x06source*b\n\x0bPointFigure\x12\x1c\n\x18POINT_FIGURE_UNSPECIFIED\x10\x00\x12\x18\n\x14POINT_FIGURE_BALANCE\x10\x01\x12\x1b\n\x17POINT_FIGURE_CUMULATIVE\x10\x02*\xaa\x01\n\x0fPointComparison\x12 \n\x1cPOINT_COMPARISON_UNSPECIFIED\x10\x00\x12\x1d\n\x19POINT_COMPARISON_AT_LEAST\x10\x01\x12\x1c\n\x18POINT_COMPARISON_AT_MOST\x10\x02\x12\x1c\n\x18POINT_COMPARISON_BETWEEN\x10\x03\x12\x1a\n\x16POINT_COMPARISON_EQUAL\x10\x04*\xba\x01\n\x0eTemplateHeader\x12\x1f\n\x1bTEMPLATE_HEADER_UNSPECIFIED\x10\x00\x12\x18\n\x14TEMPLATE_HEADER_TEXT\x10\x01\x12\x19\n\x15TEMPLATE_HEADER_IMAGE\x10\x02\x12\x19\n\x15TEMPLATE_HEADER_VIDEO\x10\x03\x12\x1c\n\x18TEMPLATE_HEADER_DOCUMENT\x10\x04\x12\x19\n\x15TEMPLATE_HEADER_OTHER\x10\x05*\xc5\x01\n\x12TemplateButtonKind\x12$\n TEMPLATE_BUTTON_KIND_UNSPECIFIED\x10\x00\x12\x1c\n\x18TEMPLATE_BUTTON_KIND_URL\x10\x01\x12$\n TEMPLATE_BUTTON_KIND_QUICK_REPLY\x10\x02\x12%\n!TEMPLATE_BUTTON_KIND_PHONE_NUMBER\x10\x03\x12\x1e\n\x1aTEMPLATE_BUTTON_KIND_OTHER\x10\x04*\xbd\x01\n\rTemplateState\x12\x1e\n\x1aTEMPLATE_STATE_UNSPECIFIED\x10\x00\x12\x1b\n\x17TEMPLATE_STATE_APPROVED\x10\x01\x12\x1a\n\x16TEMPLATE_STATE_PENDING\x10\x02\x12\x1b\n\x17TEMPLATE_STATE_REJECTED\x10\x03\x12\x19\n\x15TEMPLATE_STATE_PAUSED\x10\x04\x12\x1b\n\x17TEMPLATE_STATE_DISABLED\x10\x05\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -54,16 +54,16 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_TEMPLATEMEDIA'].fields_by_name['document_url']._serialized_options = b'\272H\005r\003\030\320\017'
   _globals['_TEMPLATEMEDIA'].fields_by_name['filename']._loaded_options = None
   _globals['_TEMPLATEMEDIA'].fields_by_name['filename']._serialized_options = b'\272H\005r\003\030\360\001'
-  _globals['_POINTFIGURE']._serialized_start=2487
-  _globals['_POINTFIGURE']._serialized_end=2585
-  _globals['_POINTCOMPARISON']._serialized_start=2588
-  _globals['_POINTCOMPARISON']._serialized_end=2758
-  _globals['_TEMPLATEHEADER']._serialized_start=2761
-  _globals['_TEMPLATEHEADER']._serialized_end=2947
-  _globals['_TEMPLATEBUTTONKIND']._serialized_start=2950
-  _globals['_TEMPLATEBUTTONKIND']._serialized_end=3147
-  _globals['_TEMPLATESTATE']._serialized_start=3150
-  _globals['_TEMPLATESTATE']._serialized_end=3339
+  _globals['_POINTFIGURE']._serialized_start=2570
+  _globals['_POINTFIGURE']._serialized_end=2668
+  _globals['_POINTCOMPARISON']._serialized_start=2671
+  _globals['_POINTCOMPARISON']._serialized_end=2841
+  _globals['_TEMPLATEHEADER']._serialized_start=2844
+  _globals['_TEMPLATEHEADER']._serialized_end=3030
+  _globals['_TEMPLATEBUTTONKIND']._serialized_start=3033
+  _globals['_TEMPLATEBUTTONKIND']._serialized_end=3230
+  _globals['_TEMPLATESTATE']._serialized_start=3233
+  _globals['_TEMPLATESTATE']._serialized_end=3422
   _globals['_BOTMODULE']._serialized_start=180
   _globals['_BOTMODULE']._serialized_end=410
   _globals['_CONTENTMISFIT']._serialized_start=412
@@ -71,23 +71,23 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CARD']._serialized_start=511
   _globals['_CARD']._serialized_end=835
   _globals['_TEXTCARD']._serialized_start=837
-  _globals['_TEXTCARD']._serialized_end=861
-  _globals['_IMAGECARD']._serialized_start=863
-  _globals['_IMAGECARD']._serialized_end=931
-  _globals['_BUTTONCARD']._serialized_start=933
-  _globals['_BUTTONCARD']._serialized_end=1050
-  _globals['_BUTTON']._serialized_start=1052
-  _globals['_BUTTON']._serialized_end=1149
-  _globals['_CONDITIONCARD']._serialized_start=1152
-  _globals['_CONDITIONCARD']._serialized_end=1447
-  _globals['_COUPONCARD']._serialized_start=1449
-  _globals['_COUPONCARD']._serialized_end=1516
-  _globals['_MESSAGETEMPLATE']._serialized_start=1519
-  _globals['_MESSAGETEMPLATE']._serialized_end=1938
-  _globals['_TEMPLATESHAPE']._serialized_start=1941
-  _globals['_TEMPLATESHAPE']._serialized_end=2189
-  _globals['_TEMPLATEBUTTON']._serialized_start=2192
-  _globals['_TEMPLATEBUTTON']._serialized_end=2333
-  _globals['_TEMPLATEMEDIA']._serialized_start=2336
-  _globals['_TEMPLATEMEDIA']._serialized_end=2485
+  _globals['_TEXTCARD']._serialized_end=944
+  _globals['_IMAGECARD']._serialized_start=946
+  _globals['_IMAGECARD']._serialized_end=1014
+  _globals['_BUTTONCARD']._serialized_start=1016
+  _globals['_BUTTONCARD']._serialized_end=1133
+  _globals['_BUTTON']._serialized_start=1135
+  _globals['_BUTTON']._serialized_end=1232
+  _globals['_CONDITIONCARD']._serialized_start=1235
+  _globals['_CONDITIONCARD']._serialized_end=1530
+  _globals['_COUPONCARD']._serialized_start=1532
+  _globals['_COUPONCARD']._serialized_end=1599
+  _globals['_MESSAGETEMPLATE']._serialized_start=1602
+  _globals['_MESSAGETEMPLATE']._serialized_end=2021
+  _globals['_TEMPLATESHAPE']._serialized_start=2024
+  _globals['_TEMPLATESHAPE']._serialized_end=2272
+  _globals['_TEMPLATEBUTTON']._serialized_start=2275
+  _globals['_TEMPLATEBUTTON']._serialized_end=2416
+  _globals['_TEMPLATEMEDIA']._serialized_start=2419
+  _globals['_TEMPLATEMEDIA']._serialized_end=2568
 # @@protoc_insertion_point(module_scope)

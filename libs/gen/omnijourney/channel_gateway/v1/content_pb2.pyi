@@ -326,16 +326,31 @@ class TextCard(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     TEXT_FIELD_NUMBER: _builtins.int
+    QUICK_REPLIES_FIELD_NUMBER: _builtins.int
+    LIST_LABEL_FIELD_NUMBER: _builtins.int
     text: _builtins.str
     """The text, 1 to 4,096 characters, variables allowed. Channels with a lower limit refuse longer ones when filled in."""
+    list_label: _builtins.str
+    """What stands on the button that opens the list where WhatsApp shows the answers as one, at most 20 characters: required there for more
+    than 3 of them.
+    """
+    @_builtins.property
+    def quick_replies(self) -> _containers.RepeatedCompositeFieldContainer[Global___Button]:
+        """Answers below the text, at most 13, each with `postback_data` or `message_text`: quick replies of LINE, Messenger and Instagram; on
+        WhatsApp up to 3 are buttons, and up to 10 a list. Channels show them until something else is sent: possible on the last card only,
+        also inside conditions.
+        """
+
     def __init__(
         self,
         *,
         text: _builtins.str = ...,
+        quick_replies: _abc.Iterable[Global___Button] | None = ...,
+        list_label: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["text", b"text"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["list_label", b"list_label", "quick_replies", b"quick_replies", "text", b"text"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
