@@ -14,7 +14,7 @@ DEMO_OPTIONS = $(if $(MONTH),--month '$(MONTH)') $(if $(DATA),--data '$(DATA)') 
 	$(if $(REPORT),--report '$(REPORT)') $(if $(SPEED),--speed '$(SPEED)') $(if $(WATCH),--watch deploy)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test check sim rules chaos fuzz overload walk bench bench-peers protos protos-baseline unimplemented configuration metrics schema schema-baseline golden format lock \
+.PHONY: help demo up test check chart sim rules chaos fuzz overload walk bench bench-peers protos protos-baseline unimplemented configuration metrics schema schema-baseline golden format lock \
 	install install-dev clean
 
 help: ## list the targets
@@ -33,6 +33,10 @@ test: install-dev ## run all tests, servers included, and print what of each ser
 
 check: install-dev ## what every change must pass, without a server: format, lint, types, imports, contracts, quick tests
 	@$(RUN) -m tools.check $(STEPS)
+
+chart: install-dev ## lint the Helm chart, render it, and look at it by the schemas of Kubernetes
+	@$(PYTHON) tools/install.py chart
+	@$(RUN) -m pytest -q -n 0 tests/unit/tools/test_deployments.py
 
 sim: install-dev ## thousands of seeded runs of the services' logic under faults (SEED=n replays one, RUNS=n)
 	@$(if $(SEED),SEED='$(SEED)') $(RUN) -m tests.sim $(if $(RUNS),--runs '$(RUNS)')
@@ -100,6 +104,9 @@ lock: ## write requirements/*.txt anew from pyproject.toml (UPGRADE=1: to the ne
 	@$(COMPILE) pyproject.toml --group build --extra demo -c requirements/runtime.txt -o requirements/demo.txt
 	@$(COMPILE) pyproject.toml --group build --extra traces -c requirements/runtime.txt -o requirements/traces.txt
 	@$(COMPILE) pyproject.toml --group build --extra demo --extra traces --group dev -c requirements/demo.txt -o requirements/dev.txt
+	@$(COMPILE) --group chart -c requirements/dev.txt -o requirements/chart.txt
+	@$(COMPILE) --group audit -c requirements/dev.txt -o requirements/audit.txt
+	@$(COMPILE) --group docs -c requirements/dev.txt -o requirements/docs.txt
 	@$(COMPILE) --no-deps --group demo-data -o requirements/demo-data.txt
 	@$(COMPILE) --group lock -o requirements/lock.txt
 

@@ -28,6 +28,9 @@ SETS: dict[str, tuple[str, list[str], list[str]]] = {
     "demo-data": ("demo-data.txt", ["--no-deps"], []),
     "dev": ("dev.txt", [], ["runtime", "demo", "traces"]),
     "lock": ("lock.txt", [], []),
+    "chart": ("chart.txt", [], []),
+    "audit": ("audit.txt", [], []),
+    "docs": ("docs.txt", [], []),
 }
 # The project itself comes with these sets.
 WITH_PROJECT = ("runtime", "demo", "traces", "dev")

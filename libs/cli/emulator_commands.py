@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from libs.cli.options import DataDir, client_settings, finish
+from libs.cli.options import DataDir, configured, finish
 
 
 class ChannelName(StrEnum):
@@ -50,6 +50,12 @@ def log(
 ) -> None:
     """Show the messages that the emulators were sent, oldest first."""
     from libs.cli import emulators
+    from libs.supervisor import InstallationSettings
 
-    folder = client_settings(data_dir).data_dir
-    finish(emulators.show_log(folder, channel or (), recipient, last, follow=follow, as_json=as_json))
+    settings = configured(InstallationSettings, {"data_dir": data_dir} if data_dir is not None else {})
+    addresses = {name: str(getattr(settings, f"{name}_url")) for name in emulators.CHANNELS}
+    finish(
+        emulators.show_log(
+            settings.data_dir, addresses, channel or (), recipient, last, follow=follow, as_json=as_json
+        )
+    )

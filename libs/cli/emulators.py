@@ -64,10 +64,13 @@ class Emulators:
         return page
 
 
-def urls_of(data_dir: Path) -> Mapping[str, str]:
-    """Where the emulators of the installation in `data_dir` are, by channel. Raises NoEmulators."""
+def urls_of(data_dir: Path, configured: Mapping[str, str] | None = None) -> Mapping[str, str]:
+    """Where the emulators of the installation in `data_dir` are, by channel; where none runs there, as in a container,
+    those that the channels' `configured` addresses lead to on this machine. Raises NoEmulators."""
     found = InstallationFile(data_dir).read()
     if found is None:
+        if here := {channel: url for channel, url in (configured or {}).items() if _is_here(url)}:
+            return here
         raise NoEmulators(f"nothing runs in {data_dir}: start it with `omnijourney up`")
     if not found.emulator_urls:
         raise NoEmulators(
@@ -76,22 +79,33 @@ def urls_of(data_dir: Path) -> Mapping[str, str]:
     return found.emulator_urls
 
 
+def _is_here(url: str) -> bool:
+    """No channel is reached without TLS, and no emulator elsewhere than on its own machine."""
+    return url.startswith(("http://127.0.0.1:", "http://localhost:"))
+
+
 async def show_log(
-    data_dir: Path, channels: Sequence[str], recipient: str, count: int, *, follow: bool, as_json: bool
+    data_dir: Path,
+    configured: Mapping[str, str],
+    channels: Sequence[str],
+    recipient: str,
+    count: int,
+    *,
+    follow: bool,
+    as_json: bool,
 ) -> int:
-    """Writes the last `count` messages that the emulators got, and with `follow` those that come; returns the exit
-    code."""
+    """Writes the last `count` messages that the emulators got (`urls_of` says which), and with `follow` those that
+    come; returns the exit code."""
 
     def show(messages: Iterable[Message]) -> None:
         for message in messages:
             say(json.dumps(message, ensure_ascii=False) if as_json else line_of(message))
 
     try:
-        urls = {
-            channel: url for channel, url in urls_of(data_dir).items() if channel in (channels or CHANNELS)
-        }
+        urls = urls_of(data_dir, configured)
+        wanted = {channel: url for channel, url in urls.items() if channel in (channels or CHANNELS)}
         async with aiohttp.ClientSession() as session:
-            emulators = Emulators(urls, session)
+            emulators = Emulators(wanted, session)
             show(await emulators.newest(count, recipient))
             while follow:
                 await asyncio.sleep(_LOOK_S)

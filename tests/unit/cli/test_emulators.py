@@ -68,6 +68,17 @@ def test_an_emulator_that_is_away_is_named(tmp_path: Path) -> None:
     assert "the emulator of line at http://127.0.0.1:1/_emulator/log does not answer" in done.output
 
 
+def test_where_nothing_was_started_the_emulators_are_where_messages_go(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OMNIJOURNEY_LINE_URL", "http://127.0.0.1:1")
+    monkeypatch.setenv("OMNIJOURNEY_WHATSAPP_URL", "https://graph.facebook.com")
+    done = RUN.invoke(app, ["emulator", "log", "--data-dir", str(tmp_path)])
+    assert done.exit_code == 1
+    assert "the emulator of line at http://127.0.0.1:1/_emulator/log does not answer" in done.output
+    assert "facebook" not in done.output
+
+
 @pytest.mark.parametrize("channel", ["line", "whatsapp", "messenger", "instagram"])
 def test_an_address_of_a_channel_means_that_messages_go_to_people(
     channel: str, monkeypatch: pytest.MonkeyPatch
