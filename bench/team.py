@@ -38,7 +38,7 @@ from omnijourney.journey.v1.trigger_pb2 import ContactAdded, SystemTriggered, Tr
 from omnijourney.points.v1 import points_service_pb2 as points
 from omnijourney.segment.v1 import event_pb2
 from omnijourney.segment.v1 import segment_service_pb2 as segment
-from omnijourney.segment.v1.attribute_pb2 import ATTRIBUTE_TYPE_TEXT, Attribute
+from omnijourney.segment.v1.attribute_pb2 import ATTRIBUTE_TYPE_TEXT, Attribute, AttributeType
 from omnijourney.segment.v1.audience_pb2 import TAG_OPERATOR_ANY_OF, Audience, TagPredicate
 from omnijourney.segment.v1.customer_pb2 import Customer, IdentityKey
 from omnijourney.segment.v1.team_pb2 import MODULE_JOURNEYS, MODULE_POINTS, Team, TeamSettings
@@ -235,12 +235,12 @@ class BenchTeam:
         if any(result.status != change_pb2.CHANGE_STATUS_APPLIED for result in answer.results):
             raise BenchFault(f"changes were not applied: {answer.results[0]}")
 
-    async def create_attribute(self, key: str) -> None:
-        """Defines an attribute that holds text."""
+    async def create_attribute(self, key: str, kind: "AttributeType.ValueType" = ATTRIBUTE_TYPE_TEXT) -> None:
+        """Defines an attribute."""
         request = segment.CreateAttributeRequest(
             team_id=self.team_id,
             request_id=str(new_id()),
-            attribute=Attribute(key=key, display_name=key, type=ATTRIBUTE_TYPE_TEXT),
+            attribute=Attribute(key=key, display_name=key, type=kind),
         )
         await call(self.field.client.segment.CreateAttribute, request)
 

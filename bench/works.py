@@ -10,6 +10,7 @@ from rich.table import Table
 from bench import ledger
 from bench import order as w3
 from bench import sleepers as w2
+from bench.audience_triggers import audience_triggered
 from bench.field import field
 from bench.floor_0 import welcome_floor
 from bench.imports import imports
@@ -32,6 +33,7 @@ N_DEFAULT: Final = {
     "w3": 400,
     "w4": 10_000,
     "stop": 20_000,
+    "audience": 20_000,
     "simulate": 100_000,
     "channels": 5_000,
     "ledger": 5_000_000,
@@ -39,8 +41,8 @@ N_DEFAULT: Final = {
     "stats": 1_000,
     "import": 100_000,
 }
-"""w2, stop and import aim at 1,000,000 and w4 at 100,000: minutes each on two cores, so they are asked for by name
-(`W=w2 N=1000000`)."""
+"""w2, stop, audience and import aim at 1,000,000 and w4 at 100,000: minutes each on two cores, so they are asked for by
+name (`W=w2 N=1000000`)."""
 
 
 async def run_work(wanted: Wanted) -> Result:
@@ -157,6 +159,32 @@ async def _stop(wanted: Wanted) -> Result:
     return Result(
         wanted.work, wanted.n, lines, {"stops": stopped}, [], f"stop CPU-s per 1,000 customers: {costs}"
     )
+
+
+async def _audience(wanted: Wanted) -> Result:
+    """A saved audience of `n` that enrols as a whole."""
+    async with field(wanted.directory) as on:
+        found = await audience_triggered(on, wanted.n)
+    lines = [
+        Line("all found after, s", f"{found.found_s:.0f}"),
+        Line("all entered after, s", f"{found.ended_s:.0f}"),
+        Line("entered/s, from the first trigger on", f"{found.rate_per_s:,.0f}"),
+        Line("CPU-ms each", f"{found.cpu_ms_each:.2f}"),
+        *(
+            Line(f"  {name}", f"{spent / found.customers * 1_000:.3f}")
+            for name, spent in sorted(found.cpu_s.items(), key=lambda pair: -pair[1])
+        ),
+        Line(
+            "journey's memory, MB: with a tenth inside, at most",
+            f"{found.early_mb:,.0f}, {found.peak_mb:,.0f}",
+        ),
+    ]
+    figure = (
+        f"audience of {found.customers:,}: found after {found.found_s:.0f} s, entered once each after "
+        f"{found.ended_s:.0f} s, {found.rate_per_s:,.0f}/s, {found.cpu_ms_each:.2f} CPU-ms each, journey "
+        f"{found.early_mb:,.0f} to {found.peak_mb:,.0f} MB"
+    )
+    return Result(wanted.work, wanted.n, lines, {"audience": found}, [], figure)
 
 
 SIMULATED_WITHIN_S: Final = 20.0
@@ -374,6 +402,7 @@ _WORKS: Final[dict[str, Callable[[Wanted], Awaitable[Result]]]] = {
     "w3": _w3,
     "w4": _w4,
     "stop": _stop,
+    "audience": _audience,
     "simulate": _simulate,
     "channels": _channels,
     "ledger": _ledger,
