@@ -14,7 +14,7 @@ DEMO_OPTIONS = $(if $(MONTH),--month '$(MONTH)') $(if $(DATA),--data '$(DATA)') 
 	$(if $(REPORT),--report '$(REPORT)') $(if $(SPEED),--speed '$(SPEED)') $(if $(WATCH),--watch deploy)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test check chart sim rules chaos fuzz overload walk bench bench-peers protos protos-baseline unimplemented configuration metrics schema schema-baseline golden format lock \
+.PHONY: help demo up test check chart sim rules chaos fuzz overload walk bench bench-peers failover protos protos-baseline unimplemented configuration metrics schema schema-baseline golden format lock \
 	install install-dev clean
 
 help: ## list the targets
@@ -64,6 +64,12 @@ bench-peers: ## install what `make bench` also compares with, Restate (needs npm
 	@$(PYTHON) -m venv $(PEERS)/venv
 	@$(PEERS)/venv/bin/python -m pip --disable-pip-version-check install --quiet -r bench/peers/requirements.txt
 	@npm install --prefix $(PEERS) --no-fund --no-audit --ignore-scripts @restatedev/restate-server@1.7.12
+
+FAILOVER := build/failover
+failover: install-dev ## three hosts (network namespaces) that die and take over under load, then the check of chaos (SEED=n, ROUNDS=n); needs root, ip and etcd
+	@$(PYTHON) -m venv $(FAILOVER)/venv
+	@$(FAILOVER)/venv/bin/python -m pip --disable-pip-version-check install --quiet -r tests/failover/requirements.txt
+	@$(RUN) -m tests.failover $(if $(SEED),--seed '$(SEED)') $(if $(ROUNDS),--rounds '$(ROUNDS)')
 
 protos: install-dev ## generate libs/gen from protos/
 	@$(RUN) -m tools.contracts generate

@@ -45,7 +45,8 @@ async def look(dsn: str, credentials_files: Sequence[Path]) -> AsyncIterator[Fin
 
 def _away(dsn: str, error: Exception) -> Finding:
     parts = urlsplit(dsn)
-    where = f"{parts.hostname}:{parts.port or 5432}{parts.path}"
+    # Several servers may be named.
+    where = parts.netloc.rpartition("@")[2] + parts.path
     match error:
         case asyncpg.InvalidAuthorizationSpecificationError():
             return fault(SUBJECT, f"{where} refuses user and password ({error})", f"correct {_VARIABLE}")

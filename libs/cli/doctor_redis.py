@@ -32,8 +32,7 @@ async def look(url: str) -> AsyncIterator[Finding]:
         seconds, micros = await client.time()
         yield skew("Redis' clock", seconds + micros / 1e6)
     except (RedisError, OSError) as error:
-        parts = urlsplit(url)
-        found = f"{parts.hostname}:{parts.port or 6379} does not let us in ({error})"
+        found = f"{urlsplit(url).netloc.rpartition('@')[2]} does not let us in ({error})"
         yield fault(SUBJECT, found, f"start it, or correct {_VARIABLE}")
     finally:
         await client.aclose()

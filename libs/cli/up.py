@@ -123,7 +123,7 @@ def _server(address: str, installation: Installation, name: str) -> str:
     parts = urlsplit(address)
     embedded = installation.attachment.embedded
     owned = embedded is not None and name in {server.name for server in embedded.servers}
-    where = f"{parts.hostname}:{parts.port}"
+    where = parts.netloc.rpartition("@")[2]
     return f"{where} (embedded, process {installation.pid_of(name)})" if owned else where
 
 

@@ -149,7 +149,7 @@ class ServiceSettings(TlsSettings):
     credentials_file: Path | None = None
     """File of the service's own credentials, which `omnijourney migrate` writes: lines `VARIABLE=value`."""
     redis_url: SecretStr = SecretStr("")
-    """Address of Redis or Valkey, `redis://…`. Empty: embedded."""
+    """Redis or Valkey, `redis://…`, or nodes of a cluster, `redis+cluster://host:port,host:port`. Empty: embedded."""
     data_dir: Path = Path(".omnijourney")
     """Where the embedded servers keep their data, and the token that is generated when none is given."""
     token: SecretStr = SecretStr("")

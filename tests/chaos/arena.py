@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 from urllib.parse import urlsplit, urlunsplit
 
 import aiohttp
@@ -26,6 +27,34 @@ LEASE_S = 2
 """Short, so that a worker is soon paused beyond it."""
 WHATSAPP_RATE = 1_000
 CRASH_POINTS = "OMNIJOURNEY_CRASH_POINTS"
+
+
+class Place(Protocol):
+    """A whole installation with emulators, as load and check need it."""
+
+    @property
+    def client(self) -> Client:
+        """To all services."""
+
+    @property
+    def session(self) -> aiohttp.ClientSession:
+        """For webhooks and emulators."""
+
+    @property
+    def http_url(self) -> str:
+        """Base address of the webhooks in."""
+
+    @property
+    def channel_urls(self) -> Mapping[str, str]:
+        """The emulators', by channel."""
+
+    @property
+    def receipts(self) -> Path:
+        """Where the emulators write what they accepted."""
+
+    @property
+    def postgres_dsn(self) -> str:
+        """The administrator's."""
 
 
 class Deaths:
@@ -73,6 +102,16 @@ class Arena:
     def redis_url(self) -> str:
         """Past the proxy."""
         return self.attachment.endpoints.redis_url
+
+    @property
+    def http_url(self) -> str:
+        """Base address of the webhooks in."""
+        return self.installation.http_url
+
+    @property
+    def channel_urls(self) -> Mapping[str, str]:
+        """The emulators', by channel."""
+        return self.installation.channel_urls
 
     @property
     def receipts(self) -> Path:

@@ -26,7 +26,7 @@ from omnijourney.common.v1.operation_pb2 import OPERATION_STATE_SUCCEEDED
 from omnijourney.points.v1.points_service_pb2 import CheckLedgerRequest
 from omnijourney.stats.v1.stats_service_pb2 import CheckProjectionsRequest, StartRebuildRequest
 from tests.chaos import world
-from tests.chaos.arena import Arena, arena
+from tests.chaos.arena import Arena, Place, arena
 from tests.chaos.case import Evidence, differ
 from tests.chaos.checker import check
 from tests.chaos.director import Director, crashes
@@ -139,16 +139,16 @@ async def _run(options: Options, tell: Tell, directory: Path, inspect: Inspect |
     spec = crash_spec(options.seed, options.crash_probability)
     tell(f"seed {options.seed}; crash points {spec}")
     async with arena(directory, rng, spec) as place:
-        shopfront = await _set_up(place, _members(options))
+        shopfront = await set_up(place, members(options))
         clock = await DomainTime.begin(place.client)
         tell(f"load on {options.members} customers, faults:")
-        load = _load(options, place, shopfront, clock)
+        load = make_load(options, place, shopfront, clock)
         director = await _load_under_faults(options, place, load, tell)
         tell(
             f"load done: {load.accepted.requests:,} requests answered, {load.accepted.again:,} of them old ones made"
             f" again; {director.redelivery.delivered:,} old mails delivered again; waiting until all is quiet"
         )
-        now = await _until_quiet(place)
+        now = await until_quiet(place)
         tell("quiet; checking")
         evidence = Evidence(
             accepted=load.accepted,
@@ -157,25 +157,27 @@ async def _run(options: Options, tell: Tell, directory: Path, inspect: Inspect |
             silent_doubles=director.silent_doubles["whatsapp"],
             now=now,
         )
-        proofs = await _check(place, shopfront, evidence, inspect)
+        proofs = await check_all(place, shopfront, evidence, inspect)
         found = crashes(place.installation.log_dir)
         return Report(proofs, director.done, place.deaths.count, found, time.monotonic() - began_s)
 
 
-async def _set_up(place: Arena, members: Sequence[int]) -> Shopfront:
-    await approve_templates(place.session, place.installation.channel_urls["whatsapp"])
+async def set_up(place: Place, members: Sequence[int]) -> Shopfront:
+    """The team of `world` with its customers and journeys."""
+    await approve_templates(place.session, place.channel_urls["whatsapp"])
     emulators = EmulatorSettings.model_construct()
     builder = Builder(place.client, world.PROFILE, emulators, lambda p, refs: list(world.journeys(p, refs)))
     return await builder.build(members)
 
 
-def _load(options: Options, place: Arena, shopfront: Shopfront, clock: DomainTime) -> Load:
+def make_load(options: Options, place: Place, shopfront: Shopfront, clock: DomainTime) -> Load:
+    """What a run of these options does to it."""
     return Load(
         place.client,
         place.session,
-        place.installation.http_url,
+        place.http_url,
         shopfront=shopfront,
-        members=_members(options),
+        members=members(options),
         clock=clock,
         seed=options.seed,
     )
@@ -191,11 +193,12 @@ async def _load_under_faults(options: Options, place: Arena, load: Load, tell: T
     return director
 
 
-def _members(options: Options) -> range:
+def members(options: Options) -> range:
+    """Member numbers of the customers."""
     return range(FIRST_MEMBER, FIRST_MEMBER + options.members)
 
 
-async def _until_quiet(place: Arena) -> datetime:
+async def until_quiet(place: Place) -> datetime:
     """Until nothing is pending and no timer is near, and stats has counted all; the domain time then."""
     instruments = InstallationInstruments(place.client)
     operations = place.client.installation("journey")
@@ -212,7 +215,7 @@ async def _until_quiet(place: Arena) -> datetime:
     return now
 
 
-async def _until_counted(place: Arena) -> None:
+async def _until_counted(place: Place) -> None:
     operations = place.client.installation("stats")
     moved_s, progress = time.monotonic(), ""
     while True:
@@ -226,7 +229,10 @@ async def _until_counted(place: Arena) -> None:
         await asyncio.sleep(0.1)
 
 
-async def _check(place: Arena, shopfront: Shopfront, evidence: Evidence, inspect: Inspect | None) -> Proofs:
+async def check_all(
+    place: Place, shopfront: Shopfront, evidence: Evidence, inspect: Inspect | None = None
+) -> Proofs:
+    """Everything that is compared once all is quiet."""
     connection = await asyncpg.connect(place.postgres_dsn)
     try:
         records = Records(connection, UUID(shopfront.team_id))
@@ -239,7 +245,7 @@ async def _check(place: Arena, shopfront: Shopfront, evidence: Evidence, inspect
     return proofs
 
 
-async def _check_by_services(place: Arena, team_id: str, records: Records, proofs: Proofs) -> None:
+async def _check_by_services(place: Place, team_id: str, records: Records, proofs: Proofs) -> None:
     """What the ledger's and the figures' own checkers say, and that figures counted anew are the same."""
     checks: dict[str, Any] = {
         "CheckLedger": place.client.points.CheckLedger(

@@ -10,6 +10,7 @@ settled here (`checkout`), so that no customer stays taken without anybody knowi
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
@@ -46,6 +47,7 @@ from libs.common.mailbox.wire import (
     Wire,
     as_text,
     connect,
+    nodes_of,
     pack,
     translated,
     wake_client,
@@ -64,7 +66,9 @@ async def open_mailbox(url: str) -> AsyncIterator[RedisMailbox]:
 
     Raises `MailboxUnavailable` if the server does not answer.
     """
-    mailbox = RedisMailbox(connect(url), WakeListener(lambda: wake_client(url)))
+    # Another node each time: the one that was listened to may be down.
+    nodes = itertools.cycle(nodes_of(url))
+    mailbox = RedisMailbox(connect(url), WakeListener(lambda: wake_client(next(nodes))))
     try:
         await mailbox.prepare()
         yield mailbox

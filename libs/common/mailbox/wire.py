@@ -7,10 +7,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
+from urllib.parse import urlsplit, urlunsplit
 
 import msgspec
 from redis.asyncio import Redis
-from redis.asyncio.cluster import RedisCluster
+from redis.asyncio.cluster import ClusterNode, RedisCluster
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -26,7 +27,8 @@ CALL_TIMEOUT_S: Final = 5.0
 """A call that takes longer is given up; a partition's call takes some milliseconds at most."""
 CONNECT_TIMEOUT_S: Final = 2.0
 CLUSTER: Final = "+cluster"
-"""In the scheme of an address: any node of a cluster."""
+"""In the scheme of an address: any node of a cluster, or several of them."""
+DEFAULT_PORT: Final = 6379
 _SERVER_STATES: Final = (
     "LOADING",
     "OOM",
@@ -53,7 +55,8 @@ pack: Final = msgspec.msgpack.Encoder().encode
 
 
 def connect(url: str) -> Client:
-    """Make a client that speaks RESP2, keeps bytes as bytes and repeats nothing by itself."""
+    """Make a client that speaks RESP2, keeps bytes as bytes and repeats nothing by itself. An address of a cluster may
+    name several nodes, `redis+cluster://host:port,host:port`: it is found as long as one of them answers."""
     options: dict[str, Any] = {
         "protocol": 2,
         "socket_timeout": CALL_TIMEOUT_S,
@@ -62,16 +65,26 @@ def connect(url: str) -> Client:
         "retry": Retry(NoBackoff(), 0),
     }
     if CLUSTER in url.partition("://")[0]:
-        return RedisCluster.from_url(url.replace(CLUSTER, "", 1), **options)
+        first, *others = nodes_of(url)
+        nodes = [
+            ClusterNode(parts.hostname or "", parts.port or DEFAULT_PORT) for parts in map(urlsplit, others)
+        ]
+        return RedisCluster.from_url(first, startup_nodes=nodes, **options)
     return Redis.from_url(url, **options)
 
 
+def nodes_of(url: str) -> list[str]:
+    """The address of each node that an address names, as of a single server."""
+    parts = urlsplit(url.replace(CLUSTER, "", 1) if CLUSTER in url.partition("://")[0] else url)
+    credentials, at, nodes = parts.netloc.rpartition("@")
+    return [urlunsplit(parts._replace(netloc=f"{credentials}{at}{node}")) for node in nodes.split(",")]
+
+
 def wake_client(url: str) -> Redis:
-    """Make the client that hears wakes."""
-    # Wakes are published to every node of a cluster, so one connection to any node hears them all.
-    plain = url.replace(CLUSTER, "", 1) if CLUSTER in url.partition("://")[0] else url
+    """Make the client that hears wakes, of a single server or one node: they are published to every node of a
+    cluster."""
     return Redis.from_url(
-        plain,
+        url,
         protocol=2,
         socket_connect_timeout=CONNECT_TIMEOUT_S,
         socket_keepalive=True,

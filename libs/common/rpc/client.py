@@ -33,6 +33,8 @@ CHANNEL_OPTIONS: Final = (
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.min_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 300),
+    # Where an address has several processes behind it, calls go to all that can be reached, not to the first.
+    ("grpc.lb_policy_name", "round_robin"),
     # Repeating is decided in one place, `retrying`.
     ("grpc.enable_retries", 0),
 )

@@ -259,6 +259,16 @@ async def test_no_server_at_all(own_server: RedisServer) -> None:
             pass
 
 
+async def test_a_cluster_is_found_by_any_node_that_answers(own_cluster: list[RedisServer]) -> None:
+    nodes = ",".join(f"127.0.0.1:{server.port}" for server in own_cluster)
+    ann, post = next(customers()), Numberer()
+    # Who is named first is not there; wakes come by way of another node.
+    async with open_mailbox(f"redis+cluster://127.0.0.1:1,{nodes}/0") as mailbox:
+        await mailbox.wait_woken(LATEST_S)
+        await mailbox.deliver([post.mail(ann)])
+        assert await mailbox.wait_woken(LATEST_S)
+
+
 async def test_a_node_that_was_restarted_costs_one_call_and_not_one_a_connection(
     own_cluster: list[RedisServer],
 ) -> None:

@@ -82,3 +82,39 @@ async def test_a_channel_whose_connection_was_idle_connects_again_without_an_err
             async with asyncio.timeout(_PATIENCE_S):
                 while opened.get_state() is grpc.ChannelConnectivity.READY:
                     await opened.wait_for_state_change(grpc.ChannelConnectivity.READY)
+
+
+class _Says(health_pb2_grpc.HealthServicer):
+    """Answers with a number of its own."""
+
+    def __init__(self, status: int) -> None:
+        self._status = status
+
+    async def Check(self, request: Any, context: Any) -> Any:  # noqa: N802 - the contract's name
+        """See the contract."""
+        return health_pb2.HealthCheckResponse(status=self._status)
+
+
+async def _says(status: int) -> tuple[grpc.aio.Server, int]:
+    server = grpc.aio.server()
+    health_pb2_grpc.add_HealthServicer_to_server(_Says(status), server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    return server, port
+
+
+async def test_calls_go_to_every_process_behind_an_address_and_to_the_others_when_one_is_gone() -> None:
+    goes, first = await _says(1)
+    stays, second = await _says(2)
+    async with channel(f"ipv4:127.0.0.1:{first},127.0.0.1:{second}", "t") as opened:
+        async with asyncio.timeout(_PATIENCE_S):
+            answers: set[int] = set()
+            while answers != {1, 2}:
+                answers.add(await _check(opened, patient=True))
+        await goes.stop(None)
+        async with asyncio.timeout(_PATIENCE_S):
+            # What was under way when it went may still fail; then nothing does.
+            while opened.get_state() is not grpc.ChannelConnectivity.READY:
+                await asyncio.sleep(0.01)
+        assert {await _check(opened, patient=True) for _ in range(4)} == {2}
+    await stays.stop(None)
