@@ -49,6 +49,8 @@ def _show(entry: explain_pb2.EntryExplanation, *, as_json: bool) -> None:
         say(f"  trigger.{key}={value}")
     for step in entry.steps:
         say(f"  {_step(step)}")
+    for fault in entry.message_faults:
+        say(f"  now wrong: {fault.field}: {fault.message}")
 
 
 def _line(entry: explain_pb2.EntryExplanation) -> str:

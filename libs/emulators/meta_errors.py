@@ -44,6 +44,7 @@ ERRORS: dict[int, tuple[int, str]] = {
     132012: (400, "Parameter format does not match format in the created template"),
     132015: (400, "Template is paused"),
     132016: (400, "Template is disabled"),
+    132018: (400, "There is an issue with the parameters in your template"),
     133004: (503, "Server temporarily unavailable"),
     133010: (400, "Phone number not registered"),
     134011: (400, "Payment terms not accepted"),

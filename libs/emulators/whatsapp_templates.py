@@ -218,3 +218,5 @@ def _check_button(index: int, button: Mapping[str, Any], given: list[dict[str, A
         raise MetaError(131008, f"buttons: Button at index {index} of type Url requires a parameter")
     if len(given) > int(variable):
         raise MetaError(132000, f"button {index}: {len(given)} parameters, the address has {int(variable)}")
+    if any(re.search(r"\s", str(each.get("text", ""))) for each in given):
+        raise MetaError(132018, f"button {index}: an address holds no blanks")

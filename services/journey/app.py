@@ -238,6 +238,7 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
                 ExplanationStore(rt.pool),
                 readers=readers,
                 customers=SegmentCustomers(CustomersServiceStub(to_segment)),
+                gate=gate,
                 clock=rt.clock,
             ),
             draining_of_workers=WorkerDraining(rt.pool, leases),

@@ -90,6 +90,7 @@ def findings_message(
                 attribute_keys=found.attribute_keys,
                 needs_points=found.needs_points,
                 trigger_keys=found.trigger_keys,
+                warnings=map(_fault, found.warnings),
             )
             for found in messages
         ],

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Final
 from uuid import UUID
 
+from libs.common.errors import FieldViolation
 from libs.common.rpc.fields import FieldCheck
 from libs.common.rpc.values import timestamp
+from libs.common.template_texts import body_faults, header_faults, parameter_faults
+from libs.common.template_texts import media_faults as media_text_faults
 from omnijourney.channel_gateway.v1 import channel_gateway_service_pb2 as pb
 from omnijourney.channel_gateway.v1 import content_pb2
 from omnijourney.internal.v1 import send_pb2
@@ -176,6 +179,21 @@ def media_of(check: FieldCheck, path: str, message: content_pb2.TemplateMedia) -
 
 
 def note_misfits(check: FieldCheck, template: Template, content: TemplateContent) -> None:
-    """Notes what is missing or too much for a template, by the fields of the request that brings it."""
+    """Notes what is missing or too much for a template, and what WhatsApp takes in none, by the fields of the request
+    that brings it: the same that keeps a journey from being published."""
+    for violation in _text_faults(content):
+        check.fault(violation.field, violation.description)
     for field, message in shape_faults(template, content):
         check.fault("message_template_id" if field == "template_id" else field, message)
+
+
+def _text_faults(content: TemplateContent) -> Iterator[FieldViolation]:
+    yield from body_faults("parameters", content.parameters)
+    if content.header_parameter:
+        yield from header_faults("header_parameter", content.header_parameter)
+    for index, text in content.button_parameters:
+        yield from parameter_faults(f"button_parameters[{index}]", text)
+    if content.header_media is not None:
+        media = content.header_media
+        yield from media_text_faults(f"header_media.{MEDIA_FIELDS[media.kind]}", media.url)
+        yield from media_text_faults("header_media.filename", media.filename)

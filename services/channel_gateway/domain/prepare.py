@@ -47,7 +47,12 @@ from services.channel_gateway.domain.render import (
     template_needs_attributes,
     template_needs_points,
 )
-from services.channel_gateway.domain.template_shapes import filled_media, is_address, shape_faults
+from services.channel_gateway.domain.template_shapes import (
+    filled_media,
+    filled_suffix,
+    is_address,
+    shape_faults,
+)
 
 _NIL: Final = UUID(int=0)
 SERVICE_WINDOW: Final = timedelta(hours=24)
@@ -347,7 +352,10 @@ def _filled(content: TemplateContent, values: Values) -> TemplateContent:
         content.template_id,
         tuple(_in_one_line(fill(text, values.get)) for text in content.parameters),
         _in_one_line(fill(content.header_parameter, values.get)),
-        tuple((index, _in_one_line(fill(text, values.get))) for index, text in content.button_parameters),
+        tuple(
+            (index, filled_suffix(text, lambda name: _in_one_line(values.get(name))))
+            for index, text in content.button_parameters
+        ),
         filled_media(media, lambda name: _in_one_line(values.get(name))) if media is not None else None,
     )
 

@@ -95,6 +95,7 @@ class MessageFindings(msgspec.Struct, frozen=True):
     needs_points: bool = False
     trigger_keys: tuple[str, ...] = ()
     """Keys of the data of a trigger that its variables name."""
+    warnings: tuple[Finding, ...] = ()
 
 
 def account_findings(
@@ -133,6 +134,7 @@ def message_findings(
                 _keys(template_texts(content), attribute_key),
                 template_needs_points(content),
                 _keys(template_texts(content), trigger_key),
+                tuple(_unknown_shape(template)),
             )
         case ModuleContent(bot_module_id=module_id):
             module = catalogue.modules.get((team_id, module_id))
@@ -177,6 +179,15 @@ def _template_faults(
         yield Finding(f"template.{named}", Reason.TEMPLATE_PARAMETERS, message)
     for field, message in media_faults(content.header_media) if content.header_media is not None else ():
         yield Finding(f"template.header_media.{field}", Reason.CONTENT_INVALID, message)
+
+
+def _unknown_shape(template: Template | None) -> Iterator[Finding]:
+    if template is not None and template.shape is None:
+        message = (
+            "what its header and buttons take is not known here, and only WhatsApp will say: "
+            "SyncMessageTemplates brings it"
+        )
+        yield Finding("template.template_id", Reason.TEMPLATE_PARAMETERS, message)
 
 
 def _card_faults(

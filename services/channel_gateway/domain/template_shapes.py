@@ -8,7 +8,7 @@ from urllib.parse import quote, urlsplit
 
 import msgspec
 
-from libs.common.text_variables import fill
+from libs.common.text_variables import Variable, fill, parts_of
 from services.channel_gateway.domain.content import (
     HeaderKind,
     HeaderMedia,
@@ -21,6 +21,8 @@ from services.channel_gateway.domain.content import (
 MEDIA_URL_MAX: Final = 2_000
 """Characters of an address that WhatsApp fetches from."""
 FILENAME_MAX: Final = 240
+_OF_AN_ADDRESS: Final = "%:/?#[]@!$&'()*+,;="
+"""What an address may hold beside letters, digits and `-._~`."""
 MEDIA_FIELDS: Final = {
     HeaderKind.IMAGE: "image_url",
     HeaderKind.VIDEO: "video_url",
@@ -31,7 +33,8 @@ MEDIA_FIELDS: Final = {
 
 def shape_faults(template: Template, content: TemplateContent) -> Iterator[tuple[str, str]]:
     """(field, what is wrong) of everything that is missing or too much; fields as `internal.v1.TemplateContent` has
-    them. Of a template whose shape is not known, the body's parameters alone are looked at."""
+    them. Of a template whose shape is not known, the body's parameters alone are looked at: it is sent with what is
+    given, and what WhatsApp has against that brings the shape."""
     if len(content.parameters) != template.parameter_count:
         yield (
             "parameters",
@@ -107,6 +110,16 @@ def is_address(text: str) -> bool:
         return False
     printable = text.isprintable() and " " not in text
     return parts.scheme == "https" and bool(host) and printable and len(text) <= MEDIA_URL_MAX
+
+
+def filled_suffix(text: str, value_of: Callable[[str], str]) -> str:
+    """The end of a link's address with the values of a customer, as an address holds it: what it does not, blanks for
+    example, is percent-encoded. A value that stands alone may be a whole address, or several parts of one; one within
+    other text is a part."""
+    parts = parts_of(text)
+    alone = len(parts) == 1 and isinstance(parts[0], Variable)
+    whole = fill(text, value_of if alone else lambda name: quote(value_of(name), safe=""))
+    return quote(whole.strip(), safe=_OF_AN_ADDRESS)
 
 
 def _host_of(url: str) -> str:

@@ -9,11 +9,14 @@ from uuid import UUID
 
 from libs.common.clock import Clock
 from libs.common.db.pool import Pool, transaction
+from libs.common.errors import NotFound
 from services.channel_gateway.domain.content import TemplateState
 from services.channel_gateway.domain.facts import GoneKind, gone
 from services.channel_gateway.domain.hearsay import AccountTemplate
 from services.channel_gateway.domain.model import Account, AccountState
+from services.channel_gateway.domain.templates import ListedTemplate, compared
 from services.channel_gateway.domain.unreachable import RefusedPerson, refusal_webhook
+from services.channel_gateway.store import content
 from services.channel_gateway.store.book import QUERIES, columns
 from services.channel_gateway.store.facts import Written, write_facts
 from services.channel_gateway.store.inbox import InboxStore
@@ -113,6 +116,20 @@ class TroubleStore:
                 )
             )
         return Written([], {})
+
+    async def template_read(self, team_id: UUID, template_id: UUID, found: ListedTemplate) -> Written:
+        """A template is what the channel says of it; one that is gone there by it is told of, once."""
+        now = self._clock.now()
+        async with transaction(self._pool, [team_id]) as connection:
+            try:
+                ours = await content.hold_template(connection, team_id, template_id)
+            except NotFound:
+                return Written([], {})  # deleted meanwhile
+            changes = compared([ours], [found])
+            for template in changes.changed:
+                await content.update_template(connection, template, now)
+            lost = [gone(team_id, GoneKind.TEMPLATE, each, GONE_AT_CHANNEL, now) for each in changes.stopping]
+            return await write_facts(connection, lost)
 
     async def template_gone(self, team_id: UUID, template_id: UUID) -> Written:
         """A template is disabled, and a fact says so, once."""

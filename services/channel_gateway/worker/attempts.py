@@ -28,6 +28,7 @@ from services.channel_gateway.domain.model import (
     Reason,
     SendState,
 )
+from services.channel_gateway.domain.templates import ListedTemplate
 from services.channel_gateway.domain.unreachable import RefusedPerson
 from services.channel_gateway.store.facts import Written
 from services.channel_gateway.worker.lanes import Lane
@@ -57,6 +58,10 @@ class ChannelTrouble(Protocol):
 
     async def template_state(self, team_id: UUID, template_id: UUID, state: TemplateState) -> Written:
         """The channel sends the template not now."""
+        ...
+
+    async def template_read(self, team_id: UUID, template_id: UUID, found: ListedTemplate) -> Written:
+        """The template is something else at its channel than here; the facts of it."""
         ...
 
     async def person_refused(self, account: Account, person: RefusedPerson) -> Written:
@@ -134,6 +139,10 @@ class AttemptClassifier:
             self._recorder.trouble(
                 template_id, lambda: trouble.template_state(job.team_id, template_id, state)
             )
+        if template_id is not None and (found := attempt.template) is not None:
+            self._recorder.trouble(
+                template_id, lambda: trouble.template_read(job.team_id, template_id, found)
+            )
         if attempt.unreachable:
             person = RefusedPerson(job.recipient, job.effect_key)
             self._recorder.trouble(job.effect_key, lambda: trouble.person_refused(account, person))
@@ -144,7 +153,8 @@ class AttemptClassifier:
 def _is_trouble(attempt: Attempt) -> bool:
     """Whether an answer says something of the account, the template or the person that is kept."""
     of_person = attempt.unreachable or attempt.limits_person
-    return of_person or attempt.account_unusable or attempt.template_state is not None
+    of_template = attempt.template_state is not None or attempt.template is not None
+    return of_person or of_template or attempt.account_unusable
 
 
 def delay_of(backoff: RetryPolicy, attempts: int, rng: random.Random) -> float:

@@ -6,6 +6,7 @@ from libs.common.rpc.errors import reason_named
 from libs.common.rpc.values import timestamp
 from omnijourney.journey.v1 import explain_pb2
 from services.journey.convert.enrolments import enrolment_message, step_message
+from services.journey.convert.faults import fault_messages
 from services.journey.domain.explain import Explained
 
 
@@ -24,4 +25,5 @@ def explanation_message(explained: Explained) -> explain_pb2.EntryExplanation:
         enrolment=enrolment_message(stored) if stored else None,
         steps=map(step_message, explained.steps),
         trigger_data=explained.trigger_data,
+        message_faults=fault_messages(explained.message_faults),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 from libs.common.errors import FieldViolation
@@ -44,6 +44,11 @@ def validation_message(
         faults=[message(fault, fault.reason or "INVALID_FIELDS") for fault in verdict.faults],
         warnings=[message(warning, warning.reason) for warning in verdict.warnings],
     )
+
+
+def fault_messages(faults: Iterable[FieldViolation]) -> list[validation_pb2.DefinitionFault]:
+    """Faults of a definition, in English."""
+    return [_message(fault, fault.reason or "INVALID_FIELDS", "") for fault in faults]
 
 
 def _message(fault: FieldViolation, reason: str, language: str) -> validation_pb2.DefinitionFault:

@@ -63,6 +63,7 @@ def message_answers(answer: sends_service_pb2.CheckMessagesResponse) -> list[Mes
             tuple(found.attribute_keys),
             found.needs_points,
             tuple(found.trigger_keys),
+            _findings(found.warnings),
         )
         for found in answer.messages
     ]

@@ -7,7 +7,7 @@ enrolments, how far mail is taken, what was dropped of it, and what the journey 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from enum import IntEnum
 from types import MappingProxyType
@@ -16,6 +16,7 @@ from uuid import UUID
 
 import msgspec
 
+from libs.common.errors import FieldViolation
 from libs.common.mailbox.mail import Mail, SystemTrigger
 from services.journey.domain.lifecycle import MESSAGES
 from services.journey.domain.matching import DEPTH_MAX
@@ -97,6 +98,22 @@ class Explained(NamedTuple):
     enrolment: StoredEnrolment | None = None
     steps: Sequence[KeptStep] = ()
     trigger_data: Mapping[str, str] = MappingProxyType({})
+    message_faults: Sequence[FieldViolation] = ()
+    """What is wrong now with messages that failed for their content."""
+
+
+OF_CONTENT: Final = frozenset(
+    {
+        *("BOT_MODULE_MISSING", "CONTENT_INVALID", "TEMPLATE_NOT_APPROVED", "TEMPLATE_PARAMETERS"),
+        *("TEMPLATE_PAUSED", "TEMPLATE_POLICY", "TEMPLATE_TOO_LONG", "WHATSAPP_TEMPLATE_MISSING"),
+    }
+)
+"""Details of steps of messages that did not leave for what they say, whoever was to get them."""
+
+
+def nodes_at_fault(steps: Iterable[KeptStep]) -> frozenset[str]:
+    """Nodes whose messages did not leave for their content."""
+    return frozenset(kept.step.node_id for kept in steps if kept.step.detail in OF_CONTENT)
 
 
 LIVE_REFUSALS_KEPT: Final = 1_000

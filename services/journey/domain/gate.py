@@ -40,6 +40,8 @@ class NamedMessage(NamedTuple):
     path: str
     message: d.Message
     account_id: UUID | None
+    number: int
+    """Of the node, from 0."""
 
 
 class NamedAccount(NamedTuple):
@@ -86,6 +88,7 @@ class MessageAnswer(NamedTuple):
     needs_points: bool = False
     trigger_keys: Sequence[str] = ()
     """Of the data that only triggers of the API bring."""
+    warnings: Sequence[Finding] = ()
 
 
 class KnownAttribute(NamedTuple):
@@ -136,7 +139,7 @@ def named_by(definition: d.Definition, read_audience: Callable[[bytes], Expressi
             case d.Message() as message:
                 target = definition.target(message.channel)
                 account_id = target.account_id if target else None
-                messages.append(NamedMessage(f"{path}.message", message, account_id))
+                messages.append(NamedMessage(f"{path}.message", message, account_id, index))
                 keys.update(key for _, key in _parameter_keys(message))
             case d.Condition(audience=audience):
                 audiences.append((f"{path}.condition.audience", audience))
@@ -163,16 +166,17 @@ def judged(
     warnings: list[FieldViolation] = []
     for account, answer in zip(named.accounts, accounts, strict=True):
         if account.sends:
-            faults += _below(account.path, answer.faults)
-            warnings += _below(account.path, answer.warnings)
+            faults += below(account.path, answer.faults)
+            warnings += below(account.path, answer.warnings)
         else:
-            faults += _below(account.path, [found for found in answer.faults if found.reason in _STRANGE])
+            faults += below(account.path, [found for found in answer.faults if found.reason in _STRANGE])
     for (path, *_), found in zip(named.messages, messages, strict=True):
-        faults += _below(path, found.faults)
+        faults += below(path, found.faults)
+        warnings += below(path, found.warnings)
     if not traits.known:
         return Verdict([*faults, FieldViolation("team_id", "there is no such team", NOT_FOUND)], warnings)
     for (path, _), found_faults in zip(named.audiences, traits.audiences, strict=True):
-        faults += _below(path, found_faults)
+        faults += below(path, found_faults)
     faults += _module_faults(definition, named, messages, traits)
     faults += _attribute_faults(definition, named, messages, traits.attributes)
     faults += _trigger_data_faults(definition, named, messages)
@@ -194,7 +198,8 @@ def _uuid(text: str) -> UUID | None:
         return None
 
 
-def _below(path: str, findings: Sequence[Finding]) -> Iterator[FieldViolation]:
+def below(path: str, findings: Sequence[Finding]) -> Iterator[FieldViolation]:
+    """Findings as faults, where `path` is that of what was asked about."""
     for field, reason, message in findings:
         yield FieldViolation(f"{path}.{field}".rstrip("."), message, reason)
 

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from libs.common.audience.values import KEY
 from libs.common.errors import FieldViolation
 from libs.common.hints import CONTROL
+from libs.common.template_texts import (
+    BUTTONS_MAX,
+    body_faults,
+    header_faults,
+    media_faults,
+    parameter_faults,
+)
 from libs.common.text import fold, trimmed
-from libs.common.text_variables import Variable, faults_in, parts_of
 
 TAG_LENGTH_MAX: Final = 100
 """Segment's bound of a tag."""
@@ -22,17 +27,6 @@ REPLY_LENGTH_MAX: Final = 200
 """Of what a reply is compared with."""
 BUTTON_DATA_LENGTH_MAX: Final = 256
 """The gateway's bound of what a button carries."""
-PARAMETER_LENGTH_MAX: Final = 1_024
-"""WhatsApp's bound of a template's body, of which a parameter is a part."""
-HEADER_LENGTH_MAX: Final = 60
-"""WhatsApp's bound of a template's header."""
-BUTTONS_MAX: Final = 10
-"""Buttons of a template."""
-
-_TAKES_NONE: Final = "-"
-"""Stands for the parameter of a button without one: no fault of any kind."""
-_UNFIT_SPACE: Final = re.compile(r"[\n\r\t\v\f\x1c-\x1e\x85\u2028\u2029]|\s{5}")
-"""What WhatsApp refuses in a parameter: another line, a tab, more than four blanks on end."""
 
 
 def line_faults(field: str, texts: Sequence[str], length_max: int) -> Iterator[FieldViolation]:
@@ -69,56 +63,19 @@ def template_faults(
     buttons: Sequence[str],
     media: Iterable[tuple[str, str]] = (),
 ) -> Iterator[FieldViolation]:
-    """Those of all parameters of a template, where `path` is the template's; `media` are (field, text) of what stands
-    in its header."""
-    yield from _parameter_faults(f"{path}.parameters", parameters)
-    longest = max(map(len, parameters), default=0)
-    if longest <= PARAMETER_LENGTH_MAX < sum(map(_fixed_length, parameters)):
+    """Those of all that fills a template, where `path` is the template's. Buttons without a parameter have an empty
+    one; `media` are (field, text) of what stands in its header."""
+    yield from body_faults(f"{path}.parameters", parameters)
+    if len(header) > 1:
+        yield FieldViolation(f"{path}.header_parameters", "may hold one: no header takes more")
+    for index, text in enumerate(header):
+        yield from header_faults(f"{path}.header_parameters[{index}]", text)
+    if len(buttons) > BUTTONS_MAX:
         yield FieldViolation(
-            f"{path}.parameters",
-            f"must have at most {PARAMETER_LENGTH_MAX} characters together: shorten them",
+            f"{path}.button_parameters", f"may hold {BUTTONS_MAX}: no template has more buttons"
         )
-    yield from _header_faults(f"{path}.header_parameters", header)
-    yield from _button_faults(f"{path}.button_parameters", buttons)
+    for index, text in enumerate(buttons):
+        if text:
+            yield from parameter_faults(f"{path}.button_parameters[{index}]", text)
     for field, text in media:
-        for fault in faults_in(text):
-            yield FieldViolation(f"{path}.header_media.{field}", fault.message)
-        if _UNFIT_SPACE.search(text):
-            yield FieldViolation(f"{path}.header_media.{field}", "must stand in one line")
-
-
-def _parameter_faults(field: str, texts: Sequence[str]) -> Iterator[FieldViolation]:
-    """Faults of a template's parameters: variables that nobody fills in, and what WhatsApp takes in none."""
-    for index, text in enumerate(texts):
-        path = f"{field}[{index}]"
-        for fault in faults_in(text):
-            yield FieldViolation(path, fault.message)
-        if not trimmed(text):
-            yield FieldViolation(path, "must not be blank")
-        elif len(text) > PARAMETER_LENGTH_MAX:
-            yield FieldViolation(path, f"must have at most {PARAMETER_LENGTH_MAX} characters")
-        fixed = (part.default if isinstance(part, Variable) else part for part in parts_of(text))
-        if any(_UNFIT_SPACE.search(part) for part in fixed):
-            yield FieldViolation(path, "must not hold line breaks, tabs or more than 4 blanks on end")
-
-
-def _fixed_length(text: str) -> int:
-    """Characters of a text that are there whoever gets it."""
-    return sum(len(part) for part in parts_of(text) if isinstance(part, str))
-
-
-def _header_faults(field: str, texts: Sequence[str]) -> Iterator[FieldViolation]:
-    """Those of the parameters of a template's header."""
-    if len(texts) > 1:
-        yield FieldViolation(field, "may hold one: no header takes more")
-    yield from _parameter_faults(field, texts)
-    for index, text in enumerate(texts):
-        if _fixed_length(text) > HEADER_LENGTH_MAX:
-            yield FieldViolation(f"{field}[{index}]", f"must have at most {HEADER_LENGTH_MAX} characters")
-
-
-def _button_faults(field: str, texts: Sequence[str]) -> Iterator[FieldViolation]:
-    """Those of the parameters of a template's buttons, empty where a button takes none."""
-    if len(texts) > BUTTONS_MAX:
-        yield FieldViolation(field, f"may hold {BUTTONS_MAX}: no template has more buttons")
-    yield from _parameter_faults(field, [text or _TAKES_NONE for text in texts])
+        yield from media_faults(f"{path}.header_media.{field}", text)

@@ -13,6 +13,7 @@ from libs.common.rpc.servicing import ids_of
 from omnijourney.journey.v1 import journey_service_pb2 as pb
 from services.journey.convert import enrolments as convert
 from services.journey.convert.explain import explanation_message
+from services.journey.convert.faults import fault_messages
 from services.journey.domain.enrolment import EnrolmentState, WaitReason
 from services.journey.domain.views import EnrolmentFilter, StoredEnrolment
 from services.journey.servicer.base import BaseRpcs
@@ -92,10 +93,12 @@ class EnrolmentRpcs(BaseRpcs):
         team_id, enrolment_id = ids_of(request.team_id, "enrolment_id", request.enrolment_id)
         stored = await self._deps.enrolments.get(team_id, enrolment_id)
         steps = await self._deps.enrolments.steps(stored)
+        faults = await self._deps.explanations.message_faults(team_id, stored.enrolment.journey_id, steps)
         return pb.ExplainEnrolmentResponse(
             enrolment=convert.enrolment_message(stored),
             steps=map(convert.step_message, steps),
             trigger_data=await self._deps.mail.data_of(stored.enrolment),
+            message_faults=fault_messages(faults),
         )
 
     async def ExplainCustomer(

@@ -8,17 +8,19 @@ from typing import Final, NamedTuple
 from uuid import UUID
 
 from libs.common.clock import Clock
-from libs.common.errors import NotFound, Unavailable
+from libs.common.errors import FieldViolation, NotFound, Unavailable
 from libs.common.mailbox.mail import Mail, MailSource
 from services.journey.clients.calls import ServiceUnavailable
 from services.journey.clients.customers import CustomerDirectory
 from services.journey.clients.mail import MailReader
-from services.journey.domain.explain import NO_EVENT, Explained, explain
+from services.journey.domain.explain import NO_EVENT, Explained, explain, nodes_at_fault
 from services.journey.domain.model import Journey, SystemTriggerKind
 from services.journey.domain.turn import enrolment_id_of
+from services.journey.domain.views import KeptStep
 from services.journey.store.enrolments import EnrolmentStore
 from services.journey.store.explain import ExplanationStore
 from services.journey.store.journeys import JourneyStore
+from services.journey.usecases.gate import Gate
 
 _STARTING: Final = (MailSource.SEGMENT, MailSource.JOURNEY)
 """Whose mail may start journeys."""
@@ -42,14 +44,17 @@ class Explanations:
         *,
         readers: Mapping[int, MailReader],
         customers: CustomerDirectory,
+        gate: Gate,
         clock: Clock,
     ) -> None:
-        """`readers` read mail of each source again, `customers` knows who there is."""
+        """`readers` read mail of each source again, `customers` knows who there is, `gate` what is wrong with
+        messages."""
         self._journeys = journeys
         self._enrolments = enrolments
         self._store = store
         self._readers = readers
         self._customers = customers
+        self._gate = gate
         self._clock = clock
 
     async def page(
@@ -82,7 +87,7 @@ class Explanations:
             found = [m async for m in self._read(source, team_id, customer_id, 0) if m.event_id == event_id]
             if found:
                 explained = await self._explained(journey, customer_id, found)
-                return [await self._with_steps(each) for each in explained]
+                return [await self._with_steps(journey, each) for each in explained]
         await self._require(team_id, customer_id)
         return [Explained(event_id, NO_EVENT)]
 
@@ -96,9 +101,23 @@ class Explanations:
         kept = await self._store.kept(journey, customer_id, ids, self._clock.now())
         return [explain(kept, mail) for mail in mails]
 
-    async def _with_steps(self, explained: Explained) -> Explained:
+    async def message_faults(
+        self, team_id: UUID, journey_id: UUID, steps: Sequence[KeptStep]
+    ) -> list[FieldViolation]:
+        """What is wrong now with the messages that failed in these steps for their content. Raises Unavailable."""
+        nodes = nodes_at_fault(steps)
+        if not nodes:
+            return []
+        journey = await self._journeys.get_deleted_too(team_id, journey_id)
+        return await self._gate.message_faults(team_id, journey.definition, nodes)
+
+    async def _with_steps(self, journey: Journey, explained: Explained) -> Explained:
         stored = explained.enrolment
-        return explained if stored is None else explained._replace(steps=await self._enrolments.steps(stored))
+        if stored is None:
+            return explained
+        steps = await self._enrolments.steps(stored)
+        faults = await self.message_faults(journey.team_id, journey.journey_id, steps)
+        return explained._replace(steps=steps, message_faults=faults)
 
     async def _read(self, source: int, team_id: UUID, customer_id: UUID, after: int) -> AsyncIterator[Mail]:
         """A customer's mail after a number, by number."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from uuid import UUID
 
 from libs.common.clock import Clock
 from libs.common.errors import FieldViolation
 from services.journey.clients.gate import References
 from services.journey.convert.references import expression_of
-from services.journey.domain.gate import Verdict, judged, named_by
+from services.journey.domain.gate import Verdict, below, judged, named_by
 from services.journey.domain.model import Definition
 from services.journey.domain.validate import faults_of, past_faults
 from services.journey.domain.warnings import warnings_of
@@ -37,6 +38,24 @@ class Gate:
     async def faults(self, team_id: UUID, definition: Definition) -> list[FieldViolation]:
         """Every fault of a definition, whenever it is to be live."""
         return [*faults_of(definition), *(await self._elsewhere(team_id, definition)).faults]
+
+    async def message_faults(
+        self, team_id: UUID, definition: Definition, node_ids: Collection[str]
+    ) -> list[FieldViolation]:
+        """What is wrong now with the messages of some nodes."""
+        places = [
+            place
+            for place in named_by(definition, expression_of).messages
+            if definition.nodes[place.number].node_id in node_ids
+        ]
+        if not places:
+            return []
+        _, answers = await self._references.check_messages(team_id, (), places)
+        return [
+            fault
+            for place, found in zip(places, answers, strict=True)
+            for fault in below(place.path, found.faults)
+        ]
 
     async def new_faults(
         self, team_id: UUID, edited: Definition, present: Definition

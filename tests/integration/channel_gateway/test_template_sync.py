@@ -10,6 +10,8 @@ import pytest
 from libs.common.ids import new_id
 from omnijourney.channel_gateway.v1 import channel_gateway_service_pb2 as pb
 from omnijourney.channel_gateway.v1 import content_pb2
+from omnijourney.common.v1 import error_reason_pb2
+from omnijourney.internal.v1 import send_pb2
 from tests.integration.channel_gateway.conftest import LINE, TIMEOUT_S, WHATSAPP, Gateway
 from tests.integration.channel_gateway.test_strange_coupons import refused
 
@@ -168,7 +170,7 @@ async def test_a_template_with_a_picture_is_shown_and_sent_as_a_test(gateway: Ga
         "[IMAGE https://shop.example/A%207.png]",
         "Hi",
         "Stop",
-        "Look: https://shop.example/offers/A 7",
+        "Look: https://shop.example/offers/A%207",
     ]
     sent = pb.SendTestMessageRequest(**asked, **filling, request_id=str(new_id()), channel_account_id=account)
     await gateway.stub.SendTestMessage(sent, timeout=TIMEOUT_S)
@@ -189,6 +191,47 @@ async def test_a_template_with_a_picture_is_shown_and_sent_as_a_test(gateway: Ga
     ):
         _, faults = await refused(call, bare)
         assert set(faults) == {"parameters", "header_media", "button_parameters[1]"}
+        bare.parameters[:] = ["a\nb"]
+        bare.button_parameters[1] = "a\tb"
+        _, faults = await refused(call, bare)
+        assert set(faults) == {"parameters", "parameters[0]", "header_media", "button_parameters[1]"}
+
+
+@pytest.mark.rule("C-10d", "C-03d")
+async def test_one_made_by_hand_is_sent_with_what_it_is_given_until_whatsapp_says_what_it_takes(
+    gateway: Gateway,
+) -> None:
+    account = await gateway.account(WHATSAPP)
+    await gateway.top_up(10**9)
+    parts = [*head("text"), {"type": "BUTTONS", "buttons": BUTTONS[1:2]}]
+    template_id = await gateway.template(account, "by_hand", 1, parts)
+
+    async def outcome(**filling: Any) -> tuple[str, str, int]:
+        """Of a send: when asked, in the end, and the requests that WhatsApp has had so far."""
+        send = gateway.send(gateway.customer(account, WHATSAPP), WHATSAPP)
+        send.template.CopyFrom(send_pb2.TemplateContent(template_id=template_id, **filling))
+        (answer,) = await gateway.ask(send)
+        await gateway.settled()
+        delivery = await gateway.delivery(send.effect_key)
+        why = delivery.channel_code or error_reason_pb2.ErrorReason.Name(delivery.reason)[13:]
+        return answer.reason, why, len(await gateway.accepted("whatsapp"))
+
+    whole: dict[str, Any] = {
+        "parameters": ["Mei"],
+        "header_parameter": "sale",
+        "button_parameters": {0: "spring sale/{{customer.name}} 1"},
+    }
+    assert await outcome(**whole) == ("", "UNSPECIFIED", 1), "what it is given is what it takes"
+    assert not (await ours(gateway, account))["by_hand"].HasField("shape")
+    (record,) = await gateway.accepted("whatsapp")
+    button = record["body"]["template"]["components"][-1]
+    assert button["parameters"] == [{"type": "text", "text": "spring%20sale/Mei%201"}]
+    lacking = {**whole, "button_parameters": {}}
+    assert await outcome(**lacking) == ("", "WHATSAPP_131008", 1), "only WhatsApp knows"
+    shape = (await ours(gateway, account))["by_hand"].shape
+    assert (shape.header, shape.buttons[0].takes_parameter) == (content_pb2.TEMPLATE_HEADER_TEXT, True)
+    assert await outcome(**lacking) == ("TEMPLATE_PARAMETERS", "TEMPLATE_PARAMETERS", 1), "nothing is asked"
+    assert await outcome(**whole) == ("", "UNSPECIFIED", 2)
 
 
 @pytest.mark.rule("C-10d")

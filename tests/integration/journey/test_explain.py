@@ -28,11 +28,12 @@ from services.journey.domain.explain import EntryResult, Explained
 from services.journey.store import turns
 from services.journey.store.explain import ExplanationStore
 from services.journey.usecases.explain import Explanations
+from services.journey.usecases.gate import Gate
 from services.journey.worker.turns import Waiting
 from tests.integration.journey.command_line import command
 from tests.integration.journey.conftest import Site
 from tests.integration.journey.house import House, delay, message, until
-from tests.integration.journey.neighbours import MailArchive
+from tests.integration.journey.neighbours import MailArchive, NothingAsked
 from tests.integration.journey.test_parked import drop
 from tests.integration.journey.turns_by_hand import POINTS, epochs, key_of
 
@@ -295,6 +296,7 @@ def explanations(site: Site) -> Explanations:
         ExplanationStore(site.pool),
         readers=readers,
         customers=Everybody(),
+        gate=Gate(NothingAsked(), site.clock),
         clock=site.clock,
     )
 

@@ -310,7 +310,8 @@ async def test_circles_and_empty_parameters_are_warnings(site: Site) -> None:
     )
     trigger = trigger_pb2.Trigger(tag_applied=trigger_pb2.TagApplied(tags=["VIP"]))
     found = await site.warnings(*nodes, targets=[target(WHATSAPP, whatsapp)], trigger=trigger)
-    assert found == ["nodes[0].tags.add", "nodes[1].message.template.parameters[0]"]
+    unknown = "nodes[1].message.template.template_id"
+    assert found == ["nodes[0].tags.add", "nodes[1].message.template.parameters[0]", unknown]
 
 
 async def test_an_edit_of_a_live_journey_names_what_is_there(site: Site) -> None:

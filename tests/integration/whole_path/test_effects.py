@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ import structlog
 
 from libs.common import crash
 from libs.common.ids import new_id
+from libs.common.rpc.values import timestamp
 from omnijourney.channel_gateway.v1 import content_pb2
 from omnijourney.common.v1 import channel_pb2
 from omnijourney.journey.v1 import enrolment_pb2, journey_pb2, node_pb2, trigger_pb2
@@ -63,7 +65,9 @@ async def test_each_node_does_what_it_says_to_a_customer(stage: Stage) -> None:
 
 
 @pytest.mark.rule("J-30b", "J-11b")
-async def test_a_template_with_a_picture_is_sent_when_the_node_has_all_that_it_takes(stage: Stage) -> None:
+async def test_every_door_says_the_same_of_what_a_template_takes_and_with_all_of_it_it_is_sent(
+    stage: Stage,
+) -> None:
     name = f"sale_{new_id().hex}"
     components = [
         {"type": "HEADER", "format": "DOCUMENT"},
@@ -90,7 +94,18 @@ async def test_a_template_with_a_picture_is_sent_when_the_node_has_all_that_it_t
     refused = await refusal(stage.call("PublishJourney", journey_id=bare))
     assert {each.field for each in refused.violations} == {*lacking, f"{path}.header_parameters"}
     looked = await stage.call("ValidateJourney", journey_id=bare)
-    assert {each.field for each in looked.faults} == {*lacking, f"{path}.header_parameters"}
+    told = {each.field.removeprefix(f"{path}."): each.message for each in looked.faults}
+    assert set(told) == {"parameters", "header_media", "button_parameters[0]", "header_parameters"}
+    now = await stage.site.now()
+    span = {"start_time": timestamp(now - timedelta(days=1)), "end_time": timestamp(now)}
+    simulated = await refusal(stage.call("StartSimulation", journey_id=bare, **span))
+    assert {each.field for each in simulated.violations} == {"trigger", *(f"{path}.{each}" for each in told)}
+    shown = {"message_template_id": template_id, "customer_id": await stage.customer(WHATSAPP)}
+    unseen = await refusal(stage.call("PreviewMessageTemplate", **shown, header_parameter="x"))
+    assert {each.field: each.description for each in unseen.violations} == {
+        "header_parameter" if field == "header_parameters" else field: message
+        for field, message in told.items()
+    }
 
     media = content_pb2.TemplateMedia(
         document_url="https://shop.example/{{trigger.order}}.pdf", filename="Order {{trigger.order}}.pdf"
@@ -111,6 +126,22 @@ async def test_a_template_with_a_picture_is_sent_when_the_node_has_all_that_it_t
     document = {"link": "https://shop.example/A%237.pdf", "filename": "Order A#7.pdf"}
     assert header["parameters"] == [{"type": "document", "document": document}]
     assert button["parameters"] == [{"type": "text", "text": "A#7"}]
+
+    more = content_pb2.MessageTemplate(message_template_id=template_id, parameter_count=2)
+    await stage.call("UpdateMessageTemplate", template=more)
+    another = await stage.customer(WHATSAPP)
+    trigger.request_id, trigger.customer_id = str(new_id()), another
+    await stage.call("TriggerJourneys", items=[trigger])
+    await stage.until_done(journey_id, 2)
+    [enrolment] = [each for each in await stage.enrolments(journey_id) if each.customer_id == another]
+    explained = await stage.call("ExplainEnrolment", enrolment_id=enrolment.enrolment_id)
+    assert [each.detail for each in explained.steps][-1] == "TEMPLATE_PARAMETERS"
+    looked = await stage.call("ValidateJourney", journey_id=journey_id)
+    assert [each.field for each in looked.faults] == [f"{path}.parameters"]
+    assert list(explained.message_faults) == list(looked.faults)
+    asked = {"journey_id": journey_id, "customer_id": another, "event_id": trigger.request_id}
+    [entry] = (await stage.call("ExplainCustomer", **asked)).entries
+    assert list(entry.message_faults) == list(looked.faults)
 
 
 @pytest.mark.rule("J-12c")

@@ -20,7 +20,12 @@ from services.channel_gateway.domain.content import (
 from services.channel_gateway.domain.model import Channel
 from services.channel_gateway.domain.prepare import Catalogue
 from services.channel_gateway.domain.references import MessageReference, message_findings
-from services.channel_gateway.domain.template_shapes import filled_media, media_faults, shape_faults
+from services.channel_gateway.domain.template_shapes import (
+    filled_media,
+    filled_suffix,
+    media_faults,
+    shape_faults,
+)
 from tests.unit.channel_gateway.build import ACCOUNT, TEAM, TEMPLATE, send, template
 
 PICTURE = HeaderMedia(HeaderKind.IMAGE, "https://shop.example/a.png")
@@ -134,3 +139,21 @@ def test_header_and_buttons_are_written_as_whatsapp_takes_them() -> None:
     named = TemplateShape(HeaderKind.TEXT, 1, "what")
     header, _ = written(named, header_parameter="sale")
     assert header["parameters"] == [{"type": "text", "text": "sale", "parameter_name": "what"}]
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "filled"),
+    [
+        ("spring sale", "", "spring%20sale"),
+        (" a\u3000b ", "", "a%E3%80%80b"),
+        ("q?x=1&y=%20", "", "q?x=1&y=%20"),
+        ("{{trigger.order}}", "A 7/b?c=d&e", "A%207/b?c=d&e"),
+        ("{{trigger.order}}", "https://shop.example/a?b=c", "https://shop.example/a?b=c"),
+        ("orders/{{trigger.order}}", "A/7&b#c", "orders/A%2F7%26b%23c"),
+        ("{{trigger.order|no order}}", "", "no%20order"),
+        ("{{trigger.order}}", "   ", ""),
+        ("訂單", "", "%E8%A8%82%E5%96%AE"),
+    ],
+)
+def test_the_end_of_a_links_address_holds_what_an_address_holds(text: str, value: str, filled: str) -> None:
+    assert filled_suffix(text, lambda _: value) == filled

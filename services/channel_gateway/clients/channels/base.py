@@ -11,6 +11,7 @@ import msgspec
 from services.channel_gateway.domain.content import TemplateState
 from services.channel_gateway.domain.model import Account, Job
 from services.channel_gateway.domain.prepare import Writer
+from services.channel_gateway.domain.templates import ListedTemplate
 
 
 class Verdict(Enum):
@@ -91,6 +92,8 @@ class Rule(NamedTuple):
     limits_person: bool = False
     """The channel delivers the person no marketing for a day."""
     confirm: Confirm = Confirm.NONE
+    reads_template: bool = False
+    """The template is not what we take it for: it is read again."""
 
 
 class Attempt(msgspec.Struct, frozen=True):
@@ -109,6 +112,8 @@ class Attempt(msgspec.Struct, frozen=True):
     template_state: TemplateState | None = None
     unreachable: bool = False
     limits_person: bool = False
+    template: ListedTemplate | None = None
+    """The template as the channel has it, where it was read again."""
     detail: str = ""
     """For people and logs; holds no content."""
 

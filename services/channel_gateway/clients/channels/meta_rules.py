@@ -17,6 +17,7 @@ from services.channel_gateway.domain.content import TemplateState
 from services.channel_gateway.domain.model import Reason
 
 _UNUSABLE: Final = Rule(Verdict.FAILED, Reason.ACCOUNT_UNUSABLE, account_unusable=True)
+_OTHER_TEMPLATE: Final = Rule(Verdict.FAILED, Reason.TEMPLATE_PARAMETERS, reads_template=True)
 _RATE: Final = Rule(Verdict.RETRY, backoff=SLOW_ACCOUNT)
 
 TEMPLATE_DISABLED: Final = 132016
@@ -55,11 +56,12 @@ WHATSAPP: Final[dict[int, Rule]] = {
     TEMPLATE_DISABLED: Rule(
         Verdict.EXHAUSTED, Reason.WHATSAPP_TEMPLATE_MISSING, template_state=TemplateState.DISABLED
     ),
-    132000: Rule(Verdict.FAILED, Reason.TEMPLATE_PARAMETERS),
+    132000: _OTHER_TEMPLATE,
     132005: Rule(Verdict.FAILED, "TEMPLATE_TOO_LONG"),
     132007: Rule(Verdict.FAILED, "TEMPLATE_POLICY"),
-    132008: Rule(Verdict.FAILED, Reason.TEMPLATE_PARAMETERS),
-    132012: Rule(Verdict.FAILED, Reason.TEMPLATE_PARAMETERS),
+    132008: _OTHER_TEMPLATE,
+    132012: _OTHER_TEMPLATE,
+    132018: _OTHER_TEMPLATE,
     132015: Rule(Verdict.FAILED, "TEMPLATE_PAUSED", template_state=TemplateState.PAUSED),
     132068: Rule(Verdict.FAILED, "FLOW_BLOCKED"),
     131063: Rule(Verdict.FAILED, "MARKETING_OFF"),
@@ -81,7 +83,8 @@ WHATSAPP: Final[dict[int, Rule]] = {
     **dict.fromkeys(range(200, 300), _UNUSABLE),
     # The request.
     100: Rule(Verdict.FAILED),
-    131008: Rule(Verdict.FAILED),
+    # Also of a template's link that ends in a variable, and gets none.
+    131008: Rule(Verdict.FAILED, reads_template=True),
     131009: Rule(Verdict.FAILED),
     131051: Rule(Verdict.FAILED),
     131053: Rule(Verdict.FAILED),

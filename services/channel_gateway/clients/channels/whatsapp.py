@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
 from yarl import URL
 
+from libs.common.errors import Unavailable
 from services.channel_gateway.clients.channels import meta_rules
 from services.channel_gateway.clients.channels.base import (
     Attempt,
@@ -24,7 +27,12 @@ from services.channel_gateway.clients.channels.transport import (
     Transport,
     retry_after_s,
 )
-from services.channel_gateway.clients.channels.whatsapp_templates import TemplatePart, listed, parts_of
+from services.channel_gateway.clients.channels.whatsapp_templates import (
+    TemplatePart,
+    listed,
+    listed_one,
+    parts_of,
+)
 from services.channel_gateway.domain.callbacks import Callback, callback_text
 from services.channel_gateway.domain.content import (
     Button,
@@ -46,6 +54,10 @@ from services.channel_gateway.domain.templates import ListedTemplate
 
 TEMPLATES_MAX: Final = 200
 """Templates of names that hold one's name that are looked at: there is one for each language."""
+READ_EVERY_S: Final = 60.0
+"""A template that is refused for its parameters is read again so often at most."""
+READ_MAX: Final = 1_000
+"""Templates of which it is remembered when they were."""
 _STATES: Final = {state.name: state for state in TemplateState}
 _CODES_WITH_USAGE: Final = frozenset({4, 80007})
 
@@ -193,6 +205,8 @@ class WhatsappAdapter:
         self._transport = transport
         self._base = versioned(base_url)
         self._urls: dict[str, URL] = {}
+        self._read_at_s: dict[tuple[str, str, str], float] = {}
+        """When templates were read again, by business account, name and language."""
 
     async def send(self, account: Account, job: Job, part: int) -> Attempt:
         """One message. See `Adapter`."""
@@ -223,10 +237,30 @@ class WhatsappAdapter:
             rule = meta_rules.WHATSAPP[meta_rules.TEMPLATE_DISABLED] if gone else rule
             # Approved there, and yet refused: nothing new is known of it.
             rule = rule._replace(template_state=None if state is TemplateState.APPROVED else state)
+        template = await self._read_again(account, job.parts[part]) if rule.reads_template else None
         usage_s = usage_wait_s(reply.headers) if code in _CODES_WITH_USAGE else 0.0
         wait_s = max(retry_after_s(reply.headers), usage_s)
         name = f"WHATSAPP_{code if code is not None else reply.status}"
-        return attempt_of(rule, code=name, detail=said(account, detail), wait_s=wait_s)
+        attempt = attempt_of(rule, code=name, detail=said(account, detail), wait_s=wait_s)
+        return attempt if template is None else msgspec.structs.replace(attempt, template=template)
+
+    async def _read_again(self, account: Account, part: bytes) -> ListedTemplate | None:
+        """The request's template as WhatsApp has it; None when it does not say, or was asked lately: all sends of a
+        template that is not what we take it for are refused, and one look tells why."""
+        template, now_s = msgspec.json.decode(part).get("template"), time.monotonic()
+        owner = account.connection.owner_id
+        if not owner or not template:
+            return None
+        key = (owner, str(template["name"]), str(template["language"]["code"]))
+        if now_s < self._read_at_s.get(key, -math.inf) + READ_EVERY_S:
+            return None
+        if len(self._read_at_s) >= READ_MAX:
+            self._read_at_s.clear()
+        self._read_at_s[key] = now_s
+        try:
+            return await listed_one(self._transport, self._base, owner, _headers(account), key[1:])
+        except Unavailable:
+            return None
 
     async def _template_state(self, account: Account, part: bytes) -> TemplateState | None:
         """What WhatsApp has the request's template as, DISABLED where it has none of the name and language; None when

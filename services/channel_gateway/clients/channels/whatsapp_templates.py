@@ -76,17 +76,30 @@ async def parts_of(
     transport: Transport, base: str, owner_id: str, headers: Mapping[str, str], template: Template
 ) -> list[TemplatePart] | None:
     """Header, body and buttons of a template, variables and all; None where WhatsApp has it not. Raises Unavailable."""
-    url = URL(f"{base}/{owner_id}/message_templates").with_query(
-        name=template.name, fields=_FIELDS, limit=PAGE_SIZE
-    )
+    item = await _item(transport, base, owner_id, headers, (template.name, template.language))
+    if item is None:
+        return None
+    return [part for component in _components(item) for part in _parts(component)]
+
+
+async def listed_one(
+    transport: Transport, base: str, owner_id: str, headers: Mapping[str, str], key: tuple[str, str]
+) -> ListedTemplate | None:
+    """One template of a business account, by name and language; None where WhatsApp has it not. Raises Unavailable."""
+    item = await _item(transport, base, owner_id, headers, key)
+    return next(_templates({"data": [item]}), None)
+
+
+async def _item(
+    transport: Transport, base: str, owner_id: str, headers: Mapping[str, str], key: tuple[str, str]
+) -> dict[str, Any] | None:
+    """A template by name and language as it is listed. Raises Unavailable."""
+    url = URL(f"{base}/{owner_id}/message_templates").with_query(name=key[0], fields=_FIELDS, limit=PAGE_SIZE)
     for _ in range(PAGES_MAX):
         body = await _page(transport, url, headers)
         for item in body["data"]:
-            if isinstance(item, dict) and (item.get("name"), item.get("language")) == (
-                template.name,
-                template.language,
-            ):
-                return [part for component in _components(item) for part in _parts(component)]
+            if isinstance(item, dict) and (item.get("name"), item.get("language")) == key:
+                return item
         after = _after(body)
         if not after:
             return None

@@ -589,8 +589,10 @@ class MessageTemplate(_message.Message):
 
     @_builtins.property
     def shape(self) -> Global___TemplateShape:
-        """What a send of it has to bring besides the body's parameters. Absent: not known, so header and buttons are looked at by WhatsApp
-        alone; `SyncMessageTemplates` brings it.
+        """What a send of it has to bring besides the body's parameters. Absent: not known, since WhatsApp was not asked. Such a template is sent
+        with what it is given, header and buttons as they are; journeys that send it are warned when they are validated. What WhatsApp refuses for
+        its parameters fails with `TEMPLATE_PARAMETERS`, and the template is read from there: from then on this is known. `SyncMessageTemplates`
+        brings it before.
         """
 
     def __init__(

@@ -27,7 +27,7 @@ from omnijourney.common.v1 import error_reason_pb2 as omnijourney_dot_common_dot
 from omnijourney.internal.v1 import send_pb2 as omnijourney_dot_internal_dot_v1_dot_send__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'omnijourney/internal/v1/reference.proto\x12\x17omnijourney.internal.v1\x1a#omnijourney/common/v1/channel.proto\x1a(omnijourney/common/v1/error_reason.proto\x1a\"omnijourney/internal/v1/send.proto\"d\n\x0eReferenceFault\x12\r\n\x05\x66ield\x18\x01 \x01(\t\x12\x32\n\x06reason\x18\x02 \x01(\x0e\x32\".omnijourney.common.v1.ErrorReason\x12\x0f\n\x07message\x18\x03 \x01(\t\"W\n\x10\x41\x63\x63ountReference\x12/\n\x07\x63hannel\x18\x01 \x01(\x0e\x32\x1e.omnijourney.common.v1.Channel\x12\x12\n\naccount_id\x18\x02 \x01(\t\"\xb9\x01\n\x10MessageReference\x12/\n\x07\x63hannel\x18\x01 \x01(\x0e\x32\x1e.omnijourney.common.v1.Channel\x12\x12\n\naccount_id\x18\x02 \x01(\t\x12\x17\n\rbot_module_id\x18\x03 \x01(\tH\x00\x12<\n\x08template\x18\x04 \x01(\x0b\x32(.omnijourney.internal.v1.TemplateContentH\x00\x42\t\n\x07\x63ontent\"\x85\x01\n\x0f\x41\x63\x63ountFindings\x12\x37\n\x06\x66\x61ults\x18\x01 \x03(\x0b\x32\'.omnijourney.internal.v1.ReferenceFault\x12\x39\n\x08warnings\x18\x02 \x03(\x0b\x32\'.omnijourney.internal.v1.ReferenceFault\"\x8e\x01\n\x0fMessageFindings\x12\x37\n\x06\x66\x61ults\x18\x01 \x03(\x0b\x32\'.omnijourney.internal.v1.ReferenceFault\x12\x16\n\x0e\x61ttribute_keys\x18\x02 \x03(\t\x12\x14\n\x0cneeds_points\x18\x03 \x01(\x08\x12\x14\n\x0ctrigger_keys\x18\x04 \x03(\t\"K\n\x10\x41udienceFindings\x12\x37\n\x06\x66\x61ults\x18\x01 \x03(\x0b\x32\'.omnijourney.internal.v1.ReferenceFaultb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'omnijourney/internal/v1/reference.proto\x12\x17omnijourney.internal.v1\x1a#omnijourney/common/v1/channel.proto\x1a(omnijourney/common/v1/error_reason.proto\x1a\"omnijourney/internal/v1/send.proto\"d\n\x0eReferenceFault\x12\r\n\x05\x66ield\x18\x01 \x01(\t\x12\x32\n\x06reason\x18\x02 \x01(\x0e\x32\".omnijourney.common.v1.ErrorReason\x12\x0f\n\x07message\x18\x03 \x01(\t\"W\n\x10\x41\x63\x63ountReference\x12/\n\x07\x63hannel\x18\x01 \x01(\x0e\x32\x1e.omnijourney.common.v1.Channel\x12\x12\n\naccount_id\x18\x02 \x01(\t\"\xb9\x01\n\x10MessageReference\x12/\n\x07\x63hannel\x18\x01 \x01(\x0e\x32\x1e.omnijourney.common.v1.Channel\x12\x12\n\naccount_id\x18\x02 \x01(\t\x12\x17\n\rbot_module_id\x18\x03 \x01(\tH\x00\x12<\n\x08template\x18\x04 \x01(\x0b\x32(.omnijourney.internal.v1.TemplateContentH\x00\x42\t\n\x07\x63ontent\"\x85\x01\n\x0f\x41\x63\x63ountFindings\x12\x37\n\x06\x66\x61ults\x18\x01 \x03(\x0b\x32\'.omnijourney.internal.v1.ReferenceFault\x12\x39\n\x08warnings\x18\x02 \x03(\x0b\x32\'.omnijourney.internal.v1.ReferenceFault\"\xc9\x01\n\x0fMessageFindings\x12\x37\n\x06\x66\x61ults\x18\x01 \x03(\x0b\x32\'.omnijourney.internal.v1.ReferenceFault\x12\x16\n\x0e\x61ttribute_keys\x18\x02 \x03(\t\x12\x14\n\x0cneeds_points\x18\x03 \x01(\x08\x12\x14\n\x0ctrigger_keys\x18\x04 \x03(\t\x12\x39\n\x08warnings\x18\x05 \x03(\x0b\x32\'.omnijourney.internal.v1.ReferenceFault\"K\n\x10\x41udienceFindings\x12\x37\n\x06\x66\x61ults\x18\x01 \x03(\x0b\x32\'.omnijourney.internal.v1.ReferenceFaultb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -43,7 +43,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ACCOUNTFINDINGS']._serialized_start=563
   _globals['_ACCOUNTFINDINGS']._serialized_end=696
   _globals['_MESSAGEFINDINGS']._serialized_start=699
-  _globals['_MESSAGEFINDINGS']._serialized_end=841
-  _globals['_AUDIENCEFINDINGS']._serialized_start=843
-  _globals['_AUDIENCEFINDINGS']._serialized_end=918
+  _globals['_MESSAGEFINDINGS']._serialized_end=900
+  _globals['_AUDIENCEFINDINGS']._serialized_start=902
+  _globals['_AUDIENCEFINDINGS']._serialized_end=977
 # @@protoc_insertion_point(module_scope)

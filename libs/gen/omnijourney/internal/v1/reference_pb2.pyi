@@ -155,6 +155,7 @@ class MessageFindings(_message.Message):
     ATTRIBUTE_KEYS_FIELD_NUMBER: _builtins.int
     NEEDS_POINTS_FIELD_NUMBER: _builtins.int
     TRIGGER_KEYS_FIELD_NUMBER: _builtins.int
+    WARNINGS_FIELD_NUMBER: _builtins.int
     needs_points: _builtins.bool
     """Whether it can only be filled in with the customer's points, or offers a coupon."""
     @_builtins.property
@@ -169,6 +170,10 @@ class MessageFindings(_message.Message):
     def trigger_keys(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Keys of the data of a trigger that its variables name, each once."""
 
+    @_builtins.property
+    def warnings(self) -> _containers.RepeatedCompositeFieldContainer[Global___ReferenceFault]:
+        """What people should know."""
+
     def __init__(
         self,
         *,
@@ -176,10 +181,11 @@ class MessageFindings(_message.Message):
         attribute_keys: _abc.Iterable[_builtins.str] | None = ...,
         needs_points: _builtins.bool = ...,
         trigger_keys: _abc.Iterable[_builtins.str] | None = ...,
+        warnings: _abc.Iterable[Global___ReferenceFault] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attribute_keys", b"attribute_keys", "faults", b"faults", "needs_points", b"needs_points", "trigger_keys", b"trigger_keys"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attribute_keys", b"attribute_keys", "faults", b"faults", "needs_points", b"needs_points", "trigger_keys", b"trigger_keys", "warnings", b"warnings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -25,9 +25,10 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from omnijourney.common.v1 import error_reason_pb2 as omnijourney_dot_common_dot_v1_dot_error__reason__pb2
 from omnijourney.journey.v1 import enrolment_pb2 as omnijourney_dot_journey_dot_v1_dot_enrolment__pb2
+from omnijourney.journey.v1 import validation_pb2 as omnijourney_dot_journey_dot_v1_dot_validation__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$omnijourney/journey/v1/explain.proto\x12\x16omnijourney.journey.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a(omnijourney/common/v1/error_reason.proto\x1a&omnijourney/journey/v1/enrolment.proto\"\xa2\x01\n\x0eTriggerOutcome\x12\x11\n\tevent_key\x18\x01 \x01(\t\x12\x33\n\x06result\x18\x02 \x01(\x0e\x32#.omnijourney.journey.v1.EntryResult\x12\x14\n\x0c\x65nrolment_id\x18\x03 \x01(\t\x12\x32\n\x06reason\x18\x04 \x01(\x0e\x32\".omnijourney.common.v1.ErrorReason\"\xea\x03\n\x10\x45ntryExplanation\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12\x33\n\x06result\x18\x02 \x01(\x0e\x32#.omnijourney.journey.v1.EntryResult\x12\r\n\x05\x66ield\x18\x03 \x01(\t\x12\r\n\x05value\x18\x04 \x01(\t\x12\x14\n\x0c\x65nrolment_id\x18\x05 \x01(\t\x12\x32\n\x06reason\x18\x06 \x01(\x0e\x32\".omnijourney.common.v1.ErrorReason\x12.\n\noccur_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07message\x18\x08 \x01(\t\x12\x34\n\tenrolment\x18\t \x01(\x0b\x32!.omnijourney.journey.v1.Enrolment\x12+\n\x05steps\x18\n \x03(\x0b\x32\x1c.omnijourney.journey.v1.Step\x12O\n\x0ctrigger_data\x18\x0b \x03(\x0b\x32\x39.omnijourney.journey.v1.EntryExplanation.TriggerDataEntry\x1a\x32\n\x10TriggerDataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xa2\x01\n\tWaitCount\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12\x37\n\x0bwait_reason\x18\x02 \x01(\x0e\x32\".omnijourney.journey.v1.WaitReason\x12\x17\n\x0f\x65nrolment_count\x18\x03 \x01(\x03\x12\x32\n\x0enext_wake_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp*\xa5\x02\n\x0b\x45ntryResult\x12\x1c\n\x18\x45NTRY_RESULT_UNSPECIFIED\x10\x00\x12\x18\n\x14\x45NTRY_RESULT_PENDING\x10\x01\x12\x19\n\x15\x45NTRY_RESULT_ENROLLED\x10\x02\x12\x1c\n\x18\x45NTRY_RESULT_NOT_MATCHED\x10\x03\x12\x18\n\x14\x45NTRY_RESULT_REFUSED\x10\x04\x12\x19\n\x15\x45NTRY_RESULT_NOT_LIVE\x10\x05\x12\x18\n\x14\x45NTRY_RESULT_TOO_OLD\x10\x06\x12\x1a\n\x16\x45NTRY_RESULT_DUPLICATE\x10\x07\x12 \n\x1c\x45NTRY_RESULT_UNKNOWN_SUBJECT\x10\x08\x12\x18\n\x14\x45NTRY_RESULT_DROPPED\x10\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$omnijourney/journey/v1/explain.proto\x12\x16omnijourney.journey.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a(omnijourney/common/v1/error_reason.proto\x1a&omnijourney/journey/v1/enrolment.proto\x1a\'omnijourney/journey/v1/validation.proto\"\xa2\x01\n\x0eTriggerOutcome\x12\x11\n\tevent_key\x18\x01 \x01(\t\x12\x33\n\x06result\x18\x02 \x01(\x0e\x32#.omnijourney.journey.v1.EntryResult\x12\x14\n\x0c\x65nrolment_id\x18\x03 \x01(\t\x12\x32\n\x06reason\x18\x04 \x01(\x0e\x32\".omnijourney.common.v1.ErrorReason\"\xab\x04\n\x10\x45ntryExplanation\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12\x33\n\x06result\x18\x02 \x01(\x0e\x32#.omnijourney.journey.v1.EntryResult\x12\r\n\x05\x66ield\x18\x03 \x01(\t\x12\r\n\x05value\x18\x04 \x01(\t\x12\x14\n\x0c\x65nrolment_id\x18\x05 \x01(\t\x12\x32\n\x06reason\x18\x06 \x01(\x0e\x32\".omnijourney.common.v1.ErrorReason\x12.\n\noccur_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07message\x18\x08 \x01(\t\x12\x34\n\tenrolment\x18\t \x01(\x0b\x32!.omnijourney.journey.v1.Enrolment\x12+\n\x05steps\x18\n \x03(\x0b\x32\x1c.omnijourney.journey.v1.Step\x12O\n\x0ctrigger_data\x18\x0b \x03(\x0b\x32\x39.omnijourney.journey.v1.EntryExplanation.TriggerDataEntry\x12?\n\x0emessage_faults\x18\x0c \x03(\x0b\x32\'.omnijourney.journey.v1.DefinitionFault\x1a\x32\n\x10TriggerDataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xa2\x01\n\tWaitCount\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12\x37\n\x0bwait_reason\x18\x02 \x01(\x0e\x32\".omnijourney.journey.v1.WaitReason\x12\x17\n\x0f\x65nrolment_count\x18\x03 \x01(\x03\x12\x32\n\x0enext_wake_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp*\xa5\x02\n\x0b\x45ntryResult\x12\x1c\n\x18\x45NTRY_RESULT_UNSPECIFIED\x10\x00\x12\x18\n\x14\x45NTRY_RESULT_PENDING\x10\x01\x12\x19\n\x15\x45NTRY_RESULT_ENROLLED\x10\x02\x12\x1c\n\x18\x45NTRY_RESULT_NOT_MATCHED\x10\x03\x12\x18\n\x14\x45NTRY_RESULT_REFUSED\x10\x04\x12\x19\n\x15\x45NTRY_RESULT_NOT_LIVE\x10\x05\x12\x18\n\x14\x45NTRY_RESULT_TOO_OLD\x10\x06\x12\x1a\n\x16\x45NTRY_RESULT_DUPLICATE\x10\x07\x12 \n\x1c\x45NTRY_RESULT_UNKNOWN_SUBJECT\x10\x08\x12\x18\n\x14\x45NTRY_RESULT_DROPPED\x10\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,14 +37,14 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_ENTRYEXPLANATION_TRIGGERDATAENTRY']._loaded_options = None
   _globals['_ENTRYEXPLANATION_TRIGGERDATAENTRY']._serialized_options = b'8\001'
-  _globals['_ENTRYRESULT']._serialized_start=1003
-  _globals['_ENTRYRESULT']._serialized_end=1296
-  _globals['_TRIGGEROUTCOME']._serialized_start=180
-  _globals['_TRIGGEROUTCOME']._serialized_end=342
-  _globals['_ENTRYEXPLANATION']._serialized_start=345
-  _globals['_ENTRYEXPLANATION']._serialized_end=835
-  _globals['_ENTRYEXPLANATION_TRIGGERDATAENTRY']._serialized_start=785
-  _globals['_ENTRYEXPLANATION_TRIGGERDATAENTRY']._serialized_end=835
-  _globals['_WAITCOUNT']._serialized_start=838
-  _globals['_WAITCOUNT']._serialized_end=1000
+  _globals['_ENTRYRESULT']._serialized_start=1109
+  _globals['_ENTRYRESULT']._serialized_end=1402
+  _globals['_TRIGGEROUTCOME']._serialized_start=221
+  _globals['_TRIGGEROUTCOME']._serialized_end=383
+  _globals['_ENTRYEXPLANATION']._serialized_start=386
+  _globals['_ENTRYEXPLANATION']._serialized_end=941
+  _globals['_ENTRYEXPLANATION_TRIGGERDATAENTRY']._serialized_start=891
+  _globals['_ENTRYEXPLANATION_TRIGGERDATAENTRY']._serialized_end=941
+  _globals['_WAITCOUNT']._serialized_start=944
+  _globals['_WAITCOUNT']._serialized_end=1106
 # @@protoc_insertion_point(module_scope)

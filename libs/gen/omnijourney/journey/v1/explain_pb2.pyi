@@ -11,6 +11,7 @@ from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from omnijourney.common.v1 import error_reason_pb2 as _error_reason_pb2
 from omnijourney.journey.v1 import enrolment_pb2 as _enrolment_pb2
+from omnijourney.journey.v1 import validation_pb2 as _validation_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -145,6 +146,7 @@ class EntryExplanation(_message.Message):
     ENROLMENT_FIELD_NUMBER: _builtins.int
     STEPS_FIELD_NUMBER: _builtins.int
     TRIGGER_DATA_FIELD_NUMBER: _builtins.int
+    MESSAGE_FAULTS_FIELD_NUMBER: _builtins.int
     event_id: _builtins.str
     """The event."""
     result: Global___EntryResult.ValueType
@@ -177,6 +179,12 @@ class EntryExplanation(_message.Message):
     def trigger_data(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """Data that a trigger of the API came with (`SystemTriggerItem.data`), for as long as they are kept; empty for other events."""
 
+    @_builtins.property
+    def message_faults(self) -> _containers.RepeatedCompositeFieldContainer[_validation_pb2.DefinitionFault]:
+        """Where one event was asked for, and a message failed for its content: what is wrong with it now, by the paths of the present definition, as
+        `ValidateJourney` has it.
+        """
+
     def __init__(
         self,
         *,
@@ -191,10 +199,11 @@ class EntryExplanation(_message.Message):
         enrolment: _enrolment_pb2.Enrolment | None = ...,
         steps: _abc.Iterable[_enrolment_pb2.Step] | None = ...,
         trigger_data: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        message_faults: _abc.Iterable[_validation_pb2.DefinitionFault] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["enrolment", b"enrolment", "occur_time", b"occur_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["enrolment", b"enrolment", "enrolment_id", b"enrolment_id", "event_id", b"event_id", "field", b"field", "message", b"message", "occur_time", b"occur_time", "reason", b"reason", "result", b"result", "steps", b"steps", "trigger_data", b"trigger_data", "value", b"value"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["enrolment", b"enrolment", "enrolment_id", b"enrolment_id", "event_id", b"event_id", "field", b"field", "message", b"message", "message_faults", b"message_faults", "occur_time", b"occur_time", "reason", b"reason", "result", b"result", "steps", b"steps", "trigger_data", b"trigger_data", "value", b"value"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

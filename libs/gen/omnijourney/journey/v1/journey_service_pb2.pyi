@@ -1177,6 +1177,7 @@ class ExplainEnrolmentResponse(_message.Message):
     ENROLMENT_FIELD_NUMBER: _builtins.int
     STEPS_FIELD_NUMBER: _builtins.int
     TRIGGER_DATA_FIELD_NUMBER: _builtins.int
+    MESSAGE_FAULTS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def enrolment(self) -> _enrolment_pb2.Enrolment:
         """The enrolment."""
@@ -1189,16 +1190,23 @@ class ExplainEnrolmentResponse(_message.Message):
     def trigger_data(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """Data of the trigger that let the customer in (`SystemTriggerItem.data`), for as long as they are kept; empty for other triggers."""
 
+    @_builtins.property
+    def message_faults(self) -> _containers.RepeatedCompositeFieldContainer[_validation_pb2.DefinitionFault]:
+        """Where a message failed for its content: what is wrong with it now, by the paths of the present definition, as `ValidateJourney` has it.
+        Empty where it was a customer's values, or has been mended.
+        """
+
     def __init__(
         self,
         *,
         enrolment: _enrolment_pb2.Enrolment | None = ...,
         steps: _abc.Iterable[_enrolment_pb2.Step] | None = ...,
         trigger_data: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        message_faults: _abc.Iterable[_validation_pb2.DefinitionFault] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["enrolment", b"enrolment"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["enrolment", b"enrolment", "steps", b"steps", "trigger_data", b"trigger_data"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["enrolment", b"enrolment", "message_faults", b"message_faults", "steps", b"steps", "trigger_data", b"trigger_data"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

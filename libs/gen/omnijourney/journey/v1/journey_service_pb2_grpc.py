@@ -365,7 +365,8 @@ class JourneyServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ExplainEnrolment(self, request, context):
-        """Tells what an enrolment did, step by step, with times and reasons. Errors: NOT_FOUND.
+        """Tells what an enrolment did, step by step, with times and reasons. Errors: NOT_FOUND, UNAVAILABLE while the gateway does not answer and a message
+        failed for its content.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -532,7 +533,7 @@ class JourneyServiceServicer:
     def ExplainCustomer(self, request, context):
         """Tells why a customer entered a journey, or why not, event by event, newest first. Trigger, targets and limits of a journey that was
         published never change, so an event of any age is judged by what it met. Errors: NOT_FOUND for a journey or a customer that is
-        not there, UNAVAILABLE while segment does not answer.
+        not there, UNAVAILABLE while segment does not answer, or the gateway where a message failed for its content.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -89,7 +89,9 @@ class JourneyServiceStub:
     CountEnrolments: _grpc.UnaryUnaryMultiCallable[_journey_service_pb2.CountEnrolmentsRequest, _journey_service_pb2.CountEnrolmentsResponse]
     """Counts the enrolments of a journey by state, exactly, now."""
     ExplainEnrolment: _grpc.UnaryUnaryMultiCallable[_journey_service_pb2.ExplainEnrolmentRequest, _journey_service_pb2.ExplainEnrolmentResponse]
-    """Tells what an enrolment did, step by step, with times and reasons. Errors: NOT_FOUND."""
+    """Tells what an enrolment did, step by step, with times and reasons. Errors: NOT_FOUND, UNAVAILABLE while the gateway does not answer and a message
+    failed for its content.
+    """
     ExportJourney: _grpc.UnaryUnaryMultiCallable[_journey_service_pb2.ExportJourneyRequest, _journey_service_pb2.ExportJourneyResponse]
     """Writes a definition as text that can be compared and imported (`TextFormat`).
     Errors: NOT_FOUND, UNAVAILABLE while the gateway, which knows what things are called, does not answer.
@@ -167,7 +169,7 @@ class JourneyServiceStub:
     ExplainCustomer: _grpc.UnaryUnaryMultiCallable[_journey_service_pb2.ExplainCustomerRequest, _journey_service_pb2.ExplainCustomerResponse]
     """Tells why a customer entered a journey, or why not, event by event, newest first. Trigger, targets and limits of a journey that was
     published never change, so an event of any age is judged by what it met. Errors: NOT_FOUND for a journey or a customer that is
-    not there, UNAVAILABLE while segment does not answer.
+    not there, UNAVAILABLE while segment does not answer, or the gateway where a message failed for its content.
     """
     StartSimulation: _grpc.UnaryUnaryMultiCallable[_journey_service_pb2.StartSimulationRequest, _journey_service_pb2.StartSimulationResponse]
     """Starts to run a definition over past events, by the same engine and without effects. It is held to the faults of its shape; what it
@@ -238,7 +240,9 @@ class JourneyServiceAsyncStub(JourneyServiceStub):
     CountEnrolments: _aio.UnaryUnaryMultiCallable[_journey_service_pb2.CountEnrolmentsRequest, _journey_service_pb2.CountEnrolmentsResponse]  # type: ignore[assignment]
     """Counts the enrolments of a journey by state, exactly, now."""
     ExplainEnrolment: _aio.UnaryUnaryMultiCallable[_journey_service_pb2.ExplainEnrolmentRequest, _journey_service_pb2.ExplainEnrolmentResponse]  # type: ignore[assignment]
-    """Tells what an enrolment did, step by step, with times and reasons. Errors: NOT_FOUND."""
+    """Tells what an enrolment did, step by step, with times and reasons. Errors: NOT_FOUND, UNAVAILABLE while the gateway does not answer and a message
+    failed for its content.
+    """
     ExportJourney: _aio.UnaryUnaryMultiCallable[_journey_service_pb2.ExportJourneyRequest, _journey_service_pb2.ExportJourneyResponse]  # type: ignore[assignment]
     """Writes a definition as text that can be compared and imported (`TextFormat`).
     Errors: NOT_FOUND, UNAVAILABLE while the gateway, which knows what things are called, does not answer.
@@ -316,7 +320,7 @@ class JourneyServiceAsyncStub(JourneyServiceStub):
     ExplainCustomer: _aio.UnaryUnaryMultiCallable[_journey_service_pb2.ExplainCustomerRequest, _journey_service_pb2.ExplainCustomerResponse]  # type: ignore[assignment]
     """Tells why a customer entered a journey, or why not, event by event, newest first. Trigger, targets and limits of a journey that was
     published never change, so an event of any age is judged by what it met. Errors: NOT_FOUND for a journey or a customer that is
-    not there, UNAVAILABLE while segment does not answer.
+    not there, UNAVAILABLE while segment does not answer, or the gateway where a message failed for its content.
     """
     StartSimulation: _aio.UnaryUnaryMultiCallable[_journey_service_pb2.StartSimulationRequest, _journey_service_pb2.StartSimulationResponse]  # type: ignore[assignment]
     """Starts to run a definition over past events, by the same engine and without effects. It is held to the faults of its shape; what it
@@ -486,7 +490,9 @@ class JourneyServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _journey_service_pb2.ExplainEnrolmentRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_journey_service_pb2.ExplainEnrolmentResponse, _abc.Awaitable[_journey_service_pb2.ExplainEnrolmentResponse]]:
-        """Tells what an enrolment did, step by step, with times and reasons. Errors: NOT_FOUND."""
+        """Tells what an enrolment did, step by step, with times and reasons. Errors: NOT_FOUND, UNAVAILABLE while the gateway does not answer and a message
+        failed for its content.
+        """
 
     @_abc_1.abstractmethod
     def ExportJourney(
@@ -684,7 +690,7 @@ class JourneyServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_journey_service_pb2.ExplainCustomerResponse, _abc.Awaitable[_journey_service_pb2.ExplainCustomerResponse]]:
         """Tells why a customer entered a journey, or why not, event by event, newest first. Trigger, targets and limits of a journey that was
         published never change, so an event of any age is judged by what it met. Errors: NOT_FOUND for a journey or a customer that is
-        not there, UNAVAILABLE while segment does not answer.
+        not there, UNAVAILABLE while segment does not answer, or the gateway where a message failed for its content.
         """
 
     @_abc_1.abstractmethod
