@@ -26,6 +26,7 @@ from libs.common.audience.expressions import (
 SEEN_LENGTH_MAX: Final = 200
 """Characters of what was seen: it is kept with each decision."""
 _PREDICATES_MAX: Final = 5
+_NO_TAGS: Final = "none of them"
 _KINDS: Final[dict[type, str]] = {
     HasTags: "tags",
     HasAttribute: "attribute",
@@ -125,8 +126,11 @@ def _list(nodes: Sequence[_Node], *, enough: bool) -> _Node:
 def _teller(leaf: Expression) -> Callable[[Subject], str]:
     """What a customer had; of basic texts, which name a person, only whether they are set."""
     match leaf:
+        case HasTags(_, tags) if len(tags) == 1:
+            (tag,) = tags
+            return lambda subject: tag if tag in subject.tags else _NO_TAGS
         case HasTags(_, tags):
-            return lambda subject: ", ".join(sorted(tags & subject.tags)) or "none of them"
+            return lambda subject: ", ".join(sorted(tags & subject.tags)) or _NO_TAGS
         case HasAttribute(key):
             return lambda subject: (
                 f"{key} = {subject.values[key]}" if key in subject.values else f"{key} is not set"

@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import operator as operators
+from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from functools import lru_cache
-from typing import TypeVar
+from typing import Any, Final, TypeVar
 from zoneinfo import ZoneInfo
 
 from libs.common.audience.expressions import (
@@ -43,6 +44,16 @@ from libs.common.audience.expressions import (
 )
 
 Comparable = TypeVar("Comparable", int, Decimal, date)
+
+_COMPARISONS: Final[Mapping[CompareOperator, Callable[[Any, Any], bool]]] = {
+    CompareOperator.EQUALS: operators.eq,
+    CompareOperator.NOT_EQUALS: operators.ne,
+    CompareOperator.LESS: operators.lt,
+    CompareOperator.LESS_OR_EQUAL: operators.le,
+    CompareOperator.GREATER: operators.gt,
+    CompareOperator.GREATER_OR_EQUAL: operators.ge,
+}
+"""Those with one bound."""
 
 
 def evaluate(  # noqa: C901, PLR0911 - one way out per kind of expression
@@ -89,9 +100,23 @@ def predicate_of(predicate: Expression, now: datetime, zone: str) -> Callable[[S
         case HasTime(field, WithinLast() | Before() | Between() as test):
             return _happened(field, *time_span(test, now, zone))
         case HasAttribute(key, test):
-            return lambda subject: (text := subject.values.get(key)) is not None and meets_value(test, text)
+            meets = _value_test(test)
+            return lambda subject: (text := subject.values.get(key)) is not None and meets(text)
         case _:
             return lambda subject: evaluate(predicate, subject, now, zone)
+
+
+def _value_test(test: AttributeTest) -> Callable[[str], bool]:
+    """`meets_value` of one test for many values: what they are compared by is looked up once."""
+    match test:
+        case NumberTest(operator, value) if operator in _COMPARISONS:
+            compare = _COMPARISONS[operator]
+            return lambda text: compare(Decimal(text), value)
+        case DateTest(operator, day) if operator in _COMPARISONS:
+            compare = _COMPARISONS[operator]
+            return lambda text: compare(date.fromisoformat(text), day)
+        case _:
+            return lambda text: meets_value(test, text)
 
 
 def _happened(field: TimeField, start: datetime | None, end: datetime | None) -> Callable[[Subject], bool]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import cache
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -73,6 +74,12 @@ def _is_team(field: FieldDescriptor) -> bool:
     return field.name == "team_id"
 
 
+@cache
+def _is_own_alone(form: Descriptor) -> bool:
+    """Whether a message names a team and none within it does, as items of batches do, of which there are many."""
+    return fields_to(form, _is_team) == {"team_id"}
+
+
 def _is_deeper(form: Descriptor) -> bool:
     """Whether messages within a request name teams, too."""
     within = [field.message_type for field in form.fields if field.message_type is not None]
@@ -83,7 +90,9 @@ def _texts(message: Message) -> Iterator[str]:
     """All teams that a message names, however deep."""
     wanted = fields_to(message.DESCRIPTOR, _is_team)
     for field, value in message.ListFields():
-        if field.name in wanted:
+        if field.is_repeated and field.message_type is not None and _is_own_alone(field.message_type):
+            yield from {each.team_id for each in value}
+        elif field.name in wanted:
             for _, each in values_of(field, "", value):
                 if isinstance(each, Message):
                     yield from _texts(each)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cache
 from typing import Final, Protocol
 from uuid import UUID
 
@@ -104,8 +105,9 @@ class Check(FieldCheck):
 
     def customers(self, field: str, items: Sequence[_Ref]) -> list[tuple[UUID, UUID]]:
         """Team and customer of each item."""
+        team_of: Callable[[str], UUID] = cache(DriverUUID)  # as a rule it is one team
         try:
-            return [(DriverUUID(item.team_id), DriverUUID(item.customer_id)) for item in items]
+            return [(team_of(item.team_id), DriverUUID(item.customer_id)) for item in items]
         except ValueError:
             return [
                 (

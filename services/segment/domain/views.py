@@ -9,7 +9,7 @@ from uuid import UUID
 
 import msgspec
 
-from libs.common.audience.expressions import AttributeType, Subject
+from libs.common.audience.expressions import AttributeType, Subject, TimeField
 from services.segment.domain.facts import Fact
 from services.segment.domain.model import Order, Refund
 
@@ -43,14 +43,14 @@ class AudienceRules(NamedTuple):
 
     zone: str
     types: dict[str, AttributeType]
-    """Of active attributes, by key."""
+    """Of active attributes that are named, by key."""
 
 
 class JudgedBy(NamedTuple):
     """What of customers the audiences of one batch name; of no more anything has to be known."""
 
     basics: bool = False
-    times: bool = False
+    times: AbstractSet[TimeField] = frozenset()
     tags: AbstractSet[str] = frozenset()
     """Folded."""
     keys: AbstractSet[str] = frozenset()

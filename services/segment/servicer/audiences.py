@@ -132,23 +132,23 @@ class AudienceRpcs(Base):
         check.count("audiences", request.audiences, most=_BATCH_MAX)
         readings = [read_audience(audience) for audience in request.audiences]
         keys = check.customers("items", request.items)
-        for index, item in enumerate(request.items):
-            if not 0 <= item.audience_index < len(readings):
+        places = [item.audience_index for item in request.items]
+        for index, place in enumerate(places):
+            if not 0 <= place < len(readings):
                 check.fault(f"items[{index}].audience_index", "names no audience of the request")
         check.done()
-        chosen = [readings[item.audience_index] for item in request.items]
+        chosen = [readings[place] for place in places]
         sound = [
             AudienceQuestion(*key, reading.expression)
             for key, reading in zip(keys, chosen, strict=True)
             if not reading.faults
         ]
         answers = iter(await self._deps.evaluator.evaluate(sound, tells=True) if sound else [])
-        return pb.EvaluateCustomersResponse(
-            evaluations=[
-                _evaluation(AudienceAnswer(False, reading.faults[0]) if reading.faults else next(answers))
-                for reading in chosen
-            ]
-        )
+        response = pb.EvaluateCustomersResponse()
+        for reading in chosen:
+            answer = AudienceAnswer(False, reading.faults[0]) if reading.faults else next(answers)
+            _add_evaluation(response, answer)
+        return response
 
     async def CountAudience(self, request: pb.CountAudienceRequest, context: Any) -> pb.CountAudienceResponse:
         """How many customers are in the audience."""
@@ -243,13 +243,15 @@ def saved_message(saved: SavedAudience) -> audience_pb2.SavedAudience:
     )
 
 
-def _evaluation(answer: AudienceAnswer) -> pb.Evaluation:
-    if answer.fault is None:
-        verdict = pb.VERDICT_YES if answer.matches else pb.VERDICT_NO
-        return pb.Evaluation(verdict=verdict, has_phone=answer.has_phone, seen=answer.seen)
-    return pb.Evaluation(
+def _add_evaluation(response: pb.EvaluateCustomersResponse, answer: AudienceAnswer) -> None:
+    matches, fault, has_phone, seen = answer
+    if fault is None:
+        verdict = pb.VERDICT_YES if matches else pb.VERDICT_NO
+        response.evaluations.add(verdict=verdict, has_phone=has_phone, seen=seen)
+        return
+    response.evaluations.add(
         verdict=pb.VERDICT_IMPOSSIBLE,
-        reason=reason_number(answer.fault.reason),
-        message=f"{answer.fault.path}: {answer.fault.message}".removeprefix(": "),
-        has_phone=answer.has_phone,
+        reason=reason_number(fault.reason),
+        message=f"{fault.path}: {fault.message}".removeprefix(": "),
+        has_phone=has_phone,
     )

@@ -169,6 +169,8 @@ class Compiler:
 
     def _text(self, test: TextTest, column: str) -> str:
         match test.operator:
+            case TextOperator.EQUALS if len(test.values) == 1:
+                return self.piece("text_equals_one", column, text=test.values[0])
             case TextOperator.EQUALS | TextOperator.NOT_EQUALS:
                 return self.piece(f"text_{test.operator.name.lower()}", column, values=list(test.values))
             case TextOperator.CONTAINS | TextOperator.STARTS_WITH:

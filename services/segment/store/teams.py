@@ -9,11 +9,9 @@ from uuid import UUID
 
 import msgspec
 
-from libs.common.audience.expressions import AttributeType
-from libs.common.db.pool import Connection, Pool, connection_of, fetch_alone, transaction
+from libs.common.db.pool import Connection, Pool, connection_of, transaction
 from libs.common.errors import AlreadyExists, NotFound
 from services.segment.domain.model import Team, TeamSettings
-from services.segment.domain.views import AudienceRules
 from services.segment.store.base import BOOK, Row
 
 _ENCODE: Final = msgspec.msgpack.Encoder().encode
@@ -61,15 +59,9 @@ async def load_team(connection: Connection, team_id: UUID) -> Team:
     return teams[team_id]
 
 
-async def load_audience_rules(pool: Pool, team_ids: Iterable[UUID]) -> dict[UUID, AudienceRules]:
-    """Rules by team, in one statement; teams that do not exist are left out."""
-    rows = await fetch_alone(pool, *BOOK.bind("load_audience_rules", team_ids=list(set(team_ids))))
-    return {
-        team_id: AudienceRules(
-            _SETTINGS.decode(settings).time_zone, {key: AttributeType(kind) for key, kind in attributes}
-        )
-        for team_id, settings, attributes in rows
-    }
+def zone_of(settings: bytes) -> str:
+    """The time zone in stored settings."""
+    return _SETTINGS.decode(settings).time_zone
 
 
 async def list_teams(pool: Pool, after: UUID | None, row_max: int) -> list[Team]:

@@ -43,7 +43,7 @@ from services.segment.store.audience_sets import Span
 from services.segment.store.audience_sql import Scope
 from services.segment.store.customers import read_views
 from services.segment.store.judged import read_judged
-from services.segment.store.teams import load_audience_rules, load_team
+from services.segment.store.teams import load_team
 from services.segment.usecases.memberships import expand_all
 
 PAGE: Final = 500
@@ -96,8 +96,7 @@ class _Evaluation:
         self._balances = balances
         self._audiences: dict[tuple[UUID, int], Fault | Decider] = {}
 
-    def answer(self, question: AudienceQuestion) -> AudienceAnswer:
-        team_id, customer_id, expression = question
+    def answer(self, team_id: UUID, customer_id: UUID, expression: Expression) -> AudienceAnswer:
         found = self._customers.get((team_id, customer_id))
         if found is None:
             return AudienceAnswer(False, _NOBODY)
@@ -157,25 +156,17 @@ class AudienceEvaluator:
     ) -> list[AudienceAnswer]:
         """One answer per question, in order; only one that `tells` says what decided it. What no audience names is not
         read."""
-        expressions = {id(question.expression): question.expression for question in questions}
-        named = {type(item) for expression in expressions.values() for item in predicates(expression)}
-        if InAudience in named:
+        named = _named(questions)
+        if any(isinstance(item, InAudience) for item in named):
             questions = await self._expanded(questions)
-            expressions = {id(question.expression): question.expression for question in questions}
-            named = {type(item) for expression in expressions.values() for item in predicates(expression)}
-        await self._catch_up(*expressions.values())
-        rules: dict[UUID, AudienceRules] = {}
-        if named & {HasAttribute, HasTime}:
-            rules = await load_audience_rules(self._pool, {question.team_id for question in questions})
-        customers = await read_judged(
-            self._pool,
-            {(question.team_id, question.customer_id) for question in questions},
-            _judged_by(expressions.values()),
-            {team_id: each.types for team_id, each in rules.items()},
-        )
-        balances = await self._balances(questions) if HasPoints in named else {}
+            named = _named(questions)
+        await self._catch_up(named)
+        keys = [(team_id, customer_id) for team_id, customer_id, _ in questions]
+        customers, rules = await read_judged(self._pool, keys, _judged_by(named))
+        names_any_points = any(isinstance(item, HasPoints) for item in named)
+        balances = await self._balances(questions) if names_any_points else {}
         evaluation = _Evaluation(self._clock.now(), customers, rules, balances, tells=tells)
-        answers = [evaluation.answer(question) for question in questions]
+        answers = [evaluation.answer(*question) for question in questions]
         metrics.EVALUATIONS.inc(len(questions))
         return answers
 
@@ -232,15 +223,14 @@ class AudienceEvaluator:
             scope = await self._scope(connection, team_id)
             return await Search(connection, team_id, expression, scope).written_within(Span(after), SPAN)
 
-    async def _catch_up(self, *expressions: Expression) -> None:
+    async def _catch_up(self, named: Iterable[Expression]) -> None:
         """Messages that left are told in the gateway's history: what is judged by them waits until it is taken."""
-        named = (item for expression in expressions for item in predicates(expression))
         if any(isinstance(item, HasTime) and item.field is TimeField.MARKETED for item in named):
             await self._marketed.catch_up()
 
     async def _catch_up_with_all(self, expression: Expression) -> None:
         """The same, and points, of which there are only those that the ledger's history told."""
-        await self._catch_up(expression)
+        await self._catch_up(predicates(expression))
         if names_points(expression):
             await self._points_of_all.catch_up()
 
@@ -273,13 +263,18 @@ def _pages(written: str) -> Iterator[Sequence[str]]:
         yield written[start : start + step].removesuffix(",").split(",")
 
 
-def _judged_by(expressions: Iterable[Expression]) -> JudgedBy:
-    """What has to be known of customers to judge them by these."""
-    named = list(chain.from_iterable(map(predicates, expressions)))
+def _named(questions: Iterable[AudienceQuestion]) -> list[Expression]:
+    """The predicates of all audiences asked about."""
+    expressions = {id(question.expression): question.expression for question in questions}
+    return list(chain.from_iterable(map(predicates, expressions.values())))
+
+
+def _judged_by(named: Sequence[Expression]) -> JudgedBy:
+    """What has to be known of customers to judge them by these predicates."""
     kinds = set(map(type, named))
     return JudgedBy(
         basics=HasBasic in kinds,
-        times=HasTime in kinds,
+        times=frozenset(item.field for item in named if isinstance(item, HasTime)),
         tags=frozenset[str]().union(*(item.tags for item in named if isinstance(item, HasTags))),
         keys=frozenset(item.key for item in named if isinstance(item, HasAttribute)),
         accounts=IsBound in kinds,

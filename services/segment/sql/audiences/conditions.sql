@@ -50,6 +50,10 @@ COALESCE((SELECT /* test */ FROM customer_points AS p WHERE p.team_id = c.team_i
 -- Plain comparisons beside IS NOT NULL: never null, and an index can be used.
 (/* value */ IS NOT NULL AND /* value */ = ANY (:values::text[]))
 
+-- name: text_equals_one
+-- Of one value the index gives customers in the order of their ids, of a list it does not: then sets are merged as they come.
+(/* value */ IS NOT NULL AND /* value */ = :text::text)
+
 -- name: text_not_equals
 COALESCE(/* value */ <> ALL (:values::text[]), false)
 

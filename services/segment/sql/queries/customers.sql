@@ -63,8 +63,8 @@ SELECT * FROM customer_views_v2(:teams, :keys, :with_tags, :with_values, :with_a
 
 -- name: read_judged
 -- A transaction of its own.
-SELECT * FROM judged_customers(
-    :teams, :wanted, :with_basics, :with_times, :tags, :key_teams, :keys, :key_types, :with_accounts)
+SELECT * FROM judged_customers_v2(
+    :teams, :team_ids, :customer_ids, :with_basics, :with_times, :tags, :keys, :with_accounts)
 
 -- name: list_customers
 -- `after` may be null.

@@ -24,7 +24,3 @@ RETURNING team_id, name, settings, revision, create_time, update_time
 -- name: list_team_ids
 -- `after` may be null. With the owner's rights, since no transaction is bound to all teams.
 SELECT team_ids(:after, :row_max)
-
--- name: load_audience_rules
--- A transaction of its own.
-SELECT team_id, settings, attributes FROM judging_rules(:team_ids)
