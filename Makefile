@@ -14,7 +14,7 @@ DEMO_OPTIONS = $(if $(MONTH),--month '$(MONTH)') $(if $(DATA),--data '$(DATA)') 
 	$(if $(REPORT),--report '$(REPORT)') $(if $(SPEED),--speed '$(SPEED)') $(if $(WATCH),--watch deploy)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test check chart sim rules chaos fuzz overload walk bench bench-peers failover protos protos-baseline unimplemented configuration metrics schema schema-baseline golden format lock \
+.PHONY: help demo up test check chart matrix sim rules chaos fuzz overload walk bench bench-peers failover protos protos-baseline unimplemented configuration metrics schema schema-baseline golden format lock \
 	install install-dev clean
 
 help: ## list the targets
@@ -37,6 +37,9 @@ check: install-dev ## what every change must pass, without a server: format, lin
 chart: install-dev ## lint the Helm chart, render it, and look at it by the schemas of Kubernetes
 	@$(PYTHON) tools/install.py chart
 	@$(RUN) -m pytest -q -n 0 tests/unit/tools/test_deployments.py
+
+matrix: install-dev ## integration tests on PostgreSQL 15, on Redis and behind PgBouncer, where the machine has them (SHORT=1)
+	@$(RUN) -m tools.matrix $(if $(SHORT),--short)
 
 sim: install-dev ## thousands of seeded runs of the services' logic under faults (SEED=n replays one, RUNS=n)
 	@$(if $(SEED),SEED='$(SEED)') $(RUN) -m tests.sim $(if $(RUNS),--runs '$(RUNS)')

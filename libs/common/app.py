@@ -228,7 +228,12 @@ async def runtime(
         if settings.postgres_dsn and not is_own(ends.postgres_dsn, settings.service):
             _log.warning(OWNERS_WARNING)
         dsn, token = await _own_credentials(ends, settings.service, package)
-        pool = await open_pool(dsn, name=f"omnijourney {settings.service}", size_max=settings.pool_size_max)
+        pool = await open_pool(
+            dsn,
+            name=f"omnijourney {settings.service}",
+            size_max=settings.pool_size_max,
+            pooler=settings.pooler_address,
+        )
         stack.push_async_callback(_close_pool, pool)
         if clock is None:
             clock = await stack.enter_async_context(InstallationClock.follow(dsn))

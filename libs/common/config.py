@@ -176,6 +176,9 @@ class ServiceSettings(TlsSettings):
     """Port of the Prometheus endpoint; 0 takes any free one."""
     clock_control: Literal["off", "on"] = "off"
     """Whether the installation's clock may be changed by RPC."""
+    pooler_address: str = Field(default="", pattern=r"^(\S+:[0-9]{1,5})?$")
+    """`host:port` of a PgBouncer in transaction mode, by which statements go to PostgreSQL; connections that listen or
+    hold locks, three a process at most, go to `postgres_dsn` itself. Empty: all go there."""
     pool_size_max: int = Field(default=8, ge=1, le=100)
     """Most connections to PostgreSQL that the process holds."""
     client_rate_max: int = Field(default=CLIENT_RATE_DEFAULT, ge=1, le=1_000_000)

@@ -66,6 +66,7 @@ VARIABLES: Final = frozenset(
         "POINTS_METRICS_PORT",
         "POINTS_PORT",
         "POINTS_TARGET",
+        "POOLER_ADDRESS",
         "POOL_SIZE_MAX",
         "POSTGRES_DSN",
         "POSTGRES_PASSWORD",

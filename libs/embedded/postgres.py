@@ -96,8 +96,11 @@ class PostgresServer:
 
     name = "postgres"
 
-    def __init__(self, directory: DataDir, port: int, settings: Mapping[str, str]) -> None:
+    def __init__(
+        self, directory: DataDir, port: int, settings: Mapping[str, str], major: int | None = None
+    ) -> None:
         self._directory = directory
+        self._major = major
         self._port = port
         self._settings = {**SETTINGS, **settings}
         self.child: Child | None = None
@@ -114,7 +117,7 @@ class PostgresServer:
         as).
         """
         directory = self._directory
-        binaries = find_postgres(directory.postgres, directory.postgres_major())
+        binaries = find_postgres(directory.postgres, directory.postgres_major() or self._major)
         account = choose_account(binaries.postgres, directory.postgres)
         if directory.postgres_major() is None:
             _make_data(directory, binaries, account, durable=self._settings.get("fsync") != "off")

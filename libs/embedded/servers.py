@@ -53,17 +53,18 @@ async def start_embedded(
     postgres: bool = True,
     valkey: bool = True,
     postgres_settings: Mapping[str, str] | None = None,
+    postgres_major: int | None = None,
 ) -> Embedded:
     """Starts servers on free ports of loopback, without asking who else uses `data_dir` (`attach` does).
 
-    `postgres_settings` are added to ours (a test that needs no durability sets `fsync=off`). Call it from the
-    main thread.
+    `postgres_settings` are added to ours (a test that needs no durability sets `fsync=off`). `postgres_major`: the
+    version that makes the data; None: the best there is. Call it from the main thread.
     Errors: EmbeddedError and its subclasses; nothing runs then.
     """
     directory = DataDir.open(data_dir)
     embedded = Embedded(
         directory,
-        PostgresServer(directory, free_port(), postgres_settings or {}) if postgres else None,
+        PostgresServer(directory, free_port(), postgres_settings or {}, postgres_major) if postgres else None,
         ValkeyServer(directory, free_port()) if valkey else None,
     )
     try:

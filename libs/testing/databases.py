@@ -95,7 +95,7 @@ SELECT (SELECT testing.empty()) AND pg_database_size(current_database()) < $1
 """
 
 _END_SESSIONS: Final = """
-SELECT count(pg_terminate_backend(pid, 10_000)) FROM pg_stat_activity WHERE datname = $1
+SELECT count(pg_terminate_backend(pid, 10000)) FROM pg_stat_activity WHERE datname = $1
 """
 """Waits until each has ended."""
 

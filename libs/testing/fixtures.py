@@ -14,9 +14,13 @@ and start the real service in the test's own process, on free ports:
 """
 
 import asyncio
+import contextlib
+import os
 import secrets
+import tempfile
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import grpc
@@ -28,6 +32,8 @@ from libs.common.config import ServiceSettings
 from libs.common.rpc.client import channel
 from libs.embedded import start_embedded
 from libs.testing.databases import Database, Databases
+from libs.testing.pooler import running_pooler
+from libs.testing.redis_servers import running
 
 __all__ = ["SECRET_KEY", "Database", "Databases", "Servers", "databases", "redis", "servers"]
 
@@ -47,6 +53,8 @@ class Servers:
     postgres_dsn: str
     redis_url: str
     token: str
+    pooler: str = ""
+    """Address of the PgBouncer that services go by; empty: none."""
 
     def settings(self, settings: type[SettingsT], database: Database, **changes: Any) -> SettingsT:
         """A service's settings for these servers and a test's database, under its own role, on free ports."""
@@ -57,6 +65,7 @@ class Servers:
             "port": 0,
             "metrics_port": 0,
             "clock_control": "on",
+            "pooler_address": self.pooler,
         }
         if "secret_keys" in settings.model_fields:
             values["secret_keys"] = SecretStr(SECRET_KEY)
@@ -71,14 +80,28 @@ class Servers:
 
 @pytest.fixture(scope="session")
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
-    """PostgreSQL and Valkey for the whole session."""
-    embedded = asyncio.run(
-        start_embedded(tmp_path_factory.mktemp("servers"), postgres_settings=_FAST_POSTGRES)
-    )
-    try:
-        yield Servers(embedded.postgres_dsn, embedded.redis_url, embedded.token)
-    finally:
-        asyncio.run(embedded.stop())
+    """PostgreSQL and Valkey for the whole session, or others that `make matrix` names: `OMNIJOURNEY_TEST_POSTGRES` (a
+    major version), `OMNIJOURNEY_TEST_REDIS` (a program), `OMNIJOURNEY_TEST_POOLER` (a PgBouncer stands before)."""
+    major, program = os.environ.get("OMNIJOURNEY_TEST_POSTGRES"), os.environ.get("OMNIJOURNEY_TEST_REDIS")
+    with contextlib.ExitStack() as stack:
+        embedded = asyncio.run(
+            start_embedded(
+                tmp_path_factory.mktemp("servers"),
+                valkey=not program,
+                postgres_settings=_FAST_POSTGRES,
+                postgres_major=int(major) if major else None,
+            )
+        )
+        stack.callback(lambda: asyncio.run(embedded.stop()))
+        redis_url, pooler = embedded.redis_url, ""
+        if program:
+            started = running(Path(program), tmp_path_factory.mktemp("redis"))
+            redis_url = stack.enter_context(started).url
+        if os.environ.get("OMNIJOURNEY_TEST_POOLER"):
+            open_to_others = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+            open_to_others.chmod(0o755)
+            pooler = stack.enter_context(running_pooler(open_to_others, embedded.postgres_dsn))
+        yield Servers(embedded.postgres_dsn, redis_url, embedded.token, pooler)
 
 
 @pytest.fixture(scope="session")

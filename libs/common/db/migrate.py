@@ -22,6 +22,7 @@ import asyncpg
 import structlog
 
 from libs.common.callers import token_digest
+from libs.common.db import sessions
 from libs.common.db.clients import register_client
 from libs.common.db.pool import CONNECT_TIMEOUT_S
 from libs.common.db.roles import (
@@ -167,6 +168,13 @@ async def _role_statements(
         role,
         scram_verifier(urlsplit(dsn).password or ""),
         service,
+    )
+    statements += await connection.fetchval(
+        "SELECT string_agg(format('; ALTER ROLE %I SET %I = %L', $1::text, name, value), '')"
+        " FROM unnest($2::text[], $3::text[]) AS setting (name, value)",
+        role,
+        list(sessions.ROLE),
+        list(sessions.ROLE.values()),
     )
     if generation == FIRST_GENERATION:
         return statements

@@ -13,11 +13,13 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Final, TypeAlias
+from urllib.parse import urlsplit, urlunsplit
 from uuid import UUID
 
 import asyncpg
 
 from libs.common.callers import caller
+from libs.common.db import sessions
 from libs.common.errors import NoConnection
 
 Connection: TypeAlias = "asyncpg.Connection[Any]"
@@ -27,11 +29,7 @@ CONNECT_TIMEOUT_S: Final = 10.0
 ACQUIRE_TIMEOUT_S: Final = 10.0
 """Longest wait for a free connection; longer means that the pool is too small for what runs at once."""
 COMMAND_TIMEOUT_S: Final = 30.0
-"""Longest a statement may take, enforced here; the server gives up a little later."""
-_STATEMENT_TIMEOUT_MS: Final = 35_000
-_LOCK_TIMEOUT_MS: Final = 20_000
-_IDLE_IN_TRANSACTION_TIMEOUT_MS: Final = 60_000
-"""A process that stands still (stopped, paged out) loses its transaction and with it its row locks."""
+"""Longest a statement may take, enforced here; the server gives up a little later (`libs.common.db.sessions`)."""
 _STATEMENT_CACHE_SIZE: Final = 256
 _IDLE_CONNECTION_LIFETIME_S: Final = 300.0
 
@@ -178,19 +176,24 @@ class Pool:
             self._all_back.set()
 
 
-async def open_pool(dsn: str, *, name: str, size_max: int = 8) -> Pool:
-    """A pool of connections to `dsn`; `name` is the application name that the server shows.
+async def open_pool(dsn: str, *, name: str, size_max: int = 8, pooler: str = "") -> Pool:
+    """A pool of connections to `dsn`; `name` is the application name that the server shows. `pooler`: `host:port` of a
+    PgBouncer that hands out sessions by transaction, by which they go instead.
 
     Raises the driver's error when the server cannot be reached within CONNECT_TIMEOUT_S.
     """
+    # A pooler refuses settings that it does not know (there they are the role's), and the next session has not prepared
+    # what the one before has. A statement that is not kept is prepared and run in one exchange, by one session.
+    settings = {"application_name": name, "timezone": "UTC", **({} if pooler else sessions.SETTINGS)}
+    address = _by_way_of(pooler, dsn) if pooler else dsn
 
     async def connect() -> Connection:
         return await asyncpg.connect(
-            dsn,
+            address,
             timeout=CONNECT_TIMEOUT_S,
             command_timeout=COMMAND_TIMEOUT_S,
-            statement_cache_size=_STATEMENT_CACHE_SIZE,
-            server_settings=_server_settings(name),
+            statement_cache_size=0 if pooler else _STATEMENT_CACHE_SIZE,
+            server_settings=settings,
         )
 
     pool = Pool(connect, size_max)
@@ -198,20 +201,9 @@ async def open_pool(dsn: str, *, name: str, size_max: int = 8) -> Pool:
     return pool
 
 
-def _server_settings(name: str) -> dict[str, str]:
-    return {
-        "application_name": name,
-        "timezone": "UTC",
-        # The value a session falls back to after each transaction: no team at all.
-        "omnijourney.teams": "{}",
-        "statement_timeout": str(_STATEMENT_TIMEOUT_MS),
-        "lock_timeout": str(_LOCK_TIMEOUT_MS),
-        "idle_in_transaction_session_timeout": str(_IDLE_IN_TRANSACTION_TIMEOUT_MS),
-        "jit": "off",
-        # A statement's plan is made once a connection. Made again for each batch, as the server prefers where a batch's
-        # arrays are short, plans cost more than many of the statements. `replanned` is for those that it does not fit.
-        "plan_cache_mode": "force_generic_plan",
-    }
+def _by_way_of(pooler: str, dsn: str) -> str:
+    parts = urlsplit(dsn)
+    return urlunsplit(parts._replace(netloc=f"{parts.netloc.rpartition('@')[0]}@{pooler}"))
 
 
 class Acquired:
