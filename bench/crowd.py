@@ -114,5 +114,4 @@ async def seed(admin: "asyncpg.Pool[Any]", team_id: UUID, count: int, now: datet
             await connection.execute(index["indexdef"], timeout=_TIMEOUT_S)
         for table in TABLES:
             await connection.execute(f"VACUUM ANALYZE segment.{table}", timeout=_TIMEOUT_S)
-        await connection.execute("CHECKPOINT", timeout=_TIMEOUT_S)
         await connection.execute("SET synchronous_commit = on")

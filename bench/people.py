@@ -70,6 +70,7 @@ async def people(field: Field, count: int) -> People:
     team_id = await _team(field)
     now = field.clock.now()
     await seed(field.admin, team_id, count, now)
+    await field.admin.execute("CHECKPOINT", timeout=CALL_TIMEOUT_S)
     bind = {"team": f"'{team_id}'::uuid", "now": f"timestamptz '{now.isoformat()}'"}
     async with field.admin.acquire() as admin:
         await admin.execute("SET search_path = segment; SET work_mem = '64MB'")
