@@ -70,6 +70,9 @@ COMMANDS: Final = {
         "token",
         "Who may call: clients of the API and their tokens.",
     ),
+    "backup": Listed(
+        "backup_commands", "backup", "Backups of the embedded PostgreSQL, and restores to any moment."
+    ),
     "secrets": Listed("secrets_commands", "secrets", "The keys that secrets at rest are encrypted with."),
     "audit": Listed("audit_commands", "audit", "Who changed what."),
     "seed-customers": Listed(

@@ -6,6 +6,7 @@ PREFIX: Final = "OMNIJOURNEY_"
 VARIABLES: Final = frozenset(
     {
         "AUDIT_RETENTION_DAYS",
+        "BACKUP_DIR",
         "BIND_HOST",
         "CALLS_DIR",
         "CHANNEL_GATEWAY_METRICS_PORT",

@@ -59,10 +59,12 @@ async def open_attachment(
     redis_url: str = "",
     token: str = "",
     listener: Listener = log_event,
+    backup_dir: Path | None = None,
 ) -> Attachment:
     """Takes what is configured as it is; for what is empty asks the owner of `data_dir`, or becomes it.
 
-    `listener` hears of servers that died and run again. Call it from the main thread.
+    `listener` hears of servers that died and run again; a PostgreSQL that this process starts keeps its log in
+    `backup_dir`. Call it from the main thread.
     Errors: EmbeddedError and its subclasses.
     """
     if postgres_dsn and redis_url and token:
@@ -76,7 +78,7 @@ async def open_attachment(
     while time.monotonic() < deadline_s:
         if lock.try_acquire():
             configured = Endpoints(postgres_dsn, redis_url, token, owner=True)
-            return await _become_owner(directory, lock, configured, listener)
+            return await _become_owner(directory, lock, configured, listener, backup_dir)
         published = directory.published()
         if published is not None:
             return Attachment(_complete(Endpoints(postgres_dsn, redis_url, token, owner=False), published))
@@ -88,12 +90,19 @@ async def open_attachment(
 
 
 async def _become_owner(
-    directory: DataDir, lock: OwnerLock, configured: Endpoints, listener: Listener
+    directory: DataDir,
+    lock: OwnerLock,
+    configured: Endpoints,
+    listener: Listener,
+    backup_dir: Path | None,
 ) -> Attachment:
     directory.forget()  # whoever published it is dead: we hold the lock
     try:
         embedded = await start_embedded(
-            directory.path, postgres=not configured.postgres_dsn, valkey=not configured.redis_url
+            directory.path,
+            postgres=not configured.postgres_dsn,
+            valkey=not configured.redis_url,
+            backup_dir=backup_dir,
         )
         addresses = ServerAddresses.of_this_process(embedded.postgres_dsn, embedded.redis_url)
         attachment = Attachment(_complete(configured, addresses), embedded, lock, listener)

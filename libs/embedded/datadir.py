@@ -9,6 +9,7 @@ installation.json   where the services listen, while a supervisor runs them (it 
 token               API token (0600)
 credentials/        what each service holds, a file each (0600, in 0700)
 secret_key          key that secrets at rest are encrypted with (0600); who loses it loses them
+backup_id           names this data directory in the backup directory
 *.password          passwords of the servers (0600)
 postgres/ valkey/   data of the servers, owned by the account that they run as
 logs/

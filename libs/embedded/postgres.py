@@ -4,7 +4,6 @@ import asyncio
 import os
 import shutil
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Mapping
@@ -14,16 +13,18 @@ import asyncpg
 
 from libs.embedded import leftovers
 from libs.embedded.account import SERVER_ENV, choose_account
+from libs.embedded.backup_home import BackupHome, archive_check
 from libs.embedded.binaries import PostgresBinaries, find_postgres
 from libs.embedded.datadir import DataDir
-from libs.embedded.errors import StartFailedError
+from libs.embedded.errors import DataDirUnusableError, StartFailedError
 from libs.embedded.ports import LOOPBACK
-from libs.embedded.process import Account, Child, Spec, describe_exit, launcher_command
+from libs.embedded.process import Account, Child, Spec, describe_exit, run_to_end
 
 ADMIN = "omnijourney"
 DATABASE = "omnijourney"
-_PASSWORD_FILE = "postgres.password"  # noqa: S105 - a file name
+PASSWORD_FILE = "postgres.password"  # noqa: S105 - a file name
 _INITDB_TIMEOUT_S = 120
+_ARCHIVE_CHECK_TIMEOUT_S = 20
 _SYNCFS_SINCE = 17
 """The major version whose `initdb` knows of it."""
 _START_TIMEOUT_S = 60  # after a crash it first replays its log, at most `max_wal_size` of it
@@ -42,9 +43,9 @@ SETTINGS: Mapping[str, str] = {
     "fsync": "on",
     "synchronous_commit": "on",
     "full_page_writes": "on",
-    # No replica reads this server: the least log that recovery needs.
-    "wal_level": "minimal",
-    "max_wal_senders": "0",
+    # What a base backup and its log need; a backup reads the files over one connection and the log over another.
+    "wal_level": "replica",
+    "max_wal_senders": "4",
     # Checkpoints far apart: each makes the next touch of every page write the whole page to the log. Recovery
     # after a crash reads at most this much, some seconds.
     "max_wal_size": "2GB",
@@ -97,28 +98,39 @@ class PostgresServer:
     name = "postgres"
 
     def __init__(
-        self, directory: DataDir, port: int, settings: Mapping[str, str], major: int | None = None
+        self,
+        directory: DataDir,
+        port: int,
+        settings: Mapping[str, str],
+        major: int | None = None,
+        *,
+        archive: BackupHome | None = None,
     ) -> None:
+        """`archive`: where the server keeps its log for point-in-time recovery."""
         self._directory = directory
         self._major = major
         self._port = port
-        self._settings = {**SETTINGS, **settings}
+        self._archive = archive
+        archiving = archive.archive_settings() if archive is not None else {}
+        self._settings = {**SETTINGS, **archiving, **settings}
         self.child: Child | None = None
 
     @property
     def address(self) -> str:
         """DSN of the product's database, as administrator (who migrates and owns everything)."""
-        return dsn(self._port, self._directory.secret(_PASSWORD_FILE))
+        return dsn(self._port, self._directory.secret(PASSWORD_FILE))
 
     async def start(self) -> None:
         """Makes the data if there is none, starts the server and waits until it answers.
 
         Errors: BinariesMissingError, DataDirUnusableError, StartFailedError, EmbeddedError (no account to run
-        as).
+        as, or one that cannot write the archive).
         """
         directory = self._directory
         binaries = find_postgres(directory.postgres, directory.postgres_major() or self._major)
         account = choose_account(binaries.postgres, directory.postgres)
+        if self._archive is not None:
+            _open_archive(self._archive, account)
         if directory.postgres_major() is None:
             _make_data(directory, binaries, account, durable=self._settings.get("fsync") != "off")
         await leftovers.end_postgres(directory.postgres)
@@ -161,7 +173,7 @@ class PostgresServer:
         raise StartFailedError(f"PostgreSQL was not ready after {_START_TIMEOUT_S} s; {child.log_end()}")
 
     async def _ensure_database(self) -> None:
-        address = dsn(self._port, self._directory.secret(_PASSWORD_FILE), "postgres")
+        address = dsn(self._port, self._directory.secret(PASSWORD_FILE), "postgres")
         connection = await asyncpg.connect(address, timeout=_CONNECT_TIMEOUT_S)
         try:
             if not await connection.fetchval("SELECT true FROM pg_database WHERE datname = $1", DATABASE):
@@ -176,6 +188,27 @@ class PostgresServer:
         """
         if self.child is not None:
             await self.child.stop([(signal.SIGINT, grace_s), (signal.SIGQUIT, _QUIT_GRACE_S)])
+
+
+def _open_archive(archive: BackupHome, account: Account) -> None:
+    """Makes the folder of the log, for the server's account alone, and lets that account write there."""
+    try:
+        mode = 0o711 if os.geteuid() == 0 else 0o700
+        archive.path.mkdir(mode=mode, parents=True, exist_ok=True)
+        archive.wal.mkdir(mode=0o700, exist_ok=True)
+        os.chown(archive.wal, account.uid, account.gid)
+    except OSError as error:
+        raise DataDirUnusableError(
+            f"OMNIJOURNEY_BACKUP_DIR: {archive.wal} cannot be made ({error.strerror})"
+        ) from error
+    spec = Spec("archive", archive_check(archive.wal), SERVER_ENV, cwd=archive.wal, account=account)
+    done = run_to_end(spec, _ARCHIVE_CHECK_TIMEOUT_S)
+    if done.returncode != 0:
+        raise DataDirUnusableError(
+            f"OMNIJOURNEY_BACKUP_DIR: PostgreSQL, which runs as uid {account.uid}, cannot keep its log in"
+            f" {archive.wal} ({done.stderr.strip() or describe_exit(done.returncode)}): choose a directory that every"
+            " user may pass through (not below /root)"
+        )
 
 
 def _make_data(directory: DataDir, binaries: PostgresBinaries, account: Account, *, durable: bool) -> None:
@@ -193,7 +226,7 @@ def _make_data(directory: DataDir, binaries: PostgresBinaries, account: Account,
     password_file.unlink(missing_ok=True)
     descriptor = os.open(password_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w") as stream:
-        stream.write(directory.secret(_PASSWORD_FILE) + "\n")
+        stream.write(directory.secret(PASSWORD_FILE) + "\n")
     for path in (draft, password_file):
         os.chown(path, account.uid, account.gid)
     try:
@@ -223,14 +256,6 @@ def _initdb(
         # Once for the whole file system instead of once for each of a thousand files: a second instead of three.
         command.append("--sync-method=syncfs")
     spec = Spec("initdb", command, SERVER_ENV, cwd=data, account=account)
-    done = subprocess.run(
-        launcher_command(spec),
-        env=SERVER_ENV,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=_INITDB_TIMEOUT_S,
-        check=False,
-    )
+    done = run_to_end(spec, _INITDB_TIMEOUT_S)
     if done.returncode != 0:
         raise StartFailedError(f"initdb failed ({describe_exit(done.returncode)}):\n{done.stderr.strip()}")

@@ -79,6 +79,19 @@ def launcher_command(spec: Spec) -> list[str]:
     return [sys.executable, "-I", "-S", str(_LAUNCHER), *options, "--", *spec.command]
 
 
+def run_to_end(spec: Spec, timeout_s: float | None = None) -> "subprocess.CompletedProcess[str]":
+    """Runs a program that ends by itself; its output is returned. Raises subprocess.TimeoutExpired."""
+    return subprocess.run(
+        launcher_command(spec),
+        env=dict(spec.env),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=timeout_s,
+        check=False,
+    )
+
+
 def describe_exit(returncode: int) -> str:
     """`exit code 3` or `signal SIGKILL`."""
     if returncode >= 0:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from libs.embedded.backup_home import BackupHome
 from libs.embedded.datadir import DataDir
 from libs.embedded.ports import free_port
 from libs.embedded.postgres import PostgresServer
@@ -54,17 +55,22 @@ async def start_embedded(
     valkey: bool = True,
     postgres_settings: Mapping[str, str] | None = None,
     postgres_major: int | None = None,
+    backup_dir: Path | None = None,
 ) -> Embedded:
     """Starts servers on free ports of loopback, without asking who else uses `data_dir` (`attach` does).
 
     `postgres_settings` are added to ours (a test that needs no durability sets `fsync=off`). `postgres_major`: the
-    version that makes the data; None: the best there is. Call it from the main thread.
+    version that makes the data; None: the best there is. With `backup_dir` PostgreSQL keeps its log there. Call it from
+    the main thread.
     Errors: EmbeddedError and its subclasses; nothing runs then.
     """
     directory = DataDir.open(data_dir)
+    archive = BackupHome.of(backup_dir, directory) if backup_dir is not None else None
     embedded = Embedded(
         directory,
-        PostgresServer(directory, free_port(), postgres_settings or {}, postgres_major) if postgres else None,
+        PostgresServer(directory, free_port(), postgres_settings or {}, postgres_major, archive=archive)
+        if postgres
+        else None,
         ValkeyServer(directory, free_port()) if valkey else None,
     )
     try:

@@ -231,6 +231,7 @@ class Installation:
             redis_url=settings.redis_url.get_secret_value(),
             token=settings.token.get_secret_value(),
             listener=self._options.listener,
+            backup_dir=settings.backup_dir,
         )
         self._options.progress("PostgreSQL and Redis answer")
         if self._options.own_ca:

@@ -28,6 +28,9 @@ class InstallationSettings(TlsSettings):
     redis_url: SecretStr = SecretStr("")
     """Address of a Redis or Valkey; empty: the embedded one."""
     data_dir: Path = Path(".omnijourney")
+    backup_dir: Path | None = None
+    """Where `omnijourney backup` keeps backups of the embedded PostgreSQL, and that server its log, for restores to any
+    moment. Empty: there is neither."""
     token: SecretStr = SecretStr("")
     """API token; empty: the generated one of the data directory."""
     secret_keys: SecretStr = SecretStr("")

@@ -100,15 +100,17 @@ class Load:
         self._clock = clock
         self._rng = random.Random(f"load {seed}")
         self._namespace = uuid.uuid5(uuid.NAMESPACE_OID, f"chaos {seed}")
-        endpoint = f"{url}/v1/teams/{shopfront.team_id}/shops/{shopfront.shop_id}/events"
-        self._poster = WebhookPoster(
-            session, endpoint, shopfront.webhook_secret, PROFILE.currency, PATIENCE_S
-        )
+        self._poster = self._poster_at(session, url)
         self._webhooks = 0
         self._calls = 0
         self._made: list[Callable[[], Awaitable[object]]] = []
         """All that was accepted, to be made again."""
         self.accepted = Accepted()
+
+    def _poster_at(self, session: aiohttp.ClientSession, url: str) -> WebhookPoster:
+        shop = self._shopfront
+        endpoint = f"{url}/v1/teams/{shop.team_id}/shops/{shop.shop_id}/events"
+        return WebhookPoster(session, endpoint, shop.webhook_secret, PROFILE.currency, PATIENCE_S)
 
     async def run(self, orders: int, duration_s: float) -> None:
         """`orders` orders over about `duration_s`, longer if the installation cannot be reached for a while."""
@@ -120,6 +122,13 @@ class Load:
         async with asyncio.TaskGroup() as group:
             for share, way in ways:
                 group.create_task(self._spread(max(1, round(orders * share)), duration_s, way))
+
+    async def all_again(self, client: Client, session: aiohttp.ClientSession, url: str) -> None:
+        """Makes every request again under its id, oldest first, of another installation."""
+        self._client = client
+        self._poster = self._poster_at(session, url)
+        for make in self._made:
+            await make()
 
     async def again(self, rng: random.Random, count: int) -> int:
         """Makes old requests again, the newest first, under their ids; returns how many."""

@@ -56,7 +56,7 @@ ALL = dict(_commands())
 @pytest.fixture
 def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with the files that examples name."""
-    for name in ("welcome.yaml", "welcome.json", "data.csv.gz"):
+    for name in ("welcome.yaml", "welcome.json", "data.csv.gz", "secret_key"):
         (tmp_path / name).touch()
     monkeypatch.chdir(tmp_path)
     return tmp_path

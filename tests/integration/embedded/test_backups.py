@@ -1,0 +1,106 @@
+"""Backups of a PostgreSQL that runs: verified, and restored to the end of the log and to a moment before it."""
+
+import asyncio
+import secrets
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from libs.embedded import DataDirUnusableError, Embedded, archive, start_embedded
+from libs.embedded.backup_home import Backup, BackupError, BackupHome, segment_name
+from libs.embedded.backups import make_backup, restore
+
+KEY = secrets.token_hex(32)
+
+
+async def _write(embedded: Embedded, what: str) -> datetime:
+    """Commits a row; the server's time afterwards, in a later millisecond."""
+    connection = await asyncpg.connect(embedded.postgres_dsn)
+    try:
+        await connection.execute(
+            "CREATE TABLE IF NOT EXISTS said (id bigint GENERATED ALWAYS AS IDENTITY, what text)"
+        )
+        await connection.execute("INSERT INTO said (what) VALUES ($1)", what)
+        await connection.execute("SELECT pg_sleep(0.002)")
+        return await connection.fetchval("SELECT clock_timestamp()")  # type: ignore[no-any-return]
+    finally:
+        await connection.close()
+
+
+async def _said(data_dir: Path) -> tuple[list[str], int]:
+    """The rows of a restored directory, and the number that the next one gets."""
+    embedded = await start_embedded(data_dir, valkey=False, postgres_settings={"fsync": "off"})
+    try:
+        connection = await asyncpg.connect(embedded.postgres_dsn)
+        try:
+            rows = [row["what"] for row in await connection.fetch("SELECT what FROM said ORDER BY id")]
+            return rows, await connection.fetchval("INSERT INTO said (what) VALUES ('') RETURNING id")
+        finally:
+            await connection.close()
+    finally:
+        await embedded.stop()
+
+
+@pytest.mark.timeout(240)
+async def test_a_backup_leads_to_its_end_to_the_logs_end_and_to_any_moment_between(
+    data_dir: Path,
+) -> None:
+    backup_dir = data_dir.parent / "backups"
+    embedded = await start_embedded(
+        data_dir, valkey=False, postgres_settings={"fsync": "off"}, backup_dir=backup_dir
+    )
+    home = BackupHome.of(backup_dir, embedded.directory)
+    try:
+        await _write(embedded, "before")
+        made = await asyncio.to_thread(
+            make_backup, home, embedded.directory, embedded.postgres_dsn, "0.1.0", KEY, with_secret_key=False
+        )
+        between = await _write(embedded, "first")
+        await _write(embedded, "second")
+    finally:
+        await embedded.stop()
+
+    assert home.backups() == [made]
+    done = await restore(home, made, data_dir.parent / "all", KEY, None)
+    assert done.last_commit_time is not None
+    rows, number = await _said(data_dir.parent / "all")
+    assert rows == ["before", "first", "second"]
+    assert number > 1_000_000, "numbers that left after the moment are not given out again"
+    assert (data_dir.parent / "all" / "secret_key").read_text() == KEY + "\n"
+
+    await restore(home, made, data_dir.parent / "between", KEY, between)
+    assert (await _said(data_dir.parent / "between"))[0] == ["before", "first"]
+
+    await _refused(home, made, data_dir.parent)
+
+
+async def _refused(home: BackupHome, made: Backup, folder: Path) -> None:
+    with pytest.raises(BackupError, match="has data already"):
+        await restore(home, made, folder / "all", KEY, None)
+    later = datetime.fromisoformat(made.end_time) + timedelta(days=1)
+    with pytest.raises(BackupError, match=r"ends before .*, whose last commit is of"):
+        await restore(home, made, folder / "later", KEY, later)
+    assert not (folder / "later" / "postgres").exists()
+
+    # A log with a hole would end there in silence.
+    last = home.segments(made.timeline)[-1]
+    beyond = home.wal / (segment_name(made.timeline, last + 2) + archive.SUFFIX)
+    beyond.touch()
+    with pytest.raises(BackupError, match=f"lacks {segment_name(made.timeline, last + 1)}"):
+        await restore(home, made, folder / "later", KEY, None)
+    beyond.unlink()
+
+    base = home.path / made.name / "base.tar.gz"
+    whole = base.read_bytes()
+    base.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(BackupError, match="cannot be unpacked"):
+        await restore(home, made, folder / "later", KEY, None)
+    assert not (folder / "later" / "postgres").exists()
+
+
+async def test_a_place_that_the_server_cannot_write_is_named(data_dir: Path) -> None:
+    data_dir.parent.joinpath("file").touch()
+    with pytest.raises(DataDirUnusableError, match="OMNIJOURNEY_BACKUP_DIR"):
+        await start_embedded(data_dir, valkey=False, backup_dir=data_dir.parent / "file")
