@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from libs.cli.options import DataDir, run
+from libs.cli.options import AsJson, DataDir, Limit, run
 
 attribute = typer.Typer(name="attribute", help="Custom attributes of customers.", no_args_is_help=True)
 
@@ -29,12 +29,14 @@ def list_attributes(
     *,
     team: Team,
     archived: Annotated[bool, typer.Option("--archived", help="Archived ones, too.")] = False,
+    limit: Limit = 100,
+    as_json: AsJson = False,
     data_dir: DataDir = None,
 ) -> None:
     """List attributes: key, type and name."""
     from libs.cli import attributes
 
-    run(data_dir, attributes.show(team, archived=archived))
+    run(data_dir, attributes.show(team, limit, archived=archived, as_json=as_json))
 
 
 @attribute.command(epilog='Example: omnijourney attribute create size number --name "Shoe size" --team $TEAM')

@@ -6,6 +6,7 @@ from typing import Final
 
 from libs.cli.console import EXIT_FAULT, complain, say
 from libs.cli.journeys import Command
+from libs.cli.listings import at_most, json_of
 from libs.client import Client
 from libs.client.long_work import ended
 from libs.client.paging import items
@@ -17,16 +18,17 @@ from omnijourney.segment.v1 import segment_service_pb2 as pb
 _TIMEOUT_S: Final = 30.0
 
 
-def show(team_id: str, *, archived: bool) -> Command:
-    """Lists attributes in order of their keys."""
+def show(team_id: str, limit: int = 0, *, archived: bool, as_json: bool = False) -> Command:
+    """Lists attributes in order of their keys; 0 is no limit."""
 
     async def command(client: Client) -> int:
         state = (
             attribute_pb2.ATTRIBUTE_STATE_UNSPECIFIED if archived else attribute_pb2.ATTRIBUTE_STATE_ACTIVE
         )
         request = pb.ListAttributesRequest(team_id=team_id, state=state, page_size=500)
-        async for each in items(client.segment.ListAttributes, request, "attributes", timeout_s=_TIMEOUT_S):
-            say(_line(each))
+        found = items(client.segment.ListAttributes, request, "attributes", timeout_s=_TIMEOUT_S)
+        async for each in at_most(limit, found):
+            say(json_of(each) if as_json else _line(each))
         return 0
 
     return command

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from libs.cli.options import AsJson, DataDir, configured, finish
+from libs.cli.options import AsJson, DataDir, Limit, configured, finish
 
 if TYPE_CHECKING:
     from libs.supervisor import InstallationSettings
@@ -62,11 +62,17 @@ def create(
 
 
 @backup.command("list", epilog="Example: omnijourney backup list --json")
-def list_backups(*, backup_dir: BackupDir = None, as_json: AsJson = False, data_dir: DataDir = None) -> None:
-    """List the backups of all data directories, oldest first, and how far the log leads on from them."""
+def list_backups(
+    *,
+    limit: Limit = 100,
+    backup_dir: BackupDir = None,
+    as_json: AsJson = False,
+    data_dir: DataDir = None,
+) -> None:
+    """List the backups of all data directories, newest first, and how far the log leads on from them."""
     from libs.cli.backups import show_backups
 
-    finish(show_backups(_settings(data_dir, backup_dir), as_json=as_json))
+    finish(show_backups(_settings(data_dir, backup_dir), limit, as_json=as_json))
 
 
 @backup.command(epilog="Example: omnijourney backup verify 1f0c2a9e/20261130T150102Z")

@@ -58,15 +58,18 @@ async def create_backup(
     return 0
 
 
-async def show_backups(settings: InstallationSettings, *, as_json: bool) -> int:
-    """Lists all; returns the exit code."""
+async def show_backups(settings: InstallationSettings, limit: int, *, as_json: bool) -> int:
+    """Lists them, newest first; 0 is no limit. Returns the exit code."""
     if settings.backup_dir is None:
         return _nowhere()
     try:
-        for home, found in _all(settings.backup_dir):
+        newest = sorted(_all(settings.backup_dir), key=lambda pair: pair[1].end_time, reverse=True)
+        for home, found in newest[: limit or None]:
             say(_json(home, found) if as_json else _line(home, found))
     except EmbeddedError as error:
         return fail(error)
+    if limit and len(newest) > limit:
+        complain(f"there are more than {limit:,}: --limit 0 shows all")
     return 0
 
 

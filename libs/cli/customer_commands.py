@@ -87,6 +87,7 @@ def conflicts(
     *,
     team: Team,
     two_people: Annotated[str, typer.Option(help="Settle this pair: they are two people.")] = "",
+    limit: Limit = 100,
     as_json: AsJson = False,
     data_dir: DataDir = None,
 ) -> None:
@@ -95,5 +96,7 @@ def conflicts(
 
     run(
         data_dir,
-        customers.settle(team, two_people) if two_people else customers.conflicts(team, as_json=as_json),
+        customers.settle(team, two_people)
+        if two_people
+        else customers.conflicts(team, limit, as_json=as_json),
     )

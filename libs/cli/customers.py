@@ -7,7 +7,7 @@ from typing import Final
 
 from libs.cli.console import EXIT_FAULT, say
 from libs.cli.journeys import TIMEOUT_S, Command
-from libs.cli.listings import json_of
+from libs.cli.listings import at_most, json_of
 from libs.client import Client
 from libs.client.paging import items
 from libs.common.ids import new_id
@@ -42,20 +42,21 @@ def merge(team_id: str, survivor_id: str, loser_id: str) -> Command:
     return command
 
 
-def conflicts(team_id: str, *, as_json: bool = False) -> Command:
-    """Lists pairs that are not settled."""
+def conflicts(team_id: str, limit: int = 0, *, as_json: bool = False) -> Command:
+    """Lists pairs that are not settled; 0 is no limit."""
 
     async def command(client: Client) -> int:
         request = pb.ListIdentityConflictsRequest(team_id=team_id, page_size=500)
         listed = items(
             client.segment.ListIdentityConflicts, request, "identity_conflicts", timeout_s=TIMEOUT_S
         )
-        found = [each async for each in listed if not each.resolved]
-        for each in found:
+        shown = 0
+        async for each in at_most(limit, (each async for each in listed if not each.resolved)):
+            shown += 1
             named = f"{each.customer_id} by {each.matched_field}"
             other = f"{each.other_customer_id} by {each.other_matched_field}"
             say(json_of(each) if as_json else f"{each.identity_conflict_id}  {named}, {other}")
-        if not found and not as_json:
+        if not shown and not as_json:
             say("no pair is open")
         return 0
 

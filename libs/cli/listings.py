@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from google.protobuf.json_format import MessageToJson
 from google.protobuf.message import Message
@@ -14,6 +14,7 @@ from libs.client import Client
 from libs.client.paging import items
 
 PAGE: Final = 100
+Item = TypeVar("Item")
 
 
 def listed(
@@ -28,17 +29,22 @@ def listed(
     """Lists what an RPC has in `field` of its answers: each by `line`, or as JSON; 0 is no limit."""
 
     async def command(client: Client) -> int:
-        shown = 0
-        found: AsyncIterator[Any] = items(call(client), request, field, timeout_s=TIMEOUT_S)
-        async for each in found:
-            if limit and shown == limit:
-                complain(f"there are more than {limit:,}: --limit 0 shows all")
-                break
+        async for each in at_most(limit, items(call(client), request, field, timeout_s=TIMEOUT_S)):
             say(json_of(each) if as_json else line(each))
-            shown += 1
         return 0
 
     return command
+
+
+async def at_most(limit: int, found: AsyncIterator[Item]) -> AsyncIterator[Item]:
+    """The first so many, and a remark if there are more; 0: all."""
+    shown = 0
+    async for each in found:
+        if limit and shown == limit:
+            complain(f"there are more than {limit:,}: --limit 0 shows all")
+            break
+        yield each
+        shown += 1
 
 
 def shown(

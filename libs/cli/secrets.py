@@ -8,7 +8,8 @@ from typing import Final
 
 import grpc
 
-from libs.cli.console import EXIT_FAULT, err, out
+from libs.cli.console import EXIT_FAULT, err, out, say
+from libs.cli.listings import json_of
 from libs.client import Client, ClientSettings
 from libs.common.ids import new_id
 from omnijourney.channel_gateway.v1.channel_gateway_service_pb2 import (
@@ -23,13 +24,18 @@ _PATIENCE: Final = 20
 """Looks at which nothing has changed before what is left counts as not to be opened."""
 
 
-async def show_secrets(settings: ClientSettings) -> int:
+async def show_secrets(settings: ClientSettings, *, as_json: bool = False) -> int:
     """Prints the keys. Returns the exit code."""
     async with Client(settings.targets(), settings.api_token(), tls=settings.tls_of_calls()) as client:
         try:
-            _print(await _keys(client))
+            keys = await _keys(client)
         except grpc.aio.AioRpcError as error:
             return _fault(error)
+    if as_json:
+        for key in keys:
+            say(json_of(key))
+    else:
+        _print(keys)
     return 0
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from libs.cli.options import DataDir, client_settings, finish
+from libs.cli.options import AsJson, DataDir, client_settings, finish
 
 secrets = typer.Typer(
     name="secrets", help="The keys that secrets at rest are encrypted with.", no_args_is_help=True
@@ -12,11 +12,11 @@ secrets = typer.Typer(
 
 
 @secrets.command("status", epilog="Example: omnijourney secrets status")
-def secrets_status(*, data_dir: DataDir = None) -> None:
+def secrets_status(*, as_json: AsJson = False, data_dir: DataDir = None) -> None:
     """Show which key encrypts how many secrets."""
     from libs.cli.secrets import show_secrets
 
-    finish(show_secrets(client_settings(data_dir)))
+    finish(show_secrets(client_settings(data_dir), as_json=as_json))
 
 
 @secrets.command(epilog="Example: omnijourney secrets rotate")

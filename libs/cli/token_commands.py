@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from libs.cli.options import DataDir, client_settings, finish
+from libs.cli.options import AsJson, DataDir, Limit, client_settings, finish
 
 if TYPE_CHECKING:
     from libs.cli.tokens import Command
@@ -58,13 +58,14 @@ def token_create(
 def token_list(
     *,
     team: Team = "",
-    as_json: Annotated[bool, typer.Option("--json", help="A JSON object a line.")] = False,
+    limit: Limit = 100,
+    as_json: AsJson = False,
     data_dir: DataDir = None,
 ) -> None:
     """List clients, two lines each; tokens are never shown."""
     from libs.cli import tokens
 
-    _run_token(data_dir, tokens.show(team, as_json=as_json))
+    _run_token(data_dir, tokens.show(team, limit, as_json=as_json))
 
 
 @token.command("rotate", epilog="Example: omnijourney token rotate $CLIENT --team $TEAM --overlap-hours 24")

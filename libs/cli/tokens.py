@@ -11,6 +11,7 @@ from google.protobuf.json_format import MessageToJson
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from libs.cli.console import EXIT_FAULT, err, out
+from libs.cli.listings import at_most
 from libs.client import Client, ClientSettings
 from libs.client.paging import items
 from libs.common.clock import SystemClock
@@ -78,11 +79,12 @@ def revoke(team_id: str, client_id: str) -> Command:
     return command
 
 
-def show(team_id: str, *, as_json: bool = False) -> Command:
-    """Lists the clients of a team, or those of the installation; `as_json` as the contract has them, one a line."""
+def show(team_id: str, limit: int = 0, *, as_json: bool = False) -> Command:
+    """Lists the clients of a team, or those of the installation, at most `limit` (0: all); `as_json` as the contract has
+    them, one a line."""
 
     async def command(client: Client) -> None:
-        async for each in _clients(client, team_id):
+        async for each in at_most(limit, _clients(client, team_id)):
             text = _json(each) if as_json else _lines(each)
             out.print(text, highlight=False, markup=False, soft_wrap=True)
 

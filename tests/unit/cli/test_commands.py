@@ -96,6 +96,28 @@ def test_a_command_has_an_example_that_it_takes(words: tuple[str, ...], files: P
     _take(typed)
 
 
+NAMED = "up demo quickstart doctor migrate token team customer journey audience points coupon import webhook mailbox"
+"""What the command line must have, beside `stats`, `emulator` and `backup`."""
+STREAMS = {("audit", "export"), ("customer", "export"), ("stats", "series"), ("emulator", "log")}
+"""Write all that there is as it comes, and keep nothing of it."""
+
+
+def _options(words: tuple[str, ...]) -> set[str]:
+    return {option for parameter in ALL[words].params for option in parameter.opts}
+
+
+def test_the_command_line_has_what_an_operator_needs() -> None:
+    assert {*NAMED.split(), "stats", "emulator", "backup"} <= {words[0] for words in ALL}
+
+
+def test_a_list_ends_somewhere_and_is_for_programs_too() -> None:
+    lists = {words for words in ALL if (ALL[words].help or "").startswith("List ")}
+    assert len(lists) > 14
+    assert not [words for words in lists if not {"--limit", "--json"} <= _options(words)]
+    assert not lists & STREAMS
+    assert ALL.keys() >= STREAMS
+
+
 def test_help_and_completion_load_nothing_that_talks_to_services() -> None:
     """Loading is what help costs: it is asked how much is loaded, which no busy machine changes."""
     program = """
