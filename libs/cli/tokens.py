@@ -80,7 +80,7 @@ def revoke(team_id: str, client_id: str) -> Command:
 
 
 def show(team_id: str, limit: int = 0, *, as_json: bool = False) -> Command:
-    """Lists the clients of a team, or those of the installation, at most `limit` (0: all); `as_json` as the contract has
+    """Lists the clients of a team, or the installation's, at most `limit` (0: all); `as_json` as the contract has
     them, one a line."""
 
     async def command(client: Client) -> None:
