@@ -38,6 +38,7 @@ from services.segment.store.erasures import ErasureStore
 from services.segment.store.marketed import MarketedStore
 from services.segment.store.merges import MergeStore
 from services.segment.store.old_facts import OldFactStore
+from services.segment.store.overdue_facts import OverdueFactStore
 from services.segment.store.points import PointsStore
 from services.segment.store.texts import TextStore
 from services.segment.usecases.accounts import Accounts
@@ -67,6 +68,7 @@ from services.segment.worker.marketed import MarketedProjection, marketed_follow
 from services.segment.worker.merges import Merging
 from services.segment.worker.notifier import FactNotifiers
 from services.segment.worker.old_facts import OldFactPruning
+from services.segment.worker.overdue_facts import OverduePruning
 from services.segment.worker.points import PointsProjection, points_follower
 from services.segment.worker.relay import FactMailStore
 from services.segment.worker.team_texts import TeamTexts
@@ -217,6 +219,14 @@ def _spawn_pruning(
     rt.spawn(
         "old facts", OldFactPruning(OldFactStore(rt.pool), followers, rt.clock, retentions.histories).run
     )
+    overdue = OverduePruning(
+        OverdueFactStore(rt.pool),
+        followers,
+        rt.clock,
+        histories=retentions.histories,
+        texts=retentions.message_contents,
+    )
+    rt.spawn("overdue facts", overdue.run)
     rt.spawn(
         "audit log",
         partial(audit_trail.keep_forgetting, settings.audit_retention, retentions.audit_entries),

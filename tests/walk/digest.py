@@ -17,6 +17,7 @@ TICKING: Final = frozenset(
     {
         "journey.lease_worker",
         "journey.partition_lease",
+        "segment.overdue_cursor",
         "segment.text_cursor",
     }
 )

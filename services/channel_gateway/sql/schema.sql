@@ -717,6 +717,15 @@ CREATE INDEX outgoing_webhook_due ON channel_gateway.outgoing_webhook USING btre
 ALTER TABLE outgoing_webhook ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own_teams ON outgoing_webhook USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
 
+-- Deliveries behind the time up to which contents were removed, that may still have some: not settled when that time passed them, or put off.
+CREATE TABLE overdue_content (
+    team_id    uuid NOT NULL,
+    effect_key uuid NOT NULL,
+    CONSTRAINT overdue_content_pkey PRIMARY KEY (team_id, effect_key)
+);
+ALTER TABLE overdue_content ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own_teams ON overdue_content USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
+
 -- Keys that stand in a shop's pages. They are no secrets: they name a shop, and the pages that may report to it. One that is ended is
 -- kept, so that lists show it; a shop has 100 at most.
 CREATE TABLE pixel_key (

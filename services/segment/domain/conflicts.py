@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from typing import Final, NamedTuple, Protocol
 from uuid import UUID
 
 from libs.common.text import fold
 from services.segment.domain.model import Binding, Customer, IdentityKey, Selector
+
+CustomerOf = Callable[[UUID, UUID], Customer | None]
+"""A customer of a team; None where there is none any more."""
 
 _STRONG: Final = frozenset({"customer_id", "identity", "member_id"})
 
@@ -66,11 +70,28 @@ def candidates(index: Index, team: UUID, selector: Selector) -> Iterator[Candida
         yield Candidate(found, "browser_token")
 
 
+def index_customer(index: Index, customer: Customer, customer_of: CustomerOf) -> None:
+    """Lets what is known of a customer lead to them. Of several with one phone or address it leads to who was created
+    first, as it does where they are stored; `customer_of` is a customer who is loaded."""
+    team, id_ = customer.team_id, customer.customer_id
+    if customer.member_id is not None:
+        index.members.setdefault((team, fold(customer.member_id)), id_)
+    if customer.phone is not None:
+        holder = customer_of(team, index.phones.get((team, customer.phone), id_))
+        if holder is None or holder.phone != customer.phone or _age(customer) <= _age(holder):
+            index.phones[team, customer.phone] = id_
+    if customer.email is not None:
+        email = fold(customer.email)
+        holder = customer_of(team, index.emails.get((team, email), id_))
+        if holder is None or fold(holder.email or "") != email or _age(customer) <= _age(holder):
+            index.emails[team, email] = id_
+
+
 def conflicts_of(
     index: Index,
     customer: Customer,
     selector: Selector,
-    customer_of: Callable[[UUID, UUID], Customer | None],
+    customer_of: CustomerOf,
 ) -> Iterator[Conflict]:
     """Other customers than this one whom the hints lead to. A browser that another member uses names nobody: many
     people share one. `customer_of` is a customer of a team, None where there is none any more."""
@@ -86,6 +107,11 @@ def conflicts_of(
         if each.field == "browser_token" and _are_two_members(customer, other):
             continue
         yield Conflict(team, customer.customer_id, other.customer_id, matched, each.field)
+
+
+def _age(customer: Customer) -> tuple[datetime, UUID]:
+    assert customer.create_time is not None, "every customer has been created"
+    return customer.create_time, customer.customer_id
 
 
 def _are_two_members(one: Customer, other: Customer) -> bool:

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from libs.common.errors import DomainError
 from libs.common.text import fold
-from services.segment.domain.conflicts import Conflict, candidates, conflicts_of
+from services.segment.domain.conflicts import Conflict, candidates, conflicts_of, index_customer
 from services.segment.domain.contact_files import ContactLine
 from services.segment.domain.edits import EditContext, Edited, Editor, Profile
 from services.segment.domain.facts import (
@@ -145,16 +145,10 @@ class ContactRows:
         return None
 
     def _index(self, customer: Customer, profile: Profile) -> None:
-        """Lets later lines find the customer; those known before keep their place."""
-        id_ = customer.customer_id
-        if customer.member_id is not None:
-            self.members.setdefault((self._team, fold(customer.member_id)), id_)
-        if customer.phone is not None:
-            self.phones.setdefault((self._team, customer.phone), id_)
-        if customer.email is not None:
-            self.emails.setdefault((self._team, fold(customer.email)), id_)
+        """Lets later lines find the customer, as if the earlier ones were stored."""
+        index_customer(self, customer, self._editor.customer)
         for key in profile.identities:
-            self.identities.setdefault((self._team, key), Binding(id_, blocked=False))
+            self.identities.setdefault((self._team, key), Binding(customer.customer_id, blocked=False))
 
 
 def hinted(context: RowContext, team_id: UUID, selector: Selector) -> set[UUID]:

@@ -11,7 +11,7 @@ import msgspec
 
 from libs.common.ids import CustomerKey
 from libs.common.text import fold
-from services.segment.domain.conflicts import Conflict, candidates, conflicts_of
+from services.segment.domain.conflicts import Conflict, candidates, conflicts_of, index_customer
 from services.segment.domain.customer_changes import CustomerChanges, later
 from services.segment.domain.facts import ContactJoined, ContactLeft, ContactReturned, Fact
 from services.segment.domain.model import (
@@ -243,14 +243,8 @@ class Recorder:
         return member_id is not None and (team, fold(member_id)) not in self.members
 
     def _index(self, customer: Customer) -> None:
-        """Lets later reports of the batch find the customer; those known before keep their place."""
-        team = customer.team_id
-        if customer.member_id is not None:
-            self.members.setdefault((team, fold(customer.member_id)), customer.customer_id)
-        if customer.phone is not None:
-            self.phones.setdefault((team, customer.phone), customer.customer_id)
-        if customer.email is not None:
-            self.emails.setdefault((team, fold(customer.email)), customer.customer_id)
+        """Lets later reports of the batch find the customer, as if the earlier ones were stored."""
+        index_customer(self, customer, self.pending.customer)
 
     # ---- channels
 

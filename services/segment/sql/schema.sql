@@ -981,6 +981,27 @@ CREATE INDEX merged_customer_of_survivor ON segment.merged_customer USING btree 
 ALTER TABLE merged_customer ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own_teams ON merged_customer USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
 
+-- Up to where facts were looked at for that, as they are recorded, by partition.
+CREATE TABLE overdue_cursor (
+    partition smallint NOT NULL,
+    position  bigint NOT NULL,
+    CONSTRAINT overdue_cursor_pkey PRIMARY KEY (partition),
+    CONSTRAINT overdue_cursor_partition_check CHECK (((partition >= 0) AND (partition <= 63))),
+    CONSTRAINT overdue_cursor_position_check CHECK (("position" >= 0))
+) WITH (fillfactor=10, autovacuum_vacuum_scale_factor=0, autovacuum_vacuum_threshold=1000);
+
+-- Facts behind the place up to which their team's history was emptied, or texts of messages were taken out of it, that are still to be:
+-- recorded since with an older time, or then not yet taken by the actor of their customer. `text_only`: behind the place of texts.
+CREATE TABLE overdue_fact (
+    team_id   uuid NOT NULL,
+    text_only boolean NOT NULL,
+    partition smallint NOT NULL,
+    position  bigint NOT NULL,
+    CONSTRAINT overdue_fact_pkey PRIMARY KEY (team_id, text_only, partition, "position")
+);
+ALTER TABLE overdue_fact ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own_teams ON overdue_fact USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
+
 -- The position of each partition of that history up to which it is added up.
 CREATE TABLE points_cursor (
     partition smallint NOT NULL,

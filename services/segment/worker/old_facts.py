@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from itertools import takewhile
 from typing import Final, Protocol
@@ -23,12 +23,21 @@ FACTS_MAX: Final = 1_000
 class OldFacts(Protocol):
     """Where facts are."""
 
-    async def next_facts(self, team_id: UUID, before: datetime, row_max: int) -> Sequence[Fact]:
-        """The next facts of a team that occurred before a time, after the last that was emptied."""
+    async def place(self, team_id: UUID) -> FactKey | None:
+        """The last fact up to which a team's were emptied; None: none is."""
         ...
 
-    async def empty(self, team_id: UUID, facts: Sequence[Fact], place: FactKey) -> None:
-        """Takes out of facts what they say of customers, and notes the last place, together."""
+    async def next_facts(
+        self, team_id: UUID, after: FactKey | None, before: datetime, row_max: int
+    ) -> Sequence[Fact]:
+        """The next facts of a team that occurred before a time."""
+        ...
+
+    async def empty(
+        self, team_id: UUID, facts: Sequence[Fact], after: FactKey | None, place: FactKey
+    ) -> None:
+        """Takes out of facts what they say of customers, and moves the place, together. Others between the two places
+        are noted as overdue. Nothing happens where the place is another one by now."""
         ...
 
 
@@ -59,29 +68,37 @@ class OldFactPruning:
         Raises Unavailable, the driver's errors."""
         most = min(row_max, FACTS_MAX)
         for team_id, kept in (await self._own()).items():
-            due = await self._facts.next_facts(team_id, self._clock.now() - kept, most)
+            after = await self._facts.place(team_id)
+            due = await self._facts.next_facts(team_id, after, self._clock.now() - kept, most)
             if not due:
                 continue
-            is_taken = taken_by_all(await self._followers.taken(team_id))
-            ready = list(takewhile(is_taken, due))
-            if ready:
-                last = ready[-1]
-                await self._facts.empty(team_id, ready, (last.occurred_at, last.partition, last.position))
-            if len(ready) == most:
+            reach = Reach(await self._followers.taken(team_id))
+            passed = list(takewhile(reach.has_read, due))
+            if passed:
+                last = passed[-1]
+                ready = [fact for fact in passed if not reach.awaits(fact)]
+                place = (last.occurred_at, last.partition, last.position)
+                await self._facts.empty(team_id, ready, after, place)
+            if len(passed) == most:
                 return row_max
         return 0
 
 
-def taken_by_all(followers: Sequence[Taken]) -> Callable[[Fact], bool]:
-    """Whether a fact is taken by all who read the history."""
-    waiting = {customer for each in followers for customer in each.waiting}
+class Reach:
+    """How far all who read the history of a team have taken it."""
 
-    def is_taken(fact: Fact) -> bool:
-        if fact.mail_number is not None and fact.customer_id in waiting:
-            return False
-        return all(fact.position <= _position(each, fact) for each in followers)
+    def __init__(self, followers: Sequence[Taken]) -> None:
+        """As each says."""
+        self._followers = followers
+        self._waiting = {customer for each in followers for customer in each.waiting}
 
-    return is_taken
+    def has_read(self, fact: Fact) -> bool:
+        """Whether all are behind a fact, whatever it is to its customer."""
+        return all(fact.position <= _position(each, fact) for each in self._followers)
+
+    def awaits(self, fact: Fact) -> bool:
+        """Whether a fact is mail to a customer who is set aside: it waits for them, and holds nobody else's."""
+        return fact.mail_number is not None and fact.customer_id in self._waiting
 
 
 def _position(taken: Taken, fact: Fact) -> int:

@@ -32,8 +32,11 @@ class TeamsTexts(Protocol):
         """The next messages of a team that occurred before a time."""
         ...
 
-    async def forget_of(self, team_id: UUID, facts: Sequence[Fact], place: FactKey) -> None:
-        """Takes the texts of facts of messages of a team out, and notes the last place, together."""
+    async def forget_of(
+        self, team_id: UUID, facts: Sequence[Fact], after: FactKey | None, place: FactKey
+    ) -> None:
+        """Takes the texts of facts of messages of a team out, and moves the place, together. Others between the two
+        places are noted as overdue. Nothing happens where the place is another one by now."""
         ...
 
 
@@ -61,11 +64,12 @@ class TeamTexts:
         return 0
 
     async def _work(self, team_id: UUID, before: datetime, row_max: int) -> int:
-        due = await self._texts.messages_of(team_id, await self._texts.place(team_id), before, row_max)
+        after = await self._texts.place(team_id)
+        due = await self._texts.messages_of(team_id, after, before, row_max)
         if due:
             last = due[-1]
             place = (last.occurred_at, last.partition, last.position)
-            await self._texts.forget_of(team_id, due, place)
+            await self._texts.forget_of(team_id, due, after, place)
             metrics.TEXTS_FORGOTTEN.inc(
                 sum(isinstance(each.body, MessageTaken) and bool(each.body.text) for each in due)
             )

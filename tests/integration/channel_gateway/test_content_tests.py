@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
+import asyncpg
 import grpc
 import pytest
 
@@ -19,7 +20,9 @@ from services.channel_gateway.worker.forgetting import Forgetting
 from tests.integration.channel_gateway.conftest import LINE, TIMEOUT_S, WHATSAPP, Gateway
 from tests.integration.channel_gateway.test_frequency import rule, set_cap
 from tests.integration.channel_gateway.test_strange_coupons import refused
+from tools.paths import ROOT
 
+(_MIGRATION,) = (ROOT / "services/channel_gateway/sql/migrations").glob("*_overdue_contents.sql")
 ACCEPTED, SENT = delivery_pb2.SEND_STATE_ACCEPTED, delivery_pb2.SEND_STATE_SENT
 
 
@@ -210,3 +213,46 @@ async def test_what_was_sent_can_be_read_for_as_long_as_it_is_kept(gateway: Gate
         assert len(await content(gateway, young.effect_key)) == 2
         gateway.clock.advance(timedelta(days=kept_days + 1))
         assert await forgetting.step(10) == 1
+
+
+@pytest.mark.rule("S-08c")
+async def test_what_is_settled_after_its_time_or_was_put_off_loses_its_contents_then(
+    gateway: Gateway,
+) -> None:
+    account = await gateway.account(LINE)
+    module = await gateway.module("Hi")
+    waits, put_off, written_again, plain = sends = [
+        gateway.send(gateway.customer(account, LINE), LINE, bot_module_id=module) for _ in range(4)
+    ]
+    await gateway.ask(*sends)
+    await gateway.settled()
+    owner = await asyncpg.connect(gateway.database.admin_dsn)
+    change = "UPDATE channel_gateway.delivery SET state = $2, parts = $3 WHERE effect_key = $1"
+    parts = await owner.fetchval(
+        "SELECT parts FROM channel_gateway.delivery WHERE effect_key = $1", plain.effect_key
+    )
+    with_content = "SELECT array_agg(effect_key::text) FROM channel_gateway.delivery WHERE parts IS NOT NULL"
+    await owner.execute(change, waits.effect_key, ACCEPTED, parts)
+    for send in (put_off, written_again):
+        await owner.execute(change, send.effect_key, delivery_pb2.SEND_STATE_DEFERRED, parts)
+    async with await open_pool(gateway.database.dsn_of("channel_gateway"), name="test") as pool:
+        forgetting = Forgetting(FigureStore(pool), gateway.clock, 1, "contents")
+        gateway.clock.advance(timedelta(days=2))
+        assert [await forgetting.step(10), await forgetting.step(10)] == [3, 0]
+        assert await owner.fetchval(with_content) == [waits.effect_key]
+        await owner.execute(change, waits.effect_key, SENT, parts)
+        await owner.execute(change, written_again.effect_key, SENT, parts)
+        assert await forgetting.step(1) == 1
+        assert await forgetting.step(10) == 1
+        assert await owner.fetchval(with_content) is None
+        noted = "SELECT effect_key::text FROM channel_gateway.overdue_content"
+        assert [row[0] for row in await owner.fetch(noted)] == [put_off.effect_key]
+        gateway.clock.advance(timedelta(days=31))
+        await forgetting.step(10)
+        assert await owner.fetch(noted) == []
+    # What the release before had passed over is noted by the migration.
+    await owner.execute(change, waits.effect_key, SENT, parts)
+    await owner.execute("SET search_path = channel_gateway; DROP TABLE overdue_content")
+    await owner.execute(_MIGRATION.read_text(encoding="utf-8"))
+    assert [row[0] for row in await owner.fetch(noted)] == [waits.effect_key]
+    await owner.close()

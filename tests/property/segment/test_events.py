@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from services.segment.domain.events import record
@@ -80,6 +80,26 @@ def _events(draw: st.DrawFn) -> list[Event]:
     return events
 
 
+def _told(number: int, body: EventBody, **hints: object) -> Event:
+    return Event(TEAM, f"e{number}", Selector(**hints), START, body)  # type: ignore[arg-type]
+
+
+_FIRST_CONTACT = IdentityKey(2, ACCOUNT, "1")
+# Whoever came first gets, later, what somebody else has already; then somebody is named by it.
+TWO_WITH_ONE_ADDRESS = [
+    _told(0, ContactAdded(_FIRST_CONTACT)),
+    _told(1, CustomerInteracted(), member_id="m2", email="a@example.com"),
+    _told(2, MessageReceived(_FIRST_CONTACT), email="a@example.com"),
+    _told(3, CustomerInteracted(), email="a@example.com"),
+]
+TWO_WITH_ONE_PHONE = [
+    _told(0, ContactAdded(_FIRST_CONTACT)),
+    _told(1, CustomerInteracted(), member_id="m2", phone="+44700000001"),
+    _told(2, MessageReceived(_FIRST_CONTACT), phone="+44700000001"),
+    _told(3, CustomerInteracted(), phone="+44700000001"),
+]
+
+
 def some_ids() -> Iterator[UUID]:
     """As the service gives them: all different."""
     number = 1_000
@@ -146,6 +166,9 @@ def test_an_order_is_completed_once_at_most(events: list[Event], allowed: bool) 
 
 
 @given(_events(), st.booleans(), st.integers(1, 11))
+@example(TWO_WITH_ONE_ADDRESS, False, 2)
+@example(TWO_WITH_ONE_ADDRESS, False, 3)
+@example(TWO_WITH_ONE_PHONE, False, 3)
 def test_batches_may_be_cut_anywhere(events: list[Event], allowed: bool, cut: int) -> None:
     whole = record(known_at_first(unsigned_counts=allowed), events, START, some_ids())
     known = known_at_first(unsigned_counts=allowed)

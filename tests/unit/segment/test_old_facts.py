@@ -28,12 +28,22 @@ class World:
         self.facts = [fact(1), fact(2, mail=1), fact(3, BO, mail=1), fact(4)]
         self.followers = followers
         self.emptied: list[int] = []
+        self.reached: FactKey | None = None
 
-    async def next_facts(self, team_id: UUID, before: datetime, row_max: int) -> Sequence[Fact]:
-        return [each for each in self.facts if each.position > len(self.emptied)][:row_max]
+    async def place(self, team_id: UUID) -> FactKey | None:
+        return self.reached
 
-    async def empty(self, team_id: UUID, facts: Sequence[Fact], place: FactKey) -> None:
+    async def next_facts(
+        self, team_id: UUID, after: FactKey | None, before: datetime, row_max: int
+    ) -> Sequence[Fact]:
+        return [each for each in self.facts if after is None or each.position > after[2]][:row_max]
+
+    async def empty(
+        self, team_id: UUID, facts: Sequence[Fact], after: FactKey | None, place: FactKey
+    ) -> None:
+        assert after == self.reached
         self.emptied += [each.position for each in facts]
+        self.reached = place
 
     async def taken(self, team_id: UUID) -> Sequence[Taken]:
         return self.followers
@@ -52,10 +62,15 @@ async def test_the_slowest_reader_holds_what_it_has_not_taken() -> None:
     assert await World(Taken({3: 9}), Taken({3: 4})).prune() == [1, 2, 3, 4]
 
 
-async def test_mail_is_held_until_actors_have_taken_it_and_that_of_who_is_set_aside() -> None:
+async def test_mail_is_held_until_actors_have_taken_it() -> None:
     assert await World(Taken({3: 4}, {3: 1})).prune() == [1]
     assert await World(Taken({3: 4}, {5: 9})).prune() == [1]
-    assert await World(Taken({3: 4}, {3: 4}, [BO])).prune() == [1, 2]
+
+
+async def test_who_is_set_aside_holds_their_own_mail_only() -> None:
+    world = World(Taken({3: 4}, {3: 4}, [BO]))
+    assert await world.prune() == [1, 2, 4]
+    assert world.reached == (THEN, 3, 4), "theirs is noted when the place moves over it"
 
 
 async def test_a_step_is_bounded() -> None:
