@@ -40,6 +40,7 @@ from services.segment.store.merges import MergeStore
 from services.segment.store.old_facts import OldFactStore
 from services.segment.store.overdue_facts import OverdueFactStore
 from services.segment.store.points import PointsStore
+from services.segment.store.spellings import SpellingStore
 from services.segment.store.texts import TextStore
 from services.segment.usecases.accounts import Accounts
 from services.segment.usecases.api_clients import ApiClients
@@ -71,6 +72,7 @@ from services.segment.worker.old_facts import OldFactPruning
 from services.segment.worker.overdue_facts import OverduePruning
 from services.segment.worker.points import PointsProjection, points_follower
 from services.segment.worker.relay import FactMailStore
+from services.segment.worker.spellings import Spellings
 from services.segment.worker.team_texts import TeamTexts
 from services.segment.worker.texts import MessageTexts
 from services.segment.worker.writers import FactPublisher, SegmentLag, Writer
@@ -183,11 +185,15 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
                 segment_service_pb2.DESCRIPTOR.services_by_name["SegmentService"],
             )
             internal.serve(rt.server, dependencies, rt.draining)
-            rt.spawn("merges", merging.run)
-            rt.spawn("marketed times", marketed.run)
-            rt.spawn("points", followed.run)
-            rt.spawn("erasures", erasing.run)
-            rt.spawn("audience changes", changer.run)
+            for name, run in {
+                "merges": merging.run,
+                "marketed times": marketed.run,
+                "points": followed.run,
+                "erasures": erasing.run,
+                "audience changes": changer.run,
+                "spellings": Spellings(SpellingStore(rt.pool), rt.clock, writer, publisher).run,
+            }.items():
+                rt.spawn(name, run)
             _spawn_pruning(rt, settings, retentions, audit_trail, FollowersClient(all_others))
             async with rt.serving(
                 SegmentLag(writer, relay, progress),

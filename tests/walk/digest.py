@@ -18,6 +18,7 @@ TICKING: Final = frozenset(
         "journey.lease_worker",
         "journey.partition_lease",
         "segment.overdue_cursor",
+        "segment.spelling_search",
         "segment.text_cursor",
     }
 )

@@ -107,6 +107,10 @@ def known_by(view: CustomerView, tokens: Iterable[str]) -> Known:
     customer = view.customer
     found = [customer.phone, customer.email, customer.member_id]
     found += [identity.key.external_id for identity in view.identities]
+    # As an earlier release may have written it.
+    found += [
+        f"+{key.external_id}" for identity in view.identities if (key := identity.key).phone is not None
+    ]
     texts = dict.fromkeys(text for text in (*found, *tokens) if text)
     return Known(tuple(texts)[:IDENTIFIERS_MAX])
 

@@ -1125,6 +1125,20 @@ CREATE INDEX shop_order_of_customer ON segment.shop_order USING btree (team_id, 
 ALTER TABLE shop_order ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own_teams ON shop_order USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
 
+-- Up to where customers were looked at for texts that a release before spelled otherwise than they are spelled now. One row, until the last
+-- pass has ended: the second one finds what a process of the release before wrote during the first.
+CREATE TABLE spelling_search (
+    only_row            boolean NOT NULL DEFAULT true,
+    reached_team_id     uuid NOT NULL,
+    reached_customer_id uuid NOT NULL,
+    passes_left         smallint NOT NULL,
+    due_at              timestamp with time zone NOT NULL,
+    CONSTRAINT spelling_search_pkey PRIMARY KEY (only_row),
+    CONSTRAINT spelling_search_only_row_check CHECK (only_row),
+    CONSTRAINT spelling_search_passes_left_check CHECK ((passes_left > 0)),
+    CONSTRAINT spelling_search_time_readable CHECK (((due_at >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (due_at < '9999-12-31 00:00:00+00'::timestamp with time zone)))
+);
+
 CREATE TABLE team (
     team_id               uuid NOT NULL,
     name                  text NOT NULL,

@@ -49,6 +49,7 @@ async def test_times_that_nobody_can_read_are_refused(connection: "asyncpg.Conne
         "segment.merged_customer",
         "segment.refund",
         "segment.shop_order",
+        "segment.spelling_search",
         "segment.text_pruning",
         "stats.counter",
     ]

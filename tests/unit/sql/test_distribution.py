@@ -26,6 +26,7 @@ OF_A_DATABASE: Final = {
     "lease_worker": {"worker_id"},
     "sender_stint": {"stint_id"},
     "content_pruning": {"only_row"},
+    "spelling_search": {"only_row"},
     # What comes from outside without its team: who looks it up asks each database, or keeps a directory of them.
     "webhook_inbox": {"sequence"},
     "link_target": {"link_id"},

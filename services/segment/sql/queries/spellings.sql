@@ -1,0 +1,33 @@
+-- Texts that a release before spelled otherwise, see domain/spellings.py.
+
+-- name: load_spelling_search
+SELECT reached_team_id, reached_customer_id FROM spelling_search WHERE due_at <= clock_timestamp()
+
+-- name: next_team
+SELECT team_ids(:after, 1)
+
+-- name: move_spelling_search
+UPDATE spelling_search SET reached_team_id = :team_id, reached_customer_id = :customer_id
+
+-- name: end_spelling_pass
+-- The last one leaves nothing to search for.
+WITH ended AS (
+    DELETE FROM spelling_search WHERE passes_left = 1 RETURNING 1
+)
+UPDATE spelling_search
+   SET reached_team_id = '00000000-0000-0000-0000-000000000000', reached_customer_id = '00000000-0000-0000-0000-000000000000',
+       passes_left = passes_left - 1, due_at = clock_timestamp() + interval '1 day'
+ WHERE passes_left > 1 AND NOT EXISTS (SELECT FROM ended)
+
+-- name: read_spellings
+-- Of identities those on a channel, in one order.
+SELECT c.customer_id, c.member_id, c.phone, c.email,
+       ARRAY(SELECT i.account_id FROM identity AS i
+              WHERE i.team_id = :team_id AND i.customer_id = c.customer_id AND i.channel = :channel
+              ORDER BY i.account_id, i.external_id) AS account_ids,
+       ARRAY(SELECT i.external_id FROM identity AS i
+              WHERE i.team_id = :team_id AND i.customer_id = c.customer_id AND i.channel = :channel
+              ORDER BY i.account_id, i.external_id) AS external_ids
+  FROM customer AS c
+ WHERE c.team_id = :team_id AND c.customer_id > :after
+ ORDER BY c.customer_id LIMIT :row_max

@@ -1,0 +1,83 @@
+"""Customers by what they are known by, for those that a release before spelled otherwise."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from libs.common.audience.expressions import ChannelNumber
+from libs.common.db.pool import Connection, Pool, transaction
+from services.segment.domain.facts import Fact
+from services.segment.domain.model import IdentityKey
+from services.segment.domain.recorder import EventContext
+from services.segment.domain.spellings import Respelled, Spelled
+from services.segment.store.base import BOOK
+from services.segment.store.conflicts import note_conflicts
+from services.segment.store.writes import Writes, save
+
+_WHATSAPP: Final = int(ChannelNumber.WHATSAPP)
+_NOBODY: Final = UUID(int=0)
+
+
+class SpellingStore:
+    """Where the search stands, and whom it meets. Raises the driver's errors."""
+
+    def __init__(self, pool: Pool) -> None:
+        """`pool` of the service's own role."""
+        self.pool = pool
+
+    async def reached(self) -> tuple[UUID, UUID] | None:
+        """The last team and customer that were looked at; None where nothing is to be done now."""
+        row = await self.pool.fetchrow(BOOK["load_spelling_search"])
+        return None if row is None else (row[0], row[1])
+
+    async def page(self, team_id: UUID, after: UUID, row_max: int) -> list[Spelled]:
+        """The next customers of a team."""
+        query = BOOK.bind("read_spellings", team_id=team_id, after=after, channel=_WHATSAPP, row_max=row_max)
+        async with transaction(self.pool, [team_id]) as connection:
+            rows = await connection.fetch(*query)
+        return [
+            Spelled(
+                row["customer_id"],
+                row["member_id"],
+                row["phone"],
+                row["email"],
+                _identities(row["account_ids"], row["external_ids"]),
+            )
+            for row in rows
+        ]
+
+    async def next_team(self, after: UUID) -> UUID | None:
+        """The team after another one, in the order of their ids."""
+        found: UUID | None = await self.pool.fetchval(*BOOK.bind("next_team", after=after))
+        return found
+
+    async def move(self, team_id: UUID, customer_id: UUID = _NOBODY) -> None:
+        """Notes whom the search has reached."""
+        query = BOOK.bind("move_spelling_search", team_id=team_id, customer_id=customer_id)
+        await self.pool.execute(*query)
+
+    async def end_pass(self) -> None:
+        """All customers of all teams were looked at."""
+        await self.pool.execute(BOOK["end_spelling_pass"])
+
+
+async def save_respelled(
+    connection: Connection, respelled: Respelled, context: EventContext, now: datetime
+) -> list[Fact]:
+    """Writes it all; returns the facts with their positions. Raises as `save`."""
+    for team_id, customer_id, key in respelled.unbound:
+        query = BOOK.bind("delete_identity", team_id=team_id, customer_id=customer_id, **key._asdict())
+        await connection.execute(*query)
+    writes = Writes()
+    writes.change_customers(respelled.changed, context.customers)
+    writes.bind(respelled.bound)
+    writes.switched = [(team, *key, *binding) for (team, key), binding in respelled.switched.items()]
+    await note_conflicts(connection, respelled.conflicts, now)
+    return await save(connection, writes, respelled.facts, now)
+
+
+def _identities(account_ids: list[UUID], external_ids: list[str]) -> tuple[IdentityKey, ...]:
+    named = zip(account_ids, external_ids, strict=True)
+    return tuple(IdentityKey(_WHATSAPP, account_id, external_id) for account_id, external_id in named)
