@@ -14,7 +14,7 @@ DEMO_OPTIONS = $(if $(MONTH),--month '$(MONTH)') $(if $(DATA),--data '$(DATA)') 
 	$(if $(REPORT),--report '$(REPORT)') $(if $(SPEED),--speed '$(SPEED)') $(if $(WATCH),--watch deploy)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test check chart matrix sim rules chaos fuzz overload walk bench bench-peers failover protos protos-baseline unimplemented configuration metrics schema schema-baseline golden format lock \
+.PHONY: help demo up test check chart matrix audit sbom sim rules chaos fuzz overload walk bench bench-peers failover protos protos-baseline unimplemented configuration metrics schema schema-baseline golden format lock \
 	install install-dev clean
 
 help: ## list the targets
@@ -40,6 +40,15 @@ chart: install-dev ## lint the Helm chart, render it, and look at it by the sche
 
 matrix: install-dev ## integration tests on PostgreSQL 15, on Redis and behind PgBouncer, where the machine has them (SHORT=1)
 	@$(RUN) -m tools.matrix $(if $(SHORT),--short)
+
+audit: install-dev ## advisories on the libraries that are shipped, their licences, and a security linter on our code
+	@$(PYTHON) tools/install.py audit
+	@$(RUN) -m tools.audit
+
+sbom: install-dev ## write build/sbom.json, the libraries that are shipped (CycloneDX)
+	@$(PYTHON) tools/install.py audit
+	@mkdir -p build
+	@$(BIN)/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible -o build/sbom.json requirements/traces.txt
 
 sim: install-dev ## thousands of seeded runs of the services' logic under faults (SEED=n replays one, RUNS=n)
 	@$(if $(SEED),SEED='$(SEED)') $(RUN) -m tests.sim $(if $(RUNS),--runs '$(RUNS)')

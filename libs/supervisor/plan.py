@@ -12,7 +12,7 @@ from libs.embedded.errors import EmbeddedError
 from libs.embedded.ports import LOOPBACK, free_port, is_free
 from libs.supervisor.options import InstallationOptions
 
-_EVERYWHERE = ("0.0.0.0", "::", "")  # noqa: S104 - compared with, not bound to
+_EVERYWHERE = ("0.0.0.0", "::", "")  # noqa: S104  # nosec B104 - compared with, not bound to
 EMULATED = ("whatsapp", "line", "messenger", "instagram")
 OWNERS_ONLY = frozenset({"OMNIJOURNEY_POSTGRES_DSN", "OMNIJOURNEY_POSTGRES_PASSWORD", "OMNIJOURNEY_TOKEN"})
 """Variables of ours that no process gets."""

@@ -74,7 +74,7 @@ async def read_page(
     `table` and `columns` are of the code, never of a caller's text; `columns` must hold `partition` and `position`.
     """
     arguments = (cursors.keys(), cursors.values(), min(row_max, PAGE_MAX))
-    query = f"SELECT {columns} FROM {table}_page($1, $2, $3)"  # noqa: S608 - both are of the code
+    query = f"SELECT {columns} FROM {table}_page($1, $2, $3)"  # noqa: S608  # nosec B608 - both are of the code
     rows = await read_alone(pool, query, *arguments)
     return rows, _following(cursors, rows)
 

@@ -23,7 +23,7 @@ Call = Callable[..., Any]
 """A method of a stub: takes a request and `timeout`."""
 
 LOOPBACK: Final = "127.0.0.1"
-EVERYWHERE: Final = ("0.0.0.0", "::", "")  # noqa: S104 - compared with, not bound to
+EVERYWHERE: Final = ("0.0.0.0", "::", "")  # noqa: S104  # nosec B104 - compared with, not bound to
 _log = structlog.get_logger(__name__)
 
 
