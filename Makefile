@@ -14,7 +14,7 @@ DEMO_OPTIONS = $(if $(MONTH),--month '$(MONTH)') $(if $(DATA),--data '$(DATA)') 
 	$(if $(REPORT),--report '$(REPORT)') $(if $(SPEED),--speed '$(SPEED)') $(if $(WATCH),--watch deploy)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test check chart matrix audit sbom sim rules chaos fuzz overload walk bench bench-peers failover protos protos-baseline unimplemented configuration metrics schema schema-baseline golden format lock \
+.PHONY: help demo up test check chart matrix audit sbom docs sim rules chaos fuzz overload walk bench bench-peers failover protos protos-baseline unimplemented configuration metrics schema schema-baseline golden format lock \
 	install install-dev clean
 
 help: ## list the targets
@@ -49,6 +49,10 @@ sbom: install-dev ## write build/sbom.json, the libraries that are shipped (Cycl
 	@$(PYTHON) tools/install.py audit
 	@mkdir -p build
 	@$(BIN)/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible -o build/sbom.json requirements/traces.txt
+
+docs: install-dev ## build the documentation site in build/site, strictly: a link that leads nowhere fails
+	@$(PYTHON) tools/install.py docs
+	@$(RUN) -m tools.site
 
 sim: install-dev ## thousands of seeded runs of the services' logic under faults (SEED=n replays one, RUNS=n)
 	@$(if $(SEED),SEED='$(SEED)') $(RUN) -m tests.sim $(if $(RUNS),--runs '$(RUNS)')

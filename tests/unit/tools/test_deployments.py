@@ -32,6 +32,7 @@ needs_helm = pytest.mark.skipif(
 )
 KUBERNETES: Final = ("1.30.0", "1.37.0")
 """The oldest that the chart takes, and the newest whose schemas there are."""
+KINDS: Final = ("Service", "PodDisruptionBudget")
 LINTED_AS_ERROR: Final = 2
 OTHERS: Final[dict[str, dict[str, Any]]] = {
     "least": VALUES,
@@ -216,8 +217,9 @@ def test_each_service_of_the_chart_has_what_it_needs_and_no_more() -> None:
         assert ("OMNIJOURNEY_SECRET_KEYS" in variables) == (service == "channel_gateway")
         (own,) = [each for each in container["volumeMounts"] if each["name"] == "credentials"]
         assert own["subPath"] == f"files/{service}.env"
-    for kind in ("Service", "PodDisruptionBudget"):
-        assert {each["metadata"]["name"] for each in found if each["kind"] == kind} == deployments.keys()
+    names = {kind: {each["metadata"]["name"] for each in found if each["kind"] == kind} for kind in KINDS}
+    assert names["PodDisruptionBudget"] == deployments.keys()
+    assert names["Service"] == deployments.keys() | {f"{name}-pods" for name in deployments}
     (job,) = [each for each in found if each["kind"] == "Job"]
     assert job["metadata"]["annotations"]["helm.sh/hook"] == "pre-install,pre-upgrade"
 
@@ -236,9 +238,9 @@ def test_each_service_names_the_others_as_they_are_named_in_the_chart() -> None:
     for name in ("omnijourney", "shop", "a-name-that-is-much-longer-than-names-of-objects-may-be"):
         found = rendered(VALUES, name=name[:53])
         services = {
-            f"{each['metadata']['name']}:{port['port']}"
+            f"dns:///{each['metadata']['name']}:{port['port']}"
             for each in found
-            if each["kind"] == "Service"
+            if each["kind"] == "Service" and each["spec"].get("clusterIP") == "None"
             for port in each["spec"]["ports"]
         }
         for each in found:
