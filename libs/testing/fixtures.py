@@ -40,6 +40,8 @@ __all__ = ["SECRET_KEY", "Database", "Databases", "Servers", "databases", "redis
 # Tests look at what is committed, not at what survives a power cut.
 _FAST_POSTGRES: Final = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 
+_SERVICES_OF_TESTS: Final = ("diary", "ledger")
+
 SECRET_KEY: Final = secrets.token_hex(32)
 """What secrets at rest are encrypted with in this session's tests."""
 
@@ -100,7 +102,9 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
         if os.environ.get("OMNIJOURNEY_TEST_POOLER"):
             open_to_others = Path(stack.enter_context(tempfile.TemporaryDirectory()))
             open_to_others.chmod(0o755)
-            pooler = stack.enter_context(running_pooler(open_to_others, embedded.postgres_dsn))
+            pooler = stack.enter_context(
+                running_pooler(open_to_others, embedded.postgres_dsn, _SERVICES_OF_TESTS)
+            )
         yield Servers(embedded.postgres_dsn, redis_url, embedded.token, pooler)
 
 

@@ -6,7 +6,7 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -35,11 +35,13 @@ server_tls_sslmode = disable
 
 
 @contextmanager
-def running_pooler(directory: Path, owner_dsn: str) -> Iterator[str]:
-    """One that lets the services' roles in, by `host:port`; stopped at the end. `directory` is read by other users."""
+def running_pooler(directory: Path, owner_dsn: str, more_roles: Sequence[str] = ()) -> Iterator[str]:
+    """One that lets the roles of services in, those of `more_roles` (services of tests), too; its `host:port`. Stopped
+    at the end. `directory` is one that other users read."""
     port, users = free_port(), directory / "users.txt"
     logins = {
-        role_of(service): urlsplit(service_dsn(owner_dsn, service)).password for service in DEFAULT_PORTS
+        role_of(service): urlsplit(service_dsn(owner_dsn, service)).password
+        for service in (*DEFAULT_PORTS, *more_roles)
     }
     users.write_text("".join(f'"{role}" "{password}"\n' for role, password in logins.items()))
     settings = directory / "pgbouncer.ini"

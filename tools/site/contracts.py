@@ -22,7 +22,7 @@ from libs.common.rpc.reflection import DESCRIBED
 from omnijourney.common.v1 import options_pb2
 from omnijourney.common.v1.scope_pb2 import Scope
 
-_MESSAGES, _ENUMS, _SERVICES, _PACKAGE = 4, 5, 6, 2
+_MESSAGES, _ENUMS, _SERVICES, _SYNTAX = 4, 5, 6, 12
 _FIELDS, _NESTED, _OWN_ENUMS, _METHODS, _VALUES = 2, 3, 4, 2, 2
 """Numbers of the lists in descriptors, which paths of comments are made of."""
 _INTERNAL: Final = "omnijourney.internal."
@@ -58,7 +58,7 @@ def pages() -> dict[str, str]:
 
 def _read(file: FileDescriptorProto, found: _Found) -> None:
     said = {tuple(place.path): place.leading_comments.strip() for place in file.source_code_info.location}
-    if about := said.get((_PACKAGE,)) or said.get((12,)):
+    if (about := said.get((_SYNTAX,), "")) and file.service:
         found.about.append(about)
     for index, service in enumerate(file.service):
         path = (_SERVICES, index)

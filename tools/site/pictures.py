@@ -53,7 +53,7 @@ def _way_of_an_order() -> bytes:
     picture.arrow(segment.S, mailbox.N, "mail", sideways=True)
     picture.arrow(mailbox.S, journey.N, "many at once", sideways=True)
     picture.arrow(journey.W, points.E, "earned, added")
-    picture.arrow(journey.NW, gateway.SE, "sends", sideways=True)
+    picture.arrow(journey.NW, gateway.SE, "sends")
     picture.arrow(gateway.SW, channels.NE, "HTTP")
     picture.arrow(points.W, stats.E, "histories of all")
     return picture.svg()
