@@ -14,7 +14,6 @@ from typing import Final
 
 from tools.paths import ROOT
 from tools.site.contracts import pages
-from tools.site.pictures import pictures
 
 GATHERED: Final = ROOT / "build" / "pages"
 CONTRACTS: Final = "docs/reference"
@@ -46,6 +45,8 @@ def gather() -> None:
 
 def draw() -> list[str]:
     """Writes the pictures; the names of those that were other ones."""
+    from tools.site.pictures import pictures  # noqa: PLC0415 - what draws is not everybody's
+
     PICTURES.mkdir(exist_ok=True)
     changed = []
     for name, content in pictures():
