@@ -14,7 +14,7 @@ DEMO_OPTIONS = $(if $(MONTH),--month '$(MONTH)') $(if $(DATA),--data '$(DATA)') 
 	$(if $(REPORT),--report '$(REPORT)') $(if $(SPEED),--speed '$(SPEED)') $(if $(WATCH),--watch deploy)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test check chart matrix audit sbom docs sim rules chaos fuzz overload walk bench bench-peers failover protos protos-baseline unimplemented configuration metrics schema schema-baseline golden format lock \
+.PHONY: help demo up test check chart matrix audit sbom docs sim rules chaos fuzz overload walk bench bench-peers failover protos protos-baseline unimplemented configuration metrics schema schema-baseline differential golden format lock \
 	install install-dev clean
 
 help: ## list the targets
@@ -107,6 +107,9 @@ schema: install-dev ## rewrite sql/schema.sql of every service from a freshly mi
 
 schema-baseline: install-dev ## take the functions of the database as those that the release before calls
 	@$(RUN) -m tools.schema baseline
+
+differential: install-dev ## run others' clients and the channels' OpenAPI files against the emulators, and print what agreed
+	@$(RUN) -m tests.integration.emulators
 
 golden: install-dev ## keep the forms that this release writes beside those that earlier ones wrote
 	@$(RUN) -m tests.golden

@@ -767,6 +767,19 @@ CREATE TABLE plan_usage (
 ALTER TABLE plan_usage ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own_teams ON plan_usage USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
 
+-- Sends in doubt that were put off: they may have left, and keep their places until they are asked for again, or until the channel cannot be
+-- asked any more.
+CREATE TABLE put_off_send (
+    team_id          uuid NOT NULL,
+    effect_key       uuid NOT NULL,
+    first_attempt_at timestamp with time zone NOT NULL,
+    CONSTRAINT put_off_send_pkey PRIMARY KEY (team_id, effect_key),
+    CONSTRAINT put_off_send_first_attempt_at_check CHECK (((first_attempt_at >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (first_attempt_at < '9999-12-31 00:00:00+00'::timestamp with time zone)))
+);
+CREATE INDEX put_off_send_by_time ON channel_gateway.put_off_send USING btree (first_attempt_at);
+ALTER TABLE put_off_send ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own_teams ON put_off_send USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
+
 -- Last position given to each shard, locked in the order of shards by the transaction that writes. The first record of a shard lies
 -- beyond all facts that the release before wrote for its partitions, those up to `old_end`; null: there is none yet.
 CREATE TABLE record_head (

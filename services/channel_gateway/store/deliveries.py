@@ -240,6 +240,16 @@ class DeliveryStore:
             for row in rows
         ]
 
+    async def take_up_put_off(self, age_s: float, sender: UUID, stint: UUID) -> list[Adopted]:
+        """A page of sends in doubt that were put off and not asked for again within so many real seconds of their first
+        attempt: they are ours again, without the messages that have no places. Call again until there are none."""
+        query = QUERIES.bind("take_up_put_off", age_s=age_s, sender=sender, stint=stint, most=ADOPT_PAGE_MAX)
+        keys = [(row["team_id"], row["effect_key"]) for row in await self._pool.fetch(*query)]
+        taken = await self.readopt(keys, sender) if keys else []
+        for item in taken:
+            item.job.parts = item.job.parts[: item.job.parts_sent + 1]
+        return taken
+
     async def stints(self) -> list[tuple[UUID, UUID]]:
         """Stints that stand in the database, each with its sender."""
         rows = await self._pool.fetch(QUERIES["find_stints"])

@@ -14,6 +14,7 @@ import structlog
 from libs.common.db.faults import PASSING
 from libs.common.tasks import set_within
 from services.channel_gateway import metrics
+from services.channel_gateway.clients.channels.base import KEY_AGE_MAX_S
 from services.channel_gateway.domain.model import Account
 from services.channel_gateway.store.deliveries import ADOPT_PAGE_MAX, Adopted, DeliveryStore
 from services.channel_gateway.worker.send_traces import SendTraces
@@ -23,6 +24,8 @@ from services.channel_gateway.worker.spill import Refill
 INTERVAL_S: Final = 2.0
 GATHER_FROM: Final = 20
 """Stints that may stand without anybody minding what is settled in them."""
+PUT_OFF_EVERY_S: Final = 60.0
+"""Real seconds between two looks for sends in doubt that were put off and nobody asks for again."""
 GATHER_EVERY_S: Final = 60.0
 """Real seconds between two looks at how much of the stints that stand is unsettled: each reads all of them."""
 
@@ -76,6 +79,7 @@ class Recovery:
         self._sender = sender
         self._missed: set[tuple[UUID, UUID]] = set()
         self._gather_at_s = 0.0
+        self._put_off_at_s = 0.0
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Adopts until told to stop."""
@@ -99,7 +103,19 @@ class Recovery:
             if await self._liveness.is_gone(sender):
                 with _apart("a sender's sends cannot be adopted", sender_id=sender):
                     await self._adopt(sender, teams)
+        await self._end_put_off()
         await self._end_stints()
+
+    async def _end_put_off(self) -> None:
+        """Sends in doubt that were put off, and whose journey was stopped, say: once the channel has forgotten their
+        keys, nobody can know of them any more."""
+        if time.monotonic() < self._put_off_at_s:
+            return
+        while taken := await self._store.take_up_put_off(
+            KEY_AGE_MAX_S, self._sender.sender_id, self._sender.stints.take(0)
+        ):
+            await self._take_up(taken)
+        self._put_off_at_s = time.monotonic() + PUT_OFF_EVERY_S
 
     async def _end_stints(self) -> None:
         """Ends stints that take no more sends: our own but for the last one, and those of processes that are gone."""

@@ -17,7 +17,7 @@ from services.stats.domain.opens import OpensKey, days_of
 QUESTIONS_MAX: Final = 10
 """Of one call."""
 DEADLINE_S: Final = 60.0
-"""The gateway may wait 15 seconds for each account's answer, some at once."""
+"""The gateway asks for 45 seconds at most, and answers then."""
 
 
 class Opens(Protocol):

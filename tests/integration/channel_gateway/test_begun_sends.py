@@ -304,3 +304,26 @@ async def test_a_doubtful_send_that_does_not_go_on_is_unknown_and_keeps_its_plac
     await gateway.settled()
     assert await told(gateway, send) == (delivery_pb2.SEND_STATE_UNKNOWN, 1, 0)
     assert (len(await gateway.accepted("line")), await usage(gateway)) == (1, 1)
+
+
+@pytest.mark.rule("C-04a", "C-04c")
+async def test_a_doubtful_send_that_nobody_asks_for_again_is_unknown_once_its_key_is_forgotten(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.channel_gateway.worker.recovery.PUT_OFF_EVERY_S", 0.0)
+    send = await in_doubt(gateway, "error_after")
+    await gateway.stop(1)
+    assert await told(gateway, send) == (DEFERRED, 1, 0), "its journey could go on tomorrow"
+    connection = await asyncpg.connect(gateway.database.admin_dsn)
+    for table in ("put_off_send", "delivery"):
+        aged = "SET first_attempt_at = first_attempt_at - interval '1 day'"
+        await connection.execute(f"UPDATE channel_gateway.{table} {aged}")
+    while (await gateway.delivery(send.effect_key)).state != delivery_pb2.SEND_STATE_UNKNOWN:
+        await asyncio.sleep(0.02)
+    assert await told(gateway, send) == (delivery_pb2.SEND_STATE_UNKNOWN, 1, 0)
+    assert (len(await gateway.accepted("line")), await usage(gateway)) == (1, 1)
+    assert [fact.messages for fact in await gateway.facts()] == [0, 1], "counted once"
+    assert await connection.fetchval("SELECT count(*) FROM channel_gateway.put_off_send") == 0
+    await connection.close()
+    (answer,) = await gateway.ask(send)
+    assert answer.state == delivery_pb2.SEND_STATE_UNKNOWN

@@ -41,6 +41,18 @@ CARDS: Final[Mapping[str, tuple[FlatCard, ...]]] = {
 }
 """What our adapters write, each kind."""
 
+
+class Tried:
+    """What was tried of one operation, and what its file has against that."""
+
+    def __init__(self) -> None:
+        self.requests = self.answers = self.refusals = 0
+        """Requests that were taken, answers, and those of them that refused."""
+        self.faults: list[str] = []
+
+
+TRIED: Final[dict[tuple[str, str], Tried]] = {}
+"""By channel and operation, of all tests that ran in this process."""
 LONG_TEXT: Final = 100_000
 """Characters that no field of a channel holds."""
 MANY: Final = 600
@@ -85,8 +97,13 @@ def disagreements(
             f"answer {each.status}: {fault}"
             for fault in contract.answer_faults(each.method, path, each.status, each.answer, error)
         ]
+        tried = TRIED.setdefault((each.channel, f"{each.method} {path}"), Tried())
+        tried.answers += 1
+        tried.refusals += each.status >= 400
+        tried.requests += each.status < 400
         if "requestBody" in contract.paths[path][each.method] and each.status == 200:
             faults += contract.request_faults(each.method, path, each.body)
+        tried.faults += faults
         if faults:
             found[f"{each.method} {each.path} {each.body}"] = faults
     return found

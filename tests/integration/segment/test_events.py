@@ -281,6 +281,17 @@ async def _in_mailboxes(segment: Segment, redis: Redis) -> list[letters.Mail]:
     return [letters.decode(next(iter(fields.values()))) for _, fields in entries]
 
 
+async def test_what_was_written_before_the_block_and_comes_late_brings_nobody_back(segment: Segment) -> None:
+    me, now = identity("886912345678"), segment.clock.now()
+    (joined,) = await segment.record(
+        segment.event("e1", contact_added={"identity": me}, at=now - timedelta(minutes=2))
+    )
+    await segment.record(segment.event("e2", contact_blocked={"identity": me}))
+    early = segment.event("e3", message_received={"identity": me}, at=now - timedelta(minutes=1))
+    await segment.record(early)
+    assert (await segment.customer(joined.customer_id)).identities[0].blocked
+
+
 @pytest.mark.rule("J-32")
 async def test_what_is_known_of_the_customer_travels_with_the_mail(segment: Segment, redis: Redis) -> None:
     """Whether the event was usual or not; what is stored has none of it."""

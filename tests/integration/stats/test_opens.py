@@ -9,6 +9,7 @@ from datetime import timedelta
 from itertools import islice
 from typing import Any
 
+import asyncpg
 import grpc
 import pytest
 
@@ -21,7 +22,7 @@ from omnijourney.internal.v1 import opens_service_pb2 as opens
 from omnijourney.stats.v1 import figures_pb2
 from omnijourney.stats.v1 import stats_service_pb2 as pb
 from services.stats.clients.opens import GatewayOpens
-from services.stats.domain.opens import TEAM_CALLS_MAX, WINDOW_DAYS, day_of
+from services.stats.domain.opens import TEAM_CALLS_MAX, WINDOW_DAYS, day_of, windows_at
 from services.stats.store.opens import OpensStore
 from services.stats.worker.opens import OpensAsker
 from tests.integration.stats.conftest import TIMEOUT_S, Stats
@@ -153,6 +154,31 @@ async def test_a_team_asks_so_much_in_an_hour_and_who_waited_longest_comes_first
     second = await line.asked()
     assert len(second) == TEAM_CALLS_MAX
     assert set(nodes) - set(first) <= set(second)
+
+
+@pytest.mark.rule("T-05c")
+async def test_who_claims_waits_for_another_who_does_so_that_no_node_is_asked_about_twice(
+    line: Line, database: Database
+) -> None:
+    await line.sends("hello")
+    admin = await asyncpg.connect(database.admin_dsn)
+    try:
+        async with admin.transaction():
+            # As another process that has claimed, and whose commit is still to come.
+            await admin.execute("LOCK TABLE stats.channel_opens IN SHARE ROW EXCLUSIVE MODE")
+            await admin.execute(
+                "INSERT INTO stats.channel_opens (team_id, journey_id, node_id, window_start, asked_at)"
+                " VALUES ($1, $2, 'hello', $3, $4)",
+                *(TEAM, JOURNEY, windows_at(NOON)[0][0], NOON),
+            )
+            asking = asyncio.create_task(line.asked())
+            # Not pg_stat_activity, which stays as it was first read within a transaction.
+            waiting = "relation = 'stats.channel_opens'::regclass AND NOT granted"
+            while not await admin.fetchval(f"SELECT count(*) FROM pg_locks WHERE {waiting}"):
+                await asyncio.sleep(0.02)
+        assert await asking == []
+    finally:
+        await admin.close()
 
 
 @pytest.mark.rule("T-05c")

@@ -26,6 +26,8 @@ from omnijourney.journey.v1 import enrolment_pb2, journey_pb2, node_pb2, trigger
 from omnijourney.journey.v1 import journey_service_pb2 as pb
 from omnijourney.journey.v1.enrolment_pb2 import StepResult
 from omnijourney.segment.v1 import customer_pb2, event_pb2
+from services.channel_gateway.domain.pixel import OrderToken, signed_token
+from services.channel_gateway.domain.signing import decode_secret
 from tests.integration.journey.whole_site import ALL, LINE, WHATSAPP, Site, target, text
 
 FactT = TypeVar("FactT", RunSegmentFact, RefusalFact)
@@ -48,6 +50,8 @@ class Stage:
     accounts: dict[int, str] = field(default_factory=dict)
     secret: str = ""
     """With which the team's shop signs; empty until it does."""
+    pixel: str = ""
+    """Key of its pages; empty until they tell something."""
 
     async def call(self, name: str, /, **fields: Any) -> Any:
         """See `Site.call`."""
@@ -56,7 +60,7 @@ class Stage:
     async def furnish(self) -> None:
         """A team with all modules, money, and an account each on LINE and WhatsApp, at noon of its zone."""
         await self.site.team(ALL, [LINE, WHATSAPP])
-        self.secret = ""
+        self.secret = self.pixel = ""
         self.accounts = {channel: await self.account(channel) for channel in (LINE, WHATSAPP)}
         await self.top_up(PLENTY)
 
@@ -252,6 +256,28 @@ class Stage:
         }
         url = f"http://127.0.0.1:{self.site.http_port}/v1/teams/{self.site.team_id}/shops/web/events"
         async with self.http.post(url, data=body.encode(), headers=headers) as answer:
+            assert answer.status == 202, await answer.text()
+
+    async def order_by_page(self, member_id: str, **order: Any) -> None:
+        """An order of now, as a page of that shop tells it by HTTP, with its back end's word for it."""
+        if not self.pixel:
+            origins = ["https://shop.example"]
+            self.pixel = (
+                await self.call("CreatePixelKey", shop_id="web", origins=origins)
+            ).pixel_key.pixel_key_id
+        event_id, now = str(new_id()), await self.site.now()
+        vouched = OrderToken("web", event_id, "TWD", "500", int(now.timestamp()) + 600, member_id)
+        event = {
+            "event": "order.completed",
+            "event_id": event_id,
+            "occurred_at": now.isoformat(),
+            "order": {"id": event_id, "currency": "TWD", "total": "500", **order},
+            "order_token": signed_token(decode_secret(self.secret), vouched),
+        }
+        url = (
+            f"http://127.0.0.1:{self.site.http_port}/v1/teams/{self.site.team_id}/pixels/{self.pixel}/events"
+        )
+        async with self.http.post(url, json=event, headers={"Origin": "https://shop.example"}) as answer:
             assert answer.status == 202, await answer.text()
 
     # ---- what came of it ----

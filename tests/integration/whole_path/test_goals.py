@@ -44,7 +44,9 @@ async def test_a_checkout_that_is_the_goal_ends_it_at_once_and_is_counted_apart(
 
 
 @pytest.mark.rule("J-37a", "J-37b")
-async def test_who_orders_the_cart_by_the_shops_webhook_is_not_reminded_of_it(stage: Stage) -> None:
+async def test_who_orders_the_cart_by_the_shops_webhook_or_its_page_is_not_reminded_of_it(
+    stage: Stage,
+) -> None:
     await stage.site.attribute("cart")
     module_id = await stage.module("Your cart")
     wait = node_pb2.WaitNode(
@@ -53,16 +55,20 @@ async def test_who_orders_the_cart_by_the_shops_webhook_is_not_reminded_of_it(st
     wait.timeout.FromSeconds(3_600)
     put = trigger_pb2.Trigger(attribute_changed=trigger_pb2.AttributeChanged(keys=["cart"]))
     journey_id = await stage.live(node("ordered", wait=wait), says("remind", module_id), trigger=put)
-    members = [str(new_id()) for _ in range(2)]
-    buyer, other = [await stage.customer(member_id=each) for each in members]
-    for customer, cart in ((buyer, "c-1"), (other, "c-2")):
-        await stage.call("SetCustomerAttributes", customer_id=customer, values={"cart": cart})
-    await stage.until_waiting(journey_id, EVENT, 2)
-    await stage.order_by_webhook(members[0], cart_id="c-1")
-    await stage.order_by_webhook(members[1], cart_id="c-1")
-    await stage.until_done(journey_id)
-    await stage.site.advance(hours=1)
+    members = [str(new_id()) for _ in range(4)]
+    buyer, other, viewer, stranger = [await stage.customer(member_id=each) for each in members]
+    for number, customer in enumerate((buyer, other, viewer, stranger)):
+        await stage.call("SetCustomerAttributes", customer_id=customer, values={"cart": f"c-{number}"})
+    await stage.until_waiting(journey_id, EVENT, 4)
+    await stage.order_by_webhook(members[0], cart_id="c-0")
+    await stage.order_by_webhook(members[1], cart_id="c-0")
+    await stage.order_by_page(members[2], cart_id="c-2")
+    await stage.order_by_page(members[3], cart_id="c-2")
     await stage.until_done(journey_id, 2)
-    assert (await stage.texts(buyer), await stage.texts(other)) == ([], ["Your cart"])
-    assert (await stage.steps(journey_id, buyer))[-1] == "ordered HAPPENED"
+    await stage.site.advance(hours=1)
+    await stage.until_done(journey_id, 4)
+    found = [await stage.texts(each) for each in (buyer, other, viewer, stranger)]
+    assert found == [[], ["Your cart"], [], ["Your cart"]]
+    for each in (buyer, viewer):
+        assert (await stage.steps(journey_id, each))[-1] == "ordered HAPPENED"
     assert "ordered TIMED_OUT" in await stage.steps(journey_id, other)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import date
 from typing import Any
 from uuid import uuid4
@@ -93,6 +94,40 @@ async def test_accounts_add_up_and_one_that_is_gone_takes_nothing_from_the_other
     assert await told(line, of("a"), of("b"), of("c")) == Opens(KNOWN, 65)
     assert await told(Line(), of("d", state=AccountState.UNUSABLE)) == Opens(REFUSED), "nobody is asked"
     assert await told(Line()) == Opens(REFUSED), "there is no account any more"
+
+
+@pytest.mark.rule("T-05c")
+async def test_all_questions_are_asked_side_by_side_and_who_does_not_answer_in_time_is_away(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("services.channel_gateway.usecases.opens.READ_S", 0.05)
+    count = len(accounts := [of("quick"), of("late")]) * 10
+    together_now, full = 0, asyncio.Event()
+
+    async def request(_method: str, _url: URL, headers: dict[str, str]) -> Reply:
+        nonlocal together_now
+        together_now += 1
+        if together_now == count:
+            full.set()
+        await full.wait()  # nobody is answered before all have asked
+        if headers["Authorization"].endswith("late"):
+            await asyncio.Event().wait()
+        return Reply(200, {"overview": {"uniqueImpression": 40}}, {})
+
+    line = Line()
+    line.request = request  # type: ignore[method-assign, assignment]
+    adapters: Any = {ConnectionKind.LINE: LineAdapter(line, "https://line.example")}  # type: ignore[arg-type]
+    found = await OpensReader(Accounts(*accounts), adapters).read(TEAM, [QUESTION] * 10)  # type: ignore[arg-type]
+    assert found == [Opens(KNOWN, 40)] * 10
+
+
+@pytest.mark.rule("T-05c")
+async def test_of_a_team_with_more_accounts_than_are_asked_nothing_is_told() -> None:
+    line = Line(a=(200, 40))
+    assert await told(line, *(of("a") for _ in range(20))) == Opens(KNOWN, 800)
+    line.asked.clear()
+    assert await told(line, *(of("a") for _ in range(21))) == Opens(REFUSED)
+    assert not line.asked
 
 
 def test_what_may_lie_with_an_account_that_does_not_answer_is_not_too_few() -> None:

@@ -28,6 +28,9 @@ class Store:
     async def unsettled_senders(self) -> dict[UUID, set[UUID]]:
         return {}
 
+    async def take_up_put_off(self, *_: object) -> list[object]:
+        return []
+
     async def stints(self) -> list[tuple[UUID, UUID]]:
         return self.standing
 

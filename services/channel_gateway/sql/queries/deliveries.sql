@@ -121,6 +121,9 @@ SELECT team_id, effect_key, customer_id, enrolment_id, journey_id, node_id, chan
    AND NOT EXISTS (SELECT FROM unnest(:checked_out::uuid[]) AS h (effect_key) WHERE h.effect_key = d.effect_key)
  LIMIT :most
 
+-- name: take_up_put_off
+SELECT team_id, effect_key FROM take_up_put_off(make_interval(secs => :age_s), :sender, :stint, :most)
+
 -- name: readopt
 -- Our own sends that memory lost, as they are.
 SELECT team_id, effect_key, customer_id, enrolment_id, journey_id, node_id, channel, account_id, depth, stop_epoch, not_after,
