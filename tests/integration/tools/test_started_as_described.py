@@ -24,7 +24,7 @@ from tests.deployments import MIGRATE, Filled, Process, chart, compose, units
 from tools.paths import ROOT
 
 PASSWORD: Final = "p@ss/w:rd?#%41"
-ENDS_WITHIN_S: Final = 120.0
+ENDS_WITHIN_S: Final = 100.0
 needs_helm = pytest.mark.skipif(
     importlib.util.find_spec("helm_python") is None, reason="Helm's library is not installed: make chart"
 )
@@ -101,7 +101,9 @@ async def _starts(process: Process, folder: Path) -> None:
         assert last["event"] in {"serving", "emulators_ready"}, "".join(said)
         if process.health:
             asked = [*process.health[:-1], f"127.0.0.1:{last['port']}"]
-            assert await (await _run(process, folder, asked)).wait() == 0
+            # Asked again, as it is there: a look has a second, in which a busy machine may not answer.
+            while await (await _run(process, folder, asked)).wait() != 0:
+                assert running.returncode is None, process
     finally:
         running.terminate()
         await running.communicate()
