@@ -79,8 +79,8 @@ def _read_event(
     if kind is None:
         return refused_event("INVALID_FIELDS", "event is required")
     body = _EVENTS[kind](check, getattr(message, kind), kind)
-    if isinstance(body, model.OrderCompleted):
-        click_id = _usable(f"{kind}.click_id", read_click(message.order_completed.click_id), left_out)
+    if isinstance(body, model.OrderCompleted) and (said := message.order_completed.click_id):
+        click_id = _usable(f"{kind}.click_id", read_click(said), left_out)
         body = msgspec.structs.replace(body, click_id=click_id or "")
     event = Event(
         team_id=check.uuid("team_id", message.team_id),

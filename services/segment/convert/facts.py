@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
-import msgspec
-
 from libs.common.mailbox import mail
 from libs.common.rpc.values import timestamp
 from omnijourney.common.v1 import money_pb2
@@ -22,17 +20,15 @@ from services.segment.domain.model import IdentityKey, Item, OrderCompleted, Unc
 def mails_of(facts: Iterable[Fact], views: Views = NO_VIEWS) -> Iterator[mail.Mail]:
     """The mail among stored facts; each customer's newest carries the view, if there is one."""
     for fact in facts:
-        found = mail_of(fact)
-        if found is None:
-            continue
-        view = views.get((found.team_id, found.customer_id)) if views else None
-        if view is not None and view.number == found.number:
-            found = msgspec.structs.replace(found, view=view)
-        yield found
+        view = views.get((fact.team_id, fact.customer_id)) if views and fact.customer_id is not None else None
+        found = mail_of(fact, view)
+        if found is not None:
+            yield found
 
 
-def mail_of(fact: Fact) -> mail.Mail | None:
-    """The mail that a stored fact is to the customer's actor; None for one that is no mail."""
+def mail_of(fact: Fact, view: mail.CustomerView | None = None) -> mail.Mail | None:
+    """The mail that a stored fact is to the customer's actor, with the view that belongs to its number; None for one
+    that is no mail."""
     if fact.mail_number is None:
         return None
     assert fact.customer_id is not None
@@ -47,6 +43,7 @@ def mail_of(fact: Fact) -> mail.Mail | None:
         occurred_at=fact.occurred_at,
         depth=fact.depth,
         body=mail.ProfileChanged() if is_quiet(fact.body) else _mail_body(fact.body),
+        view=view if view is not None and view.number == fact.mail_number else None,
         trace=fact.trace,
     )
 

@@ -99,7 +99,7 @@ def _record(recorder: Recorder, event: Event, now: datetime, latest: datetime) -
         return refused_event("RESOURCE_NOT_FOUND", "there is no such customer")
     if event.occurred_at > latest:
         event = msgspec.structs.replace(event, occurred_at=now)
-    event = msgspec.structs.replace(event, selector=event.hints)
+    event = event.with_hints()
     facts = recorder.pending.facts
     before = len(facts)
     result = _HANDLERS[type(event.body)](recorder, event)

@@ -186,6 +186,17 @@ class Selector(msgspec.Struct, frozen=True, array_like=True):
         """No event is emitted."""
         return self == _NOBODY
 
+    @property
+    def is_id_alone(self) -> bool:
+        """Whether nothing but the customer's id is said."""
+        return (
+            self.member_id is None
+            and self.phone is None
+            and self.email is None
+            and self.identity is None
+            and self.browser_token is None
+        )
+
 
 _NOBODY = Selector()
 
@@ -272,6 +283,9 @@ EventBody = (
 )
 
 
+_OF_NO_IDENTITY = frozenset({OrderCompleted, OrderRefunded, CustomerInteracted, TeamInteracted})
+
+
 class Event(msgspec.Struct, frozen=True, array_like=True):
     """One report of something that happened."""
 
@@ -288,12 +302,17 @@ class Event(msgspec.Struct, frozen=True, array_like=True):
     def hints(self) -> Selector:
         """The selector, with the phone number that an identity on WhatsApp is where no other is told."""
         selector = self.selector
-        if selector.phone is not None:
+        if selector.phone is not None or (selector.identity is None and type(self.body) in _OF_NO_IDENTITY):
             return selector
         for identity in (getattr(self.body, "identity", None), selector.identity):
             if identity is not None and (phone := identity.phone) is not None:
                 return msgspec.structs.replace(selector, phone=phone)
         return selector
+
+    def with_hints(self) -> Event:
+        """The event with its `hints` for a selector."""
+        hints = self.hints
+        return self if hints is self.selector else msgspec.structs.replace(self, selector=hints)
 
 
 class Uncounted(IntEnum):

@@ -172,6 +172,9 @@ class Recorder:
         share a phone are still different members.
         """
         team, selector = event.team_id, event.selector
+        named = selector.customer_id
+        if named is not None and (customer := self.pending.customer(team, named)) is not None:
+            return customer
         for found in candidates(self, team, selector):
             customer = self.pending.customer(team, found.customer_id)
             if customer is not None and (found.is_strong or not _is_another_member(customer, selector)):
@@ -231,6 +234,8 @@ class Recorder:
 
     def _note_conflicts(self, customer: Customer, selector: Selector) -> None:
         """Notes other customers whom the hints lead to."""
+        if selector.is_id_alone:
+            return
         for each in conflicts_of(self, customer, selector, self.pending.customer):
             self._conflicts.setdefault(each.pair, each)
 

@@ -72,9 +72,12 @@ def order_refunded(recorder: Recorder, event: Event) -> EventResult:
 def count_waiting(recorder: Recorder, order_id: OrderId, order: Order, customer: Customer) -> None:
     """The order counts from now on: so does what was reported of it before, first what was given back, then what the
     shop said last of what was left."""
+    reported = recorder.refunds_of(order_id)
+    if not reported:
+        return
     waiting = sorted(
         (refund.occurred_at, refund_id)
-        for refund_id, refund in recorder.refunds_of(order_id).items()
+        for refund_id, refund in reported.items()
         if refund.uncounted != Uncounted.COUNTS and _is_vouched_for(recorder, order_id[0], refund.body.signed)
     )
     refunds = [(refund_id, refund) for _, refund_id in waiting if (refund := recorder.refund(refund_id))]
