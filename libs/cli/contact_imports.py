@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import shutil
 import tempfile
+import time
 import urllib.request
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
 from typing import IO, Any, Final, cast
+from urllib.error import HTTPError
 from urllib.parse import urlsplit
 
 import grpc
@@ -31,6 +33,10 @@ from omnijourney.segment.v1 import operation_pb2 as messages
 from omnijourney.segment.v1 import segment_service_pb2 as pb
 
 PART_BYTES: Final = 1024 * 1024
+FILE_BYTES_MAX: Final = 512 * 1024 * 1024
+"""As the contract has it."""
+FETCH_S: Final = 3_600.0
+"""How long a file at an address may take."""
 EXIT_LINES_FAILED: Final = 3
 """All of the file was worked off, and some of its lines are to be corrected."""
 _TIMEOUT_S: Final = 60.0
@@ -265,25 +271,47 @@ async def _tried(call: Callable[[], Any]) -> Any:
 @asynccontextmanager
 async def _opened(source: str) -> AsyncIterator[IO[bytes]]:
     """The file; what is at an address is kept in a temporary one first. Raises NoSuch."""
-    is_address = urlsplit(source).scheme in {"http", "https"}
+    is_address = source.lower().startswith(("http://", "https://"))
     try:
         file = await asyncio.to_thread(_fetched if is_address else _local, source)
-    except OSError as error:
-        raise NoSuch(f"{source}: {error.strerror or error}") from error
+    except (OSError, HTTPException, ValueError) as error:
+        said = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        raise NoSuch(f"{source}: {said}") from error
     with file:
         yield file
 
 
 def _local(path: str) -> IO[bytes]:
+    if Path(path).exists() and not Path(path).is_file():
+        raise OSError("is a directory or a device, and no file")
     return Path(path).open("rb")
 
 
 def _fetched(address: str) -> IO[bytes]:
-    kept = tempfile.TemporaryFile()  # noqa: SIM115 - whoever asked closes it
-    with urllib.request.urlopen(address, timeout=_TIMEOUT_S) as answer:  # noqa: S310  # nosec B310 - http and https
-        shutil.copyfileobj(answer, kept)
+    with ExitStack() as closing:
+        kept = closing.enter_context(tempfile.TemporaryFile())
+        try:
+            answer = urllib.request.urlopen(address, timeout=_TIMEOUT_S)  # noqa: S310  # nosec B310 - http and https
+        except HTTPError as error:
+            error.close()
+            raise
+        with answer:
+            _copy(answer, kept)
+        closing.pop_all()
     kept.seek(0)
     return kept
+
+
+def _copy(answer: Any, kept: IO[bytes]) -> None:
+    until_s = time.monotonic() + FETCH_S
+    while part := answer.read(PART_BYTES):
+        kept.write(part)
+        if kept.tell() > FILE_BYTES_MAX:
+            raise OSError(f"has more than {FILE_BYTES_MAX:,} bytes: divide it")
+        if time.monotonic() > until_s:
+            raise OSError(f"has not ended after {FETCH_S:,.0f} s")
+    if answer.length:
+        raise OSError(f"ended {answer.length:,} bytes too early")
 
 
 def _digest(file: IO[bytes]) -> bytes:

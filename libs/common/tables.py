@@ -20,6 +20,8 @@ BREAKS_MAX: Final = 50
 _BIG5: Final = ("cp950", "big5hkscs")
 """As Windows in Taiwan and in Hong Kong writes it. Hardly any text of another encoding is one of these by chance."""
 _SEPARATORS: Final = ",;\t"
+_SAID_SEPARATOR: Final = re.compile(r'"?sep=([,;\t])"?', re.IGNORECASE)
+"""A first line that is for the spreadsheet alone."""
 _QUOTED: Final = re.compile(r'"[^"]*"')
 _MANGLED: Final = re.compile(r"[+-]?[0-9](?:[.,][0-9]+)?E\+[0-9]{1,3}", re.ASCII | re.IGNORECASE)
 _FORMULA_OF_TEXT: Final = re.compile(r'="((?:[^"]|"")*)"')
@@ -72,8 +74,15 @@ _MARKS: Final = (
 )
 
 
+_HEAD_BYTES: Final = 64
+"""Of a file without a mark: enough to see that every other byte is 0."""
+_ZEROS_OF_UTF_16: Final = 8
+"""One byte of so many, at least, is 0: each ASCII character has one."""
+
+
 class EncodingFinder:
-    """Which encoding a file is in: of its byte order mark, else UTF-8, or else Big5. What is none of them is UTF-8."""
+    """Which encoding a file is in: of its byte order mark, else UTF-16 where only every other byte of its head is 0,
+    else UTF-8, or else Big5. What is none of them is UTF-8."""
 
     def __init__(self) -> None:
         """Of a file of which nothing is known yet."""
@@ -82,8 +91,7 @@ class EncodingFinder:
 
     def feed(self, part: bytes) -> None:
         """Takes the next bytes of the file."""
-        if len(self._head) < len(codecs.BOM_UTF8):
-            self._head += part[: len(codecs.BOM_UTF8)]
+        self._head += part[: _HEAD_BYTES - len(self._head)]
         self._decode(part, final=False)
 
     def found(self, *, whole: bool) -> Encoding:
@@ -91,9 +99,18 @@ class EncodingFinder:
         marked = next((encoding for mark, encoding in _MARKS if self._head.startswith(mark)), None)
         if marked is not None:
             return marked
+        if (unmarked := self._unmarked_utf_16()) is not None:
+            return unmarked
         if whole:
             self._decode(b"", final=True)
         return Encoding(next(iter(self._left), "utf-8"))
+
+    def _unmarked_utf_16(self) -> Encoding | None:
+        """No text of another encoding holds zeros."""
+        zeros = {place % 2 for place, byte in enumerate(self._head) if byte == 0}
+        if len(zeros) != 1 or self._head.count(0) * _ZEROS_OF_UTF_16 < len(self._head):
+            return None
+        return Encoding("utf-16-le" if zeros == {1} else "utf-16-be")
 
     def _decode(self, part: bytes, *, final: bool) -> None:
         for name, decoder in list(self._left.items()):
@@ -164,7 +181,9 @@ class TableReader:
                 yield self._taken([], 1, broken=True)
                 continue
             if not self.separator:
-                if not first.strip(_SEPARATORS + " \r\n"):
+                named = _SAID_SEPARATOR.fullmatch(first.strip(" \r\n"))
+                if named is not None or not first.strip(_SEPARATORS + " \r\n"):
+                    self.separator = named[1] if named is not None else ""
                     self._taken([], 1)
                     continue
                 self.separator = _separator(first)

@@ -73,10 +73,10 @@ class Check(FieldCheck):
         return self.line(field, trimmed(text)) if text else None
 
     def tags(self, field: str, tags: Iterable[str]) -> tuple[str, ...]:
-        """Tags, each once as far as they are written alike."""
+        """Tags without blanks around them, each once as far as they are written alike."""
         found: dict[str, None] = {}
         for index, tag in enumerate(tags):
-            found[self.line(f"{field}[{index}]", tag, length_max=TAG_LENGTH_MAX)] = None
+            found[self.line(f"{field}[{index}]", trimmed(tag), length_max=TAG_LENGTH_MAX)] = None
         return tuple(found)
 
     def identity(self, field: str, message: customer_pb2.IdentityKey) -> IdentityKey:

@@ -104,6 +104,8 @@ def columns_of(
     """
     if heading.broken:
         raise _refused("has a heading that is too long, or whose quotes are not closed")
+    if any(map(_UNREADABLE.search, heading.cells)):
+        raise _refused("is no table of text: save it as CSV, in UTF-8")
     if len(heading.cells) > COLUMNS_MAX:
         raise _refused(f"must have at most {COLUMNS_MAX} columns")
     usable = [each for each in attributes if not each.archived]

@@ -222,6 +222,12 @@ async def load_erased(connection: Connection, keys: Iterable[CustomerKey]) -> se
     return {(row["team_id"], row["customer_id"]) for row in rows}
 
 
+async def is_any_being_erased(connection: Connection, team_id: UUID, customer_ids: Sequence[UUID]) -> bool:
+    """Whether an erasure of any of these customers, who are locked, has begun."""
+    query = BOOK.bind("is_any_being_erased", team_id=team_id, customer_ids=list(customer_ids))
+    return bool(await connection.fetchval(*query))
+
+
 async def _bare(connection: Connection, partition: int, rows: Sequence[Mapping[str, Any]]) -> None:
     changed = [
         (row["position"], row["body"], encode_body(bare))

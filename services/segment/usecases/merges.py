@@ -8,6 +8,7 @@ from uuid import UUID
 
 from libs.common.callers import caller
 from libs.common.db.pool import Connection
+from libs.common.errors import FailedPrecondition
 from libs.common.ids import epoch_ms, new_id
 from services.segment.domain.consents import ACTOR_MAX
 from services.segment.domain.edits import Editor, Profile
@@ -16,6 +17,7 @@ from services.segment.domain.merging import Merge
 from services.segment.domain.views import CustomerParts
 from services.segment.store import customers, teams
 from services.segment.store.base import lock_customers
+from services.segment.store.erasures import is_any_being_erased
 from services.segment.store.merged import absent
 from services.segment.store.merges import MergeKey, MergeStore, accepted
 from services.segment.usecases.edits import Edits, Once, Reply
@@ -38,8 +40,8 @@ class Merges:
     ) -> Reply:
         """Accepts a merge: from then on everything that names the one who goes is the other's.
 
-        Raises NotFound; FailedPrecondition `CUSTOMER_MERGED` where either is gone, `CUSTOMER_LIMIT_REACHED` where the
-        other would have too many tags.
+        Raises NotFound; FailedPrecondition `CUSTOMER_MERGED` where either is gone, `CUSTOMER_ERASED` where either is
+        being erased, `CUSTOMER_LIMIT_REACHED` where the other would have too many tags.
         """
 
         async def work(connection: Connection, facts: list[Fact]) -> Merge:
@@ -58,6 +60,10 @@ class Merges:
         for key in (survivor_key, loser_key):
             if key not in locked:
                 raise await absent(connection, key)
+        if await is_any_being_erased(connection, team_id, (survivor_id, loser_id)):
+            # Who goes would leave what is known of them with the survivor, and an erasure that finds nobody; whoever is
+            # merged into somebody who is being erased would be erased with them.
+            raise FailedPrecondition("CUSTOMER_ERASED", "one of the two is being erased")
         views = await customers.load_views(connection, locked, _WHOLE)
         other = views[loser_key]
         named = Profile(tags=other.tags, attributes=tuple(other.attributes.items()))

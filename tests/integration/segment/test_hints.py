@@ -72,6 +72,18 @@ async def test_the_country_is_that_of_the_zone_unless_one_is_set(segment: Segmen
     assert (await segment.customer(result.customer_id)).phone == "+819012345678"
 
 
+async def test_blanks_and_marks_around_a_tag_make_no_other_tag(segment: Segment) -> None:
+    customer = await segment.create(member_id="1", tags=[" VIP\u200b"])
+    await segment.call("ChangeCustomerTags", customer_id=customer, add=["VIP\u00a0", "\u3000new"])
+    assert sorted((await segment.customer(customer)).tags) == ["VIP", "new"]
+    await segment.call("ChangeCustomerTags", customer_id=customer, remove=[" vip "])
+    assert list((await segment.customer(customer)).tags) == ["new"]
+    for unseen in ("\u200b\u200d", " \u2060"):
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await segment.call("ChangeCustomerTags", customer_id=customer, add=[unseen])
+        assert "add[0]" in (refused.value.details() or "")
+
+
 @pytest.mark.rule("S-01c")
 @pytest.mark.parametrize(
     ("who", "fields"),

@@ -108,21 +108,63 @@ async def test_a_file_at_an_address_is_read_and_faults_are_said(
     async def serve(_: web.Request) -> web.Response:
         return web.Response(body="手機\n0912345678\n".encode("cp950"))
 
+    async def lead(_: web.Request) -> web.Response:
+        raise web.HTTPFound("/people.csv")
+
+    async def circle(_: web.Request) -> web.Response:
+        raise web.HTTPFound("/circle")
+
+    async def endless(request: web.Request) -> web.StreamResponse:
+        answer = web.StreamResponse()
+        await answer.prepare(request)
+        with contextlib.suppress(ConnectionError):
+            while True:
+                await answer.write(b"0912345678\n" * 1_000)
+        return answer
+
+    async def cut_short(request: web.Request) -> web.StreamResponse:
+        answer = web.StreamResponse(headers={"Content-Length": "100"})
+        await answer.prepare(request)
+        await answer.write("手機\n0912345678\n".encode())
+        assert request.transport is not None
+        request.transport.close()
+        return answer
+
     site = web.Application()
-    site.router.add_get("/people.csv", serve)
+    for path, handler in {
+        "/people.csv": serve,
+        "/led": lead,
+        "/circle": circle,
+        "/endless": endless,
+        "/cut": cut_short,
+    }.items():
+        site.router.add_get(path, handler)
     runner = web.AppRunner(site)
     await runner.setup()
     try:
         listening = web.TCPSite(runner, "127.0.0.1", 0)
         await listening.start()
         port = runner.addresses[0][1]
-        asked = Asked(team, f"http://127.0.0.1:{port}/people.csv", "whatsapp", ACCOUNT)
+        asked = Asked(team, f"http://127.0.0.1:{port}/led", "whatsapp", ACCOUNT)
         assert await journeys.run(settings, contact_imports.load(asked)) == 0
+        with pytest.MonkeyPatch.context() as smaller:
+            smaller.setattr(contact_imports, "FILE_BYTES_MAX", 100_000)
+            for path, said in (
+                ("circle", "infinite loop"),
+                ("endless", "has more than 100,000 bytes: divide it"),
+                ("cut", "bytes too early"),
+                ("none", "Not Found"),
+            ):
+                wrong = Asked(team, f"http://127.0.0.1:{port}/{path}")
+                assert await journeys.run(settings, contact_imports.load(wrong)) == 1
+                assert said in capsys.readouterr().err
     finally:
         await runner.cleanup()
     for source, mapping, said in (
         (str(tmp_path / "none.csv"), (), "No such file"),
         (str(tmp_path), (), "directory"),
+        ("/dev/zero", (), "no file"),
+        ("http://[::1", (), "Invalid IPv6 URL"),
         (__file__, ("x",), "is not of the form Heading=field"),
         (__file__, (), "csv: has no column that says whom"),
     ):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -82,6 +83,26 @@ async def test_the_survivor_keeps_the_union_and_what_is_theirs_wins(segment: Seg
     new = (await segment.mail(survivor))[mails:]
     assert new
     assert {type(letter.body) for letter in new} <= {ProfileChanged, TagRemoved}, new
+
+
+@pytest.mark.rule("S-08b")
+async def test_who_is_being_erased_is_merged_with_nobody(segment: Segment) -> None:
+    erased, other = await segment.create(phone=PHONE), await segment.create(name="other")
+    # The gateway is away: the erasure waits at its first step, the customer is there still.
+    await segment.call("StartErasure", customer_id=erased)
+    for survivor, loser in ((other, erased), (erased, other)):
+        asked = segment.call("MergeCustomers", survivor_id=survivor, loser_id=loser)
+        assert await refused(asked) == "CUSTOMER_ERASED"
+    assert (await segment.customer(other)).phone == ""
+    # Asked for at once, one of the two is refused, whichever comes first.
+    third = await segment.create(name="third")
+    answers = await asyncio.gather(
+        segment.call("MergeCustomers", survivor_id=other, loser_id=third),
+        segment.call("StartErasure", customer_id=third),
+        return_exceptions=True,
+    )
+    (fault,) = [remote_error(each) for each in answers if isinstance(each, grpc.aio.AioRpcError)]
+    assert fault.reason in {"CUSTOMER_MERGED", "CUSTOMER_ERASED"}
 
 
 @pytest.mark.rule("S-05c")

@@ -117,6 +117,8 @@ def remember(known: EventContext, recording: Recording) -> None:
     """What a database would know after the recording."""
     for customer in [*recording.created, *recording.changed]:
         known.customers[customer.team_id, customer.customer_id] = customer
+    for found in (known.members, known.phones, known.emails):
+        found.clear()
     ordered = sorted(known.customers.values(), key=lambda customer: customer.customer_id)
     for customer in ordered:
         if customer.member_id is not None:

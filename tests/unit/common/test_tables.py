@@ -30,6 +30,8 @@ ENCODED = {
     "Big5 of Hong Kong": lambda text: text.encode("big5hkscs"),
     "UTF-16 LE": lambda text: b"\xff\xfe" + text.encode("utf-16-le"),
     "UTF-16 BE": lambda text: b"\xfe\xff" + text.encode("utf-16-be"),
+    "UTF-16 LE without mark": lambda text: text.encode("utf-16-le"),
+    "UTF-16 BE without mark": lambda text: text.encode("utf-16-be"),
 }
 
 
@@ -153,6 +155,17 @@ def test_cells_are_separated_as_the_heading_is(separator: str) -> None:
         + separator.join(("1", '"2,;\t"', "3,5;6\t7"[:1]))
     )
     assert cells_of(text.encode()) == [["a,;\t,;\t,;\tb", "c", "d"], ["1", "2,;\t", "3"]]
+
+
+@pytest.mark.parametrize("said", ["sep=;", "SEP=;", '"sep=;"'])
+def test_a_first_line_that_is_for_the_spreadsheet_alone_says_the_separator(said: str) -> None:
+    content = f"{said}\r\na,b;c\r\n1;2\r\n".encode()
+    assert [(line.number, line.cells) for line in read_table(content)] == [(2, ["a,b", "c"]), (3, ["1", "2"])]
+    assert in_parts(content, list(range(0, len(content), 3))) == list(read_table(content))
+
+
+def test_a_zero_in_a_text_is_no_sign_of_utf_16() -> None:
+    assert cells_of(b"a,b\n1\0,2\n3,4\n") == [["a", "b"], ["1\0", "2"], ["3", "4"]]
 
 
 def test_a_heading_of_one_column_is_a_table() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -84,6 +85,23 @@ def test_a_heading_that_cannot_be_understood_is_refused(
     with pytest.raises(InvalidArgument) as refused:
         fields_of(heading, given, channel)
     assert fault in refused.value.violations[0].description
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"PK\x03\x04\x14\0\0\0\x08\0" + bytes(range(256)),
+        gzip.compress(b"Phone\n0912345678\n" * 9),
+        bytes.fromhex("d0cf11e0a1b11ae1") + bytes(64),
+        b"\x89PNG\r\n\x1a\n" + bytes(range(256)),
+        bytes(100),
+    ],
+    ids=["xlsx", "gz", "xls", "png", "zeros"],
+)
+def test_what_is_no_text_is_refused_with_the_remedy(content: bytes) -> None:
+    with pytest.raises(InvalidArgument) as refused:
+        columns_of(next(iter(read_table(content))), (), {}, 0)
+    assert "save it as CSV" in refused.value.violations[0].description
 
 
 @pytest.mark.rule("S-06d")

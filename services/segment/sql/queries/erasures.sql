@@ -21,6 +21,11 @@ SELECT e.team_id, e.customer_id
      WHERE r.team_id = w.team_id AND r.customer_id = w.customer_id AND r.step > erasure_step('CLOSE') LIMIT 1
  ) AS e
 
+-- name: is_any_being_erased
+-- Of customers who are there still: an erasure of them has begun.
+SELECT EXISTS (
+    SELECT FROM erasure WHERE team_id = :team_id AND customer_id = ANY (:customer_ids::uuid[]) AND step <= erasure_step('CLOSE'))
+
 -- name: list_erasures
 SELECT team_id, erasure_id, customer_id, step, cursor, known, mail_number, tries, created_at, updated_at
   FROM erasure

@@ -235,7 +235,9 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_API_CLIENT_UNCHANGEABLE: _ErrorReason.ValueType  # 408
     """FAILED_PRECONDITION: the API client was revoked, or configuration gives it. Example: `{"cause": "REVOKED"}`, or `CONFIGURED`."""
     ERROR_REASON_CUSTOMER_ERASED: _ErrorReason.ValueType  # 412
-    """Reason of one result: the customer that the event names, or whose order it names, was erased. Example: `{}`."""
+    """Reason of one result: the customer that the event names, or whose order it names, was erased; or FAILED_PRECONDITION of a
+    merge: either customer is being erased. Example: `{}`.
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why a call was refused. Each reason names the metadata keys that come with it."""
@@ -453,5 +455,7 @@ ERROR_REASON_API_CLIENT_LIMIT: ErrorReason.ValueType  # 407
 ERROR_REASON_API_CLIENT_UNCHANGEABLE: ErrorReason.ValueType  # 408
 """FAILED_PRECONDITION: the API client was revoked, or configuration gives it. Example: `{"cause": "REVOKED"}`, or `CONFIGURED`."""
 ERROR_REASON_CUSTOMER_ERASED: ErrorReason.ValueType  # 412
-"""Reason of one result: the customer that the event names, or whose order it names, was erased. Example: `{}`."""
+"""Reason of one result: the customer that the event names, or whose order it names, was erased; or FAILED_PRECONDITION of a
+merge: either customer is being erased. Example: `{}`.
+"""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -805,7 +805,8 @@ class SegmentServiceServicer:
         """Makes two customers one. From the answer on everything that names the one who goes is the survivor's; points,
         enrolments and consents follow, as an operation that cannot be cancelled. Until its enrolments have moved, most often within a second,
         limits per customer count each of the two by itself. Errors: NOT_FOUND, FAILED_PRECONDITION
-        `CUSTOMER_MERGED` when either is gone, `CUSTOMER_LIMIT_REACHED` when the survivor would have too many tags.
+        `CUSTOMER_MERGED` when either is gone, `CUSTOMER_ERASED` when either is being erased, `CUSTOMER_LIMIT_REACHED` when the
+        survivor would have too many tags.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -207,7 +207,8 @@ class SegmentServiceStub:
     """Makes two customers one. From the answer on everything that names the one who goes is the survivor's; points,
     enrolments and consents follow, as an operation that cannot be cancelled. Until its enrolments have moved, most often within a second,
     limits per customer count each of the two by itself. Errors: NOT_FOUND, FAILED_PRECONDITION
-    `CUSTOMER_MERGED` when either is gone, `CUSTOMER_LIMIT_REACHED` when the survivor would have too many tags.
+    `CUSTOMER_MERGED` when either is gone, `CUSTOMER_ERASED` when either is being erased, `CUSTOMER_LIMIT_REACHED` when the
+    survivor would have too many tags.
     """
     GetCustomerMerge: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.GetCustomerMergeRequest, _segment_service_pb2.GetCustomerMergeResponse]
     """Reads the progress of a merge. Errors: NOT_FOUND."""
@@ -471,7 +472,8 @@ class SegmentServiceAsyncStub(SegmentServiceStub):
     """Makes two customers one. From the answer on everything that names the one who goes is the survivor's; points,
     enrolments and consents follow, as an operation that cannot be cancelled. Until its enrolments have moved, most often within a second,
     limits per customer count each of the two by itself. Errors: NOT_FOUND, FAILED_PRECONDITION
-    `CUSTOMER_MERGED` when either is gone, `CUSTOMER_LIMIT_REACHED` when the survivor would have too many tags.
+    `CUSTOMER_MERGED` when either is gone, `CUSTOMER_ERASED` when either is being erased, `CUSTOMER_LIMIT_REACHED` when the
+    survivor would have too many tags.
     """
     GetCustomerMerge: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.GetCustomerMergeRequest, _segment_service_pb2.GetCustomerMergeResponse]  # type: ignore[assignment]
     """Reads the progress of a merge. Errors: NOT_FOUND."""
@@ -1032,7 +1034,8 @@ class SegmentServiceServicer(metaclass=_abc_1.ABCMeta):
         """Makes two customers one. From the answer on everything that names the one who goes is the survivor's; points,
         enrolments and consents follow, as an operation that cannot be cancelled. Until its enrolments have moved, most often within a second,
         limits per customer count each of the two by itself. Errors: NOT_FOUND, FAILED_PRECONDITION
-        `CUSTOMER_MERGED` when either is gone, `CUSTOMER_LIMIT_REACHED` when the survivor would have too many tags.
+        `CUSTOMER_MERGED` when either is gone, `CUSTOMER_ERASED` when either is being erased, `CUSTOMER_LIMIT_REACHED` when the
+        survivor would have too many tags.
         """
 
     @_abc_1.abstractmethod
