@@ -102,6 +102,13 @@ configuration: install-dev ## rewrite docs/configuration.md, the list of all var
 metrics: install-dev ## rewrite docs/metrics.md, the list of metrics, from the code
 	@$(RUN) -m tools.metrics_page
 
+.PHONY: messages browser
+messages: install-dev ## give the console's catalogue the sentences that its pages and templates have
+	@$(RUN) -m tools.messages
+
+browser: install-dev ## try the console in Chromium: its pages in both languages, by keyboard, with axe (ARGS="…" goes to pytest)
+	@$(RUN) -m pytest -n 0 tests/browser $(ARGS)
+
 schema: install-dev ## rewrite sql/schema.sql of every service from a freshly migrated database
 	@$(RUN) -m tools.schema
 

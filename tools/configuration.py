@@ -21,6 +21,7 @@ from pydantic_settings import BaseSettings
 from libs.client import SERVICES, ClientSettings
 from libs.common.config import DEFAULT_PORTS, METRICS_PORT_DISTANCE, ServiceSettings, variable_of
 from libs.common.variables import PREFIX
+from libs.console.config import ConsoleSettings
 from libs.emulators.config import EmulatorSettings
 from libs.supervisor import InstallationSettings
 from tools.paths import ROOT
@@ -34,7 +35,8 @@ named, too. `omnijourney doctor` looks at what the variables lead to. This page 
 `make configuration`.
 
 *Read by*: `services` are all five; `up` is the command line where it starts or migrates an installation; `client` is
-the command line and [the Python client](client.md) where they call services; `emulators` are those of the channels.
+the command line and [the Python client](client.md) where they call services; `console` is [the
+console](console.md); `emulators` are those of the channels.
 """
 _APART: Final = {
     f"{PREFIX}CREDENTIALS_DIR": (
@@ -98,6 +100,7 @@ def _settings() -> Iterator[tuple[str, type[BaseSettings]]]:
         yield service, importlib.import_module(f"services.{service}.config").Settings
     yield "up", InstallationSettings
     yield "client", ClientSettings
+    yield "console", ConsoleSettings
     yield "emulators", EmulatorSettings
 
 

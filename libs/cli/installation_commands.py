@@ -32,6 +32,9 @@ def up(
             show_default=False,
         ),
     ] = None,
+    console: Annotated[
+        bool, typer.Option("--console/--no-console", help="Serve the console for browsers, too.")
+    ] = True,
     one_process: Annotated[
         bool,
         typer.Option(
@@ -71,6 +74,7 @@ def up(
         own_ca=tls != "configured",
         free_ports=ports == "free",
         emulators=settings.no_channel_is_set if emulators is None else emulators,
+        console=console,
         one_process=one_process,
         log_dir=log_dir,
         log_to_stderr=log_to_stderr,
@@ -184,6 +188,31 @@ def demo(
         raise typer.Exit(2) from missing
 
     raise typer.Exit(run_demo(month, data, report, speed, watch=watch, data_dir=data_dir))
+
+
+@installation.command(epilog="Example: omnijourney console --address 127.0.0.1:7400")
+def console(
+    *,
+    address: Annotated[
+        str,
+        typer.Option(
+            help="host:port to listen on. [default: OMNIJOURNEY_BIND_HOST and OMNIJOURNEY_CONSOLE_PORT]",
+            show_default=False,
+        ),
+    ] = "",
+    data_dir: DataDir = None,
+) -> None:
+    """Serve the console for browsers, until Ctrl-C, for an installation that runs already."""
+    from libs.cli.serve_console import run_console
+    from libs.console.config import ConsoleSettings
+
+    changes: dict[str, Any] = {"data_dir": data_dir} if data_dir is not None else {}
+    if address:
+        host, _, port = address.rpartition(":")
+        if not host or not port.isdecimal():
+            raise typer.BadParameter("must be host:port, for example 127.0.0.1:7400", param_hint="--address")
+        changes |= {"bind_host": host.strip("[]"), "console_port": int(port)}
+    finish(run_console(configured(ConsoleSettings, changes)))
 
 
 @installation.command(epilog="Example: omnijourney version")

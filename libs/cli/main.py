@@ -34,6 +34,11 @@ COMMANDS: Final = {
         "installation",
         "Make schemas and roles with the owner's OMNIJOURNEY_POSTGRES_DSN, and each service's credentials file.",
     ),
+    "console": Listed(
+        "installation_commands",
+        "installation",
+        "Serve the console for browsers, until Ctrl-C, for an installation that runs already.",
+    ),
     "demo": Listed(
         "installation_commands",
         "installation",

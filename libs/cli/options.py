@@ -11,6 +11,7 @@ import typer
 if TYPE_CHECKING:
     from libs.cli.journeys import Command
     from libs.client import ClientSettings
+    from libs.console.config import ConsoleSettings
     from libs.supervisor import InstallationSettings
 
 DataDir = Annotated[
@@ -22,7 +23,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="A JSON object a line.")]
 ServiceName = Literal["journey", "points", "channel_gateway", "segment", "stats"]
 """As the client has them."""
 Limit = Annotated[int, typer.Option(min=0, help="At most so many; 0: all.")]
-Settings = TypeVar("Settings", "InstallationSettings", "ClientSettings")
+Settings = TypeVar("Settings", "InstallationSettings", "ClientSettings", "ConsoleSettings")
 
 
 def run(data_dir: Path | None, command: Command) -> NoReturn:

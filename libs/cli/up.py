@@ -107,6 +107,8 @@ def welcome(installation: Installation) -> None:
 def _places(installation: Installation) -> Table:
     places = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     places.add_row()
+    if installation.console_url:
+        places.add_row("console", f"[bold]{installation.console_url}[/] (sign in with the token below)")
     places.add_row("webhooks in", installation.http_url)
     what = "emulator" if installation.emulators else "API"
     for channel, url in installation.channel_urls.items():

@@ -151,6 +151,10 @@ async def _demo(options: DemoOptions, console: Console, stopper: _Stopper) -> in
         installation = Installation(_installation(settings, start, console))
         stopper.installation = installation
         await stack.enter_async_context(installation)
+        token = f"{directory}/token"
+        console.print(
+            f"the console: {installation.console_url} (token in {token})", highlight=False, soft_wrap=True
+        )
         client = await stack.enter_async_context(Client(installation.targets, installation.token))
         session = await stack.enter_async_context(aiohttp.ClientSession(timeout=HTTP_TIMEOUT))
         demo = _Demo(stream, options.speed, console, installation, client, session)
@@ -284,6 +288,7 @@ def _installation(settings: InstallationSettings, start: datetime, console: Cons
         settings=settings,
         free_ports=True,
         emulators=True,
+        console=True,
         clock_start=start,
         listener=tell,
         environment={

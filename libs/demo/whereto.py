@@ -8,6 +8,7 @@ from rich.console import Console
 
 from libs.client import ServiceName
 from libs.common.config import DEFAULT_PORTS
+from libs.console.config import PORT_DEFAULT as CONSOLE_PORT
 from libs.demo.definitions import BIG_BASKET
 from libs.demo.shopfront import Shopfront
 
@@ -27,7 +28,8 @@ def show_where_to_look(
         "",
         "[bold]Look further[/]: start the five services on the demo's data,",
         f"  OMNIJOURNEY_DATA_DIR={place} make up",
-        "and ask them in another terminal; they describe themselves, so no .proto file is needed (grpcurl comes with",
+        f"look at them in a browser, at http://127.0.0.1:{CONSOLE_PORT} with the token of {place}/token,",
+        "or ask them in another terminal; they describe themselves, so no .proto file is needed (grpcurl comes with",
         "`make install-dev`):",
         f"  export PATH=$PWD/.venv/bin:$PATH TOKEN=$(cat {place}/token) OMNIJOURNEY_DATA_DIR={place}",
         f"  grpcurl -plaintext {_at('stats')} list",

@@ -158,6 +158,11 @@ class Installation:
         return self._plan.url("http", tls=self._serves_tls)
 
     @property
+    def console_url(self) -> str:
+        """Where browsers find the console; empty without one."""
+        return self._plan.url("console", tls=self._serves_tls) if self._options.console else ""
+
+    @property
     def tls(self) -> Tls | None:
         """How its services are called; None: without TLS."""
         return tools_tls(self.tls_dir) if self._options.own_ca else self._options.settings.tls
@@ -236,7 +241,8 @@ class Installation:
         self._options.progress("PostgreSQL and Redis answer")
         if self._options.own_ca:
             together = [TOGETHER] if self._options.one_process else []
-            holders = (*together, *self._options.services, certificates.TOOLS)
+            console = ["console"] if self._options.console else []
+            holders = (*together, *self._options.services, *console, certificates.TOOLS)
             make_certificates(self.tls_dir, holders, self._plan.host)
         if (folder := calls_folder(self._data_dir)) is not None:
             make_folder(folder)
@@ -280,6 +286,9 @@ class Installation:
             await self._begin([self._made.together(self.redis_url)])
         for service in self._options.commands:
             await self._begin(self._made.of_service(service, self.redis_url, None))
+        if self._options.console:
+            # Last: it loads while the services, which it does not keep waiting, make themselves ready.
+            await self._begin([self._made.console()])
 
     async def _begin(self, processes: Sequence[ManagedProcess]) -> None:
         for process in processes:

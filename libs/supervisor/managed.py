@@ -51,15 +51,16 @@ def all_of(probes: Sequence[Probe]) -> Probe:
     return probe
 
 
-def http_probe(*urls: str) -> Probe:
+def http_probe(*urls: str, tls: Tls | None = None) -> Probe:
     """Asks whether every one of `urls` answers 200."""
+    context = tls.client_context() if tls is not None else True
 
     async def probe() -> bool:
         timeout = aiohttp.ClientTimeout(total=_PROBE_TIMEOUT_S)
         async with aiohttp.ClientSession(timeout=timeout) as session:
             try:
                 for url in urls:
-                    async with session.get(url) as answer:
+                    async with session.get(url, ssl=context) as answer:
                         if answer.status != 200:
                             return False
             except (aiohttp.ClientError, TimeoutError):

@@ -11,6 +11,7 @@ from pydantic_settings import SettingsConfigDict
 
 from libs.client.services import SERVICES, ServiceName
 from libs.common.config import DEFAULT_PORTS, METRICS_PORT_DISTANCE, TlsSettings, whole_dsn
+from libs.console.config import PORT_DEFAULT as CONSOLE_PORT
 from libs.embedded.keepalive import Listener, log_event
 
 Port = Annotated[int, Field(ge=0, le=65535)]
@@ -64,6 +65,8 @@ class InstallationSettings(TlsSettings):
     channel_gateway_metrics_port: Port | None = None
     segment_metrics_port: Port | None = None
     stats_metrics_port: Port | None = None
+    console_port: Port = CONSOLE_PORT
+    """The console for browsers."""
     emulator_whatsapp_port: Port = 7491
     emulator_line_port: Port = 7492
     emulator_messenger_port: Port = 7493
@@ -106,6 +109,8 @@ class InstallationOptions:
     """Takes any free ports, whatever is configured: several installations fit on one machine."""
     emulators: bool = False
     """Starts the channel emulators and points the adapters at them."""
+    console: bool = False
+    """Starts the console, too."""
     log_dir: Path | None = None
     """Where the logs of the processes go, a file each; None: `logs` of the data directory."""
     log_to_stderr: bool = False

@@ -37,7 +37,7 @@ class AlreadyRunningError(EmbeddedError):
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """All ports of an installation, by what listens there: a service, `<service>_metrics`, `http`, or
+    """All ports of an installation, by what listens there: a service, `<service>_metrics`, `http`, `console`, or
     `emulator_<channel>`; and of further workers of a service, by their names."""
 
     bind_host: str
@@ -66,6 +66,8 @@ def make_plan(options: InstallationOptions) -> Plan:
         wanted[service] = settings.port_of(service)
         wanted[f"{service}_metrics"] = settings.metrics_port_of(service)
     wanted["http"] = settings.http_port
+    if options.console:
+        wanted["console"] = settings.console_port
     if options.emulators:
         for channel in EMULATED:
             wanted[f"emulator_{channel}"] = getattr(settings, f"emulator_{channel}_port")
@@ -199,6 +201,11 @@ TOGETHER = "services"
 def together_command() -> list[str]:
     """The command line of all five services in one process."""
     return [sys.executable, "-m", "services"]
+
+
+def console_command() -> list[str]:
+    """The command line of the console."""
+    return [sys.executable, "-m", "libs.console"]
 
 
 def emulators_command() -> list[str]:

@@ -17,6 +17,7 @@ from libs.supervisor.plan import (
     TOGETHER,
     Plan,
     certificate_environment,
+    console_command,
     emulators_command,
     environment,
     secret_environment,
@@ -45,6 +46,12 @@ class Processes:
             "emulators", emulators_command(), environment(self.options, self.plan, "", self.data_dir)
         )
         return ManagedProcess(spec, http_probe(*urls))
+
+    def console(self) -> ManagedProcess:
+        """The console, which calls the services as any client does and knows no secret of theirs."""
+        own = environment(self.options, self.plan, "", self.data_dir) | self._certificate("console")
+        url = f"{self.plan.url('console', tls=self.tls is not None)}/health"
+        return ManagedProcess(self._spec("console", console_command(), own), http_probe(url, tls=self.tls))
 
     def of_service(
         self, service: ServiceName, redis_url: str, credentials_file: Path | None

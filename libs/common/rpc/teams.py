@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from functools import cache
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 from uuid import UUID
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
@@ -14,6 +14,9 @@ from libs.common.callers import Caller
 from libs.common.errors import NotFound, PermissionDenied
 from libs.common.rpc.admission import method_of, names_team
 from libs.common.rpc.validation import BY_ITEM, fields_to, reaches, values_of
+
+ABOUT_THE_CALLER: Final = frozenset({"omnijourney.segment.v1.SegmentService/GetCaller"})
+"""What a client asks about itself; it need not know its team."""
 
 
 class Teams(Protocol):
@@ -32,7 +35,7 @@ class TeamCheck:
         method = method_of(rpc)
         form = method.input_type if method else None
         self._teams = teams
-        self._is_part = bool(method and method.client_streaming)
+        self._may_be_empty = rpc in ABOUT_THE_CALLER or bool(method and method.client_streaming)
         # A request that names no team may hold one that is to be made.
         self._own = form is not None and "team_id" in form.fields_by_name
         self._deeper = form is not None and names_team(form) and rpc not in BY_ITEM and _is_deeper(form)
@@ -43,7 +46,7 @@ class TeamCheck:
         """Raises NotFound for a team that the caller does not see or that there is not, PermissionDenied where it asks
         for all teams and is a client of one."""
         own = request.team_id if self._own else ""
-        if self._own and not own and not self._is_part and caller.team_id is not None:
+        if self._own and not own and not self._may_be_empty and caller.team_id is not None:
             raise PermissionDenied.installation_only()
         named = set(_texts(request)) if self._deeper else {own}
         named -= {"", str(caller.team_id)}

@@ -9,8 +9,10 @@ from uuid import UUID
 
 from google.protobuf.message import Message
 
+from libs.common.callers import caller
 from libs.common.paging import page_key, page_of, page_size
 from libs.common.rpc.servicing import changed_fields
+from omnijourney.common.v1 import scope_pb2
 from omnijourney.segment.v1 import segment_service_pb2 as pb
 from services.segment.convert.api_clients import client_message
 from services.segment.convert.checks import Check
@@ -24,6 +26,18 @@ NAME_LENGTH_MAX: Final = 100
 
 class ApiClientRpcs(Base):
     """See the contract."""
+
+    async def GetCaller(self, request: pb.GetCallerRequest, context: Any) -> pb.GetCallerResponse:
+        """Who calls, as the guard found it: nothing is read for it."""
+        found = caller()
+        return pb.GetCallerResponse(
+            api_client_id=str(found.client_id),
+            team_id=str(found.team_id or ""),
+            name=found.name,
+            scopes=sorted(
+                scope_pb2.Scope.ValueType(scope) for scope in found.scopes - {scope_pb2.SCOPE_INTERNAL}
+            ),
+        )
 
     async def CreateApiClient(
         self, request: pb.CreateApiClientRequest, context: Any

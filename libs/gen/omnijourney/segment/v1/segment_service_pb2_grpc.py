@@ -62,6 +62,11 @@ class SegmentServiceStub:
                 request_serializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.ListTeamsRequest.SerializeToString,
                 response_deserializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.ListTeamsResponse.FromString,
                 _registered_method=True)
+        self.GetCaller = channel.unary_unary(
+                '/omnijourney.segment.v1.SegmentService/GetCaller',
+                request_serializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.GetCallerRequest.SerializeToString,
+                response_deserializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.GetCallerResponse.FromString,
+                _registered_method=True)
         self.CreateApiClient = channel.unary_unary(
                 '/omnijourney.segment.v1.SegmentService/CreateApiClient',
                 request_serializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.CreateApiClientRequest.SerializeToString,
@@ -438,6 +443,13 @@ class SegmentServiceServicer:
 
     def ListTeams(self, request, context):
         """Lists teams in order of their ids.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetCaller(self, request, context):
+        """Tells a client what it is: its name, its team and what its token allows. Errors: NOT_FOUND for a team that it does not see.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -1014,6 +1026,11 @@ def add_SegmentServiceServicer_to_server(servicer, server):
                     request_deserializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.ListTeamsRequest.FromString,
                     response_serializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.ListTeamsResponse.SerializeToString,
             ),
+            'GetCaller': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetCaller,
+                    request_deserializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.GetCallerRequest.FromString,
+                    response_serializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.GetCallerResponse.SerializeToString,
+            ),
             'CreateApiClient': grpc.unary_unary_rpc_method_handler(
                     servicer.CreateApiClient,
                     request_deserializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.CreateApiClientRequest.FromString,
@@ -1471,6 +1488,33 @@ class SegmentService:
             '/omnijourney.segment.v1.SegmentService/ListTeams',
             omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.ListTeamsRequest.SerializeToString,
             omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.ListTeamsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetCaller(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/omnijourney.segment.v1.SegmentService/GetCaller',
+            omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.GetCallerRequest.SerializeToString,
+            omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.GetCallerResponse.FromString,
             options,
             channel_credentials,
             insecure,

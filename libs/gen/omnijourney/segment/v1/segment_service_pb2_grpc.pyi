@@ -49,6 +49,8 @@ class SegmentServiceStub:
     """Changes a team's name or settings."""
     ListTeams: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.ListTeamsRequest, _segment_service_pb2.ListTeamsResponse]
     """Lists teams in order of their ids."""
+    GetCaller: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.GetCallerRequest, _segment_service_pb2.GetCallerResponse]
+    """Tells a client what it is: its name, its team and what its token allows. Errors: NOT_FOUND for a team that it does not see."""
     CreateApiClient: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.CreateApiClientRequest, _segment_service_pb2.CreateApiClientResponse]
     """Creates a client and shows its token, once. A caller gives no more than it has: a client of its team, with scopes that its
     own token allows.
@@ -314,6 +316,8 @@ class SegmentServiceAsyncStub(SegmentServiceStub):
     """Changes a team's name or settings."""
     ListTeams: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.ListTeamsRequest, _segment_service_pb2.ListTeamsResponse]  # type: ignore[assignment]
     """Lists teams in order of their ids."""
+    GetCaller: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.GetCallerRequest, _segment_service_pb2.GetCallerResponse]  # type: ignore[assignment]
+    """Tells a client what it is: its name, its team and what its token allows. Errors: NOT_FOUND for a team that it does not see."""
     CreateApiClient: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.CreateApiClientRequest, _segment_service_pb2.CreateApiClientResponse]  # type: ignore[assignment]
     """Creates a client and shows its token, once. A caller gives no more than it has: a client of its team, with scopes that its
     own token allows.
@@ -600,6 +604,14 @@ class SegmentServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_segment_service_pb2.ListTeamsResponse, _abc.Awaitable[_segment_service_pb2.ListTeamsResponse]]:
         """Lists teams in order of their ids."""
+
+    @_abc_1.abstractmethod
+    def GetCaller(
+        self,
+        request: _segment_service_pb2.GetCallerRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_segment_service_pb2.GetCallerResponse, _abc.Awaitable[_segment_service_pb2.GetCallerResponse]]:
+        """Tells a client what it is: its name, its team and what its token allows. Errors: NOT_FOUND for a team that it does not see."""
 
     @_abc_1.abstractmethod
     def CreateApiClient(

@@ -1,0 +1,101 @@
+"""What a call refused, as a page shows it: each fault at its field, the rest above the form."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+import grpc
+
+from libs.console.languages import noted
+from omnijourney.client import CallError
+
+REASONS: Final[Mapping[str, str]] = {
+    "ETAG_MISMATCH": noted("Somebody else changed this meanwhile. Look at what is there now and try again."),
+    "WRITE_CONFLICT": noted("Somebody else changed this at the same moment. Try again."),
+    "STATUS_FORBIDS_ACTION": noted("The present status does not allow this."),
+    "EDIT_FORBIDDEN": noted("This part cannot be changed any more once the journey is published."),
+    "DUPLICATE_VALUE": noted("This name is taken. Choose another one."),
+    "RESOURCE_NOT_FOUND": noted("It is not there any more, or belongs to another team."),
+    "SCOPE_MISSING": noted("Your token does not allow this. Ask whoever gave it to you for one that does."),
+    "TOKEN_INVALID": noted("Your token is not valid any more. Sign in with a new one."),
+    "MODULE_MISSING": noted("The team does not have the module that this needs."),
+    "OVERLOADED": noted("There is too much to do at the moment. Try again in a minute."),
+    "RATE_LIMITED": noted("There were too many calls at once. Try again in a minute."),
+    "DEPENDENCY_UNAVAILABLE": noted("A service does not answer. Try again in a minute."),
+    "INVALID_FIELDS": noted("Some fields are not right yet. Each says what would be."),
+    "IN_USE": noted("It is still used. Take it out of what uses it first."),
+}
+"""What to say, and do, about the reasons of the contract that people meet."""
+_CODES: Final[Mapping[grpc.StatusCode, str]] = {
+    grpc.StatusCode.UNAVAILABLE: REASONS["DEPENDENCY_UNAVAILABLE"],
+    grpc.StatusCode.DEADLINE_EXCEEDED: noted(
+        "The answer took too long. Look whether it was done, then try again."
+    ),
+    grpc.StatusCode.NOT_FOUND: REASONS["RESOURCE_NOT_FOUND"],
+    grpc.StatusCode.PERMISSION_DENIED: REASONS["SCOPE_MISSING"],
+    grpc.StatusCode.UNAUTHENTICATED: REASONS["TOKEN_INVALID"],
+}
+ELSE: Final = noted("This did not work. Try again; if it stays so, tell whoever runs the installation.")
+STATUSES: Final[Mapping[grpc.StatusCode, int]] = {
+    grpc.StatusCode.NOT_FOUND: 404,
+    grpc.StatusCode.PERMISSION_DENIED: 403,
+    grpc.StatusCode.INVALID_ARGUMENT: 422,
+    grpc.StatusCode.FAILED_PRECONDITION: 409,
+    grpc.StatusCode.ABORTED: 409,
+    grpc.StatusCode.ALREADY_EXISTS: 409,
+    grpc.StatusCode.RESOURCE_EXHAUSTED: 429,
+    grpc.StatusCode.UNAVAILABLE: 503,
+    grpc.StatusCode.DEADLINE_EXCEEDED: 504,
+}
+"""How a failed call is answered to a browser; 500 for the others."""
+
+
+def sentence_of(error: CallError) -> str:
+    """What to say about a failed call, in English, as the catalogue has it."""
+    return REASONS.get(error.reason) or _CODES.get(error.code) or ELSE
+
+
+@dataclass(slots=True)
+class Faults:
+    """Sentences by the name of a form's field; under the empty name those of the whole form. Several are joined."""
+
+    by_field: dict[str, str] = field(default_factory=dict)
+    detail: str = ""
+    """What the service said, in English; empty where the fields say it."""
+
+    @classmethod
+    def of(cls, error: CallError, names: Mapping[str, str] | None = None, *, whole: str = "") -> Faults:
+        """Those of a refused call. `names` maps the paths of the request to the fields of the form, the longest that
+        fits; a path that fits none stands with the whole, under what `whole` says about it (translated)."""
+        found = cls()
+        for violation in error.violations:
+            name = _name(violation.field, names or {})
+            said = violation.description if name else f"{violation.field}: {violation.description}"
+            found.add(name, said)
+        if whole:
+            found.by_field[""] = " ".join(filter(None, (whole, found.by_field.get("", ""))))
+        if not error.violations:
+            found.detail = error.message
+        return found
+
+    def add(self, name: str, sentence: str) -> None:
+        """One more, in the visitor's language where it is ours."""
+        before = self.by_field.get(name)
+        self.by_field[name] = f"{before} {sentence}" if before else sentence
+
+    def get(self, name: str) -> str:
+        """Of one field; empty for none."""
+        return self.by_field.get(name, "")
+
+    def __bool__(self) -> bool:
+        return bool(self.by_field or self.detail)
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        return iter(self.by_field.items())
+
+
+def _name(path: str, names: Mapping[str, str]) -> str:
+    fitting = [known for known in names if path == known or path.startswith((f"{known}.", f"{known}["))]
+    return names[max(fitting, key=len)] if fitting else ""

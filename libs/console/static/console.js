@@ -1,0 +1,52 @@
+// What every page has: dialogs that ask first, and parts that are read again while something goes on.
+
+const csrf = () => document.querySelector('meta[name="csrf-token"]').content;
+
+/** Asks our own server, as a part of a page; rejects what is no success. */
+export async function ask(url, options = {}) {
+  const headers = { "X-Requested-With": "fetch", "X-CSRF-Token": csrf(), ...options.headers };
+  const answer = await fetch(url, { ...options, headers, credentials: "same-origin", redirect: "manual" });
+  if (answer.type === "opaqueredirect") throw Object.assign(new Error("signed out"), { signedOut: true });
+  if (!answer.ok) throw Object.assign(new Error(await answer.text()), { status: answer.status });
+  return answer;
+}
+
+// Browsers that know `command` open dialogs by themselves.
+if (!("command" in HTMLButtonElement.prototype)) {
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest("[data-opens], [data-closes]");
+    if (!button) return;
+    const dialog = document.getElementById(button.dataset.opens ?? button.dataset.closes);
+    if (button.dataset.opens) dialog.showModal();
+    else dialog.close();
+  });
+}
+
+/** Reads a part again every so often, for as long as what comes asks for it: `data-refresh="url" data-every="ms"`. */
+function refresh(part) {
+  const wait = Math.max(Number(part.dataset.every) || 2000, 500);
+  setTimeout(async () => {
+    if (!part.isConnected) return;
+    if (document.hidden) return refresh(part);
+    let next = part;
+    try {
+      const text = await (await ask(part.dataset.refresh)).text();
+      const holder = document.createElement("template");
+      holder.innerHTML = text;
+      const made = holder.content.firstElementChild;
+      if (made && !part.contains(document.activeElement)) {
+        part.replaceWith(made);
+        next = made;
+      }
+    } catch (error) {
+      if (error.signedOut) return;
+    }
+    if (next.dataset.refresh) refresh(next);
+  }, wait);
+}
+for (const part of document.querySelectorAll("[data-refresh]")) refresh(part);
+
+// A filter that is chosen is applied.
+document.addEventListener("change", (event) => {
+  if (event.target.matches("[data-submits]")) event.target.form.requestSubmit();
+});

@@ -1,0 +1,152 @@
+"""What a page knows of the request that it answers: who asks, for which team, in which language."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+from urllib.parse import urlencode, urlsplit
+
+from aiohttp import web
+from multidict import MultiDictProxy
+
+from libs.common.ids import new_id
+from libs.console.clients import CALL_S, Clients
+from libs.console.config import ConsoleSettings
+from libs.console.faults import Faults
+from libs.console.formats import Formats, zone_of
+from libs.console.languages import LOCALES, OWN_NAMES, Words
+from libs.console.navigation import Area
+from libs.console.rendering import Pages
+from libs.console.sessions import Sealer, Session
+from omnijourney.client import AsyncClient
+from omnijourney.segment.v1.team_pb2 import Team
+
+PAGE_SIZE: Final = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """What all requests of a process share."""
+
+    settings: ConsoleSettings
+    clients: Clients
+    pages: Pages
+    words: Mapping[str, Words]
+    sealer: Sealer
+    areas: Sequence[Area]
+
+
+SITE: Final = web.AppKey("site", Site)
+_VISIT: Final[web.RequestKey[Visit]] = web.RequestKey("visit", object)  # type: ignore[arg-type]
+
+
+@dataclass(slots=True)
+class Visit:
+    """One request's."""
+
+    request: web.Request
+    site: Site
+    session: Session
+    language: str
+    request_id: str = field(default_factory=lambda: new_id().hex)
+    team: Team | None = None
+    """The team whose data is shown; None before one is chosen."""
+
+    @classmethod
+    def of(cls, request: web.Request) -> Visit:
+        """The visit that the guard made for this request."""
+        return request[_VISIT]
+
+    def attach(self) -> None:
+        """Makes `of` find it."""
+        self.request[_VISIT] = self
+
+    @property
+    def client(self) -> AsyncClient:
+        """Calls as whoever is signed in."""
+        return self.site.clients.of(self.session.token)
+
+    @property
+    def team_id(self) -> str:
+        """For requests."""
+        return self.session.team_id
+
+    @property
+    def formats(self) -> Formats:
+        """How this visitor reads dates and numbers of this team."""
+        zone = self.team.settings.time_zone if self.team is not None else "UTC"
+        return Formats(self.site.words[self.language].locale, zone_of(zone))
+
+    def say(self, sentence: str, **values: object) -> str:
+        """A sentence of ours (English, marked by `noted` or written here) in the visitor's language."""
+        said = self.site.words[self.language].gettext(sentence)
+        return said % values if values else said
+
+    async def call(self, rpc: Any, request: Any) -> Any:
+        """Calls an RPC in the time that a page has. Raises CallError, which becomes a page by itself."""
+        return await rpc(request, timeout=CALL_S)
+
+    async def form(self) -> MultiDictProxy[Any]:
+        """What a form sent."""
+        return await self.request.post()
+
+    def render(self, template: str, *, status: int = 200, **context: Any) -> web.Response:
+        """A page, or a part of one."""
+        text = self.site.pages.render(self.language, template, {**self._shared, **context})
+        return web.Response(text=text, content_type="text/html", status=status)
+
+    def go(self, path: str, done: str = "", **values: object) -> web.Response:
+        """After a form: shows `path`, with the sentence `done` above it."""
+        if done:
+            self.session.note("done", self.say(done, **values))
+        return web.Response(status=303, headers={"Location": path})
+
+    def page_link(self, page_token: str) -> str:
+        """The address of this listing's page with that token, its filters kept; empty without a token."""
+        if not page_token:
+            return ""
+        kept = [(name, value) for name, value in self.request.query.items() if name != "page_token"]
+        return f"{self.request.path}?{urlencode([*kept, ('page_token', page_token)])}"
+
+    @property
+    def first_page_link(self) -> str:
+        """The address of this listing's first page, its filters kept; empty on that page."""
+        if "page_token" not in self.request.query:
+            return ""
+        kept = [(name, value) for name, value in self.request.query.items() if name != "page_token"]
+        return f"{self.request.path}?{urlencode(kept)}" if kept else self.request.path
+
+    @property
+    def _shared(self) -> dict[str, Any]:
+        formats = self.formats
+        return {
+            "visit": self,
+            "session": self.session,
+            "csrf": self.session.csrf,
+            "team": self.team,
+            "areas": self.site.areas if self.team is not None else (),
+            "path": self.request.path,
+            "language": self.language,
+            "languages": [(code, OWN_NAMES[code]) for code in LOCALES],
+            "request_id": self.request_id,
+            "faults": Faults(),
+            "moment": formats.moment,
+            "day": formats.day,
+            "number": formats.number,
+            "percent": formats.percent,
+            "money": formats.money,
+            "say": self.say,
+        }
+
+    @property
+    def is_part(self) -> bool:
+        """Whether a script asks for a part of a page."""
+        return self.request.headers.get("X-Requested-With") == "fetch"
+
+
+def local_path(given: str, otherwise: str = "/") -> str:
+    """A path of ours that a form sent, else another one: nobody is sent to other sites."""
+    parts = urlsplit(given)
+    own = given.startswith("/") and not given.startswith(("//", "/\\")) and not (parts.scheme or parts.netloc)
+    return given if own and given.isprintable() else otherwise
