@@ -19,6 +19,7 @@ from libs.common.config import (
     variable_of,
 )
 from libs.common.variables import PREFIX, VARIABLES
+from libs.console.config import ConsoleSettings
 from libs.emulators.__main__ import main as emulators
 from libs.emulators.config import EmulatorSettings
 from libs.supervisor import InstallationSettings
@@ -184,7 +185,7 @@ def test_a_mistyped_variable_is_told_with_the_one_that_is_meant(
 def test_every_variable_that_is_read_is_known() -> None:
     services = [importlib.import_module(f"services.{name}.config").Settings for name in DEFAULT_PORTS]
     read = {variable_of(kind, name) for kind in services for name in kind.model_fields}
-    for others in (ClientSettings, InstallationSettings, EmulatorSettings):
+    for others in (ClientSettings, ConsoleSettings, InstallationSettings, EmulatorSettings):
         read |= {variable_of(others, name) for name in others.model_fields}
     known = {PREFIX + name for name in VARIABLES}
     apart = {credentials.TOOLS_VARIABLE, credentials.DIRECTORY_VARIABLE}
