@@ -87,7 +87,11 @@ async def test_a_token_opens_what_its_scopes_say_and_its_team_alone(segment: Seg
             is grpc.StatusCode.PERMISSION_DENIED
         )
         itself = await stub.GetCaller(pb.GetCallerRequest(), timeout=TIMEOUT_S)
-        assert (itself.name, itself.team_id, itself.scopes) == ("shop", str(segment.team_id), [SCOPE_READ])
+        assert (itself.name, itself.team_id, list(itself.scopes)) == (
+            "shop",
+            str(segment.team_id),
+            [SCOPE_READ],
+        )
         foreign = pb.GetCallerRequest(team_id=str(other))
         assert await code_of(stub.GetCaller(foreign, timeout=TIMEOUT_S)) is grpc.StatusCode.NOT_FOUND
 
