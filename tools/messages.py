@@ -22,7 +22,14 @@ from libs.console.languages import FOLDER
 from tools.paths import ROOT
 
 CONSOLE: Final = ROOT / "libs" / "console"
-KEYWORDS: Final = {"_": None, "gettext": None, "ngettext": (1, 2), "noted": None, "say": None}
+KEYWORDS: Final = {
+    "_": None,
+    "gettext": None,
+    "ngettext": (1, 2),
+    "noted": None,
+    "count": (2, 3),
+    "say": None,
+}
 COMMON: Final = "common"
 _OPTIONS: Final = {"trimmed": "true", "silent": "false", "extensions": "jinja2.ext.i18n"}
 
@@ -30,14 +37,13 @@ Message = str | tuple[str, ...]
 
 
 def said() -> dict[str, list[Message]]:
-    """Every sentence of the console by the area that says it, in the order of its files; each once."""
+    """Every sentence of the console by the area that says it, in the order of its files: once in an area, and in none
+    that the frame says already."""
     found: dict[str, list[Message]] = defaultdict(list)
-    known: set[Message] = set()
     for area, message in sorted(_all(), key=lambda each: (each[0] != COMMON, each[0])):
-        if message not in known:
-            known.add(message)
+        if message not in found[area] and message not in found[COMMON]:
             found[area].append(message)
-    return dict(found)
+    return {area: messages for area, messages in found.items() if messages}
 
 
 def _all() -> Iterator[tuple[str, Message]]:
@@ -64,6 +70,8 @@ def _area(file: Path) -> str:
     if parts[0] == "templates" and len(parts) > 2:
         return parts[1]
     names = {folder.name for folder in (CONSOLE / "templates").iterdir() if folder.is_dir()}
+    if parts[0] in names:
+        return parts[0]
     inside = parts[0] not in {"templates", "static"}
     word = re.split(r"[_.]", parts[-1] if len(parts) < 3 else parts[1])[0] if inside else ""
     return word if word in names else COMMON

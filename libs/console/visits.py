@@ -83,6 +83,10 @@ class Visit:
         said = self.site.words[self.language].gettext(sentence)
         return said % values if values else said
 
+    def count(self, count: int, one: str, many: str) -> str:
+        """A sentence of ours that counts, `%(n)s` being the number, in the visitor's language."""
+        return self.site.words[self.language].ngettext(one, many, count) % {"n": self.formats.number(count)}
+
     async def call(self, rpc: Any, request: Any) -> Any:
         """Calls an RPC in the time that a page has. Raises CallError, which becomes a page by itself."""
         return await rpc(request, timeout=CALL_S)
@@ -93,7 +97,8 @@ class Visit:
 
     def render(self, template: str, *, status: int = 200, **context: Any) -> web.Response:
         """A page, or a part of one."""
-        text = self.site.pages.render(self.language, template, {**self._shared, **context})
+        shared = {**self._shared, "page_faults": context.get("faults", Faults())}
+        text = self.site.pages.render(self.language, template, {**shared, **context})
         return web.Response(text=text, content_type="text/html", status=status)
 
     def go(self, path: str, done: str = "", **values: object) -> web.Response:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -15,7 +16,9 @@ from playwright.async_api import Browser, BrowserContext, Page, async_playwright
 from libs.testing.fixtures import Databases, Servers
 from tests.integration.console.conftest import Stand, serving_console
 from tests.integration.journey.whole_site import ALL
+from tools.paths import ROOT
 
+PICTURES: Final = ROOT / "docs" / "pictures" / "console"
 PROGRAM: Final = "chromium"
 FLAGS: Final = (
     "--no-sandbox",
@@ -95,3 +98,16 @@ async def accessibility_faults(page: Page) -> list[str]:
         for each in found["violations"]
         for node in each["nodes"]
     ]
+
+
+async def picture(page: Page, name: str) -> None:
+    """Keeps the page in both languages as pictures for docs, where PICTURES=1 of the environment says so."""
+    if os.environ.get("PICTURES") != "1":
+        return
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    for language, own_name in (("zh-TW", "繁體中文"), ("en", "English")):
+        address = page.url.partition("#")[0]
+        await page.get_by_role("button", name=own_name).click()
+        await page.goto(address)
+        await page.evaluate("document.activeElement.blur()")
+        await page.screenshot(path=PICTURES / f"{name}.{language}.png")

@@ -1,0 +1,143 @@
+// The editor saves by itself while one types, shows what is wrong where it is, and keeps what could not be saved.
+
+const WAIT_MS = 700;
+const RETRY_MS = 4000;
+const editor = document.querySelector("[data-editor]");
+const form = editor.querySelector("form[data-autosave]");
+const state = document.getElementById("saved");
+const key = form && `omnijourney ${form.getAttribute("action")}`;
+
+function say(what) {
+  state.textContent = state.dataset[what];
+  state.classList.toggle("bad", what !== "saved" && what !== "saving" && what !== "restored");
+}
+
+// Only the fields of the kind that is chosen are shown. Without a script all of them are.
+function showKinds() {
+  for (const select of editor.querySelectorAll("[data-kind]")) {
+    const holder = select.closest(".trigger-fields, .content-kind");
+    for (const part of holder.querySelectorAll("[data-of]")) part.hidden = part.dataset.of !== select.value;
+  }
+  for (const choice of editor.querySelectorAll("[data-schedule]")) {
+    choice.closest("fieldset").querySelector(".scheduled").hidden = !choice.checked;
+  }
+}
+
+const content = () => [...new FormData(form)].filter(([name]) => name !== "csrf" && name !== "etag");
+
+function keep() {
+  try {
+    localStorage.setItem(key, JSON.stringify(content()));
+  } catch {
+    // No room, or not allowed: then it is kept on the page only.
+  }
+}
+
+function restore() {
+  const kept = localStorage.getItem(key);
+  if (!kept) return false;
+  const values = new Map();
+  for (const [name, value] of JSON.parse(kept)) values.set(name, [...(values.get(name) ?? []), value]);
+  for (const field of form.elements) {
+    if (!field.name || ["csrf", "etag"].includes(field.name)) continue;
+    const wanted = values.get(field.name) ?? [];
+    if (field.type === "checkbox" || field.type === "radio") field.checked = wanted.includes(field.value);
+    else if (field.multiple) for (const option of field.options) option.selected = wanted.includes(option.value);
+    else if (wanted.length) field.value = wanted[0];
+  }
+  return true;
+}
+
+function showFaults(list) {
+  for (const old of form.querySelectorAll("p.fault")) old.remove();
+  for (const old of form.querySelectorAll(".faulty")) old.classList.remove("faulty");
+  for (const old of form.querySelectorAll("[aria-invalid]")) old.removeAttribute("aria-invalid");
+  for (const item of list) {
+    const name = item.dataset.field;
+    const field = document.getElementById(name);
+    const place = field?.closest(".field, fieldset") ?? form;
+    const said = Object.assign(document.createElement("p"), { className: "fault", textContent: item.textContent });
+    said.id = name ? `${name}-fault` : "";
+    if (field) {
+      field.setAttribute("aria-invalid", "true");
+      field.setAttribute("aria-describedby", said.id);
+    }
+    if (place === form) form.prepend(said);
+    else {
+      place.classList.add("faulty");
+      place.append(said);
+    }
+  }
+}
+
+let timer = 0;
+let running = false;
+let again = false;
+
+async function save() {
+  if (running) {
+    again = true;
+    return;
+  }
+  running = true;
+  again = false;
+  say("saving");
+  const sent = JSON.stringify(content());
+  let retry = false;
+  try {
+    const body = new URLSearchParams([...new FormData(form)].map(([name, value]) => [name, String(value)]));
+    const answer = await fetch(form.action, {
+      method: "POST",
+      body,
+      headers: { "X-Requested-With": "fetch", "X-CSRF-Token": form.elements.csrf.value },
+      redirect: "manual",
+    });
+    if (answer.status >= 500 || answer.type === "opaqueredirect") throw new Error(String(answer.status));
+    const holder = document.createElement("template");
+    holder.innerHTML = await answer.text();
+    const part = holder.content.querySelector("[data-part]");
+    if (answer.status === 409 || !part) {
+      say("changed");
+    } else {
+      showFaults(part.querySelectorAll("[data-faults] li"));
+      if (answer.ok) {
+        for (const each of editor.querySelectorAll('input[name="etag"]')) each.value = part.dataset.etag;
+        document.getElementById("tree").replaceWith(part.querySelector("#tree"));
+        // What publishing asks about, too.
+        const found = document.querySelector("#tree .found");
+        for (const other of document.querySelectorAll("dialog .found")) other.replaceWith(found.cloneNode(true));
+        if (JSON.stringify(content()) === sent) localStorage.removeItem(key);
+        say("saved");
+      } else {
+        say("refused");
+      }
+    }
+  } catch {
+    say("offline");
+    retry = true;
+  }
+  running = false;
+  if (again) save();
+  else if (retry) timer = setTimeout(save, RETRY_MS);
+}
+
+function changed() {
+  showKinds();
+  keep();
+  clearTimeout(timer);
+  timer = setTimeout(save, WAIT_MS);
+}
+
+showKinds();
+if (form) {
+  form.addEventListener("input", changed);
+  form.addEventListener("submit", () => localStorage.removeItem(key));
+  window.addEventListener("online", save);
+  if (restore()) {
+    showKinds();
+    say("restored");
+    timer = setTimeout(save, WAIT_MS);
+  }
+}
+// A part that was asked for by its address is where one goes on.
+if (location.hash === "#panel") document.getElementById("panel").focus({ preventScroll: false });
