@@ -144,6 +144,10 @@ UNUSABLE_ACCOUNTS: Final = metrics.gauge(
     "Accounts that their channel refuses: nothing leaves through them until their connection is renewed.",
     ("channel",),
 )
+PAUSED_TEMPLATES: Final = metrics.gauge(
+    "gateway_paused_templates_count",
+    "Templates that WhatsApp has paused for their quality: messages with them fail until it takes them up again.",
+)
 COUPON_PRESSES: Final = metrics.counter(
     "gateway_coupon_presses_total", "Presses of coupons' buttons by what became of them.", ("outcome",)
 )

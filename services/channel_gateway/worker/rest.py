@@ -8,6 +8,7 @@ from typing import Final
 from libs.common.clock import Clock
 from libs.common.db.pool import Pool
 from services.channel_gateway import metrics
+from services.channel_gateway.domain.content import TemplateState
 from services.channel_gateway.domain.model import AccountState, Channel
 from services.channel_gateway.store.book import QUERIES
 
@@ -17,8 +18,8 @@ _ZONES: Final = timedelta(hours=14)
 
 
 async def measure_rest(pool: Pool, clock: Clock) -> None:
-    """Shows the least rest of any account by channel, the teams whose balance is below their alert, and the accounts
-    that their channels refuse. Raises the driver's errors."""
+    """Shows the least rest of any account by channel, the teams whose balance is below their alert, the accounts that
+    their channels refuse, and the templates that are paused. Raises the driver's errors."""
     month = (clock.now() - _ZONES).date().replace(day=1)
     for row in await pool.fetch(*QUERIES.bind("least_rest", month=month)):
         if row["channel"] == _OF_TEAMS:
@@ -29,3 +30,5 @@ async def measure_rest(pool: Pool, clock: Clock) -> None:
     refused = {row["channel"]: row["accounts"] for row in await pool.fetch(*query)}
     for channel in Channel:
         metrics.UNUSABLE_ACCOUNTS.labels(channel.name).set(refused.get(channel, 0))
+    paused = await pool.fetchval(*QUERIES.bind("paused_templates", paused=TemplateState.PAUSED))
+    metrics.PAUSED_TEMPLATES.set(paused)

@@ -8,8 +8,11 @@ from typing import Any
 
 import pytest
 
+from libs.common.db.pool import open_pool
 from omnijourney.channel_gateway.v1 import channel_gateway_service_pb2 as pb
 from omnijourney.channel_gateway.v1 import content_pb2, delivery_pb2
+from services.channel_gateway.metrics import PAUSED_TEMPLATES
+from services.channel_gateway.worker.rest import measure_rest
 from tests.integration.channel_gateway.conftest import TIMEOUT_S, WHATSAPP, Gateway
 from tests.integration.channel_gateway.test_hooks import Platform, account, meta_headers, whatsapp
 
@@ -153,3 +156,6 @@ async def test_an_answer_that_a_template_is_paused_is_kept(whatsapp: Platform) -
     await gateway.settled()
     assert (await seen(gateway, template_id)).state == PAUSED
     assert await asked(whatsapp, template_id) == (delivery_pb2.SEND_STATE_FAILED, "TEMPLATE_NOT_APPROVED")
+    async with await open_pool(gateway.database.dsn_of("channel_gateway"), name="test") as pool:
+        await measure_rest(pool, gateway.clock)
+    assert PAUSED_TEMPLATES._value.get() == 1, "whoever watches is told"

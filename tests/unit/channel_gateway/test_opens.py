@@ -45,8 +45,8 @@ class Accounts:
     def __init__(self, *accounts: Account) -> None:
         self._accounts = list(accounts)
 
-    async def list_accounts(self, _team: Any, channel: Channel, *_: Any) -> list[Account]:
-        return [each for each in self._accounts if each.channel is channel]
+    async def list_accounts(self, _team: Any, channel: Channel, _after: Any, limit: int) -> list[Account]:
+        return [each for each in self._accounts if each.channel is channel][:limit]
 
 
 async def told(line: Line, *accounts: Account) -> Opens:

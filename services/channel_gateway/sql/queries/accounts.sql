@@ -56,6 +56,9 @@ SELECT team_id, account_id, channel, display_name, state, state_reason, connecti
 -- No change that anybody sees: the version stays.
 UPDATE account SET connection = :connection, sealed = :sealed WHERE team_id = :team_id AND account_id = :account_id
 
+-- name: paused_templates
+SELECT paused_templates(:paused)
+
 -- name: unusable_accounts
 SELECT channel, accounts FROM unusable_accounts(:unusable)
 
