@@ -152,7 +152,7 @@ async def told_apart(place: Path, records: Records, moment: datetime, lost: date
     return after
 
 
-@pytest.mark.timeout(480)
+@pytest.mark.timeout(900)
 async def test_a_restore_elsewhere_goes_on_from_a_moment_amid_journeys(place: Path) -> None:
     async with running(place, "lost") as site:
         shopfront = await set_up(site, MEMBERS)
