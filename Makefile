@@ -63,6 +63,10 @@ rules: install-dev ## the table of all rules and the tests that prove them
 chaos: install-dev ## load while everything is killed, paused and cut off; then an independent check (SEED=n replays)
 	@$(RUN) -m tests.chaos $(if $(SEED),--seed '$(SEED)')
 
+.PHONY: upgrade
+upgrade: install-dev ## the release before is replaced by this one under load, process by process; then the same check (FROM=revision, SEED=n)
+	@$(RUN) -m tests.upgrade $(if $(FROM),--from '$(FROM)') $(if $(SEED),--seed '$(SEED)')
+
 fuzz: install-dev ## odd requests to every RPC and endpoint of a whole installation (N=cases, SEED=n, FIRST=n replays from a chunk)
 	@$(RUN) -m tests.fuzz $(if $(N),--cases '$(N)') $(if $(SEED),--seed '$(SEED)') $(if $(FIRST),--first '$(FIRST)')
 
