@@ -36,12 +36,23 @@ async def run(settings: ClientSettings, command: Command) -> int:
     """Does a command below; returns the exit code: 1, with every fault on stderr, when it was refused."""
     async with Client(settings.targets(), settings.api_token(), tls=settings.tls_of_calls()) as client:
         try:
-            return await command(client)
+            return await _one_fault(command, client)
         except grpc.aio.AioRpcError as error:
             _show_refusal(error, "")
         except NoSuch as error:
             complain(str(error))
     return EXIT_FAULT
+
+
+async def _one_fault(command: Command, client: Client) -> int:
+    """Does a command. Where several of its calls failed at once, one of them is enough to say so."""
+    try:
+        return await command(client)
+    except ExceptionGroup as faults:
+        fault: Exception = faults
+        while isinstance(fault, ExceptionGroup):
+            fault = fault.exceptions[0]
+        raise fault from faults
 
 
 def get(team_id: str, name: str, *, as_json: bool) -> Command:

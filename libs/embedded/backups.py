@@ -136,14 +136,11 @@ def drop_older(home: BackupHome, keep: int) -> list[Backup]:
 
 
 def verify(home: BackupHome, backup: Backup, place: Path) -> None:
-    """Unpacks a backup into the empty folder `place` and has PostgreSQL's own tool compare each file and the log with
-    the manifest; then looks for gaps in the archived log.
+    """Looks for gaps in the archived log; then unpacks a backup into the empty folder `place` and has PostgreSQL's own
+    tool compare each file, and the log in the backup, with the manifest.
 
     Raises BackupError.
     """
-    binaries = find_postgres(place, backup.postgres_major)
-    _unpack(home, backup, place)
-    _run([str(binaries.directory / "pg_verifybackup"), "--quiet", str(place)], SERVER_ENV)
     gap = home.gap_after(backup)
     if gap is not None:
         until = home.archived_until(backup.timeline, gap - 1) if gap > backup.start_segment else backup.ended
@@ -151,6 +148,9 @@ def verify(home: BackupHome, backup: Backup, place: Path) -> None:
             f"the log in {home.wal} lacks {segment_name(backup.timeline, gap)}: it leads on from {backup.name} to"
             f" {until.isoformat(timespec='seconds')} only"
         )
+    binaries = find_postgres(place, backup.postgres_major)
+    _unpack(home, backup, place)
+    _run([str(binaries.directory / "pg_verifybackup"), "--quiet", str(place)], SERVER_ENV)
 
 
 def _unpack(home: BackupHome, backup: Backup, place: Path) -> None:

@@ -1,4 +1,4 @@
-"""Backups of a PostgreSQL that runs: verified, and restored to the end of the log and to a moment before it."""
+"""A backup of a PostgreSQL that runs, verified and restored to the end of the log; and what is no way to restore."""
 
 import asyncio
 import secrets
@@ -15,16 +15,14 @@ from libs.embedded.backups import make_backup, restore
 KEY = secrets.token_hex(32)
 
 
-async def _write(embedded: Embedded, what: str) -> datetime:
-    """Commits a row; the server's time afterwards, in a later millisecond."""
+async def _write(embedded: Embedded, what: str) -> None:
+    """Commits a row."""
     connection = await asyncpg.connect(embedded.postgres_dsn)
     try:
         await connection.execute(
             "CREATE TABLE IF NOT EXISTS said (id bigint GENERATED ALWAYS AS IDENTITY, what text)"
         )
         await connection.execute("INSERT INTO said (what) VALUES ($1)", what)
-        await connection.execute("SELECT pg_sleep(0.002)")
-        return await connection.fetchval("SELECT clock_timestamp()")  # type: ignore[no-any-return]
     finally:
         await connection.close()
 
@@ -43,8 +41,8 @@ async def _said(data_dir: Path) -> tuple[list[str], int]:
         await embedded.stop()
 
 
-@pytest.mark.timeout(240)
-async def test_a_backup_leads_to_its_end_to_the_logs_end_and_to_any_moment_between(
+@pytest.mark.timeout(600)
+async def test_a_backup_leads_to_the_end_of_the_log_and_what_is_broken_leads_nowhere(
     data_dir: Path,
 ) -> None:
     backup_dir = data_dir.parent / "backups"
@@ -57,7 +55,7 @@ async def test_a_backup_leads_to_its_end_to_the_logs_end_and_to_any_moment_betwe
         made = await asyncio.to_thread(
             make_backup, home, embedded.directory, embedded.postgres_dsn, "0.1.0", KEY, with_secret_key=False
         )
-        between = await _write(embedded, "first")
+        await _write(embedded, "first")
         await _write(embedded, "second")
     finally:
         await embedded.stop()
@@ -69,9 +67,6 @@ async def test_a_backup_leads_to_its_end_to_the_logs_end_and_to_any_moment_betwe
     assert rows == ["before", "first", "second"]
     assert number > 1_000_000, "numbers that left after the moment are not given out again"
     assert (data_dir.parent / "all" / "secret_key").read_text() == KEY + "\n"
-
-    await restore(home, made, data_dir.parent / "between", KEY, between)
-    assert (await _said(data_dir.parent / "between"))[0] == ["before", "first"]
 
     await _refused(home, made, data_dir.parent)
 

@@ -1,5 +1,6 @@
 """The command line without servers: its options, and faults told before anything starts."""
 
+import asyncio
 import json
 import socket
 import sys
@@ -8,9 +9,13 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
+from pydantic import SecretStr
 from typer.testing import CliRunner
 
+from libs.cli import journeys
 from libs.cli.main import app
+from libs.client import Client, ClientSettings
+from omnijourney.segment.v1.segment_service_pb2 import ListTeamsRequest
 
 RUN = CliRunner()
 
@@ -116,6 +121,22 @@ def test_an_id_is_for_one_file(tmp_path: Path) -> None:
     done = RUN.invoke(app, ["journey", "apply", *files, "--team", "t", "--id", "x"], env={"COLUMNS": "200"})
     assert done.exit_code == 2
     assert "--id and --etag are for one file" in done.output
+
+
+def test_calls_that_fail_side_by_side_are_one_fault(nobody_home: str, tmp_path: Path) -> None:
+    """Not a stack for each of them."""
+
+    async def ask(client: Client) -> None:
+        await client.segment.ListTeams(ListTeamsRequest(), timeout=5)
+
+    async def side_by_side(client: Client) -> int:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(ask(client))
+            group.create_task(ask(client))
+        return 0
+
+    settings = ClientSettings(data_dir=tmp_path, token=SecretStr("t"))
+    assert asyncio.run(journeys.run(settings, side_by_side)) == 1
 
 
 def test_status_of_nothing(tmp_path: Path, nobody_home: str) -> None:
