@@ -25,6 +25,12 @@ REASONS: Final[Mapping[str, str]] = {
     "RATE_LIMITED": noted("There were too many calls at once. Try again in a minute."),
     "DEPENDENCY_UNAVAILABLE": noted("A service does not answer. Try again in a minute."),
     "INVALID_FIELDS": noted("Some fields are not right yet. Each says what would be."),
+    "SEARCH_RANGE_TOO_LONG": noted("At most 90 days can be searched at once. Choose a shorter time."),
+    "FORMULA_ALREADY_SET": noted("The formula of a team is set once. It is set already."),
+    "IDENTITY_TAKEN": noted("Another customer has this already. If they are the same person, merge the two."),
+    "CUSTOMER_MERGED": noted("This customer was merged into another one meanwhile."),
+    "CUSTOMER_ERASED": noted("This person was erased."),
+    "ATTRIBUTE_UNAVAILABLE": noted("An attribute was archived or has another type meanwhile."),
     "IN_USE": noted("It is still used. Take it out of what uses it first."),
 }
 """What to say, and do, about the reasons of the contract that people meet."""

@@ -1,0 +1,113 @@
+"""Customers, points and files in Chromium: as people find, change and bring them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from playwright.async_api import Page
+
+from omnijourney.points.v1 import coupon_pb2
+from omnijourney.segment.v1 import audience_pb2, customer_pb2
+from tests.browser.conftest import accessibility_faults
+from tests.integration.console.conftest import Stand
+from tests.integration.journey.whole_site import WHATSAPP
+
+pytestmark = [pytest.mark.asyncio(loop_scope="package"), pytest.mark.rule("X-07")]
+PHONE = {"width": 360, "height": 740}
+
+
+async def _seeded(stand: Stand) -> dict[str, str]:
+    """One of each, by the name that paths have for it."""
+    customer = customer_pb2.Customer(name="Mei", member_id="M-1", phone="+886912345678", tags=["VIP"])
+    customer_id = (await stand.call("CreateCustomer", customer=customer)).customer.customer_id
+    await stand.call("AdjustBalance", customer_id=customer_id, points=1250, note="welcome")
+    coupon = coupon_pb2.Coupon(name="10% off", type=coupon_pb2.COUPON_TYPE_MARKETING)
+    coupon_id = (await stand.call("CreateCoupon", coupon=coupon)).coupon.coupon_id
+    await stand.call("ClaimCoupon", coupon_id=coupon_id, customer_id=customer_id)
+    tags = audience_pb2.TagPredicate(operator=audience_pb2.TAG_OPERATOR_ANY_OF, tags=["VIP"])
+    saved = audience_pb2.SavedAudience(name="Best", audience=audience_pb2.Audience(tags=tags))
+    made = await stand.call("CreateSavedAudience", saved_audience=saved)
+    return {
+        "customer": customer_id,
+        "account": await stand.site.account(WHATSAPP),
+        "coupon": coupon_id,
+        "audience": made.saved_audience.saved_audience_id,
+    }
+
+
+PATHS = (
+    "/customers",
+    "/customers?tag=nobody",
+    "/customers/new",
+    "/customers/{customer}",
+    "/customers/{customer}/edit",
+    "/customers/{customer}/attributes",
+    "/customers/{customer}/timeline",
+    "/customers/{customer}/merge?keyword=m",
+    "/customers/{customer}/erase",
+    "/customers/imports",
+    "/customers/imports/new?account={account}",
+    "/points",
+    "/points/customers/{customer}",
+    "/points/statement",
+    "/points/formula",
+    "/points/imports",
+    "/coupons",
+    "/coupons/new",
+    "/coupons/{coupon}",
+    "/audiences",
+    "/audiences/new?tag=VIP",
+    "/audiences/{audience}",
+)
+
+
+@pytest.mark.parametrize("language", ["繁體中文", "English"])
+async def test_every_page_is_free_of_faults_and_fits_a_phone(page: Page, stand: Stand, language: str) -> None:
+    names = await _seeded(stand)
+    await page.get_by_role("button", name=language).click()
+    await page.set_viewport_size({"width": PHONE["width"], "height": PHONE["height"]})
+    found: dict[str, object] = {}
+    for path in PATHS:
+        await page.goto(path.format(**names))
+        if faults := await accessibility_faults(page):
+            found[path] = faults
+        if (width := await page.evaluate("document.documentElement.scrollWidth")) > PHONE["width"]:
+            found[path] = width
+    assert found == {}
+
+
+async def test_somebody_finds_a_customer_tags_them_and_notes_what_they_want(page: Page, stand: Stand) -> None:
+    await _seeded(stand)
+    await page.get_by_role("link", name="Customers").click()
+    await page.get_by_label("Keyword").fill("m-1")
+    await page.get_by_label("Keyword").press("Enter")
+    await page.get_by_role("link", name="Mei").click()
+    await page.get_by_label("Add a tag").fill("Gold")
+    await page.get_by_label("Add a tag").press("Enter")
+    await page.get_by_role("button", name="Remove the tag Gold").wait_for()
+    await page.get_by_text("Note what the customer wants").click()
+    await page.get_by_label("What they want").select_option("Wants no marketing messages")
+    await page.get_by_role("button", name="Note", exact=True).click()
+    await page.get_by_text("By a program or the console").wait_for()
+
+
+async def test_a_file_of_contacts_stays_chosen_while_its_columns_are_said(
+    page: Page, stand: Stand, tmp_path: Path
+) -> None:
+    await _seeded(stand)
+    await stand.site.attribute("city")
+    file = tmp_path / "contacts.csv"
+    file.write_text("Member ID,Name,Town\nM-7,Ann,Taipei\n")
+    await page.goto("/customers/imports/new")
+    await page.get_by_label("Whose contacts are they?").select_option(label="WhatsApp · A")
+    await page.get_by_text("Deduct from the cumulative points as well").wait_for()
+    await page.locator("input[type=file]").set_input_files(file)
+    await page.get_by_label("Town").select_option(label="Attribute: city")
+    await page.locator("#preview:not([aria-busy]) td").first.wait_for()
+    await page.get_by_role("button", name="Import", exact=True).click()
+    # The page is read again by itself until the work has ended.
+    await page.get_by_text("Done", exact=True).wait_for()
+    await page.goto("/customers?keyword=M-7")
+    await page.get_by_role("link", name="Ann").click()
+    await page.get_by_text("Taipei").first.wait_for()
