@@ -27,6 +27,17 @@ async def _write(embedded: Embedded, what: str) -> None:
         await connection.close()
 
 
+async def _archived(embedded: Embedded, home: BackupHome) -> None:
+    """Waits until all of the log is archived, as it is within a minute by itself."""
+    connection = await asyncpg.connect(embedded.postgres_dsn)
+    try:
+        segment = await connection.fetchval("SELECT pg_walfile_name(pg_switch_wal())")
+    finally:
+        await connection.close()
+    while not (home.wal / (segment + archive.SUFFIX)).exists():
+        await asyncio.sleep(0.02)
+
+
 async def _said(data_dir: Path) -> tuple[list[str], int]:
     """The rows of a restored directory, and the number that the next one gets."""
     embedded = await start_embedded(data_dir, valkey=False, postgres_settings={"fsync": "off"})
@@ -57,6 +68,7 @@ async def test_a_backup_leads_to_the_end_of_the_log_and_what_is_broken_leads_now
         )
         await _write(embedded, "first")
         await _write(embedded, "second")
+        await _archived(embedded, home)
     finally:
         await embedded.stop()
 
