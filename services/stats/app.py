@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
 
 from libs.common.app import App, runtime
 from libs.common.clients.team_settings import TeamSettingsClient
@@ -21,16 +22,19 @@ from services.stats.clients.waits import Waits
 from services.stats.config import Settings
 from services.stats.servicer import Dependencies, RebuildOperations, StatsServicer
 from services.stats.store.counters import CounterStore
+from services.stats.store.days import DayStore
 from services.stats.store.opens import OpensStore
 from services.stats.store.orders import OrderStore
 from services.stats.store.persons import PersonStore
 from services.stats.store.projections import ProjectionStore
 from services.stats.store.rebuilds import RebuildStore
-from services.stats.usecases.figures import Lifts, Series, Worth, attribution_windows
+from services.stats.store.series import SeriesStore
+from services.stats.usecases.figures import Hours, Lifts, Ranges, Series, Worth, attribution_windows
 from services.stats.usecases.persons import Persons
 from services.stats.usecases.projections import Projections
 from services.stats.usecases.rebuilds import Rebuilds
 from services.stats.usecases.recounts import Recounts
+from services.stats.worker.days import Days
 from services.stats.worker.old_clicks import OldClicks
 from services.stats.worker.opens import OpensAsker
 from services.stats.worker.readers import Reader, ReadersLag
@@ -58,11 +62,13 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
         store = RebuildStore(rt.pool)
         rebuilder = Rebuilder(store, histories(peers), windows, rt.clock)
         recounts = Recounts(histories(peers), projections, store)
-        opens = OpensStore(rt.pool)
+        opens, days, series = OpensStore(rt.pool), DayStore(rt.pool), SeriesStore(rt.pool)
+        hours = Hours(days, settings_of)
         asker = OpensAsker(opens, GatewayOpens(peers.channel_gateway), rt.clock, settings.opens_poll_seconds)
         dependencies = Dependencies(
             counters=counters,
-            series=Series(counters, settings_of),
+            series=Series(series, settings_of, hours),
+            ranges=Ranges(counters, series, hours),
             lifts=Lifts(counters, settings_of),
             worth=Worth(settings_of),
             waits=Waits(peers.journey),
@@ -87,6 +93,9 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
         serve_persons(rt.server, Persons(persons))
         serve_followers(rt.server, projections.taken)
         rt.spawn("old clicks", OldClicks(persons, rt.clock, settings.click_retention_days).run)
+        kept_days = settings.hourly_figures_retention_days
+        hours_kept = None if kept_days is None else timedelta(days=kept_days)
+        rt.spawn("days of figures", Days(days, settings_of, rt.clock, hours_kept).run)
         for reader in readers:
             rt.spawn(f"reader of {reader.name} {reader.source.value}", reader.run)
         rt.spawn("rebuilds", rebuilder.run)

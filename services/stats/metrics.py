@@ -40,3 +40,7 @@ OPENS: Final = metrics.counter(
     "Nodes that LINE was asked about, how many people opened their messages, by what came of it.",
     ("outcome",),
 )
+ROLLED: Final = metrics.counter(
+    "stats_counters_rolled_up_total",
+    "Counters of quarters of an hour that were moved into those of days that are over.",
+)

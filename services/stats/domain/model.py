@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from enum import IntEnum
-from typing import NamedTuple
+from typing import Final, NamedTuple
 from uuid import UUID
 
 NO_JOURNEY = UUID(int=0)
@@ -79,6 +79,16 @@ class Metric(IntEnum):
     """And the number of the step's result; by reason where it has one."""
     NODE_WAY = 10_000
     """And the number of the way that a split took, from 1."""
+
+
+SEND_METRICS: Final = (
+    Metric.MESSAGES_SENT,
+    Metric.MESSAGE_COST,
+    Metric.SENDS_FAILED,
+    Metric.SENDS_SKIPPED,
+    Metric.SENDS_UNKNOWN,
+)
+"""What became of a team's sends."""
 
 
 class FirstKind(IntEnum):

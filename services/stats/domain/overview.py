@@ -7,6 +7,7 @@ from decimal import Decimal
 from enum import Enum
 from typing import Final, NamedTuple
 
+from services.stats.domain.days import Columns
 from services.stats.domain.model import Metric, Total
 
 Rates = Mapping[str, Decimal]
@@ -80,6 +81,41 @@ class Overview(NamedTuple):
 def overview_of(totals: Iterable[Total]) -> Overview:
     """The figures of one journey."""
     return overview_of_sums((total.metric, total.label, total.value) for total in totals)
+
+
+def overviews_by_step(columns: Columns) -> dict[int, Overview]:
+    """The same by step, of what each figure adds there; written for the thousands of hours of a year."""
+    sums: dict[int, dict[int, int]] = {}
+    amounts: dict[int, dict[str, dict[int, int]]] = {_COST: {}, _REVENUE: {}}
+    for (metric, _, _, label), column in sorted(columns.items()):
+        if metric in amounts:
+            _add(amounts[metric].setdefault(label, {}), column)
+        else:
+            _add(sums.setdefault(metric, {}), column)
+    places = {place for column in columns.values() for place in column}
+    counts = [sums.get(metric, {}) for metric in _COUNTS]
+    found: dict[int, Overview] = {}
+    for place in places:
+        triggered, refused, completed, halted, sent, failed, skipped, unknown, orders = [
+            column.get(place, 0) for column in counts
+        ]
+        cost, revenue = (
+            {label: micros for label, column in of.items() if (micros := column.get(place, 0))}
+            for of in amounts.values()
+        )
+        rate = completed / triggered if triggered else None
+        found[place] = Overview(
+            triggered, refused, completed, halted, sent, failed, skipped, unknown, cost, rate, orders, revenue
+        )
+    return found
+
+
+def _add(into: dict[int, int], column: dict[int, int]) -> None:
+    if into:
+        for place, value in column.items():
+            into[place] = into.get(place, 0) + value
+    else:
+        into.update(column)
 
 
 def overview_of_sums(figures: Iterable[tuple[int, str, int]]) -> Overview:

@@ -17,7 +17,7 @@ from services.stats.domain.series import on_quarter
 from services.stats.store.counters import CounterStore
 from services.stats.store.opens import OpensStore
 from services.stats.store.orders import OrderStore
-from services.stats.usecases.figures import Lifts, Series, Worth
+from services.stats.usecases.figures import Lifts, Ranges, Series, Worth
 from services.stats.usecases.projections import Projections
 from services.stats.usecases.rebuilds import Rebuilds
 
@@ -33,6 +33,7 @@ class Dependencies:
 
     counters: CounterStore
     series: Series
+    ranges: Ranges
     lifts: Lifts
     worth: Worth
     waits: Waits

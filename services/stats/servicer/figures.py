@@ -29,7 +29,7 @@ class FigureRpcs(Edge[Dependencies]):
     ) -> pb.GetJourneyOverviewResponse:
         """Figures of one journey."""
         team_id, journey_id, start, end = journey_asked(request)
-        totals = await self._deps.counters.totals(team_id, [journey_id], start, end)
+        totals = await self._deps.ranges.of_journey(team_id, journey_id, start, end)
         (overview,) = await overviews(self._deps.worth, team_id, [(journey_id, overview_of(totals))])
         return pb.GetJourneyOverviewResponse(overview=overview)
 
@@ -55,7 +55,7 @@ class FigureRpcs(Edge[Dependencies]):
     ) -> pb.ListNodeFiguresResponse:
         """Figures of a journey's nodes."""
         team_id, journey_id, start, end = journey_asked(request)
-        totals = await self._deps.counters.totals(team_id, [journey_id], start, end)
+        totals = await self._deps.ranges.of_journey(team_id, journey_id, start, end)
         waits = await self._deps.waits.of_journey(team_id, journey_id)
         return pb.ListNodeFiguresResponse(nodes=convert.node_messages(totals, waits))
 
@@ -65,7 +65,7 @@ class FigureRpcs(Edge[Dependencies]):
         """Figures of a journey's message nodes by channel, summed or by step."""
         if request.step == figures_pb2.STEP_UNSPECIFIED:
             team_id, journey_id, start, end = journey_asked(request)
-            totals = await self._deps.counters.totals(team_id, [journey_id], start, end)
+            totals = await self._deps.ranges.of_journey(team_id, journey_id, start, end)
             # A sum of 30 days cannot be cut: of a range there is none.
             whole = start is None and end is None
             opens = await self._deps.opens.of_journey(team_id, journey_id) if whole else None
@@ -84,10 +84,7 @@ class FigureRpcs(Edge[Dependencies]):
         team_id = check.uuid("team_id", request.team_id)
         start, end = range_of(check, request)
         check.done()
-        if start is None and end is None:
-            totals, sends = await self._deps.counters.team(team_id)
-        else:
-            totals, sends = await self._deps.counters.team_range(team_id, start, end)
+        totals, sends = await self._deps.ranges.of_team(team_id, start, end)
         return pb.GetTeamOverviewResponse(overview=convert.team_message(totals, sends))
 
     async def GetJourneyLift(

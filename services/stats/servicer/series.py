@@ -15,7 +15,7 @@ from omnijourney.stats.v1 import stats_service_pb2 as pb
 from services.stats.convert import figures as convert
 from services.stats.domain.model import Total
 from services.stats.servicer.base import Dependencies, asked_by_step, span_of
-from services.stats.store.counters import NodesAsked
+from services.stats.store.series import NodesAsked
 
 NODE_POINTS_MAX: Final = 10_000
 """Points of a page of the nodes' series."""

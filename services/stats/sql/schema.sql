@@ -101,6 +101,31 @@ SELECT platform.sample_lightly('counter');
 ALTER TABLE counter ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own_teams ON counter USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
 
+-- Counters of days that are over, a row a day: `counter` keeps the last two days, and what is counted late.
+CREATE TABLE counter_day (
+    team_id    uuid NOT NULL,
+    scope      smallint NOT NULL,
+    journey_id uuid NOT NULL,
+    day        timestamp with time zone NOT NULL,
+    metric     smallint NOT NULL,
+    channel    smallint NOT NULL,
+    node_id    text NOT NULL,
+    currency   text NOT NULL,
+    is_daily   boolean NOT NULL,
+    slots      smallint[] NOT NULL,
+    sums       bigint[] NOT NULL,
+    CONSTRAINT counter_day_pkey PRIMARY KEY (team_id, scope, journey_id, day, metric, node_id, channel, currency),
+    CONSTRAINT counter_day_check CHECK ((cardinality(sums) = cardinality(slots))),
+    CONSTRAINT counter_day_day_check CHECK (((day >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (day < '9999-12-31 00:00:00+00'::timestamp with time zone) AND (day = date_trunc('day'::text, day, 'UTC'::text)))),
+    CONSTRAINT counter_day_scope_check CHECK (((scope >= 1) AND (scope <= 3))),
+    CONSTRAINT counter_day_slots_check CHECK ((((cardinality(slots) >= 1) AND (cardinality(slots) <= 96)) AND (slots[1] >= 0) AND (slots[cardinality(slots)] < 96)))
+) WITH (autovacuum_analyze_scale_factor=0.5);
+SELECT platform.sample_lightly('counter_day');
+-- FIGURE: rows of which hours may have to go.
+CREATE INDEX counter_day_by_time ON stats.counter_day USING btree (team_id, day) WHERE ((scope = 1) AND (NOT is_daily));
+ALTER TABLE counter_day ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own_teams ON counter_day USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
+
 -- Rows of a history up to this position are counted; moved by the transaction that counts them.
 CREATE TABLE cursor (
     source    smallint NOT NULL,
@@ -135,6 +160,16 @@ CREATE TABLE history_head (
     CONSTRAINT history_head_partition_check CHECK (((partition >= 0) AND (partition <= 63))),
     CONSTRAINT history_head_position_check CHECK (("position" >= 0))
 ) WITH (fillfactor=10, autovacuum_vacuum_scale_factor=0, autovacuum_vacuum_threshold=1000);
+
+-- From when on a team's figures are kept by quarter of an hour; before, by its days.
+CREATE TABLE hours_kept (
+    team_id uuid NOT NULL,
+    since   timestamp with time zone NOT NULL,
+    CONSTRAINT hours_kept_pkey PRIMARY KEY (team_id),
+    CONSTRAINT hours_kept_since_check CHECK (((since >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (since < '9999-12-31 00:00:00+00'::timestamp with time zone)))
+);
+ALTER TABLE hours_kept ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own_teams ON hours_kept USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
 
 -- Whose order an order is: clicks of customers, and orders with the journey that each is counted for.
 CREATE TABLE journey_click (

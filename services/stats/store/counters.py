@@ -4,26 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from itertools import groupby
-from typing import Final, NamedTuple
+from typing import Final
 from uuid import UUID
 
 from libs.common.db.pool import Pool, snapshot
-from services.stats.domain.check import OF_NODES, Differing
+from services.stats.domain.check import Differing
+from services.stats.domain.days import Scope
 from services.stats.domain.lift import Group, Lift
-from services.stats.domain.model import NO_CHANNEL, NO_JOURNEY, FirstKind, Metric, Total
-from services.stats.domain.overview import OF_OVERVIEWS, Overview, overview_of_sums
+from services.stats.domain.model import NO_CHANNEL, NO_JOURNEY, SEND_METRICS, FirstKind, Metric, Total
 from services.stats.store.base import BOOK
+from services.stats.store.days import SUMMED
 
-_SEND_METRICS: Final = (
-    Metric.MESSAGES_SENT,
-    Metric.MESSAGE_COST,
-    Metric.SENDS_FAILED,
-    Metric.SENDS_SKIPPED,
-    Metric.SENDS_UNKNOWN,
-)
 MESSAGE_METRICS: Final = (
-    *_SEND_METRICS,
+    *SEND_METRICS,
     Metric.DELIVERED,
     Metric.READ,
     Metric.REPLIED,
@@ -33,18 +26,13 @@ MESSAGE_METRICS: Final = (
 
 DIFFERING_MAX: Final = 100
 """Figures of a kind that are named; more say nothing more."""
-_SENDS: Final = {"metrics": list(_SEND_METRICS), "no_channel": NO_CHANNEL, "no_journey": NO_JOURNEY}
-
-
-class NodesAsked(NamedTuple):
-    """Whose figures a series of nodes has, and over which span."""
-
-    team_id: UUID
-    journey_id: UUID
-    node_id: str | None
-    """Only this one; None: all."""
-    start_time: datetime
-    end_time: datetime
+_SCOPES: Final = {
+    "figure": Scope.FIGURE,
+    "of_journey": Scope.JOURNEY,
+    "of_team": Scope.TEAM,
+    "no_journey": NO_JOURNEY,
+    "no_channel": NO_CHANNEL,
+}
 
 
 class CounterStore:
@@ -67,112 +55,18 @@ class CounterStore:
                 query = BOOK.bind("totals", team_id=team_id, journey_ids=list(journey_ids))
             else:
                 query = BOOK.bind(
-                    "sums", team_id=team_id, journey_ids=list(journey_ids), start_time=start, end_time=end
+                    "sums",
+                    team_id=team_id,
+                    journey_ids=list(journey_ids),
+                    start_time=start,
+                    end_time=end,
+                    figure=Scope.FIGURE,
                 )
             rows = await connection.fetch(*query)
         return [Total(*row) for row in rows]
 
-    async def overview_series(
-        self, team_id: UUID, journey_id: UUID, span: tuple[datetime, datetime], steps: Sequence[datetime]
-    ) -> dict[int, Overview]:
-        """What a journey as a whole did over a span, by the place of the step in `steps`, in their order; only steps in
-        which it did anything."""
-        async with snapshot(self._pool, [team_id]) as connection:
-            query = BOOK.bind(
-                "overview_series",
-                team_id=team_id,
-                journey_id=journey_id,
-                start_time=span[0],
-                end_time=span[1],
-                step_starts=list(steps),
-                metrics=list(OF_OVERVIEWS),
-            )
-            rows = await connection.fetch(*query)
-        return {
-            step - 1: overview_of_sums(zip(metrics, labels, sums, strict=True))
-            for step, metrics, labels, sums in rows
-        }
-
-    async def series(
-        self, team_id: UUID, journey_id: UUID, span: tuple[datetime, datetime], steps: Sequence[datetime]
-    ) -> list[tuple[int, Total]]:
-        """The same of one journey over a span by step: (index of the step in `steps`, sum), in order of
-        steps.
-        """
-        async with snapshot(self._pool, [team_id]) as connection:
-            query = BOOK.bind(
-                "series",
-                team_id=team_id,
-                journey_id=journey_id,
-                start_time=span[0],
-                end_time=span[1],
-                step_starts=list(steps),
-            )
-            rows = await connection.fetch(*query)
-        return [(row[0] - 1, Total(*row[1:])) for row in rows]
-
-    async def nodes_series(
-        self, asked: NodesAsked, steps: Sequence[datetime], after: tuple[int, str], row_max: int
-    ) -> list[tuple[int, str, list[Total]]]:
-        """The figures of a journey's nodes by step, up to `row_max` of (index of the step in `steps`, node, sums), in
-        this order, after that pair of index and node.
-        """
-        async with snapshot(self._pool, [asked.team_id]) as connection:
-            rows = await connection.fetch(
-                *BOOK.bind(
-                    "nodes_series",
-                    **asked._asdict(),
-                    step_starts=list(steps),
-                    of_nodes=list(OF_NODES),
-                    results=Metric.NODE_RESULT,
-                    after_step=after[0] + 1,
-                    after_node=after[1],
-                    row_max=row_max,
-                )
-            )
-        return [
-            (
-                step - 1,
-                node_id,
-                [
-                    Total(metric, asked.journey_id, node_id, NO_CHANNEL, label, value)
-                    for *_, metric, label, value in group
-                ],
-            )
-            for (step, node_id), group in groupby(rows, key=lambda row: (row[0], row[1]))
-        ]
-
-    async def team_series(
-        self, team_id: UUID, span: tuple[datetime, datetime], steps: Sequence[datetime]
-    ) -> tuple[list[tuple[int, Total]], list[tuple[int, Total]]]:
-        """Sums of the team as a whole, and of what it sent by channel, over a span by index of the step in `steps`,
-        as of one moment.
-        """
-        async with snapshot(self._pool, [team_id]) as connection:
-            asked = {
-                "team_id": team_id,
-                "start_time": span[0],
-                "end_time": span[1],
-                "step_starts": list(steps),
-            }
-            totals = await connection.fetch(*BOOK.bind("series", journey_id=NO_JOURNEY, **asked))
-            sends = await connection.fetch(*BOOK.bind("sends_series", **_SENDS, **asked))
-        return [(row[0] - 1, Total(*row[1:])) for row in totals], [
-            (row[0] - 1, Total(*row[1:])) for row in sends
-        ]
-
-    async def team_range(
-        self, team_id: UUID, start: datetime | None, end: datetime | None
-    ) -> tuple[list[Total], list[Total]]:
-        """As `team`, over a range of full quarters of an hour, either end of which may be absent; sends by channel."""
-        async with snapshot(self._pool, [team_id]) as connection:
-            asked = {"team_id": team_id, "start_time": start, "end_time": end}
-            totals = await connection.fetch(*BOOK.bind("sums", journey_ids=[NO_JOURNEY], **asked))
-            sends = await connection.fetch(*BOOK.bind("sends_series", step_starts=[], **_SENDS, **asked))
-        return [Total(*row) for row in totals], [Total(*row[1:]) for row in sends]
-
     async def team(
-        self, team_id: UUID, metrics: Sequence[Metric] = _SEND_METRICS
+        self, team_id: UUID, metrics: Sequence[Metric] = SEND_METRICS
     ) -> tuple[list[Total], list[Total]]:
         """Totals of the team as a whole, and some of its messages by journey, node and channel, as of one moment."""
         async with snapshot(self._pool, [team_id]) as connection:
@@ -206,7 +100,8 @@ class CounterStore:
         firsts = {"kinds": [FirstKind.SHOPPER, FirstKind.CLICK], "metrics": [Metric.SHOPPERS, Metric.CLICKED]}
         attributed = {"orders": Metric.JOURNEY_ORDERS, "revenue": Metric.JOURNEY_REVENUE}
         queries = {
-            "sums of quarters": BOOK.bind("differing_totals", **asked),
+            "sums of quarters": BOOK.bind("differing_totals", **asked, figure=Scope.FIGURE),
+            "sums of days": BOOK.bind("differing_days", **asked, **_SCOPES, **SUMMED),
             "orders of journeys": BOOK.bind("differing_orders", **asked, **attributed),
             "what counts once": BOOK.bind("differing_firsts", team_id=team_id, **firsts),
         }

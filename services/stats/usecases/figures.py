@@ -8,12 +8,15 @@ from decimal import Decimal
 from uuid import UUID
 
 from libs.common.clients.team_settings import TeamSettingsClient
-from libs.common.errors import NotFound
+from libs.common.errors import FieldViolation, InvalidArgument, NotFound
+from services.stats.domain.days import not_kept
 from services.stats.domain.lift import Lift
 from services.stats.domain.model import Total
 from services.stats.domain.overview import Overview, Rates
 from services.stats.domain.series import step_starts
-from services.stats.store.counters import CounterStore, NodesAsked
+from services.stats.store.counters import CounterStore
+from services.stats.store.days import DayStore
+from services.stats.store.series import NodesAsked, SeriesStore
 
 
 async def attribution_windows(
@@ -56,13 +59,65 @@ class Lifts:
         return lifts
 
 
-class Series:
-    """Sums by step."""
+class Hours:
+    """From when on figures are kept by quarter of an hour."""
 
-    def __init__(self, counters: CounterStore, settings: TeamSettingsClient) -> None:
+    def __init__(self, days: DayStore, settings: TeamSettingsClient) -> None:
         """`settings` gives the zones of teams."""
-        self._counters = counters
+        self._days = days
         self._settings = settings
+
+    async def check(
+        self, team_id: UUID, start: datetime | None, end: datetime | None, *, by_hour: bool = False
+    ) -> None:
+        """Raises InvalidArgument for a range of which only days are kept, and Unavailable. It is asked after the
+        figures were read: what is folded is noted before."""
+        since = await self._days.hours_since(team_id)
+        if since is None:
+            return
+        zone = (await self._settings.of_all([team_id]))[team_id].zone
+        faults = not_kept(start, end, since, zone, by_hour=by_hour)
+        if faults:
+            raise InvalidArgument.of(*(FieldViolation(field, what) for field, what in faults.items()))
+
+
+class Ranges:
+    """Sums over ranges of full quarters of an hour, either end of which may be absent, or over all time."""
+
+    def __init__(self, counters: CounterStore, series: SeriesStore, hours: Hours) -> None:
+        """`hours` says which ranges there are."""
+        self._counters = counters
+        self._series = series
+        self._hours = hours
+
+    async def of_journey(
+        self, team_id: UUID, journey_id: UUID, start: datetime | None, end: datetime | None
+    ) -> list[Total]:
+        """All figures of a journey. Raises as `Hours.check`."""
+        totals = await self._counters.totals(team_id, [journey_id], start, end)
+        if start is not None or end is not None:
+            await self._hours.check(team_id, start, end)
+        return totals
+
+    async def of_team(
+        self, team_id: UUID, start: datetime | None, end: datetime | None
+    ) -> tuple[list[Total], list[Total]]:
+        """Figures of a team as a whole, and what it sent, by channel. Raises as `Hours.check`."""
+        if start is None and end is None:
+            return await self._counters.team(team_id)
+        found = await self._series.of_team_range(team_id, start, end)
+        await self._hours.check(team_id, start, end)
+        return found
+
+
+class Series:
+    """Sums by step. Raises as `Hours.check`, too."""
+
+    def __init__(self, series: SeriesStore, settings: TeamSettingsClient, hours: Hours) -> None:
+        """`settings` gives the zones of teams."""
+        self._series = series
+        self._settings = settings
+        self._hours = hours
 
     async def of_overview(
         self, team_id: UUID, journey_id: UUID, span: tuple[datetime, datetime], unit: str
@@ -70,7 +125,9 @@ class Series:
         """Starts of the steps, as of `of_journey`, and what the journey as a whole did in those in which it did
         anything, by their place. Raises Unavailable."""
         starts = await self._starts(team_id, span, unit)
-        return starts, await self._counters.overview_series(team_id, journey_id, span, starts)
+        found = await self._series.overviews(team_id, journey_id, span, starts)
+        await self._hours.check(team_id, *span, by_hour=unit == "hour")
+        return starts, found
 
     async def of_journey(
         self, team_id: UUID, journey_id: UUID, span: tuple[datetime, datetime], unit: str
@@ -78,22 +135,28 @@ class Series:
         """Starts of the steps of a span ("hour" or "day" of the team's zone, UTC for a team that is not known), and
         sums by index of the step. Raises Unavailable."""
         starts = await self._starts(team_id, span, unit)
-        return starts, await self._counters.series(team_id, journey_id, span, starts)
+        found = await self._series.of_journey(team_id, journey_id, span, starts)
+        await self._hours.check(team_id, *span, by_hour=unit == "hour")
+        return starts, found
 
     async def of_team(
         self, team_id: UUID, span: tuple[datetime, datetime], unit: str
     ) -> tuple[list[datetime], list[tuple[int, Total]], list[tuple[int, Total]]]:
         """As `of_journey`, of a team as a whole, and of what it sent by channel. Raises Unavailable."""
         starts = await self._starts(team_id, span, unit)
-        return starts, *await self._counters.team_series(team_id, span, starts)
+        totals, sends = await self._series.of_team(team_id, span, starts)
+        await self._hours.check(team_id, *span, by_hour=unit == "hour")
+        return starts, totals, sends
 
     async def of_nodes(
         self, asked: NodesAsked, unit: str, after: tuple[int, str], row_max: int
     ) -> tuple[list[datetime], list[tuple[int, str, list[Total]]]]:
-        """Starts of the steps, and sums by index of the step and node, see `CounterStore.nodes_series`. Raises
+        """Starts of the steps, and sums by index of the step and node, see `SeriesStore.of_nodes`. Raises
         Unavailable."""
         starts = await self._starts(asked.team_id, (asked.start_time, asked.end_time), unit)
-        return starts, await self._counters.nodes_series(asked, starts, after, row_max)
+        found = await self._series.of_nodes(asked, starts, after, row_max)
+        await self._hours.check(asked.team_id, asked.start_time, asked.end_time, by_hour=unit == "hour")
+        return starts, found
 
     async def _starts(self, team_id: UUID, span: tuple[datetime, datetime], unit: str) -> list[datetime]:
         zone = (await self._settings.of_all([team_id]))[team_id].zone

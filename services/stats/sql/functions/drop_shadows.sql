@@ -6,7 +6,10 @@ DECLARE
     shadows CONSTANT uuid[] := ARRAY(SELECT s.shadow_id FROM rebuild_shadow AS s WHERE s.rebuild_id = rebuild);
 BEGIN
     PERFORM platform.bind(shadows);
+    -- Nobody moves counters to days meanwhile.
+    PERFORM pg_advisory_xact_lock(hashtextextended('stats.days', 0));
     DELETE FROM counter WHERE team_id = ANY (shadows);
+    DELETE FROM counter_day WHERE team_id = ANY (shadows);
     DELETE FROM total WHERE team_id = ANY (shadows);
     DELETE FROM first_time WHERE team_id = ANY (shadows);
     DELETE FROM journey_click WHERE team_id = ANY (shadows);

@@ -6,8 +6,12 @@ DECLARE
     owns CONSTANT uuid[] := ARRAY(SELECT s.own_id FROM rebuild_shadow AS s WHERE s.rebuild_id = rebuild);
 BEGIN
     PERFORM platform.bind(owns || ARRAY(SELECT s.shadow_id FROM rebuild_shadow AS s WHERE s.rebuild_id = rebuild));
+    -- Nobody moves counters to days meanwhile.
+    PERFORM pg_advisory_xact_lock(hashtextextended('stats.days', 0));
     DELETE FROM counter WHERE team_id = ANY (owns);
     UPDATE counter AS t SET team_id = s.own_id FROM rebuild_shadow AS s WHERE s.rebuild_id = rebuild AND t.team_id = s.shadow_id;
+    DELETE FROM counter_day WHERE team_id = ANY (owns);
+    UPDATE counter_day AS t SET team_id = s.own_id FROM rebuild_shadow AS s WHERE s.rebuild_id = rebuild AND t.team_id = s.shadow_id;
     DELETE FROM total WHERE team_id = ANY (owns);
     UPDATE total AS t SET team_id = s.own_id FROM rebuild_shadow AS s WHERE s.rebuild_id = rebuild AND t.team_id = s.shadow_id;
     DELETE FROM first_time WHERE team_id = ANY (owns);

@@ -8,31 +8,49 @@ SELECT metric, journey_id, node_id, channel, currency, value
 -- name: sums
 -- The same from `start_time` to before `end_time`; either may be absent.
 SELECT metric, journey_id, node_id, channel, currency, sum(value)::bigint AS value
-  FROM counter
- WHERE team_id = :team_id AND journey_id = ANY (:journey_ids::uuid[])
-   AND quarter >= COALESCE(:start_time::timestamptz, '-infinity')
-   AND quarter < COALESCE(:end_time::timestamptz, 'infinity')
+  FROM (
+    SELECT metric, journey_id, node_id, channel, currency, value
+      FROM counter
+     WHERE team_id = :team_id AND journey_id = ANY (:journey_ids::uuid[])
+       AND quarter >= COALESCE(:start_time::timestamptz, '-infinity')
+       AND quarter < COALESCE(:end_time::timestamptz, 'infinity')
+     UNION ALL
+    SELECT d.metric, d.journey_id, d.node_id, d.channel, d.currency, s.value
+      FROM counter_day AS d CROSS JOIN LATERAL unnest(d.slots, d.sums) AS s (slot, value)
+     WHERE d.team_id = :team_id AND d.scope = :figure AND d.journey_id = ANY (:journey_ids::uuid[])
+       AND d.day > COALESCE(:start_time::timestamptz, '-infinity') - interval '1 day'
+       AND d.day < COALESCE(:end_time::timestamptz, 'infinity')
+       AND d.day + s.slot * interval '15 minutes' >= COALESCE(:start_time::timestamptz, '-infinity')
+       AND d.day + s.slot * interval '15 minutes' < COALESCE(:end_time::timestamptz, 'infinity')) AS counted
  GROUP BY metric, journey_id, node_id, channel, currency;
 
--- name: overview_series
--- What a journey as a whole did by step, of which `step_starts` are the starts, in order; steps are numbered from 1. One row a step: its
--- metrics, their labels, and the sums.
-SELECT step, array_agg(metric) AS metrics, array_agg(currency) AS labels, array_agg(value) AS sums
-  FROM (SELECT width_bucket(quarter, :step_starts::timestamptz[]) AS step, metric, currency, sum(value)::bigint AS value
-          FROM counter
-         WHERE team_id = :team_id AND journey_id = :journey_id AND quarter >= :start_time AND quarter < :end_time
-           AND metric = ANY (:metrics::smallint[])
-         GROUP BY step, metric, currency) AS summed
- GROUP BY step ORDER BY step;
+-- name: days
+-- Counters of days that touch a span, either end of which may be absent: of a journey, or (nil) a team; null: all metrics.
+SELECT day, metric, node_id, channel, currency, slots, sums
+  FROM counter_day
+ WHERE team_id = :team_id AND scope = :scope AND journey_id = :journey_id
+   AND day > COALESCE(:start_time::timestamptz, '-infinity') - interval '1 day'
+   AND day < COALESCE(:end_time::timestamptz, 'infinity')
+   AND (metric = ANY (:metrics::smallint[]) OR :metrics::smallint[] IS NULL);
 
--- name: series
--- The same of one journey by step, of which `step_starts` are the starts, in order; steps are numbered from 1.
-SELECT width_bucket(quarter, :step_starts::timestamptz[]) AS step, metric, journey_id, node_id, channel, currency,
-       sum(value)::bigint AS value
+-- name: hours_kept
+SELECT since FROM hours_kept WHERE team_id = :team_id;
+
+-- name: overview_series
+-- What a journey as a whole did by step, as far as it is not in counters of days. `step_starts` are the starts of the steps, in order; they
+-- are numbered from 1.
+SELECT width_bucket(quarter, :step_starts::timestamptz[]) AS step, metric, currency, sum(value)::bigint AS value
   FROM counter
  WHERE team_id = :team_id AND journey_id = :journey_id AND quarter >= :start_time AND quarter < :end_time
- GROUP BY step, metric, journey_id, node_id, channel, currency
- ORDER BY step;
+   AND metric = ANY (:metrics::smallint[])
+ GROUP BY step, metric, currency;
+
+-- name: series
+-- The same, figure by figure.
+SELECT width_bucket(quarter, :step_starts::timestamptz[]) AS step, metric, node_id, channel, currency, sum(value)::bigint AS value
+  FROM counter
+ WHERE team_id = :team_id AND journey_id = :journey_id AND quarter >= :start_time AND quarter < :end_time
+ GROUP BY step, metric, node_id, channel, currency;
 
 -- name: nodes_series
 -- The figures of a journey's nodes by step, of `row_max` pairs of step and node after the given one. `node_id`: of this one only;
@@ -40,19 +58,25 @@ SELECT width_bucket(quarter, :step_starts::timestamptz[]) AS step, metric, journ
 SELECT step, node_id, metric, currency, value
   FROM (SELECT step, node_id, metric, currency, value, dense_rank() OVER (ORDER BY step, node_id) AS place
           FROM (SELECT width_bucket(quarter, :step_starts::timestamptz[]) AS step, node_id, metric, currency, sum(value)::bigint AS value
-                  FROM counter
-                 WHERE team_id = :team_id AND journey_id = :journey_id
-                   AND quarter >= :start_time::timestamptz AND quarter < :end_time
-                   AND (metric = ANY (:of_nodes::smallint[]) OR metric > :results) AND (node_id = :node_id OR :node_id::text IS NULL)
-                 GROUP BY step, node_id, metric, currency) AS summed
+                  FROM (SELECT quarter, node_id, metric, currency, value FROM counter
+                         WHERE team_id = :team_id AND journey_id = :journey_id
+                           AND quarter >= :start_time::timestamptz AND quarter < :end_time
+                         UNION ALL
+                        SELECT d.day + s.slot * interval '15 minutes', d.node_id, d.metric, d.currency, s.value
+                          FROM counter_day AS d CROSS JOIN LATERAL unnest(d.slots, d.sums) AS s (slot, value)
+                         WHERE d.team_id = :team_id AND d.scope = :figure AND d.journey_id = :journey_id
+                           AND d.day > :start_time - interval '1 day' AND d.day < :end_time
+                           AND d.day + s.slot * interval '15 minutes' >= :start_time
+                           AND d.day + s.slot * interval '15 minutes' < :end_time) AS counted
+                 WHERE (metric = ANY (:of_nodes::smallint[]) OR metric > :results) AND (node_id = :node_id OR :node_id::text IS NULL)
+                 GROUP BY step, node_id, metric, currency HAVING sum(value) <> 0) AS summed
          WHERE (step, node_id) > (:after_step::integer, :after_node::text)) AS placed
  WHERE place <= :row_max ORDER BY step, node_id, metric, currency;
 
 -- name: sends_series
--- What a team sent by step, by channel. Journey by journey, since a journey's counters lie in order of time; sends of none are the
--- nil journey's.
-SELECT width_bucket(c.quarter, :step_starts::timestamptz[]) AS step, c.metric, :no_journey::uuid AS journey_id, '' AS node_id, c.channel,
-       c.currency, sum(c.value)::bigint AS value
+-- The same of what a team sent, by channel; either end may be absent. Journey by journey, since a journey's counters lie in order of time;
+-- sends of none are the nil journey's.
+SELECT width_bucket(c.quarter, :step_starts::timestamptz[]) AS step, c.metric, c.channel, c.currency, sum(c.value)::bigint AS value
   FROM (SELECT DISTINCT journey_id FROM total
          WHERE team_id = :team_id AND metric = ANY (:metrics::smallint[]) AND channel <> :no_channel) AS j
   JOIN LATERAL (
@@ -61,8 +85,7 @@ SELECT width_bucket(c.quarter, :step_starts::timestamptz[]) AS step, c.metric, :
        AND quarter >= COALESCE(:start_time::timestamptz, '-infinity') AND quarter < COALESCE(:end_time::timestamptz, 'infinity')
        AND metric = ANY (:metrics::smallint[]) AND channel <> :no_channel
   ) AS c ON true
- GROUP BY step, c.metric, c.channel, c.currency
- ORDER BY step;
+ GROUP BY step, c.metric, c.channel, c.currency;
 
 -- name: totals_of_sends
 -- What a team sent, by journey, node and channel.
@@ -84,16 +107,43 @@ SELECT m.node_id, m.held_out, count(*) AS member_count,
  GROUP BY m.node_id, m.held_out ORDER BY m.node_id, m.held_out;
 
 -- name: differing_totals
--- Sums over all time that are not those of their quarters.
+-- Sums over all time that are not those of their quarters, of days that are over too.
 SELECT COALESCE(t.journey_id, c.journey_id) AS journey_id, COALESCE(t.metric, c.metric) AS metric, COALESCE(t.node_id, c.node_id) AS node_id,
        COALESCE(t.value, 0) AS total, COALESCE(c.value, 0) AS summed
   FROM (SELECT * FROM total WHERE team_id = :team_id) AS t
   FULL JOIN (
     SELECT journey_id, metric, node_id, channel, currency, sum(value)::bigint AS value
-      FROM counter WHERE team_id = :team_id GROUP BY journey_id, metric, node_id, channel, currency) AS c
+      FROM (
+        SELECT journey_id, metric, node_id, channel, currency, value FROM counter WHERE team_id = :team_id
+         UNION ALL
+        SELECT d.journey_id, d.metric, d.node_id, d.channel, d.currency, s.value
+          FROM counter_day AS d CROSS JOIN LATERAL unnest(d.sums) AS s (value)
+         WHERE d.team_id = :team_id AND d.scope = :figure) AS quarters
+     GROUP BY journey_id, metric, node_id, channel, currency) AS c
     USING (journey_id, metric, node_id, channel, currency)
  WHERE COALESCE(t.value, 0) <> COALESCE(c.value, 0)
  ORDER BY 1, 2, 3 LIMIT :row_max;
+
+-- name: differing_days
+-- What is kept of days for journeys as a whole and for the team, and is not the sum of their figures.
+WITH quarters AS (
+    SELECT d.scope, d.journey_id, d.day, d.metric, d.channel, d.currency, s.slot, s.value
+      FROM counter_day AS d CROSS JOIN LATERAL unnest(d.slots, d.sums) AS s (slot, value) WHERE d.team_id = :team_id
+)
+SELECT journey_id, metric, '' AS node_id, COALESCE(kept.value, 0) AS total, COALESCE(figures.value, 0) AS summed
+  FROM (SELECT scope, journey_id, day, metric, channel, currency, slot, sum(value)::bigint AS value
+          FROM quarters WHERE scope <> :figure GROUP BY 1, 2, 3, 4, 5, 6, 7) AS kept
+  FULL JOIN (
+    SELECT scope, journey_id, day, metric, channel, currency, slot, sum(value)::bigint AS value
+      FROM (
+        SELECT :of_journey::smallint AS scope, journey_id, day, metric, 0 AS channel, currency, slot / 4 * 4 AS slot, value
+          FROM quarters WHERE scope = :figure AND metric = ANY (:journey_metrics::smallint[])
+         UNION ALL
+        SELECT :of_team::smallint, :no_journey::uuid, day, metric, channel, currency, slot, value
+          FROM quarters WHERE scope = :figure AND metric = ANY (:send_metrics::smallint[]) AND channel <> :no_channel) AS one
+     GROUP BY 1, 2, 3, 4, 5, 6, 7) AS figures USING (scope, journey_id, day, metric, channel, currency, slot)
+ WHERE COALESCE(kept.value, 0) <> COALESCE(figures.value, 0)
+ ORDER BY 1, 2 LIMIT :row_max;
 
 -- name: differing_orders
 -- Orders and revenue of journeys that are not those of the orders that are counted for them.

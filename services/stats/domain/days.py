@@ -1,0 +1,113 @@
+"""Counters of days that are over, and since when figures are kept by hour."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from enum import IntEnum
+from typing import Final, NamedTuple
+
+from services.stats.domain.model import QUARTER_S
+from services.stats.domain.series import step_starts
+
+LATE: Final = timedelta(days=1)
+"""How long a day is over before its counters are moved: those that grow later are moved once more."""
+_HOUR_S: Final = 3_600
+_DAY: Final = timedelta(days=1)
+
+Key = tuple[int, str, int, str]
+"""Metric, node, channel and label."""
+Columns = dict[Key, dict[int, int]]
+"""What each figure adds by step: the place of the step, and the sum."""
+
+
+class Scope(IntEnum):
+    """What a counter of a day counts. The numbers are stored."""
+
+    FIGURE = 1
+    """What is counted, by quarter of an hour."""
+    JOURNEY = 2
+    """A journey as a whole, by hour of UTC."""
+    TEAM = 3
+    """What a team sent, all journeys together, by quarter of an hour."""
+
+
+class CounterDay(NamedTuple):
+    """One figure in a day of UTC."""
+
+    day: datetime
+    metric: int
+    node_id: str
+    channel: int
+    label: str
+    slots: Sequence[int]
+    """Quarters of an hour of the day, from 0."""
+    sums: Sequence[int]
+    """What each adds."""
+
+
+def rolled_before(now: datetime) -> datetime:
+    """Before which day of UTC counters are moved into those of days."""
+    return datetime.combine((now - LATE).astimezone(UTC).date(), datetime.min.time(), UTC)
+
+
+def is_of_hours(span: tuple[datetime, datetime], steps: Sequence[datetime]) -> bool:
+    """Whether a span and its steps begin on hours of UTC, so that sums by such hours are enough."""
+    return all(int(at.timestamp()) % _HOUR_S == 0 for at in (*span, *steps))
+
+
+def add_by_step(
+    columns: Columns,
+    days: Iterable[CounterDay],
+    steps: Sequence[datetime],
+    start: datetime | None,
+    end: datetime | None,
+) -> None:
+    """Adds up days by the steps that begin at `steps`, one after the other, as far as they lie from `start` to before
+    `end`; of a span without steps all is step 0."""
+    first, last = (None if at is None else int(at.timestamp()) // QUARTER_S for at in (start, end))
+    starts = [int(at.timestamp()) // QUARTER_S for at in steps]
+    places: dict[int, int] = {}
+    for day, metric, node_id, channel, label, slots, sums in days:
+        midnight = int(day.timestamp()) // QUARTER_S
+        column = columns.setdefault((metric, node_id, channel, label), {})
+        for slot, value in zip(slots, sums, strict=True):
+            quarter = midnight + slot
+            place = places.get(quarter)
+            if place is None:
+                is_within = (first is None or first <= quarter) and (last is None or quarter < last)
+                place = max(bisect_right(starts, quarter) - 1, 0) if is_within else -1
+                places[quarter] = place
+            if place >= 0:
+                column[place] = column.get(place, 0) + value
+
+
+def day_starts(oldest: datetime, since: datetime, zone: str) -> list[datetime]:
+    """Beginnings of the days of a zone, from the one that `oldest` lies in to before `since`."""
+    return list(step_starts(oldest, since, "day", zone))
+
+
+def hours_since(now: datetime, kept: timedelta, zone: str) -> datetime:
+    """From when on hours are kept that are kept for so long: a beginning of a day of the zone."""
+    return next(step_starts(now - kept, now - kept + _DAY, "day", zone))
+
+
+def not_kept(
+    start: datetime | None, end: datetime | None, since: datetime | None, zone: str, *, by_hour: bool
+) -> dict[str, str]:
+    """What is wrong, by field, with a range, or with its series by hour, of a team whose hours are kept `since`."""
+    if since is None:
+        return {}
+    found: dict[str, str] = {}
+    for field, at in (("start_time", start), ("end_time", end)):
+        if at is not None and at < since and next(step_starts(at, at + _DAY, "day", zone)) != at:
+            found[field] = (
+                f"must be the beginning of a day of the team's zone where it is before {since:%Y-%m-%dT%H:%MZ}: figures"
+                " of earlier times are kept by day"
+            )
+    if by_hour and start is not None and start < since:
+        found["start_time"] = (
+            f"must not be before {since:%Y-%m-%dT%H:%MZ} with STEP_HOUR: figures of earlier times are kept by day"
+        )
+    return found
