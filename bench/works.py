@@ -385,7 +385,13 @@ async def _stats(wanted: Wanted) -> Result:
             "",
             "1,000",
         ),
-        Line("counters", f"{found.rows:,}"),
+        *(
+            Line(f"CPU of stats and PostgreSQL, {what}, ms", f"{spent:.0f}")
+            for what, spent in found.cpu_ms.items()
+        ),
+        Line("counters of quarters of an hour", f"{found.rows:,}"),
+        Line("rows of days that they are rolled up to", f"{found.days:,}"),
+        Line("rolled up in, s", f"{found.rolled_s:.0f}"),
     ]
     figure = (
         f"stats a year of hours: {found.of('busy'):.0f} ms of a journey that is busy in every quarter of an hour "

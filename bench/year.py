@@ -1,5 +1,6 @@
 """stats: a year of hours of one journey, and of a team of many, in one call each."""
 
+import asyncio
 import statistics
 import time
 from collections.abc import Awaitable, Callable
@@ -21,6 +22,8 @@ from omnijourney.stats.v1 import stats_service_pb2 as pb
 START: Final = datetime(2025, 1, 1, tzinfo=UTC)
 HOURS: Final = 365 * 24
 ROUNDS: Final = 9
+ROLLED_S_MAX: Final = 1_800.0
+_SERVING: Final = ("stats", "postgres")
 _MANY_HOURS: Final = 500
 """Hours of the year in which each of the many journeys sends."""
 _BUSY: Final = """
@@ -59,7 +62,13 @@ class Year(msgspec.Struct, frozen=True):
     """The busy one by days."""
     team_ms: list[float]
     """The team, with all that its journeys sent."""
+    cpu_ms: dict[str, float]
+    """CPU of stats and of PostgreSQL for one such call each, by what was asked."""
     rows: int
+    """Counters by quarter of an hour before they were rolled up."""
+    days: int
+    """Rows of days after it."""
+    rolled_s: float
 
     def of(self, what: str) -> float:
         """The median of one of them."""
@@ -76,7 +85,9 @@ async def year(field: Field, journeys: int) -> Year:
     await field.admin.execute(_BUSY, team_id, busy, START, HOURS * 4)
     await field.admin.execute(_MANY, team_id, START, HOURS, [new_id() for _ in range(journeys)], _MANY_HOURS)
     await field.admin.execute(_TOTALS, team_id)
-    await field.admin.execute("VACUUM ANALYZE stats.counter")
+    rows = await field.admin.fetchval("SELECT count(*) FROM stats.counter")
+    rolled_s = await _rolled_up(field, team_id)
+    await field.admin.execute("VACUUM ANALYZE stats.counter, stats.counter_day")
     stub = field.client.stats
 
     def asked(step: Any, **more: Any) -> dict[str, Any]:
@@ -96,21 +107,44 @@ async def year(field: Field, journeys: int) -> Year:
         if len(points) != HOURS:
             raise BenchFault(f"{len(points)} hours of a year in which something was sent in each")
 
+    asks: dict[str, Callable[[], Awaitable[None]]] = {
+        "busy": lambda: series(busy),
+        "quiet": lambda: series(quiet),
+        "days": lambda: series(busy, figures_pb2.STEP_DAY),
+        "team": of_team,
+    }
+    taken = {what: await _rounds(field, ask) for what, ask in asks.items()}
     return Year(
         journeys=journeys,
-        busy_ms=await _rounds(lambda: series(busy)),
-        quiet_ms=await _rounds(lambda: series(quiet)),
-        days_ms=await _rounds(lambda: series(busy, figures_pb2.STEP_DAY)),
-        team_ms=await _rounds(of_team),
-        rows=await field.admin.fetchval("SELECT count(*) FROM stats.counter"),
+        busy_ms=taken["busy"][0],
+        quiet_ms=taken["quiet"][0],
+        days_ms=taken["days"][0],
+        team_ms=taken["team"][0],
+        cpu_ms={what: cpu_ms for what, (_, cpu_ms) in taken.items()},
+        rows=rows,
+        days=await field.admin.fetchval("SELECT count(*) FROM stats.counter_day"),
+        rolled_s=rolled_s,
     )
 
 
-async def _rounds(ask: Callable[[], Awaitable[None]]) -> list[float]:
+async def _rounds(field: Field, ask: Callable[[], Awaitable[None]]) -> tuple[list[float], float]:
     await ask()
     found = []
+    field.usage.start()
     for _ in range(ROUNDS):
         began_s = time.perf_counter()
         await ask()
         found.append((time.perf_counter() - began_s) * 1e3)
-    return found
+    spent = field.usage.spent()
+    return found, sum(spent.get(name, 0.0) for name in _SERVING) / ROUNDS * 1e3
+
+
+async def _rolled_up(field: Field, team_id: UUID) -> float:
+    """Until stats has moved all counters into those of days; how long that took."""
+    began_s = time.perf_counter()
+    async with asyncio.timeout(ROLLED_S_MAX):
+        while await field.admin.fetchval(
+            "SELECT EXISTS (SELECT FROM stats.counter WHERE team_id = $1)", team_id
+        ):
+            await asyncio.sleep(0.5)  # noqa: ASYNC110 - another process does it
+    return time.perf_counter() - began_s

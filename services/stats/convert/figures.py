@@ -52,6 +52,13 @@ arrives.
 """
 
 
+_COUNTS: Final = (
+    *("triggered_count", "refused_count", "completed_count", "halted_count"),
+    *("messages_sent_count", "failed_count", "skipped_count", "unknown_count"),
+)
+"""Fields of the counts with which an Overview begins, in its order."""
+
+
 def overview_message(journey_id: UUID, figures: Overview, rates: Rates) -> pb.JourneyOverview:
     """A journey's figures; `rates` of its team, where they are needed."""
     message = pb.JourneyOverview(
@@ -83,27 +90,27 @@ def journey_series(
 
 def _fill(message: pb.JourneyOverview, figures: Overview, rates: Rates) -> None:
     """Into the message of a journey that nothing happened to; written for the thousands of hours of a year."""
-    message.triggered_count = figures.triggered
-    message.refused_count = figures.refused
-    message.completed_count = figures.completed
-    message.halted_count = figures.halted
-    message.messages_sent_count = figures.sent
-    message.failed_count = figures.failed
-    message.skipped_count = figures.skipped
-    message.unknown_count = figures.unknown
-    message.order_count.value = figures.orders
+    for field, value in zip(_COUNTS, figures, strict=False):
+        if value:
+            setattr(message, field, value)
+    if figures.orders:
+        message.order_count.value = figures.orders
     if figures.completion_rate is not None:
-        message.completion_rate.value = figures.completion_rate
-        message.completion_rate.absent_reason = pb.ABSENT_REASON_UNSPECIFIED
-    for into, micros in ((message.message_cost, figures.cost), (message.revenue, figures.revenue)):
-        for currency, value in micros.items():
-            into.amounts.add(currency_code=currency, amount_micros=value)
+        _set(message.completion_rate, figures.completion_rate)
+    for currency, value in figures.cost.items():
+        message.message_cost.amounts.add(currency_code=currency, amount_micros=value)
+    for currency, value in figures.revenue.items():
+        message.revenue.amounts.add(currency_code=currency, amount_micros=value)
     spent = figures.return_on_ad_spend(rates)
-    if isinstance(spent, NoRatio):
+    if not isinstance(spent, NoRatio):
+        _set(message.return_on_ad_spend, spent)
+    elif spent is not NoRatio.NO_COST:
         message.return_on_ad_spend.absent_reason = _NO_RETURN[spent]
-    else:
-        message.return_on_ad_spend.value = spent
-        message.return_on_ad_spend.absent_reason = pb.ABSENT_REASON_UNSPECIFIED
+
+
+def _set(ratio: pb.Ratio, value: float) -> None:
+    ratio.value = value
+    ratio.ClearField("absent_reason")
 
 
 def amounts(micros: Mapping[str, int]) -> pb.Amounts:

@@ -6,6 +6,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from enum import IntEnum
+from functools import cache
 from typing import Final, NamedTuple
 
 from services.stats.domain.model import QUARTER_S
@@ -68,17 +69,27 @@ def add_by_step(
     `end`; of a span without steps all is step 0."""
     first, last = (None if at is None else int(at.timestamp()) // QUARTER_S for at in (start, end))
     starts = [int(at.timestamp()) // QUARTER_S for at in steps]
-    places: dict[int, int] = {}
+
+    @cache
+    def placed(midnight: int, slots: tuple[int, ...]) -> tuple[list[int], bool]:
+        """The steps of a day's quarters, -1 for what lies outside, and whether each has one of its own."""
+        within = [
+            (first is None or first <= midnight + slot) and (last is None or midnight + slot < last)
+            for slot in slots
+        ]
+        places = [
+            max(bisect_right(starts, midnight + slot) - 1, 0) if inside else -1
+            for slot, inside in zip(slots, within, strict=True)
+        ]
+        return places, all(within) and len(set(places)) == len(places)
+
     for day, metric, node_id, channel, label, slots, sums in days:
-        midnight = int(day.timestamp()) // QUARTER_S
         column = columns.setdefault((metric, node_id, channel, label), {})
-        for slot, value in zip(slots, sums, strict=True):
-            quarter = midnight + slot
-            place = places.get(quarter)
-            if place is None:
-                is_within = (first is None or first <= quarter) and (last is None or quarter < last)
-                place = max(bisect_right(starts, quarter) - 1, 0) if is_within else -1
-                places[quarter] = place
+        places, are_own = placed(int(day.timestamp()) // QUARTER_S, tuple(slots))
+        if are_own and column.keys().isdisjoint(places):
+            column.update(zip(places, sums, strict=True))
+            continue
+        for place, value in zip(places, sums, strict=True):
             if place >= 0:
                 column[place] = column.get(place, 0) + value
 

@@ -67,9 +67,10 @@ class Overview(NamedTuple):
         """Revenue by cost."""
         if not any(self.cost.values()):
             return NoRatio.NO_COST
-        if self.is_of_one_currency:
+        # Written for the thousands of hours of a year: sets of the currencies would take most of its time.
+        if len(self.cost) == 1 and all(code in self.cost for code in self.revenue):
             return sum(self.revenue.values()) / sum(self.cost.values())
-        if not (self.revenue.keys() | self.cost.keys()) <= rates.keys():
+        if not all(code in rates for of in (self.revenue, self.cost) for code in of):
             return NoRatio.NO_RATE
         revenue, cost = (
             sum(rates[code] * micros for code, micros in amounts.items())
