@@ -143,8 +143,8 @@ async def _rolled_up(field: Field, team_id: UUID) -> float:
     """Until stats has moved all counters into those of days; how long that took."""
     began_s = time.perf_counter()
     async with asyncio.timeout(ROLLED_S_MAX):
-        while await field.admin.fetchval(
+        while await field.admin.fetchval(  # noqa: ASYNC110 - another process does it
             "SELECT EXISTS (SELECT FROM stats.counter WHERE team_id = $1)", team_id
         ):
-            await asyncio.sleep(0.5)  # noqa: ASYNC110 - another process does it
+            await asyncio.sleep(0.5)
     return time.perf_counter() - began_s

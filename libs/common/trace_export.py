@@ -43,6 +43,7 @@ _SPANS: Final = counter(
     "trace_spans_total",
     "Spans of sampled traces: sent to the collector, dropped since too many waited, or not taken by it",
     ["outcome"],
+    remedy="Where `dropped` or `refused` grow, traces have gaps: see the alert SpansLost.",
 )
 _SENT, _DROPPED, _REFUSED = (_SPANS.labels(outcome) for outcome in ("sent", "dropped", "refused"))
 _log = structlog.get_logger(__name__)

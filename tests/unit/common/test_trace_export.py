@@ -5,6 +5,7 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -16,6 +17,7 @@ from prometheus_client import REGISTRY
 from libs.common import trace_export, tracing
 from libs.common.trace_export import QUEUE_MAX, Exporter, Send, exporting
 from libs.common.tracing import Span, Spans
+from libs.supervisor.certificates import make_certificates
 
 CONTEXT, ABOVE, OTHER = (letter * 24 for letter in (b"c", b"a", b"o"))
 SPAN = Span(
@@ -54,6 +56,27 @@ def collector() -> Iterator[tuple[Collector, str]]:
     server.stop(0)
 
 
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A certificate of a collector, and the authority that it is by; `other/` has those of another authority."""
+    folder = tmp_path_factory.mktemp("tls")
+    for directory in (folder, folder / "other"):
+        make_certificates(directory, ("collector",), "127.0.0.1")
+    return folder
+
+
+@pytest.fixture
+def secure_collector(files: Path) -> Iterator[tuple[Collector, str]]:
+    """A collector that speaks TLS alone, and its host and port."""
+    kept, server = Collector(), grpc.server(ThreadPoolExecutor(1))
+    trace_service_pb2_grpc.add_TraceServiceServicer_to_server(kept, server)  # type: ignore[no-untyped-call]
+    own = ((files / "collector.key").read_bytes(), (files / "collector.pem").read_bytes())
+    port = server.add_secure_port("127.0.0.1:0", grpc.ssl_server_credentials([own]))
+    server.start()
+    yield kept, f"127.0.0.1:{port}"
+    server.stop(0)
+
+
 def counted() -> dict[str, float]:
     """Spans by what became of them."""
     name = "omnijourney_trace_spans_total"
@@ -89,6 +112,28 @@ def test_a_collector_gets_a_span_as_it_was_written(collector: tuple[Collector, s
     assert {each.key for each in span.attributes} == {"node_id", "batch_size"}
     assert [link.trace_id + link.span_id for link in span.links] == [OTHER]
     assert since(before) == {"sent": 1}
+
+
+@pytest.mark.rule("X-04b")
+def test_a_collector_gets_spans_over_tls_where_its_authority_is_known_and_none_else(
+    secure_collector: tuple[Collector, str], files: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept, address = secure_collector
+    before = counted()
+    with exporting(f"https://{address}", 1.0, files / "ca.pem"):
+        Spans("journey").write(*SPAN[1:5], SPAN.attributes)
+    assert [len(each.resource_spans) for each in kept.requests] == [1]
+    assert since(before) == {"sent": 1}
+    monkeypatch.setattr(trace_export, "SEND_S", 0.5)
+    for endpoint, authority in (
+        (f"https://{address}", files / "other" / "ca.pem"),
+        (f"https://{address}", None),
+        (f"http://{address}", files / "ca.pem"),
+    ):
+        with exporting(endpoint, 1.0, authority):
+            Spans("journey").write(*SPAN[1:5], SPAN.attributes)
+    assert len(kept.requests) == 1
+    assert since(before) == {"sent": 1, "refused": 3}
 
 
 @pytest.mark.rule("X-04b")

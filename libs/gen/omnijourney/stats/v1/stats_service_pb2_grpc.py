@@ -26,7 +26,9 @@ if _version_not_supported:
 
 
 class StatsServiceStub:
-    """Counters over the histories of the other services. Each fact is counted exactly once; figures are seconds old at most.
+    """Counters over the histories of the other services. Each fact is counted exactly once; figures are seconds old at most. An installation may
+    keep figures by quarter of an hour for some time only, and older ones by day of the team's zone: then a series by hour before that, or a range
+    that begins or ends within such a day, is INVALID_ARGUMENT `INVALID_FIELDS`, whose description says from when on hours are kept.
     """
 
     def __init__(self, channel):
@@ -113,7 +115,9 @@ class StatsServiceStub:
 
 
 class StatsServiceServicer:
-    """Counters over the histories of the other services. Each fact is counted exactly once; figures are seconds old at most.
+    """Counters over the histories of the other services. Each fact is counted exactly once; figures are seconds old at most. An installation may
+    keep figures by quarter of an hour for some time only, and older ones by day of the team's zone: then a series by hour before that, or a range
+    that begins or ends within such a day, is INVALID_ARGUMENT `INVALID_FIELDS`, whose description says from when on hours are kept.
     """
 
     def GetJourneyOverview(self, request, context):
@@ -323,7 +327,9 @@ def add_StatsServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class StatsService:
-    """Counters over the histories of the other services. Each fact is counted exactly once; figures are seconds old at most.
+    """Counters over the histories of the other services. Each fact is counted exactly once; figures are seconds old at most. An installation may
+    keep figures by quarter of an hour for some time only, and older ones by day of the team's zone: then a series by hour before that, or a range
+    that begins or ends within such a day, is INVALID_ARGUMENT `INVALID_FIELDS`, whose description says from when on hours are kept.
     """
 
     @staticmethod

@@ -27,7 +27,10 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class StatsServiceStub:
-    """Counters over the histories of the other services. Each fact is counted exactly once; figures are seconds old at most."""
+    """Counters over the histories of the other services. Each fact is counted exactly once; figures are seconds old at most. An installation may
+    keep figures by quarter of an hour for some time only, and older ones by day of the team's zone: then a series by hour before that, or a range
+    that begins or ends within such a day, is INVALID_ARGUMENT `INVALID_FIELDS`, whose description says from when on hours are kept.
+    """
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -89,7 +92,10 @@ class StatsServiceStub:
 
 @_typing.type_check_only
 class StatsServiceAsyncStub(StatsServiceStub):
-    """Counters over the histories of the other services. Each fact is counted exactly once; figures are seconds old at most."""
+    """Counters over the histories of the other services. Each fact is counted exactly once; figures are seconds old at most. An installation may
+    keep figures by quarter of an hour for some time only, and older ones by day of the team's zone: then a series by hour before that, or a range
+    that begins or ends within such a day, is INVALID_ARGUMENT `INVALID_FIELDS`, whose description says from when on hours are kept.
+    """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetJourneyOverview: _aio.UnaryUnaryMultiCallable[_stats_service_pb2.GetJourneyOverviewRequest, _stats_service_pb2.GetJourneyOverviewResponse]  # type: ignore[assignment]
@@ -147,7 +153,10 @@ class StatsServiceAsyncStub(StatsServiceStub):
     """
 
 class StatsServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Counters over the histories of the other services. Each fact is counted exactly once; figures are seconds old at most."""
+    """Counters over the histories of the other services. Each fact is counted exactly once; figures are seconds old at most. An installation may
+    keep figures by quarter of an hour for some time only, and older ones by day of the team's zone: then a series by hour before that, or a range
+    that begins or ends within such a day, is INVALID_ARGUMENT `INVALID_FIELDS`, whose description says from when on hours are kept.
+    """
 
     @_abc_1.abstractmethod
     def GetJourneyOverview(
