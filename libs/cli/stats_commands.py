@@ -52,7 +52,7 @@ def overview(
     epilog="Example: omnijourney stats series Welcome --team $TEAM --by day --since 2026-05-01 --until 2026-06-01"
 )
 def series(
-    name: Annotated[str, typer.Argument(help="Name or id of the journey.")],
+    name: Annotated[str, typer.Argument(help="Name or id of the journey; none with `--of team`.")] = "",
     *,
     team: Team,
     since: Annotated[datetime, typer.Option(help="From here on, local time, a full quarter of an hour.")],
@@ -61,11 +61,14 @@ def series(
         Literal["hour", "day"], typer.Option(help="Length of the steps, in the team's zone.")
     ] = "day",
     of: Annotated[
-        Literal["journey", "nodes", "messages"], typer.Option(help="Whose figures a line has.")
+        Literal["journey", "nodes", "messages", "team"], typer.Option(help="Whose figures a line has.")
     ] = "journey",
     data_dir: DataDir = None,
 ) -> None:
-    """Write the figures of a journey by hour or day, as CSV: a year of hours at most."""
+    """Write figures of a journey or a team by hour or day, as CSV: a year of hours at most."""
     from libs.cli.series import series as write
+
+    if (of == "team") is bool(name):
+        raise typer.BadParameter("takes the name of a journey, or --of team", param_hint="name")
 
     run(data_dir, write(team, name, of, by, (since, until)))

@@ -42,6 +42,7 @@ POINTS: Final = {
     "stats.before_commit": "a page is counted, nothing of it is written",
     "stats.rebuilding": "a page of a rebuild is written and not committed",
     "stats.rebuilt": "new figures stand in the place of the old ones, not committed",
+    "stats.rolling": "counters are moved into those of days, or these are folded, not committed",
     "stats.after_commit": "a page is counted and committed, its reader does not know yet",
 }
 """Every point, and what has happened when it is reached and what has not."""

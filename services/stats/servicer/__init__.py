@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from omnijourney.stats.v1 import stats_service_pb2_grpc
 from services.stats.servicer.base import Dependencies
-from services.stats.servicer.figures import FigureRpcs
+from services.stats.servicer.exports import ExportRpcs
 from services.stats.servicer.orders import OrderRpcs
 from services.stats.servicer.projections import ProjectionRpcs
 from services.stats.servicer.rebuilds import RebuildOperations, RebuildRpcs
-from services.stats.servicer.series import SeriesRpcs
 
 
 class StatsServicer(
-    FigureRpcs,
-    SeriesRpcs,
+    ExportRpcs,
     OrderRpcs,
     ProjectionRpcs,
     RebuildRpcs,

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Final, NamedTuple
 from uuid import UUID
 
+from libs.common import crash
 from libs.common.db.pool import Pool, transaction
 from services.stats.domain.model import SEND_METRICS
 from services.stats.domain.overview import OF_OVERVIEWS
@@ -48,9 +49,12 @@ class DayStore:
             row_max=row_max,
             **SUMMED,
         )
-        row = await self._pool.fetchrow(*rolled)
-        if row is None:
-            return None, 0
+        async with transaction(self._pool, ()) as connection:
+            row = await connection.fetchrow(*rolled)
+            if row is None:
+                return None, 0
+            if row["moved_count"]:
+                crash.reach("stats.rolling")
         place = None if row["last_team"] is None else Place(row["last_team"], row["last_journey"])
         return place, row["moved_count"]
 
@@ -81,6 +85,8 @@ class DayStore:
         )
         async with transaction(self._pool, [team_id]) as connection:
             found: int | None = await connection.fetchval(*folded)
+            if found:
+                crash.reach("stats.rolling")
         return found
 
     async def hours_since(self, team_id: UUID) -> datetime | None:

@@ -21,7 +21,7 @@ EVERY_S: Final = 60.0
 """Between two rounds, real seconds."""
 PAUSE_S: Final = 0.05
 """Between two steps of a round: whoever counts goes first."""
-ROWS_MAX: Final = 20_000
+ROWS_MAX: Final = 10_000
 """Counters of one transaction."""
 JOURNEYS_MAX: Final = 2_000
 """Journeys of one transaction that are looked at."""

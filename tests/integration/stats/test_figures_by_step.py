@@ -1,12 +1,16 @@
 """Series of teams and nodes, and figures of a team over a range."""
 
+import csv
+import io
 from datetime import timedelta
 from itertools import islice
 from typing import Any
+from uuid import UUID
 
 import grpc
 import pytest
 
+from libs.common.rpc.errors import remote_error
 from libs.common.rpc.values import timestamp
 from libs.testing.history_rows import JOURNEY, NOON, TEAM, WHATSAPP, entry, order, run_segment, sent
 from libs.testing.mails import customers
@@ -14,9 +18,11 @@ from omnijourney.journey.v1 import enrolment_pb2
 from omnijourney.points.v1 import entry_pb2
 from omnijourney.stats.v1 import figures_pb2
 from omnijourney.stats.v1 import stats_service_pb2 as pb
+from services.stats.servicer import exports
 from tests.integration.stats.conftest import TIMEOUT_S, Stats
 
 PEOPLE = list(islice(customers(), 5))
+NOBODY = UUID(int=5)
 HOUR = timedelta(hours=1)
 REQUESTED = enrolment_pb2.STEP_RESULT_SEND_REQUESTED
 
@@ -139,3 +145,56 @@ async def test_more_than_a_year_of_hours(stats: Stats, rpc: str) -> None:
     with pytest.raises(grpc.aio.AioRpcError) as refused:
         await getattr(stats.stub, rpc)(request, timeout=TIMEOUT_S)
     assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+
+
+async def _exported(stats: Stats, subject: Any, **asked: Any) -> list[dict[str, str]]:
+    """The lines of an export; its chunks are whole lines."""
+    request = pb.ExportSeriesRequest(subject=subject, **asked)
+    text = ""
+    async for piece in stats.stub.ExportSeries(request, timeout=TIMEOUT_S):
+        assert piece.csv.endswith(b"\r\n")
+        text += piece.csv.decode()
+    assert text.startswith("\ufeff")
+    return list(csv.DictReader(io.StringIO(text.removeprefix("\ufeff"))))
+
+
+@pytest.mark.rule("T-06a")
+async def test_series_as_csv_say_what_the_rpcs_say(stats: Stats) -> None:
+    await _two_hours(stats)
+    asked = {**_span(3), "journey_id": str(JOURNEY)}
+    journey = await _exported(stats, pb.SERIES_SUBJECT_JOURNEY, **asked)
+    series = await stats.stub.GetJourneySeries(pb.GetJourneySeriesRequest(**asked), timeout=TIMEOUT_S)
+    assert [(line["start_time"], int(line["triggered_count"])) for line in journey] == [
+        (point.start_time.ToJsonString(), point.figures.triggered_count) for point in series.points
+    ]
+    assert {line["completion_rate"] for line in journey} == {"", "0.0"}
+    assert sum(float(line.get("message_cost_HKD") or 0) for line in journey) == 1.0
+    nodes = await _exported(stats, pb.SERIES_SUBJECT_NODES, **asked)
+    assert [(line["node_id"], line["entered_count"], line["send_requested"]) for line in nodes] == [
+        ("a", "1", "1"),
+        ("b", "1", "1"),
+    ] * 2
+    messages = await _exported(stats, pb.SERIES_SUBJECT_MESSAGES, **asked)
+    assert [(line["channel"], line["sent"]) for line in messages] == [("WHATSAPP", "1"), ("WHATSAPP", "2")]
+    team = await _exported(stats, pb.SERIES_SUBJECT_TEAM, **_span(3))
+    assert [(line["order_count"], line["points_earned"], line["whatsapp_sent_count"]) for line in team] == [
+        ("1", "5", "1"),
+        ("1", "5", "2"),
+    ]
+    assert await _exported(stats, pb.SERIES_SUBJECT_TEAM, **{**_span(3), "team_id": str(NOBODY)}) == []
+
+
+async def test_an_export_that_is_too_large_or_of_no_journey_is_refused(
+    stats: Stats, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await _two_hours(stats)
+    monkeypatch.setattr(exports, "LINES_MAX", 3)
+    for subject, journey_id, field in (
+        (pb.SERIES_SUBJECT_NODES, str(JOURNEY), "end_time"),
+        (pb.SERIES_SUBJECT_JOURNEY, "", "journey_id"),
+        (pb.SERIES_SUBJECT_UNSPECIFIED, str(JOURNEY), "subject"),
+    ):
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await _exported(stats, subject, **{**_span(3), "journey_id": journey_id})
+        assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+        assert [each.field for each in remote_error(refused.value).violations] == [field]

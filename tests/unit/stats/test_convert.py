@@ -19,11 +19,14 @@ def total(metric: int, value: int, *, node_id: str = "", channel: int = 0, curre
     return Total(metric, JOURNEY, node_id, channel, currency, value)
 
 
-def test_nothing_happened() -> None:
+@pytest.mark.rule("T-01i")
+def test_nothing_happened_and_what_would_be_divided_by_0_is_absent_with_its_reason() -> None:
     overview = convert.overview_message(JOURNEY, overview_of([]), {})
     assert overview.triggered_count == 0
     assert not overview.completion_rate.HasField("value")
     assert overview.completion_rate.absent_reason == pb.ABSENT_REASON_DIVISION_BY_ZERO
+    assert not overview.return_on_ad_spend.HasField("value")
+    assert overview.return_on_ad_spend.absent_reason == pb.ABSENT_REASON_DIVISION_BY_ZERO
     assert list(overview.message_cost.amounts) == []
     assert overview.message_cost.absent_reason == pb.ABSENT_REASON_UNSPECIFIED
 

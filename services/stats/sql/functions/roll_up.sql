@@ -12,14 +12,14 @@ AS $$
 DECLARE
     next_team uuid;
     next_journey uuid;
-    moved counter_row[];
+    gone counter_row[];
+    moved counter_row[] := '{}';
 BEGIN
     IF NOT pg_try_advisory_xact_lock(hashtextextended('stats.days', 0)) THEN
         RETURN;
     END IF;
     last_team := after_team;
     last_journey := after_journey;
-    moved_count := 0;
     FOR looked IN 1..journey_max LOOP
         SELECT c.team_id, c.journey_id INTO next_team, next_journey
           FROM counter AS c WHERE (c.team_id, c.journey_id) > (last_team, last_journey) ORDER BY c.team_id, c.journey_id LIMIT 1;
@@ -29,23 +29,23 @@ BEGIN
             EXIT;
         END IF;
         -- Whoever counts meanwhile what is moved here waits for the commit, and then counts from 0.
-        WITH gone AS (
+        WITH deleted AS (
             DELETE FROM counter AS c
              WHERE c.ctid = ANY (ARRAY(
                 SELECT o.ctid FROM counter AS o
                  WHERE o.team_id = next_team AND o.journey_id = next_journey AND o.quarter < rolled_before
-                 ORDER BY o.quarter LIMIT row_max - moved_count FOR UPDATE SKIP LOCKED))
+                 ORDER BY o.quarter LIMIT row_max - cardinality(moved) FOR UPDATE SKIP LOCKED))
             RETURNING c.team_id, c.journey_id, c.metric, c.node_id, c.channel, c.currency, c.quarter, c.value
         )
-        SELECT array_agg(ROW(gone.*)::counter_row) INTO moved FROM gone;
-        IF cardinality(moved) > 0 THEN
-            PERFORM add_to_days(moved, false, journey_metrics, send_metrics);
-            moved_count := moved_count + cardinality(moved);
-        END IF;
-        EXIT WHEN moved_count >= row_max;
+        SELECT array_agg(ROW(deleted.*)::counter_row) INTO gone FROM deleted;
+        moved := moved || gone;
+        EXIT WHEN cardinality(moved) >= row_max;
         last_team := next_team;
         last_journey := next_journey;
     END LOOP;
+    -- Once for all: what is kept for a team is written once a step, not once a journey.
+    PERFORM add_to_days(moved, false, journey_metrics, send_metrics);
+    moved_count := cardinality(moved);
     RETURN NEXT;
 END
 $$;

@@ -8,6 +8,7 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from omnijourney.common.v1 import operation_pb2 as _operation_pb2
 from omnijourney.stats.v1 import attribution_pb2 as _attribution_pb2
 from omnijourney.stats.v1 import figures_pb2 as _figures_pb2
@@ -21,6 +22,38 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _SeriesSubject:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _SeriesSubjectEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_SeriesSubject.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    SERIES_SUBJECT_UNSPECIFIED: _SeriesSubject.ValueType  # 0
+    """Not given."""
+    SERIES_SUBJECT_JOURNEY: _SeriesSubject.ValueType  # 1
+    """A journey as a whole, as `GetJourneySeries`; quiet steps are there too."""
+    SERIES_SUBJECT_NODES: _SeriesSubject.ValueType  # 2
+    """A node of a journey, as `ListNodeSeries`."""
+    SERIES_SUBJECT_MESSAGES: _SeriesSubject.ValueType  # 3
+    """A message node of a journey by channel, as `ListMessageFigures`."""
+    SERIES_SUBJECT_TEAM: _SeriesSubject.ValueType  # 4
+    """The team, as `GetTeamSeries`."""
+
+class SeriesSubject(_SeriesSubject, metaclass=_SeriesSubjectEnumTypeWrapper):
+    """Whose figures a line of an export has."""
+
+SERIES_SUBJECT_UNSPECIFIED: SeriesSubject.ValueType  # 0
+"""Not given."""
+SERIES_SUBJECT_JOURNEY: SeriesSubject.ValueType  # 1
+"""A journey as a whole, as `GetJourneySeries`; quiet steps are there too."""
+SERIES_SUBJECT_NODES: SeriesSubject.ValueType  # 2
+"""A node of a journey, as `ListNodeSeries`."""
+SERIES_SUBJECT_MESSAGES: SeriesSubject.ValueType  # 3
+"""A message node of a journey by channel, as `ListMessageFigures`."""
+SERIES_SUBJECT_TEAM: SeriesSubject.ValueType  # 4
+"""The team, as `GetTeamSeries`."""
+Global___SeriesSubject: _TypeAlias = SeriesSubject  # noqa: Y015
 
 @_typing.final
 class GetJourneyOverviewRequest(_message.Message):
@@ -886,3 +919,71 @@ class StartRebuildResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___StartRebuildResponse: _TypeAlias = StartRebuildResponse  # noqa: Y015
+
+@_typing.final
+class ExportSeriesRequest(_message.Message):
+    """Request of `ExportSeries`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEAM_ID_FIELD_NUMBER: _builtins.int
+    SUBJECT_FIELD_NUMBER: _builtins.int
+    JOURNEY_ID_FIELD_NUMBER: _builtins.int
+    STEP_FIELD_NUMBER: _builtins.int
+    START_TIME_FIELD_NUMBER: _builtins.int
+    END_TIME_FIELD_NUMBER: _builtins.int
+    team_id: _builtins.str
+    """Owner. Required."""
+    subject: Global___SeriesSubject.ValueType
+    """Whose figures. Required."""
+    journey_id: _builtins.str
+    """The journey. Required, but for a team."""
+    step: _figures_pb2.Step.ValueType
+    """Length of the steps. Required."""
+    @_builtins.property
+    def start_time(self) -> _timestamp_pb2.Timestamp:
+        """From where on things are counted, a full quarter of an hour; the first step is the one that it lies in. Required."""
+
+    @_builtins.property
+    def end_time(self) -> _timestamp_pb2.Timestamp:
+        """Until where things are counted, a full quarter of an hour. Required."""
+
+    def __init__(
+        self,
+        *,
+        team_id: _builtins.str = ...,
+        subject: Global___SeriesSubject.ValueType = ...,
+        journey_id: _builtins.str = ...,
+        step: _figures_pb2.Step.ValueType = ...,
+        start_time: _timestamp_pb2.Timestamp | None = ...,
+        end_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "journey_id", b"journey_id", "start_time", b"start_time", "step", b"step", "subject", b"subject", "team_id", b"team_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExportSeriesRequest: _TypeAlias = ExportSeriesRequest  # noqa: Y015
+
+@_typing.final
+class ExportSeriesResponse(_message.Message):
+    """A piece of the export."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CSV_FIELD_NUMBER: _builtins.int
+    csv: _builtins.bytes
+    """Whole CSV lines, UTF-8."""
+    def __init__(
+        self,
+        *,
+        csv: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["csv", b"csv"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExportSeriesResponse: _TypeAlias = ExportSeriesResponse  # noqa: Y015

@@ -112,6 +112,11 @@ class StatsServiceStub:
                 request_serializer=omnijourney_dot_stats_dot_v1_dot_stats__service__pb2.StartRebuildRequest.SerializeToString,
                 response_deserializer=omnijourney_dot_stats_dot_v1_dot_stats__service__pb2.StartRebuildResponse.FromString,
                 _registered_method=True)
+        self.ExportSeries = channel.unary_stream(
+                '/omnijourney.stats.v1.StatsService/ExportSeries',
+                request_serializer=omnijourney_dot_stats_dot_v1_dot_stats__service__pb2.ExportSeriesRequest.SerializeToString,
+                response_deserializer=omnijourney_dot_stats_dot_v1_dot_stats__service__pb2.ExportSeriesResponse.FromString,
+                _registered_method=True)
 
 
 class StatsServiceServicer:
@@ -240,6 +245,16 @@ class StatsServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ExportSeries(self, request, context):
+        """The figures of a journey or a team by hour or day as CSV for spreadsheets (UTF-8 with a byte order mark and a header line), in chunks of whole
+        lines. Columns have the names of the figures; amounts are in units and have a column for each currency, results, ways and reasons one for
+        each that happened. Times are those of UTC; what a figure is not known of is empty. Errors: those of the RPC that has these figures, and
+        INVALID_ARGUMENT `INVALID_FIELDS` for more than 20,000 lines.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_StatsServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -317,6 +332,11 @@ def add_StatsServiceServicer_to_server(servicer, server):
                     servicer.StartRebuild,
                     request_deserializer=omnijourney_dot_stats_dot_v1_dot_stats__service__pb2.StartRebuildRequest.FromString,
                     response_serializer=omnijourney_dot_stats_dot_v1_dot_stats__service__pb2.StartRebuildResponse.SerializeToString,
+            ),
+            'ExportSeries': grpc.unary_stream_rpc_method_handler(
+                    servicer.ExportSeries,
+                    request_deserializer=omnijourney_dot_stats_dot_v1_dot_stats__service__pb2.ExportSeriesRequest.FromString,
+                    response_serializer=omnijourney_dot_stats_dot_v1_dot_stats__service__pb2.ExportSeriesResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -727,6 +747,33 @@ class StatsService:
             '/omnijourney.stats.v1.StatsService/StartRebuild',
             omnijourney_dot_stats_dot_v1_dot_stats__service__pb2.StartRebuildRequest.SerializeToString,
             omnijourney_dot_stats_dot_v1_dot_stats__service__pb2.StartRebuildResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExportSeries(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/omnijourney.stats.v1.StatsService/ExportSeries',
+            omnijourney_dot_stats_dot_v1_dot_stats__service__pb2.ExportSeriesRequest.SerializeToString,
+            omnijourney_dot_stats_dot_v1_dot_stats__service__pb2.ExportSeriesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -89,6 +89,12 @@ class StatsServiceStub:
     place, all at once. Orders keep the attribution windows that they were counted with, rows that are set aside stay so. Rebuilds
     are done one after the other. Errors: RESOURCE_EXHAUSTED `OVERLOADED` while 10 wait or run, ALREADY_EXISTS `REQUEST_ID_REUSED`.
     """
+    ExportSeries: _grpc.UnaryStreamMultiCallable[_stats_service_pb2.ExportSeriesRequest, _stats_service_pb2.ExportSeriesResponse]
+    """The figures of a journey or a team by hour or day as CSV for spreadsheets (UTF-8 with a byte order mark and a header line), in chunks of whole
+    lines. Columns have the names of the figures; amounts are in units and have a column for each currency, results, ways and reasons one for
+    each that happened. Times are those of UTC; what a figure is not known of is empty. Errors: those of the RPC that has these figures, and
+    INVALID_ARGUMENT `INVALID_FIELDS` for more than 20,000 lines.
+    """
 
 @_typing.type_check_only
 class StatsServiceAsyncStub(StatsServiceStub):
@@ -150,6 +156,12 @@ class StatsServiceAsyncStub(StatsServiceStub):
     team, the nil UUID for all; it is read and cancelled under that team. The old figures are shown, and go on, until the new ones stand in their
     place, all at once. Orders keep the attribution windows that they were counted with, rows that are set aside stay so. Rebuilds
     are done one after the other. Errors: RESOURCE_EXHAUSTED `OVERLOADED` while 10 wait or run, ALREADY_EXISTS `REQUEST_ID_REUSED`.
+    """
+    ExportSeries: _aio.UnaryStreamMultiCallable[_stats_service_pb2.ExportSeriesRequest, _stats_service_pb2.ExportSeriesResponse]  # type: ignore[assignment]
+    """The figures of a journey or a team by hour or day as CSV for spreadsheets (UTF-8 with a byte order mark and a header line), in chunks of whole
+    lines. Columns have the names of the figures; amounts are in units and have a column for each currency, results, ways and reasons one for
+    each that happened. Times are those of UTC; what a figure is not known of is empty. Errors: those of the RPC that has these figures, and
+    INVALID_ARGUMENT `INVALID_FIELDS` for more than 20,000 lines.
     """
 
 class StatsServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -299,6 +311,18 @@ class StatsServiceServicer(metaclass=_abc_1.ABCMeta):
         team, the nil UUID for all; it is read and cancelled under that team. The old figures are shown, and go on, until the new ones stand in their
         place, all at once. Orders keep the attribution windows that they were counted with, rows that are set aside stay so. Rebuilds
         are done one after the other. Errors: RESOURCE_EXHAUSTED `OVERLOADED` while 10 wait or run, ALREADY_EXISTS `REQUEST_ID_REUSED`.
+        """
+
+    @_abc_1.abstractmethod
+    def ExportSeries(
+        self,
+        request: _stats_service_pb2.ExportSeriesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_stats_service_pb2.ExportSeriesResponse], _abc.AsyncIterator[_stats_service_pb2.ExportSeriesResponse]]:
+        """The figures of a journey or a team by hour or day as CSV for spreadsheets (UTF-8 with a byte order mark and a header line), in chunks of whole
+        lines. Columns have the names of the figures; amounts are in units and have a column for each currency, results, ways and reasons one for
+        each that happened. Times are those of UTC; what a figure is not known of is empty. Errors: those of the RPC that has these figures, and
+        INVALID_ARGUMENT `INVALID_FIELDS` for more than 20,000 lines.
         """
 
 def add_StatsServiceServicer_to_server(servicer: StatsServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
