@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator
 from typing import Any, Final
 
 from libs.common.csv_text import BYTE_ORDER_MARK, csv_lines
@@ -33,7 +33,7 @@ class ExportRpcs(FigureRpcs, SeriesRpcs):
             lines = csv_lines([row.get(column, "") for column in columns] for row in chunk)
             yield pb.ExportSeriesResponse(csv=lines)
 
-    async def _exported(self, request: pb.ExportSeriesRequest, context: Any) -> Iterable[Any]:
+    async def _exported(self, request: pb.ExportSeriesRequest, context: Any) -> list[Any]:
         asked: dict[str, Any] = {
             "team_id": request.team_id,
             "step": request.step,
@@ -41,24 +41,24 @@ class ExportRpcs(FigureRpcs, SeriesRpcs):
             "end_time": request.end_time,
         }
         if request.subject == pb.SERIES_SUBJECT_TEAM:
-            return (await self.GetTeamSeries(pb.GetTeamSeriesRequest(**asked), context)).points
+            return list((await self.GetTeamSeries(pb.GetTeamSeriesRequest(**asked), context)).points)
         asked["journey_id"] = request.journey_id
         if request.subject == pb.SERIES_SUBJECT_JOURNEY:
-            return (await self.GetJourneySeries(pb.GetJourneySeriesRequest(**asked), context)).points
+            return list((await self.GetJourneySeries(pb.GetJourneySeriesRequest(**asked), context)).points)
         if request.subject == pb.SERIES_SUBJECT_MESSAGES:
             listed = await self.ListMessageFigures(pb.ListMessageFiguresRequest(**asked), context)
-            return _few(listed.figures)
+            return _few(list(listed.figures))
         points: list[Any] = []
         page = pb.ListNodeSeriesRequest(**asked, page_size=NODE_POINTS_MAX)
         while True:
             answer = await self.ListNodeSeries(page, context)
-            points += _few(answer.points, len(points))
+            points += _few(list(answer.points), len(points))
             if not answer.next_page_token:
                 return points
             page.page_token = answer.next_page_token
 
 
-def _few(lines: Any, before: int = 0) -> Any:
+def _few(lines: list[Any], before: int = 0) -> list[Any]:
     """Raises InvalidArgument where they are too many for one export."""
     if before + len(lines) > LINES_MAX:
         what = f"makes more than {LINES_MAX:,} lines: ask for a shorter range or longer steps"

@@ -15,7 +15,7 @@ from libs.common.feeds.follower import AWAY
 from libs.common.tasks import set_within
 from services.stats import metrics
 from services.stats.domain.days import day_starts, hours_since, rolled_before
-from services.stats.store.days import FIRST, DayStore
+from services.stats.store.days import FIRST, DayStore, Place
 
 EVERY_S: Final = 60.0
 """Between two rounds, real seconds."""
@@ -23,6 +23,7 @@ PAUSE_S: Final = 0.05
 """Between two steps of a round: whoever counts goes first."""
 ROWS_MAX: Final = 10_000
 """Counters of one transaction."""
+ROWS_MIN: Final = 100
 JOURNEYS_MAX: Final = 2_000
 """Journeys of one transaction that are looked at."""
 FOLDED_MAX: Final = 200
@@ -44,6 +45,7 @@ class Days:
         self._settings = settings
         self._clock = clock
         self._hours_kept = hours_kept
+        self._rows_max = ROWS_MAX
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Works until `stopping` is set."""
@@ -51,6 +53,8 @@ class Days:
             try:
                 await self.round(stopping)
             except AWAY as error:
+                # A step that took too long is tried again with less.
+                self._rows_max = max(self._rows_max // 2, ROWS_MIN)
                 _log.warning("days of figures wait", error=repr(error))
             if await set_within(stopping, EVERY_S):
                 return
@@ -58,11 +62,13 @@ class Days:
     async def round(self, stopping: asyncio.Event) -> None:
         """Moves and folds all that is due. Raises the driver's errors, Unavailable."""
         before = rolled_before(self._clock.now())
-        place, moved = await self._store.roll_up(before, FIRST, JOURNEYS_MAX, ROWS_MAX)
-        metrics.ROLLED.inc(moved)
-        while place is not None and not await set_within(stopping, PAUSE_S):
-            place, moved = await self._store.roll_up(before, place, JOURNEYS_MAX, ROWS_MAX)
+        place: Place | None = FIRST
+        while place is not None:
+            place, moved = await self._store.roll_up(before, place, JOURNEYS_MAX, self._rows_max)
             metrics.ROLLED.inc(moved)
+            self._rows_max = min(self._rows_max * 2, ROWS_MAX)
+            if await set_within(stopping, PAUSE_S):
+                return
         if self._hours_kept is not None:
             await self._fold_all(self._hours_kept, stopping)
 
