@@ -31,7 +31,6 @@ _SCOPES: Final = {
     "of_journey": Scope.JOURNEY,
     "of_team": Scope.TEAM,
     "no_journey": NO_JOURNEY,
-    "no_channel": NO_CHANNEL,
 }
 
 

@@ -9,12 +9,16 @@ from uuid import UUID
 
 from libs.common import crash
 from libs.common.db.pool import Pool, transaction
-from services.stats.domain.model import SEND_METRICS
+from services.stats.domain.model import NO_CHANNEL, SEND_METRICS
 from services.stats.domain.overview import OF_OVERVIEWS
 from services.stats.store.base import BOOK
 
-SUMMED: Final = {"journey_metrics": list(OF_OVERVIEWS), "send_metrics": list(SEND_METRICS)}
-"""The metrics of which sums are kept for journeys as a whole, and for teams."""
+SUMMED: Final = {
+    "journey_metrics": list(OF_OVERVIEWS),
+    "send_metrics": list(SEND_METRICS),
+    "no_channel": NO_CHANNEL,
+}
+"""The metrics of which sums are kept for journeys as a whole, and, by channel, for teams."""
 
 
 class Place(NamedTuple):

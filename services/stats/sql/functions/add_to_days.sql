@@ -2,7 +2,7 @@
 -- `journey_metrics`, of teams those of `send_metrics` that have a channel. `daily`: it stands at beginnings of days where it has to.
 -- In a transaction that holds the lock of the days.
 CREATE OR REPLACE FUNCTION add_to_days(
-    moved counter_row[], daily boolean, journey_metrics smallint[], send_metrics smallint[]
+    moved counter_row[], daily boolean, journey_metrics smallint[], send_metrics smallint[], no_channel smallint
 ) RETURNS void
 LANGUAGE sql
 SET search_path FROM CURRENT
@@ -14,11 +14,11 @@ AS $$
     ), added AS (
         SELECT team_id, day_scope('FIGURE') AS scope, journey_id, day, metric, node_id, channel, currency, slot, delta FROM placed
          UNION ALL
-        SELECT team_id, day_scope('JOURNEY'), journey_id, day, metric, '', 0::smallint, currency, slot / 4 * 4, delta FROM placed
+        SELECT team_id, day_scope('JOURNEY'), journey_id, day, metric, '', no_channel, currency, slot / 4 * 4, delta FROM placed
          WHERE metric = ANY (journey_metrics)
          UNION ALL
         SELECT team_id, day_scope('TEAM'), '00000000-0000-0000-0000-000000000000', day, metric, '', channel, currency, slot, delta FROM placed
-         WHERE metric = ANY (send_metrics) AND channel <> 0
+         WHERE metric = ANY (send_metrics) AND channel <> no_channel
     ), touched AS MATERIALIZED (
         SELECT DISTINCT team_id, scope, journey_id, day, metric, node_id, channel, currency FROM added
     ), summed AS (

@@ -1,7 +1,8 @@
 -- Puts what a team's figures add before `kept_since` at the beginnings of its own days, `day_starts`, in order: of the oldest `row_max` rows of
 -- days that are over by then and are not so yet. Returns how many there were; null: somebody else works on days.
 CREATE OR REPLACE FUNCTION fold_days(
-    team uuid, kept_since timestamptz, day_starts timestamptz[], row_max integer, journey_metrics smallint[], send_metrics smallint[]
+    team uuid, kept_since timestamptz, day_starts timestamptz[], row_max integer, journey_metrics smallint[], send_metrics smallint[],
+    no_channel smallint
 ) RETURNS integer
 LANGUAGE plpgsql
 SET search_path FROM CURRENT
@@ -32,7 +33,7 @@ BEGIN
     )
     SELECT (SELECT count(*) FROM taken), (SELECT array_agg(ROW(deltas.*)::counter_row) FROM deltas) INTO folded, moved;
     IF cardinality(moved) > 0 THEN
-        PERFORM add_to_days(moved, true, journey_metrics, send_metrics);
+        PERFORM add_to_days(moved, true, journey_metrics, send_metrics, no_channel);
     END IF;
     RETURN folded;
 END

@@ -4,7 +4,7 @@
 -- It runs with its owner's rights, since no transaction is bound to all teams; it returns ids and a number only.
 CREATE OR REPLACE FUNCTION roll_up(
     rolled_before timestamptz, after_team uuid, after_journey uuid, journey_max integer, row_max integer,
-    journey_metrics smallint[], send_metrics smallint[]
+    journey_metrics smallint[], send_metrics smallint[], no_channel smallint
 ) RETURNS TABLE (last_team uuid, last_journey uuid, moved_count integer)
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path FROM CURRENT
@@ -44,7 +44,7 @@ BEGIN
         last_journey := next_journey;
     END LOOP;
     -- Once for all: what is kept for a team is written once a step, not once a journey.
-    PERFORM add_to_days(moved, false, journey_metrics, send_metrics);
+    PERFORM add_to_days(moved, false, journey_metrics, send_metrics, no_channel);
     moved_count := cardinality(moved);
     RETURN NEXT;
 END
