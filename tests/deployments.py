@@ -20,6 +20,7 @@ DEPLOY: Final = ROOT / "deploy"
 CHART: Final = DEPLOY / "helm" / "omnijourney"
 UNITS: Final = DEPLOY / "systemd"
 MIGRATE: Final = "migrate"
+CONSOLE: Final = "console"
 _VARIABLE: Final = re.compile(r"\$\{(\w+)(?::([-?])(.*?))?\}")
 _CREDENTIALS: Final = "OMNIJOURNEY_CREDENTIALS_FILE"
 
@@ -124,8 +125,8 @@ def units(filled: Filled) -> Iterator[Process]:
         "OMNIJOURNEY_SECRET_KEYS": filled.secret_keys,
         "OMNIJOURNEY_REDIS_URL": filled.redis_url,
     }
-    for name in (MIGRATE, *SERVICES):
-        file = UNITS / ("omnijourney-migrate.service" if name == MIGRATE else "omnijourney@.service")
+    for name in (MIGRATE, *SERVICES, CONSOLE):
+        file = UNITS / ("omnijourney@.service" if name in SERVICES else f"omnijourney-{name}.service")
         settings = unit(file, name)
         environment: dict[str, str] = {}
         for each in settings["EnvironmentFile"]:
@@ -152,6 +153,10 @@ VALUES: Final[dict[str, Any]] = {
     "secretKeys": {"existingSecret": "keys"},
     "redis": {"existingSecret": "redis"},
 }
+WITH_CONSOLE: Final[dict[str, Any]] = {
+    **VALUES,
+    "console": {"enabled": True, "sessionKeys": {"existingSecret": "keys"}},
+}
 """The least that the chart must be told."""
 
 
@@ -164,7 +169,7 @@ def rendered(values: Mapping[str, Any], name: str = "omnijourney") -> list[dict[
     return [found for text in texts for found in yaml.safe_load_all(text) if found]
 
 
-def chart(filled: Filled, values: Mapping[str, Any] = VALUES) -> Iterator[Process]:
+def chart(filled: Filled, values: Mapping[str, Any] = WITH_CONSOLE) -> Iterator[Process]:
     """The containers of the chart's job and deployments."""
     secrets = {
         "owner": {"dsn": filled.owner_dsn, "password": filled.password, "token": filled.token},

@@ -4,23 +4,27 @@ exactly the environment that it is given there, against one PostgreSQL and one V
 from __future__ import annotations
 
 import asyncio
+import http
 import importlib.util
 import json
 import os
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
+import aiohttp
 import asyncpg
 import pytest
 
 from libs.client.services import SERVICES
+from libs.embedded.ports import free_port
 from libs.embedded.servers import Embedded, start_embedded
 from libs.testing.fixtures import SECRET_KEY
-from tests.deployments import MIGRATE, Filled, Process, chart, compose, units
+from tests.deployments import CONSOLE, MIGRATE, Filled, Process, chart, compose, units
 from tools.paths import ROOT
 
 PASSWORD: Final = "p@ss/w:rd?#%41"
@@ -59,6 +63,8 @@ def _environment(process: Process, folder: Path) -> dict[str, str]:
         here |= {f"OMNIJOURNEY_{process.name.upper()}_PORT": "0", "OMNIJOURNEY_BIND_HOST": "127.0.0.1"}
     if process.name == "channel_gateway":
         here["OMNIJOURNEY_HTTP_PORT"] = "0"
+    if process.name == CONSOLE:
+        here = {"OMNIJOURNEY_DATA_DIR": str(folder / "console"), "OMNIJOURNEY_BIND_HOST": "127.0.0.1"}
     if process.name == "emulators":
         channels = ("LINE", "WHATSAPP", "MESSENGER", "INSTAGRAM")
         here = {f"OMNIJOURNEY_EMULATOR_{channel}_PORT": "0" for channel in channels}
@@ -110,12 +116,38 @@ async def _starts(process: Process, folder: Path) -> None:
     assert running.returncode == 0, process
 
 
+async def _console_starts(process: Process, folder: Path) -> None:
+    """The same of the console, which is asked by HTTP and says nothing when it serves."""
+    port = free_port()
+    given = {**process.environment, "OMNIJOURNEY_CONSOLE_PORT": str(port)}
+    running = await _run(replace(process, environment=given), folder, process.command)
+    try:
+        async with aiohttp.ClientSession() as session:
+            while running.returncode is None and not await _answers(session, port):
+                await asyncio.sleep(0.05)
+    finally:
+        if running.returncode is None:
+            running.terminate()
+        said, _ = await running.communicate()
+    assert running.returncode == 0, said.decode()
+    assert all(line.startswith("{") for line in said.decode().splitlines()), said.decode()
+
+
+async def _answers(session: aiohttp.ClientSession, port: int) -> bool:
+    try:
+        async with session.get(f"http://127.0.0.1:{port}/health") as answer:
+            return answer.status == http.HTTPStatus.OK
+    except aiohttp.ClientError:
+        return False
+
+
 @pytest.mark.parametrize("described", [compose, units, pytest.param(chart, marks=needs_helm)])
 async def test_every_process_starts_with_what_it_is_given(
     described: Callable[[Filled], Iterator[Process]], filled: Filled, tmp_path: Path
 ) -> None:
     processes = {process.name: process for process in described(filled)}
     await _migrate(processes.pop(MIGRATE), tmp_path)
-    assert set(SERVICES) == processes.keys() - {"emulators"}
+    assert {*SERVICES, CONSOLE} == processes.keys() - {"emulators"}
     async with asyncio.timeout(ENDS_WITHIN_S):
-        await asyncio.gather(*(_starts(process, tmp_path) for process in processes.values()))
+        console = _console_starts(processes.pop(CONSOLE), tmp_path)
+        await asyncio.gather(console, *(_starts(process, tmp_path) for process in processes.values()))

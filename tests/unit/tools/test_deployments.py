@@ -46,6 +46,12 @@ OTHERS: Final[dict[str, dict[str, Any]]] = {
         "tls": {"existingSecret": "tls", "clients": "required"},
         "services": {"journey": {"replicas": 2, "autoscaling": {"enabled": True, "cpuPercent": 80}}},
         "ingress": {"enabled": True, "host": "shop.example", "tlsSecret": "shop", "className": "nginx"},
+        "console": {
+            "enabled": True,
+            "sessionKeys": {"existingSecret": "sessions"},
+            "url": "https://console.example",
+            "ingress": {"host": "console.example", "tlsSecret": "console"},
+        },
         "networkPolicy": {
             "grpcFrom": [{"namespaceSelector": {"matchLabels": {"team": "shop"}}}],
             "metricsFrom": [{"namespaceSelector": {}}],
@@ -125,15 +131,15 @@ def installed_units(tmp_path: Path) -> Path:
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="no systemd-analyze on this machine")
 def test_systemd_takes_the_units_and_finds_little_to_attack(installed_units: Path) -> None:
     wanted = [f"omnijourney@{service}.service" for service in SERVICES]
-    names = ["omnijourney.target", "omnijourney-migrate.service", *wanted]
+    names = ["omnijourney.target", "omnijourney-migrate.service", "omnijourney-console.service", *wanted]
     files = [str(installed_units / name) for name in names]
     checked = subprocess.run(
         ["systemd-analyze", "verify", "--man=no", *files], capture_output=True, text=True, check=False
     )
     assert (checked.returncode, checked.stderr) == (0, "")
-    judged = ["systemd-analyze", "security", "--offline=true", "--threshold=20", "--no-pager", *files[1:3]]
+    judged = ["systemd-analyze", "security", "--offline=true", "--threshold=20", "--no-pager", *files[1:4]]
     assert subprocess.run(judged, capture_output=True, check=False).returncode == 0
-    assert unit(UNITS / "omnijourney.target")["Wants"] == [" ".join(wanted)]
+    assert unit(UNITS / "omnijourney.target")["Wants"] == [" ".join([*wanted, "omnijourney-console.service"])]
 
 
 def test_a_unit_is_handed_its_own_credentials_by_systemd() -> None:
@@ -176,6 +182,7 @@ def test_helm_finds_no_fault_and_kubernetes_knows_every_field(values: dict[str, 
         ({"settings": {"LINK_DAYS": "30"}}, "LINK_DAYS"),
         ({"drainSeconds": 10}, "/drainSeconds"),
         ({"ingress": {"enabled": True}}, "/ingress/host"),
+        ({"console": {"enabled": True}}, "/console/sessionKeys/existingSecret"),
         ({"imagee": {}}, "imagee"),
     ],
 )
@@ -190,7 +197,7 @@ def test_a_value_that_cannot_be_is_named(change: dict[str, Any], named: str) -> 
 def test_each_service_of_the_chart_has_what_it_needs_and_no_more() -> None:
     found = rendered(OTHERS["all"])
     deployments = {each["metadata"]["name"]: each["spec"] for each in found if each["kind"] == "Deployment"}
-    assert len(deployments) == len(SERVICES)
+    assert len(deployments) == len(SERVICES) + 1
     for service in SERVICES:
         spec = deployments[f"omnijourney-{service.replace('_', '-')}"]["template"]["spec"]
         assert spec["securityContext"]["runAsNonRoot"]
@@ -219,7 +226,8 @@ def test_each_service_of_the_chart_has_what_it_needs_and_no_more() -> None:
         assert own["subPath"] == f"files/{service}.env"
     names = {kind: {each["metadata"]["name"] for each in found if each["kind"] == kind} for kind in KINDS}
     assert names["PodDisruptionBudget"] == deployments.keys()
-    assert names["Service"] == deployments.keys() | {f"{name}-pods" for name in deployments}
+    called = {f"{name}-pods" for name in deployments if name != "omnijourney-console"}
+    assert names["Service"] == deployments.keys() | called
     (job,) = [each for each in found if each["kind"] == "Job"]
     assert job["metadata"]["annotations"]["helm.sh/hook"] == "pre-install,pre-upgrade"
 

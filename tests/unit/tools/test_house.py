@@ -124,7 +124,7 @@ def test_compose_runs_each_service_where_the_others_look_for_it() -> None:
             assert described["environment"][f"OMNIJOURNEY_{service.upper()}_TARGET"] == f"{container}:{port}"
         assert described["healthcheck"]["test"][1:] == ["python", "-m", "libs.probe", f"127.0.0.1:{port}"]
         assert described["depends_on"].keys() <= containers.keys()
-    others = {"migrate", "emulators", "postgres", "valkey", "prometheus", "grafana"}
+    others = {"migrate", "console", "emulators", "postgres", "valkey", "prometheus", "grafana"}
     assert containers.keys() == {container for _, _, container in SERVICES.values()} | others
 
 
@@ -132,7 +132,11 @@ def test_one_container_builds_the_image_and_the_others_take_it() -> None:
     ours = {name: each for name, each in _compose()["services"].items() if each["image"] == "omnijourney"}
     assert [name for name, each in ours.items() if "build" in each] == ["migrate"]
     assert {each["pull_policy"] for name, each in ours.items() if name != "migrate"} == {"never"}
-    assert ours.keys() - {container for _, _, container in SERVICES.values()} == {"migrate", "emulators"}
+    assert ours.keys() - {container for _, _, container in SERVICES.values()} == {
+        "migrate",
+        "console",
+        "emulators",
+    }
 
 
 def test_each_container_sees_its_own_credentials_and_waits_until_they_are_made() -> None:
