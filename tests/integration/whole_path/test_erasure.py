@@ -21,7 +21,7 @@ from libs.common.rpc.errors import remote_error
 from libs.emulators.config import EmulatorSettings
 from libs.emulators.server import running
 from libs.testing.fixtures import Databases, Servers
-from omnijourney.channel_gateway.v1 import webhook_pb2
+from omnijourney.channel_gateway.v1 import content_pb2, webhook_pb2
 from omnijourney.common.v1 import channel_pb2, operation_pb2, operations_service_pb2
 from omnijourney.common.v1.operations_service_pb2_grpc import OperationsServiceStub
 from omnijourney.journey.v1 import journey_service_pb2 as pb
@@ -31,7 +31,8 @@ from omnijourney.points.v1.points_service_pb2_grpc import PointsServiceStub
 from omnijourney.segment.v1 import audience_pb2, consent_pb2, customer_pb2, event_pb2, segment_service_pb2
 from omnijourney.segment.v1.segment_service_pb2_grpc import SegmentServiceStub
 from services.segment.store.erasures import ErasureStore
-from tests.integration.journey.whole_site import LINE, TIMEOUT_S, WHATSAPP, serving_site
+from tests.integration.journey.whole_site import LINE, TIMEOUT_S, WHATSAPP, serving_site, text
+from tests.integration.whole_path.leftovers import Known, leave_rows
 from tests.integration.whole_path.searching import found_in_redis, found_in_tables
 from tests.integration.whole_path.stage import WAIT_S, Stage, node, says, until, waits
 from tools.paths import ROOT
@@ -59,22 +60,10 @@ TEXTS: Final = (
     CELL,
     "0912-077-810",
 )
-NOT_SEEDED: Final = frozenset(
-    {
-        # Keys and kept answers are of whoever chose them; these name nobody.
-        *(f"{service}.request_log" for service in ("channel_gateway", "journey", "points", "stats")),
-        *("segment.event_key", "channel_gateway.send_trace"),
-        # Ids on channels that other stories leave: of who refused, pressed, was limited, wrote or clicked.
-        *(f"channel_gateway.{table}" for table in ("coupon_press", "inbound", "limited_person", "opt_out")),
-        *("channel_gateway.taken_message", "channel_gateway.account_hold", "segment.departure"),
-        *("channel_gateway.link_target", "stats.journey_click"),
-        # What is refused, set aside, merged or imported to points alone; and a hash.
-        *("channel_gateway.inbox_refusal", "journey.parked_customer", "points.import_row", "points.account"),
-        *("segment.customer_alias", "segment.merged_customer"),
-    }
-)
-"""Tables that may hold something of a person, and in which this one leaves no text. A new table is not among them: the
-person must leave something there."""
+NOT_SEEDED: Final = frozenset({"points.account"})
+"""Tables that hold nothing but a hash of what is somebody's. A new table is not among them: the person must leave
+something there."""
+_ON_ITS_WAY: Final = "SELECT FROM channel_gateway.delivery WHERE customer_id = $1 AND recipient <> ''"
 DONE: Final = operation_pb2.OPERATION_STATE_SUCCEEDED
 
 
@@ -152,6 +141,45 @@ class Person:
         await self.claims()
         await stage.call("AdjustBalance", customer_id=self.customer_id, points=20, note=NOTE)
         await self.travels()
+
+    async def leaves_all_else(self) -> None:
+        """Leaves something in every other table: a message to them is on its way, and their actor is set aside."""
+        stage = self.stage
+        await self.asks()
+        sends = "UPDATE channel_gateway.delivery SET state = 9 WHERE customer_id = $1"
+        await rows_of(stage, sends, self.customer_id)
+        known = Known(
+            stage.site.team_id,
+            self.customer_id,
+            stage.accounts[LINE],
+            LINE_ID,
+            PAGE_ID,
+            PHONE,
+            EMAIL,
+            MEMBER,
+            SAID,
+        )
+        await leave_rows(stage.site.admin_dsn, known)
+
+    async def asks(self) -> None:
+        """Is named by keys of requests, and of an event that changes nothing."""
+        stage = self.stage
+        keys = (f"{number} of {MEMBER}" for number in range(9))
+        await stage.call("SetEarningFormula", amount="1", points="1", request_id=next(keys))
+        module = content_pb2.BotModule(name="M", cards=[text("Hi")])
+        await stage.call("CreateBotModule", module=module, request_id=next(keys))
+        await stage.call("CopyJourney", journey_id=self.journey_id, name="Again", request_id=next(keys))
+        await stage.call(
+            "UpdateTeam", team={"team_id": stage.site.team_id, "name": "T"}, request_id=next(keys)
+        )
+        seen = event_pb2.CustomerEvent(
+            team_id=stage.site.team_id,
+            event_key=f"seen {MEMBER}",
+            customer=customer_pb2.CustomerSelector(customer_id=self.customer_id),
+            customer_interacted=event_pb2.CustomerInteracted(),
+        )
+        seen.occur_time.FromDatetime(await stage.site.now())
+        await stage.call("RecordEvents", events=[seen])
 
     async def order(self, **more: Any) -> None:
         """A signed order, as the shop tells it."""
@@ -279,8 +307,8 @@ class Person:
         (result,) = (await stage.call("TriggerJourneys", items=[item])).results
         assert not result.reason, result
         await stage.until_texts(1, self.customer_id)
-        (text,) = await stage.texts(self.customer_id)
-        assert text == f"Dear {NAME}, your wish: {VALUE}"
+        (came,) = await stage.texts(self.customer_id)
+        assert came == f"Dear {NAME}, your wish: {VALUE}"
 
         async def is_there() -> bool:
             return bool(await stage.inside(self.journey_id, 1))
@@ -309,6 +337,14 @@ async def operation(stage: Stage, operation_id: str) -> operation_pb2.Operation:
             found = (await stub.WaitOperation(request, timeout=TIMEOUT_S)).operation
             if found.state == DONE:
                 return found
+
+
+async def _has_done(stage: Stage, operation_id: str, steps: int) -> bool:
+    stub = OperationsServiceStub(stage.site.channels["segment"])
+    request = operations_service_pb2.GetOperationRequest(
+        team_id=stage.site.team_id, operation_id=operation_id
+    )
+    return (await stub.GetOperation(request, timeout=TIMEOUT_S)).operation.done_count == steps
 
 
 async def export(stage: Stage, customer_id: str) -> list[str]:
@@ -344,11 +380,11 @@ async def test_a_person_is_erased_everywhere_and_figures_stay(
     await stage.call("SetEarningFormula", amount="1", points="1")
     person = Person(stage)
     await person.lives()
+    await person.leaves_all_else()
     before = await figures(stage)
     there = await found_in_tables(stage.site.admin_dsn, TEXTS)
     searched = {each.partition(":")[0].rpartition(".")[0] for each in there}
-    unseeded = _tables_of_persons() - searched
-    assert unseeded == NOT_SEEDED
+    assert _tables_of_persons() - searched == NOT_SEEDED
     exported = await export(stage, person.customer_id)
     told = {json.loads(line)["service"] for line in exported}
     assert told >= {"segment", "points", "channel_gateway", "journey"}
@@ -374,7 +410,14 @@ async def test_a_person_is_erased_everywhere_and_figures_stay(
         stage.call("StartErasure", customer_id=person.customer_id),
     )
     assert started[0].operation.operation_id == started[1].operation.operation_id
-    ended = await operation(stage, started[0].operation.operation_id)
+    # What is told of the message that is on its way is waited for.
+    operation_id = started[0].operation.operation_id
+    await until(lambda: _has_done(stage, operation_id, 4))
+    assert await rows_of(stage, _ON_ITS_WAY, person.customer_id)
+    await rows_of(
+        stage, "UPDATE channel_gateway.delivery SET state = 1 WHERE customer_id = $1", person.customer_id
+    )
+    ended = await operation(stage, operation_id)
     assert (ended.state, ended.done_count, ended.total_count) == (DONE, 10, 10)
     assert len(killed) >= 9
     assert await found_in_tables(stage.site.admin_dsn, TEXTS) == []
