@@ -154,8 +154,9 @@ class ImportStore:
     async def rows_to_post(
         self, connection: Connection, found: Import, status: RowStatus, limit: int
     ) -> list[PostedRow]:
-        """The next rows of a status, by line."""
-        query = self._sql.bind("next_import_rows", **_keys(found), status=status, row_max=limit)
+        """The next rows of a status, by line: those that wait from the first on, applied ones from the last."""
+        name = "last_import_rows" if status is RowStatus.APPLIED else "next_import_rows"
+        query = self._sql.bind(name, **_keys(found), status=status, row_max=limit)
         return [PostedRow(*record.values()) for record in await connection.fetch(*query)]
 
     async def settle(

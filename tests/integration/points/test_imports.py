@@ -392,6 +392,22 @@ async def test_an_undo_takes_back_what_is_there_and_reports_the_rest(
 
 
 @pytest.mark.rule("P-10b")
+@pytest.mark.parametrize("chunk", [1, 2, 100])
+async def test_an_undo_runs_backwards_over_rows_of_one_customer(
+    neighboured: Neighboured, people: People, chunk: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.points.usecases.imports.CHUNK", chunk)
+    file = b"Member ID,Email,Phone,Point Balance\nM-1,,,100\nM-1,,,-100\nM-1,,,7\nM-1,,,-7\n"
+    made = await opened(neighboured, file)
+    await upload(neighboured, made.points_import_id, file)
+    await execute(neighboured, made.points_import_id)
+    assert await neighboured.balance(people.ann) == (0, 107)
+    undone = await undo(neighboured, made.points_import_id)
+    assert (undone.counts.undone, undone.counts.not_undone) == (4, 0)
+    assert await neighboured.balance(people.ann) == (0, 0)
+
+
+@pytest.mark.rule("P-10b")
 async def test_a_chunk_of_which_nobody_knows_whether_it_was_written_counts_once(
     neighboured: Neighboured, people: People, monkeypatch: pytest.MonkeyPatch
 ) -> None:

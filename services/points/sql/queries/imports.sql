@@ -78,6 +78,14 @@ SELECT row_number, customer_id, points, delta_balance, delta_cumulative
  ORDER BY row_number
  LIMIT :row_max
 
+-- name: last_import_rows
+-- From the last one on: what a row took back of an earlier one is given again first.
+SELECT row_number, customer_id, points, delta_balance, delta_cumulative
+  FROM points.import_row
+ WHERE team_id = :team_id AND import_id = :import_id AND status = :status
+ ORDER BY row_number DESC
+ LIMIT :row_max
+
 -- name: list_import_rows
 -- Statuses that are null take all.
 SELECT row_number, member_id, email, phone, points_text, customer_id, points, status, fault, delta_balance,
