@@ -111,6 +111,7 @@ async def shown(request: web.Request) -> web.Response:
         actions=ACTIONS,
         editable=EDITABLE,
         active_time=active_time(journey, formats, always),
+        draft=DRAFT,
     )
 
 
