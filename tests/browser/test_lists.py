@@ -11,7 +11,7 @@ from omnijourney.points.v1 import coupon_pb2
 from omnijourney.segment.v1 import audience_pb2, customer_pb2
 from tests.browser.conftest import accessibility_faults
 from tests.integration.console.conftest import Stand
-from tests.integration.journey.whole_site import WHATSAPP
+from tests.integration.journey.whole_site import WHATSAPP, link, text
 
 pytestmark = [pytest.mark.asyncio(loop_scope="package"), pytest.mark.rule("X-07")]
 PHONE = {"width": 360, "height": 740}
@@ -33,6 +33,7 @@ async def _seeded(stand: Stand) -> dict[str, str]:
         "account": await stand.site.account(WHATSAPP),
         "coupon": coupon_id,
         "audience": made.saved_audience.saved_audience_id,
+        "module": await stand.site.module(text("Hello {{customer.name}}"), link("https://example.com/")),
     }
 
 
@@ -59,6 +60,14 @@ PATHS = (
     "/audiences",
     "/audiences/new?tag=VIP",
     "/audiences/{audience}",
+    "/content",
+    "/content/templates",
+    "/content/new",
+    "/content/{module}",
+    "/channels",
+    "/channels/wallet",
+    "/settings",
+    "/settings/clients",
 )
 
 
@@ -82,7 +91,7 @@ async def test_somebody_finds_a_customer_tags_them_and_notes_what_they_want(page
     await page.get_by_role("link", name="Customers").click()
     await page.get_by_label("Keyword").fill("m-1")
     await page.get_by_label("Keyword").press("Enter")
-    await page.get_by_role("link", name="Mei").click()
+    await page.get_by_role("link", name="Mei", exact=True).click()
     await page.get_by_label("Add a tag").fill("Gold")
     await page.get_by_label("Add a tag").press("Enter")
     await page.get_by_role("button", name="Remove the tag Gold").wait_for()
@@ -109,5 +118,5 @@ async def test_a_file_of_contacts_stays_chosen_while_its_columns_are_said(
     # The page is read again by itself until the work has ended.
     await page.get_by_text("Done", exact=True).wait_for()
     await page.goto("/customers?keyword=M-7")
-    await page.get_by_role("link", name="Ann").click()
+    await page.get_by_role("link", name="Ann", exact=True).click()
     await page.get_by_text("Taipei").first.wait_for()
