@@ -74,6 +74,7 @@ async def test_a_first_journey_is_drawn_published_and_stopped(page: Page, stand:
     await page.get_by_label("About").first.select_option(label="Tags")
     await page.get_by_label("Value").first.fill("vip")
     await saved(page)
+    await expect(page.locator("#live-count")).to_have_text('In words: has the tag "vip" · Customers now: 0')
     await add(page, 3, "Add or deduct points")
     await page.get_by_label("Points", exact=True).fill("10")
     await saved(page)

@@ -23,7 +23,7 @@ from libs.console.journeys.shaping import drop_unreached, insert, remove
 from libs.console.journeys.summaries import Summaries
 from libs.console.journeys.tree import tree_of
 from libs.console.journeys.trigger_forms import STARTING, WAITED
-from libs.console.journeys.words import CAPPED, CHANNELS, DRAFT, NODES, STATUSES, TRIGGERS, WEEKDAYS
+from libs.console.journeys.words import CAPPED, CHANNELS, DRAFT, EDITABLE, NODES, STATUSES, TRIGGERS, WEEKDAYS
 from libs.console.languages import noted
 from libs.console.pages.journeys import read_journey
 from libs.console.visits import Visit
@@ -31,6 +31,7 @@ from omnijourney.client import CallError
 from omnijourney.journey.v1 import journey_service_pb2 as service
 from omnijourney.journey.v1.journey_pb2 import Definition, Journey
 from omnijourney.journey.v1.node_pb2 import Node
+from omnijourney.segment.v1 import segment_service_pb2 as segment
 
 routes = web.RouteTableDef()
 _PUBLISHED = noted("The journey is published.")
@@ -124,12 +125,23 @@ class Editor:
         answer = await self.visit.call(self.visit.client.journey.ValidateJourney, asked)
         return FoundFaults(self.journey.definition, list(answer.faults), list(answer.warnings))
 
+    async def live_count(self, node: Node | None) -> int | None:
+        """How many customers a condition holds for now; None for what is no condition, or cannot be counted yet."""
+        if node is None or node.condition.audience.WhichOneof("expression") is None:
+            return None
+        asked = segment.CountAudienceRequest(team_id=self.visit.team_id, audience=node.condition.audience)
+        try:
+            answer = await self.visit.call(self.visit.client.segment.CountAudience, asked)
+        except CallError:
+            return None
+        return int(answer.customer_count)
+
     async def render(
         self, *, node: str = "", add: str = "", status: int = 200, undone: int = 0
     ) -> web.Response:
         """The whole editor, or, for a script, what changes while one types."""
-        found = await self.found()
         chosen = self.node(node)
+        found, live_count = await asyncio.gather(self.found(), self.live_count(chosen))
         faults = self.faults
         if not faults:
             faults = (
@@ -168,6 +180,7 @@ class Editor:
             starting=[(each, say(TRIGGERS[each.upper()])) for each in STARTING],
             waited=[(each, say(TRIGGERS[each.upper()])) for each in WAITED],
             rows=_rows(chosen),
+            live_count=live_count,
             subjects=self._subjects(),
             operators=[(value, say(label)) for value, label in OPERATORS],
             parts_of=parts_of,
@@ -189,8 +202,11 @@ def _rows(node: Node | None) -> Rows:
 
 @routes.get("/journeys/{journey_id}/edit")
 async def edit(request: web.Request) -> web.Response:
-    """The editor, with the form of a node, of the settings, or of what can be added at a place."""
+    """The editor, with the form of a node, of the settings, or of what can be added at a place; where nothing can be
+    changed, the journey's page."""
     editor = await Editor.of(request)
+    if editor.journey.status not in EDITABLE or not editor.visit.session.may_write:
+        return editor.visit.go(editor.address)
     undone = request.query.get("undone", "")
     return await editor.render(
         node=request.query.get("node", ""),

@@ -103,6 +103,7 @@ async function save() {
       if (answer.ok) {
         for (const each of editor.querySelectorAll('input[name="etag"]')) each.value = part.dataset.etag;
         document.getElementById("tree").replaceWith(part.querySelector("#tree"));
+        document.getElementById("live-count")?.replaceWith(part.querySelector("#live-count"));
         // What publishing asks about, too.
         const found = document.querySelector("#tree .found");
         for (const other of document.querySelectorAll("dialog .found")) other.replaceWith(found.cloneNode(true));

@@ -85,6 +85,7 @@ async def test_who_may_read_only_sees_no_button(stand: Stand) -> None:
     page = await browser.get(f"/journeys/{journey_id}")
     assert "Your token lets you read only." in page.text
     assert "/copy" not in page.html
+    assert (await browser.get(f"/journeys/{journey_id}/edit")).path == f"/journeys/{journey_id}"
     assert (await browser.post(f"/journeys/{journey_id}/copy")).status == 403
 
 
