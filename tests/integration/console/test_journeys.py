@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from omnijourney.common.v1.scope_pb2 import SCOPE_READ
@@ -9,6 +11,7 @@ from omnijourney.journey.v1 import journey_pb2
 from tests.integration.console.conftest import Stand
 from tests.integration.journey.whole_site import LINE, definition_of, say, target
 
+STOPPING, STOPPED = journey_pb2.JOURNEY_STATUS_STOPPING, journey_pb2.JOURNEY_STATUS_STOPPED
 pytestmark = [pytest.mark.asyncio(loop_scope="package"), pytest.mark.rule("X-07")]
 
 
@@ -34,10 +37,10 @@ async def test_the_list_says_status_reason_who_and_when_in_the_seeds_words(stand
     await stand.call("PublishJourney", journey_id=journey_id)
     (module,) = (await stand.call("ListBotModules")).modules
     await stand.call("DeleteBotModule", bot_module_id=module.bot_module_id)
-    for _ in range(1000):
-        stopped = await browser.get("/journeys")
-        if "旅程已停止" in stopped.text and "找不到" in stopped.text:
-            break
+    while (await stand.call("GetJourney", journey_id=journey_id)).journey.status != STOPPED:
+        await asyncio.sleep(0.02)
+    stopped = await browser.get("/journeys")
+    assert "旅程已停止" in stopped.text
     assert "找不到機器人或機器人模組" in stopped.text
     assert module.bot_module_id in stopped.text, "the cause"
 
@@ -63,10 +66,9 @@ async def test_what_a_status_does_not_allow_is_absent_and_the_page_says_so(
     for step in steps:
         page = await browser.post(f"/journeys/{journey_id}/{step}")
         assert page.status == 200, page.text
-    for _ in range(1000):
-        page = await browser.get(f"/journeys/{journey_id}")
-        if "Stopping" not in page.text:
-            break
+    while (await stand.call("GetJourney", journey_id=journey_id)).journey.status == STOPPING:
+        await asyncio.sleep(0.02)
+    page = await browser.get(f"/journeys/{journey_id}")
     shown = {
         name
         for name in ("copy", "close", "stop", "delete")
