@@ -81,15 +81,17 @@ def main() -> None:
     """Rewrites the files."""
     for folder in sorted(each for each in FOLDER.iterdir() if each.is_dir()):
         kept: dict[object, object] = {}
+        own: dict[str, dict[object, object]] = {}
         for file in folder.glob("*.po"):
             with file.open("rb") as stream:
-                kept |= {each.id: each.string for each in read_po(stream) if each.id}
+                own[file.stem] = {each.id: each.string for each in read_po(stream) if each.id}
+                kept |= own[file.stem]
         wanted = said()
         for file in folder.glob("*.po"):
             if file.stem not in wanted:
                 file.unlink()
         for area, messages in wanted.items():
-            (folder / f"{area}.po").write_bytes(_written(folder.name, messages, kept))
+            (folder / f"{area}.po").write_bytes(_written(folder.name, messages, kept | own.get(area, {})))
 
 
 def _written(language: str, messages: list[Message], kept: dict[object, object]) -> bytes:
