@@ -76,8 +76,8 @@ walk: install-dev ## every RPC with every kind of caller who may not call it: th
 overload: install-dev ## large orders, and thousands while stats or segment stands still: what becomes of them, and of another team's
 	@$(RUN) -m tests.overload
 
-bench: install-dev ## measure the hot paths and thirteen works (W=w1|w1-http|w2|w3|w4|stop|audience|simulate|channels|ledger|segment|stats|import one, N=its size, RATES=10,100, QUICK=1, ONE=1); JSON under build/
-	@$(RUN) -m bench $(if $(W),--work '$(W)') $(if $(N),--n '$(N)') $(if $(RATES),--rates '$(RATES)') $(if $(QUICK),--quick) $(if $(ONE),--one-process)
+bench: install-dev ## measure the hot paths and thirteen works (W=w1|w1-http|w2|w3|w4|stop|audience|simulate|channels|ledger|segment|stats|import one, N=its size, RATES=10,100, QUICK=1, ONE=1, WORKERS=n); JSON under build/
+	@$(RUN) -m bench $(if $(W),--work '$(W)') $(if $(N),--n '$(N)') $(if $(RATES),--rates '$(RATES)') $(if $(QUICK),--quick) $(if $(ONE),--one-process) $(if $(WORKERS),--workers '$(WORKERS)')
 
 PEERS := build/peers
 bench-peers: ## install what `make bench` also compares with, Restate (needs npm) and arq, in build/peers; no part of the product

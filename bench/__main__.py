@@ -73,6 +73,7 @@ def main() -> int:
     parser.add_argument("--n", type=int, help="its size: journeys, sleepers, or events of each customer (w3)")
     parser.add_argument("--quick", action="store_true", help="w1: one burst and its floors alone")
     parser.add_argument("--one-process", action="store_true", help="w1: the five services in one process")
+    parser.add_argument("--workers", type=int, default=1, help="w1: processes of journey")
     parser.add_argument("--rates", help="w1: offered rates a second, such as 10,100,300")
     options = parser.parse_args()
     setup_logging("bench", "warning")
@@ -100,7 +101,13 @@ def _run(work: str, options: argparse.Namespace) -> Result:
     rates = tuple(map(int, options.rates.split(","))) if options.rates else None
     with tempfile.TemporaryDirectory(prefix="omnijourney-bench-") as directory:
         wanted = Wanted(
-            work, options.n or N_DEFAULT[work], Path(directory), options.quick, options.one_process, rates
+            work,
+            options.n or N_DEFAULT[work],
+            Path(directory),
+            options.quick,
+            options.one_process,
+            rates,
+            options.workers,
         )
         return uvloop.run(run_work(wanted))
 

@@ -28,6 +28,7 @@ from libs.common.rpc.values import timestamp
 from libs.embedded import start_embedded
 from libs.emulators.config import EmulatorSettings
 from libs.supervisor import Installation, InstallationOptions, InstallationSettings
+from libs.supervisor.plan import worker_names
 from omnijourney.common.v1 import installation_service_pb2 as operations_pb2
 from omnijourney.common.v1.installation_service_pb2_grpc import InstallationServiceStub
 
@@ -197,9 +198,9 @@ SELECT COALESCE(sum(last.position - c.position), 0)
 
 @contextlib.asynccontextmanager
 async def field(
-    directory: Path, *, emulators: bool = False, one_process: bool = False
+    directory: Path, *, emulators: bool = False, one_process: bool = False, workers: int = 1
 ) -> AsyncIterator[Field]:
-    """Starts everything in `directory`."""
+    """Starts everything in `directory`, with so many processes of journey."""
     await _prepare(directory)
     settings = InstallationSettings(
         postgres_dsn="",
@@ -215,6 +216,7 @@ async def field(
         free_ports=True,
         emulators=emulators,
         one_process=one_process,
+        more_workers={"journey": workers - 1},
         environment={
             "OMNIJOURNEY_LOG_LEVEL": "warning",
             "OMNIJOURNEY_EMULATOR_TOKEN": names.token,
@@ -236,7 +238,7 @@ async def field(
         session = await stack.enter_async_context(aiohttp.ClientSession())
         await admin.execute("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
         await admin.execute(wal.EXTENSION)
-        services = ["services"] if one_process else SERVICES
+        services = ["services"] if one_process else [*SERVICES, *worker_names(options, "journey")]
         names_of_all = [*services, "postgres", "valkey", *(["emulators"] if emulators else [])]
         usage = Usage({name: installation.pid_of(name) for name in names_of_all})
         yield Field(installation, client, DomainClock(client, admin), admin, redis, session, usage)

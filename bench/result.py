@@ -17,6 +17,8 @@ class Wanted(msgspec.Struct, frozen=True):
     """w1: all five services in one process."""
     rates: tuple[int, ...] | None = None
     """w1: offered rates a second; None: its own."""
+    workers: int = 1
+    """w1: processes of journey."""
 
 
 class Line(msgspec.Struct, frozen=True):

@@ -57,7 +57,9 @@ class Measured(msgspec.Struct, frozen=True):
 async def w1(wanted: Wanted) -> Result:
     """Measures, and puts the figures into lines."""
     http = wanted.work == "w1-http"
-    async with field(wanted.directory, emulators=http, one_process=wanted.one_process) as on:
+    async with field(
+        wanted.directory, emulators=http, one_process=wanted.one_process, workers=wanted.workers
+    ) as on:
         welcome = await Welcome.prepare(on, http=http)
         bursts = [await welcome.burst(wanted.n) for _ in range(1 if wanted.quick else _REPEATS)]
         dear = dear_statements(await on.top_statements(), wanted.n)
