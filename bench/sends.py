@@ -160,7 +160,10 @@ class _Broadcast:
         await spread(list(chunks(customers, BATCH)), lambda batch: self._ask(journey, batch))
         over_s = await self._until(before + len(customers)) - began_s
         over.set()
-        return over_s, await probing
+        asked = await probing
+        # The last of them may still be on their way.
+        await self._until(before + len(customers) + len(asked))
+        return over_s, asked
 
     async def probe(self, customers: Sequence[UUID], *, until: asyncio.Event) -> dict[str, datetime]:
         """Has another journey send to one after the other; when each was asked for, by recipient."""
