@@ -55,7 +55,7 @@ CROWD = [f"U{number:032x}" for number in range(100, 119)]
 
 @pytest.mark.timeout(480)
 @pytest.mark.rule("J-21b", "P-20c", "C-30a", "T-02a", "T-03")
-@pytest.mark.rule("T-05c", "T-05e", "T-07a", "T-07b", "T-07c")
+@pytest.mark.rule("T-05c", "T-05d", "T-05e", "T-07a", "T-07b", "T-07c")
 @pytest.mark.rule("X-04a", "X-04b")
 @pytest.mark.rule("T-01b", "T-01c", "T-01d", "T-01e", "T-01f", "T-01g", "T-01h", "T-06b", "T-05a", "T-05b")
 async def test_who_follows_or_writes_is_greeted_and_what_becomes_of_it_is_counted() -> None:
@@ -137,12 +137,13 @@ async def _story(shop: Shop) -> str:
         ((_, message_id),) = await shop.recipients(channel)
         await shop.tell(channel, switch, id=message_id, **told)
     await comes(
-        lambda: shop.figures(journey_id, "sent", "delivered", "read", "failed"),
+        lambda: shop.figures(journey_id, "sent", "delivered", "read", "replied", "failed"),
         {
-            "line": (1, 1, None, 1),
-            "whatsapp": (1, 1, 1, 1),
-            "messenger": (1, 1, 1, 1),
-            "instagram": (1, None, 1, 1),
+            "line": (1, 1, None, None, 1),
+            # Who writes again answers the last message.
+            "whatsapp": (1, 1, 1, 1, 1),
+            "messenger": (1, 1, 1, None, 1),
+            "instagram": (1, None, 1, None, 1),
         },
     )
 
