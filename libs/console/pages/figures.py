@@ -49,7 +49,7 @@ WAITS: Final = {
 EIGHT: Final = (
     noted("Times triggered"),
     noted("Revenue"),
-    noted("Orders"),
+    noted("Number of orders"),
     noted("Return on ad spend"),
     noted("Times completed"),
     noted("Completion rate"),

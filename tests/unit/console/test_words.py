@@ -45,6 +45,19 @@ def test_every_sentence_is_translated_and_none_is_left_over(folder: Path) -> Non
             assert set(_VALUES.findall(translation)) == set(_VALUES.findall(english)), (area, english)
 
 
+@pytest.mark.parametrize("folder", TRANSLATED, ids=lambda each: each.name)
+def test_a_sentence_is_translated_alike_in_every_area(folder: Path) -> None:
+    """There is one catalogue when it is read: of two translations nobody would know which one is shown."""
+    found: dict[Message, set[str]] = {}
+    for file in sorted(folder.glob("*.po")):
+        with file.open("rb") as stream:
+            for each in read_po(stream):
+                if each.id:
+                    key = each.id if isinstance(each.id, str) else tuple(map(str, each.id))
+                    found.setdefault(key, set()).add("".join(each.string or ()))
+    assert {sentence: said for sentence, said in found.items() if len(said) > 1} == {}
+
+
 class _Texts(HTMLParser):
     """What a person would read or hear of a template's own text."""
 
