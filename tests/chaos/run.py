@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -16,6 +17,7 @@ from uuid import UUID
 import asyncpg
 
 from libs.client.long_work import ended
+from libs.common.rpc.client import retrying
 from libs.common.rpc.values import datetime_of
 from libs.demo.conductor import Conductor, InstallationInstruments
 from libs.demo.patience import DemoFault, call
@@ -248,18 +250,15 @@ async def check_all(
 
 async def _check_by_services(place: Place, team_id: str, records: Records, proofs: Proofs) -> None:
     """What the ledger's and the figures' own checkers say, and that figures counted anew are the same."""
-    checks: dict[str, Any] = {
-        "CheckLedger": place.client.points.CheckLedger(
-            CheckLedgerRequest(team_id=team_id), timeout=CHECK_TIMEOUT_S
-        ),
-        "CheckProjections": place.client.stats.CheckProjections(
-            CheckProjectionsRequest(team_id=team_id), timeout=CHECK_TIMEOUT_S
-        ),
-    }
-    for name, answers in checks.items():
-        proofs.none(
-            f"findings of {name}", [each.finding async for each in answers if each.HasField("finding")]
-        )
+    ledger: Any = CheckLedgerRequest(team_id=team_id)
+    figures: Any = CheckProjectionsRequest(team_id=team_id)
+    for name, rpc, asked in (
+        ("CheckLedger", place.client.points.CheckLedger, ledger),
+        ("CheckProjections", place.client.stats.CheckProjections, figures),
+    ):
+        # A process may still come by a crash point that was armed: it is asked again.
+        findings = await retrying(partial(_findings, rpc, asked), attempts=None)
+        proofs.none(f"findings of {name}", findings)
     before = await _figures(records)
     request = StartRebuildRequest(team_id=team_id, request_id="chaos")
     started = (await call(place.client.stats.StartRebuild, request)).operation
@@ -267,6 +266,11 @@ async def _check_by_services(place: Place, team_id: str, records: Records, proof
     proofs.same("a rebuild of the figures has succeeded", operation.state, OPERATION_STATE_SUCCEEDED)
     proofs.same("figures counted anew are the same", *differ(await _figures(records), before))
     proofs.counts["figures counted anew"] = len(before)
+
+
+async def _findings(rpc: Any, request: Any) -> list[Any]:
+    answers = rpc(request, timeout=CHECK_TIMEOUT_S)
+    return [each.finding async for each in answers if each.HasField("finding")]
 
 
 async def _figures(records: Records) -> dict[tuple[object, ...], object]:

@@ -164,7 +164,7 @@ async def test_what_is_counted_meanwhile_is_counted_once(
     record_a_day(stats)
     await stats.settle()
     for feed in stats.feeds.values():
-        feed.rows_max = 5
+        feed.rows_max = 40
     started = await stats.stub.StartRebuild(
         pb.StartRebuildRequest(team_id=str(TEAM), request_id="r"), timeout=TIMEOUT_S
     )
