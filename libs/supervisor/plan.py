@@ -7,12 +7,12 @@ from pathlib import Path
 
 from libs.client.services import ServiceName
 from libs.common.rpc.frame_server import socket_of
+from libs.common.rpc.local import EVERYWHERE
 from libs.embedded import secret_key
 from libs.embedded.errors import EmbeddedError
 from libs.embedded.ports import LOOPBACK, free_port, is_free
 from libs.supervisor.options import InstallationOptions
 
-_EVERYWHERE = ("0.0.0.0", "::", "")  # noqa: S104  # nosec B104 - compared with, not bound to
 EMULATED = ("whatsapp", "line", "messenger", "instagram")
 OWNERS_ONLY = frozenset({"OMNIJOURNEY_POSTGRES_DSN", "OMNIJOURNEY_POSTGRES_PASSWORD", "OMNIJOURNEY_TOKEN"})
 """Variables of ours that no process gets."""
@@ -47,7 +47,7 @@ class Plan:
     @property
     def host(self) -> str:
         """The address under which this machine reaches what listens on `bind_host`."""
-        return LOOPBACK if self.bind_host in _EVERYWHERE else self.bind_host
+        return LOOPBACK if self.bind_host in EVERYWHERE else self.bind_host
 
     def target(self, name: str) -> str:
         """`host:port` of one listener."""

@@ -8,7 +8,8 @@ from typing import Final
 from libs.console.formats import Formats
 from libs.console.journeys.reading import Reader
 from libs.console.journeys.trigger_forms import read_trigger
-from libs.console.journeys.words import CAPPED, CHANNELS
+from libs.console.journeys.words import CAPPED
+from libs.console.labels import CHANNELS
 from libs.console.languages import noted
 from omnijourney.common.v1 import channel_pb2
 from omnijourney.journey.v1 import journey_pb2

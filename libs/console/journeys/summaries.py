@@ -8,7 +8,8 @@ from typing import Final
 from libs.common.audience.describing import describe
 from libs.console.formats import Formats, parts_of
 from libs.console.journeys.choices import Choices
-from libs.console.journeys.words import CHANNELS, TRIGGERS
+from libs.console.journeys.words import TRIGGERS
+from libs.console.labels import CHANNELS
 from libs.console.languages import noted
 from libs.console.visits import Visit
 from omnijourney.journey.v1.journey_pb2 import Journey

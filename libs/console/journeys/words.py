@@ -71,12 +71,6 @@ TRIGGERS: Final[Mapping[str, str]] = {
     "SYSTEM": noted("Triggered by the system"),
     "CUSTOMER_REPLIED": noted("Customer replied"),
 }
-CHANNELS: Final[Mapping[int, str]] = {
-    channel_pb2.CHANNEL_LINE: "LINE",
-    channel_pb2.CHANNEL_WHATSAPP: "WhatsApp",
-    channel_pb2.CHANNEL_MESSENGER: "Facebook Messenger",
-    channel_pb2.CHANNEL_INSTAGRAM: "Instagram",
-}
 CAPPED: Final = frozenset({channel_pb2.CHANNEL_LINE, channel_pb2.CHANNEL_WHATSAPP})
 """Channels whose messages a journey can limit."""
 NODES: Final[Mapping[str, str]] = {

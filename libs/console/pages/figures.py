@@ -15,7 +15,8 @@ from libs.console.formats import NOTHING
 from libs.console.journeys.choices import choices_of
 from libs.console.journeys.summaries import Summaries
 from libs.console.journeys.tree import tree_of
-from libs.console.journeys.words import CHANNELS, DRAFT, NODES, STATUSES
+from libs.console.journeys.words import DRAFT, NODES, STATUSES
+from libs.console.labels import CHANNELS
 from libs.console.languages import noted
 from libs.console.navigation import Area
 from libs.console.pages.journeys import read_journey

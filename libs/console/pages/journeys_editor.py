@@ -23,7 +23,8 @@ from libs.console.journeys.shaping import drop_unreached, insert, remove
 from libs.console.journeys.summaries import Summaries
 from libs.console.journeys.tree import tree_of
 from libs.console.journeys.trigger_forms import STARTING, WAITED
-from libs.console.journeys.words import CAPPED, CHANNELS, DRAFT, EDITABLE, NODES, STATUSES, TRIGGERS, WEEKDAYS
+from libs.console.journeys.words import CAPPED, DRAFT, EDITABLE, NODES, STATUSES, TRIGGERS, WEEKDAYS
+from libs.console.labels import CHANNELS
 from libs.console.languages import noted
 from libs.console.pages.journeys import read_journey
 from libs.console.visits import Visit
