@@ -11,6 +11,7 @@ from uuid import UUID
 import structlog
 
 from libs.common.clock import Clock
+from libs.common.db.faults import AWAY
 from libs.common.db.pool import transaction
 from libs.common.db.requests import forget_by_batches
 from libs.common.errors import Aborted, NotFound
@@ -64,15 +65,17 @@ class Spellings:
         except NotFound:
             return
         for known in page:
-            if spelled_now(known, country) == known:
-                continue
             try:
-                await self._writer.until_alone("edits", partial(self._spell_one, team_id, known, country))
-            except Aborted as error:
-                # Whoever was faster changed them; the next pass looks again.
+                if spelled_now(known, country) != known:
+                    await self._writer.until_alone("edits", partial(self._spell_one, team_id, known, country))
+            except AWAY:
+                raise
+            except Exception as error:  # noqa: BLE001 - whatever is odd about one customer keeps no other from it
+                # Perhaps whoever was faster changed them; the next pass looks again.
                 _log.warning(
                     "a customer was not spelled as others are",
-                    error=error.message,
+                    exc_info=None if isinstance(error, Aborted) else error,
+                    error=str(error),
                     **about(team_id=team_id, customer_id=known.customer_id),
                 )
 

@@ -14,7 +14,7 @@ import pytest
 from libs.common.db.pool import open_pool
 from libs.testing.fixtures import Database
 from omnijourney.segment.v1 import event_pb2
-from services.segment.store.spellings import SpellingStore
+from services.segment.store.spellings import SpellingStore, save_respelled
 from services.segment.worker.spellings import Spellings
 from services.segment.worker.writers import Writer
 from tests.integration.segment.conftest import ACCOUNT, Segment, identity
@@ -167,3 +167,21 @@ async def test_an_identity_is_spelled_as_the_channel_does_with_what_was_heard_of
         pass
     assert (await old.known(written))[0] == "+525512345678"
     assert await old.owner.fetchval("SELECT count(*) FROM segment.spelling_search") == 0
+
+
+async def test_a_customer_who_cannot_be_spelled_keeps_no_other_from_it(
+    old: Old, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    people = [await old.segment.create() for _ in range(3)]
+    for number, customer_id in enumerate(people):
+        await old.write(customer_id, phone=f"0912-345-67{number}")
+
+    async def save(connection: Any, respelled: Any, *more: Any) -> Any:
+        if str(respelled.changed[0].customer_id) == people[1]:
+            raise ValueError("a row that nobody foresaw")
+        return await save_respelled(connection, respelled, *more)
+
+    monkeypatch.setattr("services.segment.worker.spellings.save_respelled", save)
+    await old.spell()
+    phones = [(await old.segment.customer(customer_id)).phone for customer_id in people]
+    assert phones == ["+886912345670", "0912-345-671", "+886912345672"]
