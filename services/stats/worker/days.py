@@ -11,7 +11,8 @@ import structlog
 
 from libs.common.clients.team_settings import TeamSettingsClient
 from libs.common.clock import Clock
-from libs.common.feeds.follower import AWAY
+from libs.common.feeds.follower import AWAY, POISON
+from libs.common.logging import about
 from libs.common.tasks import set_within
 from services.stats import metrics
 from services.stats.domain.days import day_starts, hours_since, rolled_before
@@ -82,7 +83,10 @@ class Days:
             for due in teams:
                 # Of a team that segment does not know the zone is not known either: its hours stay.
                 if settings[due[0]].known:
-                    await self._fold(due, kept, settings[due[0]].zone, stopping)
+                    try:
+                        await self._fold(due, kept, settings[due[0]].zone, stopping)
+                    except POISON as error:
+                        _log.warning("hours of a team stay", error=repr(error), **about(team_id=due[0]))
             after = teams[-1][0]
 
     async def _fold(
