@@ -9,25 +9,29 @@ from typing import Any, Final
 
 import pytest
 
-_WHOLE_PATHS: Final = "tests/integration/whole_path/"
-"""Its files share services that take seconds to start."""
+_FOLDERS: Final = ("tests/integration/whole_path/", "tests/integration/console/")
+"""The files of each share services that take seconds to start, by a fixture of the package."""
 _INSTALLATIONS: Final = tuple(f"tests/{folder}/" for folder in ("e2e", "chaos", "fuzz", "overload", "walk"))
-"""What takes longest begins first."""
 
 
 def unit_of(nodeid: str) -> str:
     """What a test is given to a worker with: ``installations``, its folder where files share services, or its file."""
     file = nodeid.partition("::")[0]
-    if file.startswith(_WHOLE_PATHS):
-        return _WHOLE_PATHS
-    return "installations" if file.startswith(_INSTALLATIONS) else file
+    if file.startswith(_INSTALLATIONS):
+        return "installations"
+    return next((folder for folder in _FOLDERS if file.startswith(folder)), file)
+
+
+def rank_of(nodeid: str) -> int:
+    """When a test is given out, 0 first: what takes longest, so that no worker is alone with it in the end."""
+    return ("installations", *_FOLDERS, unit_of(nodeid)).index(unit_of(nodeid))
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Puts what starts installations first, where workers share the tests."""
+    """Puts the longest units first, where workers share the tests."""
     if is_worker(config):
-        items.sort(key=lambda item: unit_of(item.nodeid) != "installations")
+        items.sort(key=lambda item: rank_of(item.nodeid))
 
 
 @pytest.hookimpl(optionalhook=True)

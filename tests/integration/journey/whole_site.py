@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 import grpc
 import pytest
@@ -56,6 +56,8 @@ SERVED = (
     (points_service_pb2, "points"),
     (journey_service_pb2, "journey"),
 )
+_SERVED: Final[set[str]] = set()
+"""Addresses of the Valkeys that have an installation now."""
 
 
 @dataclass
@@ -246,6 +248,18 @@ async def refusal(call: Any) -> RemoteError:
 
 
 @asynccontextmanager
+async def _alone_on(redis_url: str) -> AsyncIterator[None]:
+    assert redis_url not in _SERVED, (
+        "the installation of an earlier test still serves: which fixture keeps it?"
+    )
+    _SERVED.add(redis_url)
+    try:
+        yield
+    finally:
+        _SERVED.discard(redis_url)
+
+
+@asynccontextmanager
 async def serving_site(
     servers: Servers,
     databases: Databases,
@@ -256,9 +270,11 @@ async def serving_site(
 ) -> AsyncIterator[Site]:
     """Journey with points, segment and the gateway, whose settings `of_gateway` changes; those three end with
     `site.stack`. `with_stats`: so that there are all five, and points follows customers. `segment` makes
-    that service of its settings."""
+    that service of its settings. There is one at a time: a second one would take the first one's mail from the
+    mailboxes."""
     services = ("journey", "segment", "points", "channel_gateway", *(["stats"] if with_stats else []))
     async with (
+        _alone_on(servers.redis_url),
         databases.fresh({each: f"services.{each}" for each in services}) as database,
         AsyncExitStack() as later,
     ):

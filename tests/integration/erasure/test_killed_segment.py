@@ -25,8 +25,8 @@ from omnijourney.common.v1 import operation_pb2
 from omnijourney.points.v1 import points_service_pb2
 from omnijourney.segment.v1 import customer_pb2
 from services.segment.config import Settings
+from tests.integration.erasure.searching import found_in_tables
 from tests.integration.journey.whole_site import ALL, LINE, TIMEOUT_S, Site, serving_site
-from tests.integration.whole_path.searching import found_in_tables
 from tests.integration.whole_path.stage import until
 from tools.paths import ROOT
 

@@ -31,9 +31,9 @@ from omnijourney.points.v1.points_service_pb2_grpc import PointsServiceStub
 from omnijourney.segment.v1 import audience_pb2, consent_pb2, customer_pb2, event_pb2, segment_service_pb2
 from omnijourney.segment.v1.segment_service_pb2_grpc import SegmentServiceStub
 from services.segment.store.erasures import ErasureStore
+from tests.integration.erasure.leftovers import Known, leave_rows
+from tests.integration.erasure.searching import found_in_redis, found_in_tables
 from tests.integration.journey.whole_site import LINE, TIMEOUT_S, WHATSAPP, serving_site, text
-from tests.integration.whole_path.leftovers import Known, leave_rows
-from tests.integration.whole_path.searching import found_in_redis, found_in_tables
 from tests.integration.whole_path.stage import WAIT_S, Stage, node, says, until, waits
 from tools.paths import ROOT
 

@@ -7,9 +7,8 @@ import pytest
 
 from libs.common.rpc.errors import remote_error
 from libs.testing.fixtures import Servers
-from tests.integration.whole_path.searching import found_in_redis, found_in_tables
-from tests.integration.whole_path.stage import Stage
-from tests.integration.whole_path.test_erasure import (
+from tests.integration.erasure.searching import found_in_redis, found_in_tables
+from tests.integration.erasure.test_erasure import (
     DONE,
     NAME,
     TEXTS,
@@ -20,6 +19,7 @@ from tests.integration.whole_path.test_erasure import (
     stage,
     theatre,
 )
+from tests.integration.whole_path.stage import Stage
 
 __all__ = ["stage", "theatre"]
 pytestmark = [pytest.mark.asyncio(loop_scope="module")]
