@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
-import random
 import subprocess
 import sys
 import time
@@ -39,7 +38,8 @@ BATCH: Final = 16
 ASKED_AT_ONCE: Final = 8
 START_S: Final = 60.0
 POINTS: Final = ("gateway.after_reserve", "gateway.after_mark", "gateway.before_record")
-"""Where processes die of themselves, one each; a further one is killed from outside."""
+"""Where processes die of themselves, one each, with the first batch that they have; a further one is killed from
+outside."""
 
 
 class SenderProcess:
@@ -95,7 +95,7 @@ class Fleet:
         """Nobody yet."""
         self._maker = maker
         self._stack = stack
-        self._rng = random.Random(1)
+        self._turn = itertools.count()
         self.senders: list[SenderProcess] = []
         self.calls: list[Internal] = []
 
@@ -108,10 +108,11 @@ class Fleet:
         self.senders += made
 
     async def ask(self, sends: Sequence[send_pb2.Send]) -> list[send_pb2.SendResult]:
-        """Asks any process, and another one where that died over it, as a journey does."""
+        """Asks the processes in turn, so that each gets something, and another one where that died over it, as a
+        journey does."""
         request = sends_service_pb2.SendMessagesRequest(sends=sends)
         while True:
-            calls = self._rng.choice(self.calls)
+            calls = self.calls[next(self._turn) % len(self.calls)]
             try:
                 return list((await calls.sends.SendMessages(request, timeout=TIMEOUT_S)).results)
             except grpc.aio.AioRpcError as error:
@@ -127,11 +128,11 @@ class Fleet:
 
 @asynccontextmanager
 async def fleet_of(maker: GatewayMaker, senders: int) -> AsyncIterator[Fleet]:
-    """So many processes, most of which are to die, each at one of the points."""
+    """So many processes, all but the first of which die, each at one of the points."""
     async with AsyncExitStack() as stack:
         fleet = Fleet(maker, stack)
         points = itertools.islice(itertools.cycle(POINTS), senders - 1)
-        await fleet.start(["", *(f"{point}:0.2:{number}" for number, point in enumerate(points))])
+        await fleet.start(["", *(f"{point}:1:0" for point in points)])
         yield fleet
 
 
@@ -172,7 +173,7 @@ async def test_a_cap_holds_over_processes_that_are_killed_and_no_place_is_lost(m
         await fleet.start([""])
         counts = await half + await asked(fleet, sends[CAP:])
         await gateway.settled(120)
-        assert fleet.dead() >= SENDERS - 1, "too few died for this to say anything"
+        assert fleet.dead() == SENDERS, "all died but the last"
         sent = await accepted_keys(gateway)
         assert counts["PLACE"] + counts["LINE_CAP_REACHED"] == len(sends)
         assert len(sent) <= CAP
@@ -225,8 +226,8 @@ async def stop_together(gateway: Gateway, other: Internal) -> None:
     await gateway.stub.UpdateChannelAccount(request, timeout=TIMEOUT_S)
     before = len(await gateway.accepted("line"))
     await gateway.settled()
-    # At four a second, the eighty would take twenty seconds; within one, four leave and what was saved up.
-    assert len(await gateway.accepted("line")) <= before + 6
+    # At four a second, the eighty would take twenty seconds. A busy machine may take two until both have heard of it.
+    assert len(await gateway.accepted("line")) <= before + 12
     last = [(await gateway.delivery(send.effect_key)).state for send in (sends[39], sends[79])]
     assert last == [delivery_pb2.SEND_STATE_FAILED] * 2
 
