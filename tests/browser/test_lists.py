@@ -28,9 +28,11 @@ async def _seeded(stand: Stand) -> dict[str, str]:
     tags = audience_pb2.TagPredicate(operator=audience_pb2.TAG_OPERATOR_ANY_OF, tags=["VIP"])
     saved = audience_pb2.SavedAudience(name="Best", audience=audience_pb2.Audience(tags=tags))
     made = await stand.call("CreateSavedAudience", saved_audience=saved)
+    account_id = await stand.site.account(WHATSAPP)
     return {
         "customer": customer_id,
-        "account": await stand.site.account(WHATSAPP),
+        "account": account_id,
+        "template": await stand.site.template(account_id),
         "coupon": coupon_id,
         "audience": made.saved_audience.saved_audience_id,
         "module": await stand.site.module(text("Hello {{customer.name}}"), link("https://example.com/")),
@@ -64,6 +66,8 @@ PATHS = (
     "/content/templates",
     "/content/new",
     "/content/{module}",
+    "/content/{module}?channel=2",
+    "/content/templates/{template}",
     "/channels",
     "/channels/wallet",
     "/settings",

@@ -10,6 +10,8 @@ from libs.console.journeys.choices import Choices
 from libs.console.journeys.reading import Reader
 from libs.console.journeys.shaping import reshape_split
 from libs.console.journeys.trigger_forms import read_trigger
+from omnijourney.channel_gateway.v1 import content_pb2
+from omnijourney.channel_gateway.v1.content_pb2 import MessageTemplate, TemplateMedia
 from omnijourney.common.v1 import channel_pb2
 from omnijourney.journey.v1 import node_pb2
 from omnijourney.journey.v1.node_pb2 import Node
@@ -37,6 +39,12 @@ NAMES: Final[Mapping[str, str]] = {
     "split": "ways",
 }
 """Paths within a node by the fields of its form."""
+MEDIA_FIELDS: Final[Mapping[int, str]] = {
+    content_pb2.TEMPLATE_HEADER_IMAGE: "image_url",
+    content_pb2.TEMPLATE_HEADER_VIDEO: "video_url",
+    content_pb2.TEMPLATE_HEADER_DOCUMENT: "document_url",
+}
+"""Where `TemplateMedia` has the address of what stands in the head of a template."""
 
 
 def read_node(reader: Reader, node: Node, choices: Choices, currency: str, *, fixed: bool) -> None:
@@ -50,28 +58,44 @@ def read_node(reader: Reader, node: Node, choices: Choices, currency: str, *, fi
             node.condition.audience.CopyFrom(read_audience(reader, known))
     elif kind == "wait":
         _read_wait(reader, node, currency)
+    elif kind == "message":
+        _read_message(reader, node, choices)
     elif kind is not None:
         _READERS[kind](reader, node)
 
 
-def _read_message(reader: Reader, node: Node) -> None:
+def _read_message(reader: Reader, node: Node, choices: Choices) -> None:
     message = node.message
     channel = reader.number("channel")
     message.channel = channel_pb2.Channel.ValueType(channel if channel in channel_pb2.Channel.values() else 0)
     waits = reader.text("capped") == "wait"
     message.capped_action = node_pb2.CAPPED_ACTION_WAIT if waits else node_pb2.CAPPED_ACTION_SKIP
     if reader.text("content") == "template" and channel == channel_pb2.CHANNEL_WHATSAPP:
+        chosen = reader.text("template_id")
+        known = (each for each in choices.templates if each.message_template_id == chosen)
+        template = next(known, MessageTemplate(message_template_id=chosen))
         media = message.template.header_media if message.template.HasField("header_media") else None
-        template = node_pb2.TemplateContent(
-            template_id=reader.text("template_id"),
-            parameters=_lines(reader, "parameters"),
-            header_parameters=_lines(reader, "header_parameters"),
-            button_parameters=_lines(reader, "button_parameters"),
-            header_media=media,
-        )
-        message.template.CopyFrom(template)
+        message.template.CopyFrom(read_template(reader, template, media))
     else:
         message.bot_module_id = reader.text("bot_module_id")
+
+
+def read_template(
+    reader: Reader, template: MessageTemplate, media: TemplateMedia | None
+) -> node_pb2.TemplateContent:
+    """What fills a template, as its fields say; `media` stands in its head where the form has no field for it."""
+    if (field := MEDIA_FIELDS.get(template.shape.header)) is not None:
+        address = reader.text("header_url")
+        kept = TemplateMedia(filename=media.filename if media is not None else "")
+        setattr(kept, field, address)
+        media = kept if address else None
+    return node_pb2.TemplateContent(
+        template_id=template.message_template_id,
+        parameters=_lines(reader, "parameters"),
+        header_parameters=_lines(reader, "header_parameters"),
+        button_parameters=_lines(reader, "button_parameters"),
+        header_media=media,
+    )
 
 
 def _lines(reader: Reader, name: str) -> list[str]:
@@ -121,7 +145,6 @@ def _read_split(reader: Reader, node: Node) -> None:
 
 
 _READERS: Final[Mapping[str, Callable[[Reader, Node], None]]] = {
-    "message": _read_message,
     "delay": _read_delay,
     "tags": _read_tags,
     "attribute": _read_attribute,

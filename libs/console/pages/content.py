@@ -1,39 +1,31 @@
-"""Content: bot modules and message templates, as a phone shows them, with what uses them and a message to try them."""
+"""Content: bot modules, as a phone shows them, with what uses them and a message to try them."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
 from aiohttp import web
 from google.protobuf.field_mask_pb2 import FieldMask
 
 from libs.console.faults import Faults
-from libs.console.forms import refusal, status_of, texts_of
-from libs.console.labels import CHANNELS
+from libs.console.forms import number_of, refusal, status_of, texts_of
+from libs.console.labels import CHANNELS, options
 from libs.console.languages import noted
 from libs.console.navigation import Area
 from libs.console.pages.content_cards import Cards
+from libs.console.pages.content_tests import send_test
 from libs.console.pages.customers import CHOICES_MAX, id_of
+from libs.console.partial import part
+from libs.console.previews import chosen_sample, module_preview, samples_of
 from libs.console.used_by import journeys_using
 from libs.console.visits import PAGE_SIZE, Visit
 from omnijourney.channel_gateway.v1 import channel_gateway_service_pb2 as gateway
-from omnijourney.channel_gateway.v1 import content_pb2, delivery_pb2
+from omnijourney.channel_gateway.v1 import content_pb2
 from omnijourney.client import CallError
 
 routes = web.RouteTableDef()
 AREAS = (Area(noted("Content"), "/content", 70),)
-
-TEMPLATE_STATES: Final[Mapping[int, tuple[str, str]]] = {
-    content_pb2.TEMPLATE_STATE_APPROVED: ("good", noted("Approved")),
-    content_pb2.TEMPLATE_STATE_PENDING: ("planned", noted("In review")),
-    content_pb2.TEMPLATE_STATE_REJECTED: ("bad", noted("Rejected")),
-    content_pb2.TEMPLATE_STATE_PAUSED: ("warn", noted("Paused")),
-    content_pb2.TEMPLATE_STATE_DISABLED: ("stopped", noted("Disabled")),
-}
-_TEST_FIELDS: Final = {"customer_id": "customer", "channel_account_id": "account"}
-_ASK_CUSTOMER: Final = noted("Enter the customer ID that a customer's page shows.")
 
 
 @routes.get("/content")
@@ -48,24 +40,6 @@ async def listing(request: web.Request) -> web.Response:
     )
     return visit.render(
         "content/list.html", modules=page.modules, next_link=visit.page_link(page.next_page_token)
-    )
-
-
-@routes.get("/content/templates")
-async def templates(request: web.Request) -> web.Response:
-    """Message templates of WhatsApp."""
-    visit = Visit.of(request)
-    page = await visit.call(
-        visit.client.channel_gateway.ListMessageTemplates,
-        gateway.ListMessageTemplatesRequest(
-            team_id=visit.team_id, page_size=PAGE_SIZE, page_token=request.query.get("page_token", "")
-        ),
-    )
-    return visit.render(
-        "content/templates.html",
-        templates=page.templates,
-        states=TEMPLATE_STATES,
-        next_link=visit.page_link(page.next_page_token),
     )
 
 
@@ -165,31 +139,11 @@ async def test_message(request: web.Request) -> web.Response:
     """Sends a module to one customer, marked as a test."""
     visit = Visit.of(request)
     given = await texts_of(visit)
-    customer_id = given.get("customer", "").strip()
-    if not customer_id:
-        faults = Faults({"customer": visit.say(_ASK_CUSTOMER)})
-        return await _show_page(visit, status=422, faults=faults, given=given)
-    try:
-        answer = await visit.call(
-            visit.client.channel_gateway.SendTestMessage,
-            gateway.SendTestMessageRequest(
-                team_id=visit.team_id,
-                request_id=given["request_id"],
-                customer_id=customer_id,
-                channel_account_id=given.get("account", ""),
-                bot_module_id=id_of(request.match_info["module_id"]),
-            ),
-        )
-    except CallError as error:
-        faults = refusal(visit, error, _TEST_FIELDS)
-        return await _show_page(visit, status=status_of(error), faults=faults, given=given)
-    path = f"/content/{id_of(request.match_info['module_id'])}"
-    if answer.delivery.state in {delivery_pb2.SEND_STATE_SENT, delivery_pb2.SEND_STATE_ACCEPTED}:
-        return visit.go(path, noted("The test message is sent."))
-    visit.session.note(
-        "fault", visit.say(noted("The test message was not sent: the customer cannot get it."))
-    )
-    return visit.go(path)
+    module_id = id_of(request.match_info["module_id"])
+    tested = await send_test(visit, given, bot_module_id=module_id)
+    if tested.faults:
+        return await _show_page(visit, status=tested.status, faults=tested.faults, given=given)
+    return tested.shown(visit, f"/content/{module_id}")
 
 
 async def _read(visit: Visit) -> gateway.GetBotModuleResponse:
@@ -203,14 +157,21 @@ async def _read(visit: Visit) -> gateway.GetBotModuleResponse:
 
 
 async def _show_page(visit: Visit, status: int = 200, **context: Any) -> web.Response:
-    found, users, accounts = await asyncio.gather(
+    """As it is written, or, where the address names a channel, as that gets it for a customer."""
+    query = visit.request.query
+    channel = number_of(query.get("channel", ""))
+    channel = channel if channel in CHANNELS else 0
+    module_id = id_of(visit.request.match_info["module_id"])
+    found, users, accounts, samples = await asyncio.gather(
         _read(visit),
-        journeys_using(visit, bot_module_id=id_of(visit.request.match_info["module_id"])),
+        journeys_using(visit, bot_module_id=module_id),
         visit.call(
             visit.client.channel_gateway.ListChannelAccounts,
             gateway.ListChannelAccountsRequest(team_id=visit.team_id, page_size=CHOICES_MAX),
         ),
+        part(visit, samples_of(visit, channel)),
     )
+    sample = chosen_sample(query, samples.answer or [])
     return visit.render(
         "content/show.html",
         status=status,
@@ -220,6 +181,11 @@ async def _show_page(visit: Visit, status: int = 200, **context: Any) -> web.Res
             "notices": found.notices,
             "users": users,
             "channels": CHANNELS,
+            "channel": channel,
+            "channel_options": options(CHANNELS),
+            "samples": samples.answer or [],
+            "sample": sample,
+            "preview": await module_preview(visit, module_id, channel, sample) if channel else None,
             "accounts": [
                 (each.channel_account_id, f"{CHANNELS.get(each.channel, '')} · {each.display_name}")
                 for each in accounts.accounts

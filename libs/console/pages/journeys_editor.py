@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
+from urllib.parse import quote
 
 from aiohttp import web
 from google.protobuf.field_mask_pb2 import FieldMask
@@ -16,6 +17,7 @@ from libs.console.formats import MICROS, parts_of
 from libs.console.journeys import node_forms, setting_forms
 from libs.console.journeys.audience_rows import OPERATORS, ROWS_MAX, SUBJECTS, Row, Rows, rows_of
 from libs.console.journeys.choices import Choices, choices_of
+from libs.console.journeys.content_previews import preview_of
 from libs.console.journeys.found_faults import FoundFaults
 from libs.console.journeys.quiet_week import drawn_week
 from libs.console.journeys.reading import Reader
@@ -142,7 +144,9 @@ class Editor:
     ) -> web.Response:
         """The whole editor, or, for a script, what changes while one types."""
         chosen = self.node(node)
-        found, live_count = await asyncio.gather(self.found(), self.live_count(chosen))
+        found, live_count, preview = await asyncio.gather(
+            self.found(), self.live_count(chosen), preview_of(self.visit, chosen)
+        )
         faults = self.faults
         if not faults:
             faults = (
@@ -182,6 +186,8 @@ class Editor:
             waited=[(each, say(TRIGGERS[each.upper()])) for each in WAITED],
             rows=_rows(chosen),
             live_count=live_count,
+            preview=preview,
+            media_fields=node_forms.MEDIA_FIELDS,
             subjects=self._subjects(),
             operators=[(value, say(label)) for value, label in OPERATORS],
             parts_of=parts_of,
@@ -325,4 +331,6 @@ async def _saved(
     if editor.visit.is_part or not saved:
         return await editor.render(node=node_id, status=200 if saved else 422)
     part = f"?node={node_id}" if node_id else ""
+    if sample := str((await editor.visit.form()).get("sample", "")):
+        part += f"&sample={quote(sample)}"
     return editor.visit.go(f"{editor.address}/edit{part}#panel", noted("Saved."))

@@ -103,7 +103,9 @@ async function save() {
       if (answer.ok) {
         for (const each of editor.querySelectorAll('input[name="etag"]')) each.value = part.dataset.etag;
         document.getElementById("tree").replaceWith(part.querySelector("#tree"));
-        document.getElementById("live-count")?.replaceWith(part.querySelector("#live-count"));
+        for (const id of ["live-count", "phone-preview"]) {
+          document.getElementById(id)?.replaceWith(part.querySelector(`#${id}`));
+        }
         // What publishing asks about, too.
         const found = document.querySelector("#tree .found");
         for (const other of document.querySelectorAll("dialog .found")) other.replaceWith(found.cloneNode(true));

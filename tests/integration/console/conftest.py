@@ -16,6 +16,8 @@ from redis.asyncio import Redis
 import omnijourney.client as oj
 from libs.console.app import serving
 from libs.console.config import ConsoleSettings
+from libs.emulators.config import EmulatorSettings
+from libs.emulators.server import Running, running
 from libs.testing.fixtures import Databases, Servers
 from omnijourney.common.v1.operations_service_pb2 import ListOperationsRequest
 from omnijourney.common.v1.scope_pb2 import SCOPE_ADMIN, Scope
@@ -24,6 +26,8 @@ from tests.integration.console.browser import Browser
 from tests.integration.journey.whole_site import ALL, Site, serving_site
 
 WAIT_S = 20.0
+EMULATED = ("line", "whatsapp")
+"""Channels that answer; accounts of the others, and sinks, reach nobody."""
 
 
 @dataclass
@@ -33,6 +37,7 @@ class Stand:
     url: str
     site: Site
     installation_token: str
+    emulators: Running
     browsers: list[Browser] = field(default_factory=list)
 
     async def call(self, name: str, /, **fields: Any) -> Any:
@@ -83,10 +88,13 @@ async def serving_console(servers: Servers, databases: Databases, folder: Path) 
     """The console and the services, without a team."""
     async with Redis.from_url(servers.redis_url, protocol=2) as redis:
         await redis.flushall()
-    async with serving_site(servers, databases, with_stats=True) as site:
-        settings = ConsoleSettings(console_port=0, data_dir=folder).model_copy(update=site.targets)
-        async with serving(settings) as url:
-            yield Stand(url, site, servers.token)
+    channels = EmulatorSettings(data_dir=folder / "emulators", line_port=0, whatsapp_port=0)
+    async with running(channels, EMULATED) as emulators:
+        urls = {f"{name}_url": url for name, url in emulators.urls.items()}
+        async with serving_site(servers, databases, with_stats=True, **urls) as site:
+            settings = ConsoleSettings(console_port=0, data_dir=folder).model_copy(update=site.targets)
+            async with serving(settings) as url:
+                yield Stand(url, site, servers.token, emulators)
 
 
 @pytest_asyncio.fixture(scope="package", loop_scope="package")

@@ -6,11 +6,12 @@ import re
 
 import pytest
 
-from omnijourney.channel_gateway.v1 import content_pb2
+from omnijourney.channel_gateway.v1 import account_pb2, content_pb2
 from omnijourney.common.v1.scope_pb2 import SCOPE_ADMIN, SCOPE_WRITE
 from omnijourney.segment.v1 import customer_pb2
+from tests.integration.console.browser import Browser
 from tests.integration.console.conftest import Stand
-from tests.integration.journey.whole_site import LINE, WHATSAPP, say, text
+from tests.integration.journey.whole_site import ALL, LINE, WHATSAPP, say, send, target, text
 
 pytestmark = [pytest.mark.asyncio(loop_scope="package"), pytest.mark.rule("X-07")]
 BUTTON = {
@@ -42,10 +43,19 @@ async def test_a_module_is_made_of_cards_shown_tried_and_deleted(stand: Stand) -
     made = await browser.post("/content/new", {**first, **BUTTON})
     assert "The module is there" in made.text
     assert re.search(r'class="press">Shop<', made.html)
+    as_line = await browser.get(f"{made.path}?channel=1")
+    assert "Hello Mei" in as_line.text, "with the values of a customer of that channel"
+    assert "Billed as 1 message" in as_line.text
+    assert "Hello Mei" not in (await browser.get(f"{made.path}?channel=1&sample=")).text, "nobody's"
     nobody = await browser.post(f"{made.path}/test", {"account": account_id, "customer": ""})
     assert 'id="customer-fault"' in nobody.html
     sent = await browser.post(f"{made.path}/test", {"account": account_id, "customer": customer_id})
     assert "The test message is sent" in sent.text
+    by_name = await browser.post(f"{made.path}/test", {"account": account_id, "customer": "mei"})
+    assert "The test message is sent" in by_name.text
+    unbound = await stand.site.account(LINE)
+    unsent = await browser.post(f"{made.path}/test", {"account": unbound, "customer": customer_id})
+    assert "The customer is not bound to this account" in unsent.text
     await stand.site.draft(say(LINE, made.path.rpartition("/")[2]), name="Sends it")
     assert "Sends it" in (await browser.get(made.path)).text
     refused = await browser.post(f"{made.path}/delete")
@@ -106,3 +116,85 @@ async def test_clients_are_made_revoked_and_audited(stand: Stand) -> None:
     assert {"CreateApiClient", "RevokeApiClient"} <= set(log.text.split())
     writer = await stand.signed_in(SCOPE_WRITE)
     assert (await writer.get("/settings")).status == 403
+
+
+async def whatsapp_account(stand: Stand) -> str:
+    """One whose templates can be read."""
+    account = account_pb2.ChannelAccount(channel=WHATSAPP, display_name="Shop")
+    account.whatsapp.phone_number_id, account.whatsapp.waba_id = "100000000000001", "200000000000001"
+    account.whatsapp.access_token = "emulator-token"
+    made = await stand.call("CreateChannelAccount", account=account)
+    return str(made.account.channel_account_id)
+
+
+async def template_at_whatsapp(browser: Browser, stand: Stand, name: str, status: str) -> None:
+    """A template with one parameter."""
+    url = stand.emulators.urls["whatsapp"]
+    body = {"type": "BODY", "text": "Dear {{1}}.", "example": {"body_text": [["a"]]}}
+    definition = {"name": name, "language": "en", "category": "MARKETING", "components": [body]}
+    headers = {"Authorization": "Bearer emulator-token"}
+    made = f"{url}/v25.0/200000000000001/message_templates"
+    async with browser.http.post(made, json=definition, headers=headers) as answer:
+        assert answer.status in {200, 400}, "it may be there already"
+    state = {"waba_id": "200000000000001", "name": name, "language": "en", "status": status}
+    async with browser.http.patch(f"{url}/_emulator/templates", json=state) as answer:
+        assert answer.status == 200
+
+
+async def test_templates_are_read_from_whatsapp_shown_filled_in_tested_and_deleted(stand: Stand) -> None:
+    browser = await stand.signed_in(SCOPE_WRITE)
+    account_id = await whatsapp_account(stand)
+    await template_at_whatsapp(browser, stand, "console_dear", "APPROVED")
+    assert "Synchronise Shop" in (await browser.get("/content/templates")).text
+    synced = await browser.post("/content/templates/sync", {"account": account_id})
+    assert "Read from WhatsApp" in synced.text
+    (dear,) = (
+        each for each in (await stand.call("ListMessageTemplates")).templates if each.name == "console_dear"
+    )
+    path = f"/content/templates/{dear.message_template_id}"
+    assert "Fill in its parameters to see it" in (await browser.get(path)).text
+    key = customer_pb2.IdentityKey(channel=WHATSAPP, account_id=account_id, external_id="886912345678")
+    mei = customer_pb2.Customer(name="Mei", identities=[customer_pb2.Identity(key=key)])
+    customer_id = (await stand.call("CreateCustomer", customer=mei)).customer.customer_id
+    shown = await browser.post(path, {"do": "show", "parameters": "{{customer.name}}"})
+    assert "Dear Mei." in shown.text
+    wrong = await browser.post(path, {"do": "test", "parameters": "", "customer": customer_id})
+    assert wrong.status == 422
+    assert 'id="parameters-fault"' in wrong.html
+    unpaid = await browser.post(path, {"do": "test", "parameters": "you", "customer": customer_id})
+    assert "The prepaid balance is used up" in unpaid.text
+    await template_at_whatsapp(browser, stand, "console_dear", "PAUSED")
+    await browser.post("/content/templates/sync", {"account": account_id})
+    assert "WhatsApp paused it" in (await browser.get(path)).text
+    await stand.site.draft(send(dear.message_template_id, "you"), name="Sends it")
+    used = await browser.get(path)
+    assert "Sends it" in used.text
+    assert (await browser.post(f"{path}/delete")).status == 409
+    assert "deleted here" in (await browser.post(f"{path}/delete", {"force": "1"})).text
+    assert (await browser.get(path)).status == 404
+
+
+async def test_no_other_team_s_content_can_be_seen(stand: Stand) -> None:
+    template_id = await stand.site.template(await stand.site.account(WHATSAPP))
+    await stand.site.team(ALL)
+    stranger = await stand.signed_in()
+    assert (await stranger.get(f"/content/templates/{template_id}")).status == 404
+    assert (await stranger.get("/content/templates/none")).status == 404
+
+
+async def test_the_editor_shows_a_message_with_a_sample_customers_values(stand: Stand) -> None:
+    account_id = await stand.site.account(LINE)
+    key = customer_pb2.IdentityKey(channel=LINE, account_id=account_id, external_id="U" + 32 * "b")
+    ann = customer_pb2.Customer(name="Ann", identities=[customer_pb2.Identity(key=key)])
+    await stand.call("CreateCustomer", customer=ann)
+    module_id = await stand.site.module(text("Hello {{customer.name|friend}}"))
+    journey_id = await stand.site.draft(say(LINE, module_id), targets=[target(LINE, account_id)])
+    browser = await stand.signed_in(SCOPE_WRITE)
+    path = f"/journeys/{journey_id}/edit?node=n0"
+    assert "Hello Ann" in (await browser.get(path)).text
+    assert "Hello friend" in (await browser.get(f"{path}&sample=")).text
+    etag = (await stand.call("GetJourney", journey_id=journey_id)).journey.etag
+    form = {"etag": etag, "channel": "1", "content": "module", "bot_module_id": module_id, "sample": "none"}
+    part = await browser.post(f"/journeys/{journey_id}/nodes/n0", form, headers={"X-Requested-With": "fetch"})
+    assert "Hello friend" in part.text, "what changes while one types"
+    assert etag in part.html, "choosing a customer to look with changes nothing"
