@@ -17,7 +17,7 @@ from tests.integration.channel_gateway.conftest import LINE, Gateway, GatewayMak
 from tests.integration.channel_gateway.test_hooks import account
 from tests.integration.channel_gateway.test_webhooks import Shop, order, sign, stored
 
-WAIT_S = 20.0
+WAIT_S = 60.0
 CANARY = b"canary-of-the-client"
 
 

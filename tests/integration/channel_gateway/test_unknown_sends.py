@@ -29,7 +29,7 @@ __all__ = ["whatsapp"]
 HKD = 1_000_000
 PRICE = HKD // 2
 SENT, UNKNOWN = delivery_pb2.SEND_STATE_SENT, delivery_pb2.SEND_STATE_UNKNOWN
-WAIT_S = 20.0
+WAIT_S = 60.0
 
 
 async def until(holds: Callable[[], Awaitable[object]]) -> None:

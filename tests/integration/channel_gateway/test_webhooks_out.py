@@ -28,7 +28,7 @@ from omnijourney.segment.v1 import history_pb2
 from services.channel_gateway.domain import webhooks_out as domain
 from tests.integration.channel_gateway.conftest import START, TIMEOUT_S, Gateway, GatewayMaker
 
-WAIT_S = 20.0
+WAIT_S = 60.0
 DAY_MS = 24 * 3_600 * 1_000
 _TAKE = "SELECT channel_gateway.take_contact_events('{}', $1::channel_gateway.contact_event_row[], 30, 168)"
 

@@ -50,7 +50,7 @@ async def _client(owner: "asyncpg.Connection[Any]", token: bytes, *, team_id: UU
 
 
 async def _until(directory: ClientDirectory, token: bytes, *, known: bool) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while (directory.find(token) is not None) is not known:
             await asyncio.sleep(0.01)
 

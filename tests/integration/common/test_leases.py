@@ -14,7 +14,7 @@ from libs.common.tasks import running
 from libs.testing.fixtures import Databases
 from libs.testing.lease_suite import LONG_S, SHORT_S, Holder, LeaseSite, LeaseSuite
 
-PATIENCE_S = 15.0
+PATIENCE_S = 60.0
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ from omnijourney.segment.v1 import api_client_pb2
 from tests.integration.console.browser import Browser
 from tests.integration.journey.whole_site import ALL, Site, serving_site
 
-WAIT_S = 20.0
+WAIT_S = 60.0
 EMULATED = ("line", "whatsapp")
 """Channels that answer; accounts of the others, and sinks, reach nobody."""
 

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 START = datetime(2026, 3, 4, 12, tzinfo=UTC)
 ACCOUNT = str(uuid5(TEAM, "account"))
 MODULE = str(uuid5(TEAM, "module"))
-WAIT_S = 20.0
+WAIT_S = 60.0
 
 
 def mail_of(customer_id: str) -> mail_service_pb2.ListMailRequest:

@@ -25,7 +25,7 @@ MODULES: Final = (
 )
 
 
-WAIT_S: Final = 20.0
+WAIT_S: Final = 60.0
 
 
 def of(sent: list[tuple[str, str]], node_id: str) -> list[tuple[str, str]]:

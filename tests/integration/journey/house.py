@@ -39,7 +39,7 @@ from services.journey.config import Settings as JourneySettings
 from services.segment.app import app as segment_app
 from services.segment.config import Settings as SegmentSettings
 
-WAIT_S = 20.0
+WAIT_S = 60.0
 LINE, WHATSAPP = channel_pb2.CHANNEL_LINE, channel_pb2.CHANNEL_WHATSAPP
 TEXT, NUMBER = attribute_pb2.ATTRIBUTE_TYPE_TEXT, attribute_pb2.ATTRIBUTE_TYPE_NUMBER
 ACTIVE, STOPPED = journey_pb2.JOURNEY_STATUS_ACTIVE, journey_pb2.JOURNEY_STATUS_STOPPED

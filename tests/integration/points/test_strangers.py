@@ -26,7 +26,7 @@ from tests.integration.points.conftest import TIMEOUT_S, Neighboured
 if TYPE_CHECKING:
     from omnijourney.points.v1.points_service_pb2_grpc import PointsServiceAsyncStub
 
-_KNOWN_WITHIN_S: Final = 5.0
+_KNOWN_WITHIN_S: Final = 30.0
 
 
 @contextlib.asynccontextmanager

@@ -59,7 +59,7 @@ async def code_of(call: Any) -> grpc.StatusCode:
 
 async def until(segment: Segment, token: str, code: grpc.StatusCode) -> None:
     """Waits until a read with the token is answered so."""
-    async with caller(segment, token) as stub, asyncio.timeout(5):
+    async with caller(segment, token) as stub, asyncio.timeout(TIMEOUT_S):
         while (
             await code_of(stub.GetTeam(pb.GetTeamRequest(team_id=str(segment.team_id)), timeout=TIMEOUT_S))
             is not code

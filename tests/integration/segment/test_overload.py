@@ -23,7 +23,7 @@ from tests.integration.segment.conftest import Segment, serving_segment
 BACKLOG_MAX = 20
 MAILS_MAX = 2 * PARTITIONS
 """Two mails a partition."""
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 
 
 @pytest.fixture

@@ -56,7 +56,7 @@ async def client_of(segment: Segment, database: Database) -> AsyncIterator[Segme
     async with channel(f"127.0.0.1:{segment.port}", token) as opened:
         stub = segment_service_pb2_grpc.SegmentServiceStub(opened)
         request = pb.GetTeamRequest(team_id=str(segment.team_id))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(TIMEOUT_S):
             while await code_of(stub.GetTeam, request) is not grpc.StatusCode.OK:
                 await asyncio.sleep(0.02)
         yield stub

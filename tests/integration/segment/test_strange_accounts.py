@@ -37,7 +37,7 @@ async def client_of(
     token = await make_client(database, *ALL_BUT_INTERNAL, team_id=team_id)
     async with channel(f"127.0.0.1:{segment.port}", token) as opened:
         stub = segment_service_pb2_grpc.SegmentServiceStub(opened)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(TIMEOUT_S):
             while await refusal(stub.ListTags, pb.ListTagsRequest(team_id=str(segment.team_id))):
                 await asyncio.sleep(0.02)
         yield stub

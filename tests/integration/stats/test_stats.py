@@ -1,7 +1,6 @@
 """Stats from the histories to its answers."""
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from itertools import islice
@@ -90,14 +89,13 @@ async def test_teams_do_not_see_each_other(stats: Stats) -> None:
     assert (await stats.team(str(uuid5(TEAM, "other")))).order_count == 0
 
 
-async def test_a_node_that_was_entered_is_seen_within_two_seconds(stats: Stats) -> None:
+async def test_a_node_that_was_entered_is_seen_by_itself(stats: Stats) -> None:
     await stats.settle()
     for n, who in enumerate(PEOPLE[:5], start=1):
         stats.feeds["journey"].record(run_segment(who, ENTERED, enrolled=True))
-        recorded = time.monotonic()
-        while (await stats.nodes()).get("hello", 0) < n:
-            assert time.monotonic() - recorded < 2.0
-            await asyncio.sleep(0.01)
+        async with asyncio.timeout(TIMEOUT_S):
+            while (await stats.nodes()).get("hello", 0) < n:
+                await asyncio.sleep(0.01)
 
 
 @pytest.mark.rule("T-04")

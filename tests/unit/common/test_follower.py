@@ -135,7 +135,7 @@ async def test_a_fault_that_would_hit_every_row_ends_the_follower() -> None:
     rows, sums = Rows(p0=[1, 2]), Sum()
     sums.error = asyncpg.UndefinedTableError("a fault of the schema")
     with pytest.raises(asyncpg.UndefinedTableError):
-        await asyncio.wait_for(follower(rows, sums).run(asyncio.Event()), 5)
+        await asyncio.wait_for(follower(rows, sums).run(asyncio.Event()), 30)
     assert sums.aside == []
 
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import pytest
 
+from libs.common.feeds import notifier as notifier_module
 from libs.common.feeds.notifier import CommitNotifier, long_poll
 
 
@@ -24,7 +25,7 @@ async def test_a_commit_between_the_read_and_the_wait_is_not_missed() -> None:
     notifier = CommitNotifier()
     seen = notifier.commits
     notifier.notify()
-    await asyncio.wait_for(notifier.wait(seen, 60.0), 1)
+    await asyncio.wait_for(notifier.wait(seen, 60.0), 30)
 
 
 async def test_a_waiter_gives_up_after_its_time() -> None:
@@ -33,7 +34,10 @@ async def test_a_waiter_gives_up_after_its_time() -> None:
     assert notifier.commits == 0
 
 
-async def test_a_long_poll_reads_again_after_a_commit_during_its_read() -> None:
+async def test_a_long_poll_reads_again_after_a_commit_during_its_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(notifier_module, "_POLL_S", 60.0)
     notifier = CommitNotifier()
     rows: list[int] = []
 
@@ -47,7 +51,7 @@ async def test_a_long_poll_reads_again_after_a_commit_during_its_read() -> None:
 
     began = time.monotonic()
     assert await long_poll(read, notifier, 20, asyncio.Event()) == ([7], {0: 1})
-    assert time.monotonic() - began < 0.9, "it did not wait for its own poll"
+    assert time.monotonic() - began < 15, "it did not wait for its own poll"
 
 
 @pytest.mark.parametrize("wait_s", [0.0, 0.05])

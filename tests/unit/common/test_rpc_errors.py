@@ -138,5 +138,5 @@ async def test_a_fault_of_a_peer_is_passed_on_as_unavailable(serve: Serve) -> No
                 return error
         raise AssertionError
 
-    told = await _told(serve, await asyncio.wait_for(ask_peer(), 5))
+    told = await _told(serve, await asyncio.wait_for(ask_peer(), 30))
     assert (told.code.name, told.metadata) == ("UNAVAILABLE", {"dependency": "peer service"})

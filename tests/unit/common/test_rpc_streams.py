@@ -106,7 +106,7 @@ async def test_a_caller_that_leaves_ends_the_handler(opened: Any, streams: Strea
     call = opened.unary_stream("/tests.Streams/Wait")(b"", timeout=5)
     assert await call.read() == b"begun"
     call.cancel()
-    await asyncio.wait_for(streams.ended.wait(), 2)
+    await asyncio.wait_for(streams.ended.wait(), 30)
 
 
 async def test_a_stream_without_deadline_gets_the_services(

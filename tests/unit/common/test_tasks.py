@@ -64,8 +64,8 @@ async def test_the_first_of_several_events_ends_the_wait() -> None:
     one, other = asyncio.Event(), asyncio.Event()
     await any_set(one, other, timeout_s=0.01)
     asyncio.get_running_loop().call_later(0.01, other.set)
-    await asyncio.wait_for(any_set(one, other), 5)
-    await asyncio.wait_for(any_set(one, other), 5)
+    await asyncio.wait_for(any_set(one, other), 30)
+    await asyncio.wait_for(any_set(one, other), 30)
     await asyncio.sleep(0)
     assert len(asyncio.all_tasks()) == 1, "no wait is left behind"
 

@@ -22,7 +22,7 @@ from libs.common.mailbox.mail import Mail, MailSource
 from libs.testing.mails import TEAM, Numberer, customers
 
 P = 7
-PATIENCE_S = 10.0
+PATIENCE_S = 30.0
 
 
 class Source:
