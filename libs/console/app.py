@@ -14,6 +14,7 @@ from libs.console.clients import Clients
 from libs.console.config import ConsoleSettings
 from libs.console.guard import guard
 from libs.console.languages import read_words
+from libs.console.provider import Provider
 from libs.console.rendering import STATIC, Pages
 from libs.console.sessions import Sealer
 from libs.console.visits import SITE, Site
@@ -25,7 +26,8 @@ SHUTDOWN_S: Final = 3.0
 
 
 def make_app(settings: ConsoleSettings) -> web.Application:
-    """The application, which calls services from its first page on. Raises OSError where it finds no key."""
+    """The application, which calls services from its first page on. Raises OSError where it finds no key, ValueError
+    where the people file became unusable meanwhile."""
     found = list(pages.found())
     words = read_words()
     site = Site(
@@ -34,6 +36,7 @@ def make_app(settings: ConsoleSettings) -> web.Application:
         pages=Pages(words),
         words=words,
         sealer=Sealer(settings.session_keys()),
+        provider=Provider.of(settings),
         areas=sorted((area for _, areas in found for area in areas), key=lambda area: area.place),
     )
     app = web.Application(middlewares=[guard], client_max_size=FORM_BYTES_MAX)
@@ -46,7 +49,10 @@ def make_app(settings: ConsoleSettings) -> web.Application:
 
 
 async def _close(app: web.Application) -> None:
-    await app[SITE].clients.close()
+    site = app[SITE]
+    if site.provider is not None:
+        await site.provider.close()
+    await site.clients.close()
 
 
 @asynccontextmanager

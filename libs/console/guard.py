@@ -14,6 +14,7 @@ from aiohttp import web
 
 from libs.console.faults import ELSE, STATUSES, Faults, sentence_of
 from libs.console.languages import choose, noted
+from libs.console.provider import BACK_PATH
 from libs.console.sessions import Session
 from libs.console.visits import SITE, Visit
 from omnijourney.client import CallError
@@ -22,7 +23,7 @@ COOKIE: Final = "omnijourney_session"
 LANGUAGE_COOKIE: Final = "omnijourney_language"
 CSRF_FIELD: Final = "csrf"
 CSRF_HEADER: Final = "X-CSRF-Token"
-OPEN_PATHS: Final = frozenset({"/sign-in", "/health", "/language"})
+OPEN_PATHS: Final = frozenset({"/sign-in", "/sign-in/provider", BACK_PATH, "/health", "/language"})
 """What is shown to anybody; besides `/static`."""
 TEAMLESS_PATHS: Final = frozenset({"/sign-out", "/team"})
 """What is shown before a team is chosen."""

@@ -26,6 +26,18 @@ class Notice(msgspec.Struct, frozen=True, array_like=True):
     text: str
 
 
+class Attempt(msgspec.Struct, frozen=True, array_like=True):
+    """A sign-in that somebody is away for, at the identity provider's page."""
+
+    state: str
+    nonce: str
+    verifier: str
+    began: int
+    """Seconds since 1970."""
+    back: str
+    """The path to show afterwards."""
+
+
 class Session(msgspec.Struct):
     """A browser's. Before somebody signs in it only has what forms are protected by."""
 
@@ -33,6 +45,8 @@ class Session(msgspec.Struct):
     """What every form shows again, so that no other site can send one."""
     token: str = ""
     """Of the API client that was signed in with."""
+    person: str = ""
+    """Who signed in by the identity provider; empty for who showed a token."""
     client_name: str = ""
     client_team_id: str = ""
     """Empty: a client of the installation, which chooses a team."""
@@ -41,6 +55,8 @@ class Session(msgspec.Struct):
     scopes: tuple[int, ...] = ()
     """What the client's token allows, as of the sign-in; the services decide anew at each call."""
     notices: list[Notice] = []
+    attempt: Attempt | None = None
+    """A sign-in at the identity provider that has begun."""
 
     @classmethod
     def fresh(cls) -> Session:

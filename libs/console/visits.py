@@ -17,6 +17,7 @@ from libs.console.faults import Faults
 from libs.console.formats import Formats, zone_of
 from libs.console.languages import LOCALES, OWN_NAMES, Words
 from libs.console.navigation import Area
+from libs.console.provider import Provider
 from libs.console.rendering import Pages
 from libs.console.sessions import Sealer, Session
 from omnijourney.client import AsyncClient
@@ -34,6 +35,8 @@ class Site:
     pages: Pages
     words: Mapping[str, Words]
     sealer: Sealer
+    provider: Provider | None
+    """What people may sign in by, besides tokens."""
     areas: Sequence[Area]
 
 

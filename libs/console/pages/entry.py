@@ -9,6 +9,7 @@ from libs.console.clients import CALL_S
 from libs.console.faults import Faults, sentence_of
 from libs.console.guard import LANGUAGE_COOKIE
 from libs.console.languages import LOCALES, noted
+from libs.console.provider import BACK_PATH, SignInError
 from libs.console.sessions import Session
 from libs.console.visits import PAGE_SIZE, Visit, local_path
 from omnijourney.client import CallError
@@ -18,6 +19,9 @@ routes = web.RouteTableDef()
 
 _COOKIE_S = 365 * 24 * 3600
 _REFUSED = noted("No client has this token: it is mistyped, revoked or has expired.")
+_ENDED = noted(
+    "The API client that you act as was revoked or has expired. Tell whoever runs the installation."
+)
 _NO_TOKEN = noted("Enter the token of an API client.")
 
 
@@ -41,7 +45,7 @@ async def sign_in_form(request: web.Request) -> web.Response:
     back = local_path(request.query.get("back", ""))
     if visit.session.is_signed_in:
         return visit.go(back)
-    return visit.render("sign_in.html", back=back)
+    return visit.render("sign_in.html", back=back, has_provider=visit.site.provider is not None)
 
 
 @routes.post("/sign-in")
@@ -53,7 +57,21 @@ async def sign_in(request: web.Request) -> web.Response:
     faults = Faults()
     if not (token and token.isascii() and token.isprintable() and len(token) <= 500):
         faults.add("token", visit.say(_REFUSED if token else _NO_TOKEN))
-        return visit.render("sign_in.html", status=422, back=back, faults=faults)
+        return _refused(visit, back, faults)
+    sentence = await _begin(visit, token)
+    if sentence:
+        faults.add("token", visit.say(sentence))
+        return _refused(visit, back, faults)
+    return visit.go(back if visit.session.team_id else "/team")
+
+
+def _refused(visit: Visit, back: str, faults: Faults) -> web.Response:
+    has_provider = visit.site.provider is not None
+    return visit.render("sign_in.html", status=422, back=back, faults=faults, has_provider=has_provider)
+
+
+async def _begin(visit: Visit, token: str, person: str = "") -> str:
+    """Begins a session with this token; what to say where the services refuse it, else nothing."""
     try:
         known = await visit.site.clients.of(token).segment.GetCaller(
             segment.GetCallerRequest(), timeout=CALL_S
@@ -61,15 +79,50 @@ async def sign_in(request: web.Request) -> web.Response:
     except CallError as error:
         if error.code not in {grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED}:
             raise
-        unknown = error.code is grpc.StatusCode.UNAUTHENTICATED
-        faults.add("token", visit.say(_REFUSED if unknown else sentence_of(error)))
-        return visit.render("sign_in.html", status=422, back=back, faults=faults)
+        return _REFUSED if error.code is grpc.StatusCode.UNAUTHENTICATED else sentence_of(error)
     # Another session, with another secret: what was known of the old one is worth nothing.
     visit.session = Session.fresh()
-    visit.session.token, visit.session.client_name = token, known.name
+    visit.session.token, visit.session.person, visit.session.client_name = token, person, known.name
     visit.session.scopes = tuple(known.scopes)
     visit.session.client_team_id = visit.session.team_id = known.team_id
-    return visit.go(back if known.team_id else "/team")
+    return ""
+
+
+@routes.get("/sign-in/provider")
+async def to_provider(request: web.Request) -> web.Response:
+    """Sends somebody to the identity provider."""
+    visit = Visit.of(request)
+    provider = visit.site.provider
+    if provider is None or visit.session.is_signed_in:
+        return visit.go("/sign-in")
+    try:
+        address, visit.session.attempt = await provider.begin(local_path(request.query.get("back", "")))
+    except SignInError as error:
+        return _sent_back(visit, str(error))
+    return visit.go(address)
+
+
+@routes.get(BACK_PATH)
+async def from_provider(request: web.Request) -> web.Response:
+    """Takes who comes back from there."""
+    visit = Visit.of(request)
+    attempt, visit.session.attempt = visit.session.attempt, None
+    if visit.site.provider is None or visit.session.is_signed_in:
+        return visit.go("/sign-in")
+    try:
+        person = await visit.site.provider.finish(attempt, request.query)
+    except SignInError as error:
+        return _sent_back(visit, str(error))
+    sentence = await _begin(visit, person.token, person.name)
+    if sentence:
+        return _sent_back(visit, _ENDED if sentence == _REFUSED else sentence)
+    back = attempt.back if attempt is not None else "/"
+    return visit.go(local_path(back) if visit.session.team_id else "/team")
+
+
+def _sent_back(visit: Visit, sentence: str) -> web.Response:
+    visit.session.note("fault", visit.say(sentence))
+    return visit.go("/sign-in")
 
 
 @routes.post("/sign-out")

@@ -50,6 +50,7 @@ OTHERS: Final[dict[str, dict[str, Any]]] = {
             "enabled": True,
             "sessionKeys": {"existingSecret": "sessions"},
             "url": "https://console.example",
+            "oidc": {"issuer": "https://login.example", "clientId": "console", "existingSecret": "people"},
             "ingress": {"host": "console.example", "tlsSecret": "console"},
         },
         "networkPolicy": {
@@ -183,6 +184,8 @@ def test_helm_finds_no_fault_and_kubernetes_knows_every_field(values: dict[str, 
         ({"drainSeconds": 10}, "/drainSeconds"),
         ({"ingress": {"enabled": True}}, "/ingress/host"),
         ({"console": {"enabled": True}}, "/console/sessionKeys/existingSecret"),
+        ({"console": {"oidc": {"issuer": "https://login.example"}}}, "/console/oidc/"),
+        ({"console": {"oidc": {"issuer": "http://login.example"}}}, "/console/oidc/issuer"),
         ({"imagee": {}}, "imagee"),
     ],
 )
