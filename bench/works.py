@@ -375,28 +375,33 @@ async def _stats(wanted: Wanted) -> Result:
     """A year of hours in one call."""
     async with field(wanted.directory) as on:
         found = await year(on, wanted.n)
+    targets = {"a busy journey": "50", "a quiet one": "50", "all journeys": "1,000", "the team": "1,000"}
+    roll_up, writes = found.roll_up, found.roll_up.writes
     lines = [
-        Line("a busy journey, hours of a year, ms", f"{found.of('busy'):.0f}", "", "50"),
-        Line("a quiet one", f"{found.of('quiet'):.0f}", "", "50"),
-        Line("the busy one by days", f"{found.of('days'):.0f}"),
-        Line(
-            f"a team of {found.journeys:,} journeys, hours of a year, ms",
-            f"{found.of('team'):.0f}",
-            "",
-            "1,000",
+        *(
+            Line(f"{what}, hours of a year, ms", f"{found.of(what):.0f}", "", targets.get(what, ""))
+            for what in found.ms
         ),
         *(
             Line(f"CPU of stats and PostgreSQL, {what}, ms", f"{spent:.0f}")
             for what, spent in found.cpu_ms.items()
         ),
-        Line("counters of quarters of an hour", f"{found.rows:,}"),
-        Line("rows of days that they are rolled up to", f"{found.days:,}"),
-        Line("rolled up in, s", f"{found.rolled_s:.0f}"),
+        *(Line(f"bytes, {what}", f"{size:,}") for what, size in found.answer_bytes.items()),
+        Line("rows of days; of months", f"{found.days:,}; {found.months:,}"),
+        Line("counters of quarters of an hour rolled up", f"{roll_up.counters:,}"),
+        Line("  in, s", f"{roll_up.took_s:.0f}"),
+        *(
+            Line(f"  CPU of {name}, µs each", f"{s / roll_up.counters * 1e6:.0f}")
+            for name, s in roll_up.cpu_s.items()
+        ),
+        Line("  bytes of the log each, without full pages", f"{writes.bytes - writes.full_page_bytes:.0f}"),
+        Line("  with full pages", f"{writes.bytes:.0f}"),
+        Line("  row writes each", f"{writes.rows:.2f}"),
     ]
     figure = (
-        f"stats a year of hours: {found.of('busy'):.0f} ms of a journey that is busy in every quarter of an hour "
-        f"(target 50), {found.of('quiet'):.0f} of a quiet one, {found.of('team'):.0f} of a team of {found.journeys:,} "
-        "journeys (target 1,000)"
+        f"stats a year of hours: {found.of('a busy journey'):.0f} ms of a journey that is busy in every quarter of an "
+        f"hour (target 50), {found.of('a quiet one'):.0f} of a quiet one, {found.of('all journeys'):.0f} of "
+        f"{found.journeys:,} journeys (target 1,000), {found.of('the team'):.0f} of their team (target 1,000)"
     )
     return Result(wanted.work, wanted.n, lines, {"year": found}, [], figure)
 

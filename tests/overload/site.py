@@ -122,7 +122,7 @@ class Site:
         async with self._admin_use:
             return int(
                 await self._admin.fetchval(
-                    "SELECT COALESCE(sum(value), 0) FROM stats.counter WHERE team_id = $1 AND metric = ANY ($2)",
+                    "SELECT COALESCE(sum(value), 0) FROM stats.total WHERE team_id = $1 AND metric = ANY ($2)",
                     sender.team_id,
                     [int(Metric.ORDERS), int(Metric.ANONYMOUS)],
                 )

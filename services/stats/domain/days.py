@@ -9,8 +9,7 @@ from enum import IntEnum
 from functools import cache
 from typing import Final, NamedTuple
 
-from services.stats.domain.model import QUARTER_S
-from services.stats.domain.series import step_starts
+from services.stats.domain.series import Steps, quarter_of, step_starts
 
 LATE: Final = timedelta(days=1)
 """How long a day is over before its counters are moved: those that grow later are moved once more."""
@@ -29,9 +28,9 @@ class Scope(IntEnum):
     FIGURE = 1
     """What is counted, by quarter of an hour."""
     JOURNEY = 2
-    """A journey as a whole, by hour of UTC."""
+    """A journey as a whole, by hour of UTC; of months only."""
     TEAM = 3
-    """What a team sent, all journeys together, by quarter of an hour."""
+    """What a team sent, all journeys together, by quarter of an hour; of months by hour, and the team as a whole."""
 
 
 class CounterDay(NamedTuple):
@@ -53,22 +52,21 @@ def rolled_before(now: datetime) -> datetime:
     return datetime.combine((now - LATE).astimezone(UTC).date(), datetime.min.time(), UTC)
 
 
-def is_of_hours(span: tuple[datetime, datetime], steps: Sequence[datetime]) -> bool:
+def is_of_hours(span: tuple[datetime, datetime], steps: Steps) -> bool:
     """Whether a span and its steps begin on hours of UTC, so that sums by such hours are enough."""
-    return all(int(at.timestamp()) % _HOUR_S == 0 for at in (*span, *steps))
+    return steps.are_of_hours and all(int(at.timestamp()) % _HOUR_S == 0 for at in span)
 
 
 def add_by_step(
     columns: Columns,
     days: Iterable[CounterDay],
-    steps: Sequence[datetime],
+    steps: Steps,
     start: datetime | None,
     end: datetime | None,
 ) -> None:
-    """Adds up days by the steps that begin at `steps`, one after the other, as far as they lie from `start` to before
-    `end`; of a span without steps all is step 0."""
-    first, last = (None if at is None else int(at.timestamp()) // QUARTER_S for at in (start, end))
-    starts = [int(at.timestamp()) // QUARTER_S for at in steps]
+    """Adds up days by steps, as far as they lie from `start` to before `end`; of a span without steps all is step 0."""
+    first, last = (None if at is None else quarter_of(at) for at in (start, end))
+    starts = steps.quarters
 
     @cache
     def placed(midnight: int, slots: tuple[int, ...]) -> tuple[list[int], bool]:
@@ -85,7 +83,7 @@ def add_by_step(
 
     for day, metric, node_id, channel, label, slots, sums in days:
         column = columns.setdefault((metric, node_id, channel, label), {})
-        places, are_own = placed(int(day.timestamp()) // QUARTER_S, tuple(slots))
+        places, are_own = placed(quarter_of(day), tuple(slots))
         if are_own and column.keys().isdisjoint(places):
             column.update(zip(places, sums, strict=True))
             continue

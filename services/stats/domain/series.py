@@ -2,17 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, time, timedelta
+from functools import cached_property
 from itertools import count
+from typing import Final
 from zoneinfo import ZoneInfo
 
 from services.stats.domain.model import QUARTER_S
 
 _HOUR = timedelta(hours=1)
 _DAY = timedelta(days=1)
-_PLAIN_HOURS = 12
+_PLAIN_HOURS = 23
+_FURTHER: Final = tuple(n * _HOUR for n in range(1, _PLAIN_HOURS))
 _QUARTER = timedelta(seconds=QUARTER_S)
+QUARTERS_OF_HOUR: Final = 4
+
+
+class Steps:
+    """The steps of a series."""
+
+    def __init__(self, starts: Sequence[datetime], unit: str, end: datetime | None = None) -> None:
+        """`starts` in order, UTC; `unit` is `hour` or `day` of the team's zone; `end` of the last one."""
+        self.starts: Final = starts
+        self.unit: Final = unit
+        self.end: Final = end
+
+    @cached_property
+    def quarters(self) -> Sequence[int]:
+        """The starts as numbers of quarters of an hour; counted once, since a year has thousands."""
+        return [quarter_of(at) for at in self.starts]
+
+    @cached_property
+    def are_of_hours(self) -> bool:
+        """Whether all begin on hours of UTC."""
+        return all(quarter % QUARTERS_OF_HOUR == 0 for quarter in self.quarters)
+
+    def place(self, at: datetime) -> int:
+        """The number of the step that a time lies in, from 0; of one before the first: 0."""
+        return max(bisect_right(self.quarters, quarter_of(at)) - 1, 0)
+
+
+def quarter_of(at: datetime) -> int:
+    """The number of the quarter of an hour, of all time, that a time lies in."""
+    return int(at.timestamp()) // QUARTER_S
 
 
 def step_starts(start: datetime, end: datetime, unit: str, zone: str) -> Iterator[datetime]:
@@ -38,7 +72,7 @@ def _hours(start: datetime, local: ZoneInfo) -> Iterator[datetime]:
     while True:
         yield at
         if _is_plain(at, local):
-            yield from (at + n * _HOUR for n in range(1, _PLAIN_HOURS))
+            yield from (at + further for further in _FURTHER)
             at += (_PLAIN_HOURS - 1) * _HOUR
         at = _next_hour(at, local)
 

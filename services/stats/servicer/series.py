@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from typing import Any, Final
 
 from libs.common.paging import page_key, page_of, page_size
@@ -13,7 +12,6 @@ from libs.common.rpc.values import timestamp
 from omnijourney.stats.v1 import attribution_pb2
 from omnijourney.stats.v1 import stats_service_pb2 as pb
 from services.stats.convert import figures as convert
-from services.stats.domain.model import Total
 from services.stats.servicer.base import Dependencies, asked_by_step, span_of
 from services.stats.store.series import NodesAsked
 
@@ -38,15 +36,13 @@ class SeriesRpcs(Edge[Dependencies]):
         check = FieldCheck()
         team_id = check.uuid("team_id", request.team_id)
         span, unit = span_of(check, request)
-        starts, totals, sends = await self._deps.series.of_team(team_id, span, unit)
-        found, sent = _by_step(totals), _by_step(sends)
-        points = [
-            attribution_pb2.TeamPoint(
-                start_time=timestamp(starts[index]),
-                figures=convert.team_message(found.get(index, ()), sent.get(index, ())),
-            )
-            for index in sorted(found.keys() | sent.keys())
-        ]
+        starts, found = await self._deps.series.of_team(team_id, span, unit)
+        points = []
+        for place in sorted(found):
+            of_sends = [total for total in found[place] if total.channel]
+            of_team = [total for total in found[place] if not total.channel]
+            figures = convert.team_message(of_team, of_sends)
+            points.append(attribution_pb2.TeamPoint(start_time=timestamp(starts[place]), figures=figures))
         return pb.GetTeamSeriesResponse(points=points)
 
     async def ListNodeSeries(
@@ -66,10 +62,3 @@ class SeriesRpcs(Edge[Dependencies]):
             for figures in convert.node_messages(totals)
         ]
         return pb.ListNodeSeriesResponse(points=points, next_page_token=page.next_token)
-
-
-def _by_step(rows: list[tuple[int, Total]]) -> dict[int, list[Total]]:
-    found: defaultdict[int, list[Total]] = defaultdict(list)
-    for index, total in rows:
-        found[index].append(total)
-    return found

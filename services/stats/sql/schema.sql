@@ -126,6 +126,27 @@ CREATE INDEX counter_day_by_time ON stats.counter_day USING btree (team_id, day)
 ALTER TABLE counter_day ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own_teams ON counter_day USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
 
+-- What is asked for by the year takes a row a month: sums of figures by hour of UTC.
+CREATE TABLE counter_month (
+    team_id    uuid NOT NULL,
+    scope      smallint NOT NULL,
+    journey_id uuid NOT NULL,
+    month      timestamp with time zone NOT NULL,
+    metric     smallint NOT NULL,
+    channel    smallint NOT NULL,
+    currency   text NOT NULL,
+    hours      smallint[] NOT NULL,
+    sums       bigint[] NOT NULL,
+    CONSTRAINT counter_month_pkey PRIMARY KEY (team_id, scope, journey_id, month, metric, channel, currency),
+    CONSTRAINT counter_month_check CHECK ((cardinality(sums) = cardinality(hours))),
+    CONSTRAINT counter_month_hours_check CHECK ((((cardinality(hours) >= 1) AND (cardinality(hours) <= 744)) AND (hours[1] >= 0) AND (hours[cardinality(hours)] < 744))),
+    CONSTRAINT counter_month_month_check CHECK (((month >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (month < '9999-12-31 00:00:00+00'::timestamp with time zone) AND (month = date_trunc('month'::text, month, 'UTC'::text)))),
+    CONSTRAINT counter_month_scope_check CHECK ((scope = ANY (ARRAY[2, 3])))
+) WITH (autovacuum_analyze_scale_factor=0.5);
+SELECT platform.sample_lightly('counter_month');
+ALTER TABLE counter_month ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own_teams ON counter_month USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
+
 -- Rows of a history up to this position are counted; moved by the transaction that counts them.
 CREATE TABLE cursor (
     source    smallint NOT NULL,

@@ -26,7 +26,7 @@ MESSAGE_METRICS: Final = (
 
 DIFFERING_MAX: Final = 100
 """Figures of a kind that are named; more say nothing more."""
-_SCOPES: Final = {
+SCOPES: Final = {
     "figure": Scope.FIGURE,
     "of_journey": Scope.JOURNEY,
     "of_team": Scope.TEAM,
@@ -100,7 +100,7 @@ class CounterStore:
         attributed = {"orders": Metric.JOURNEY_ORDERS, "revenue": Metric.JOURNEY_REVENUE}
         queries = {
             "sums of quarters": BOOK.bind("differing_totals", **asked, figure=Scope.FIGURE),
-            "sums of days": BOOK.bind("differing_days", **asked, **_SCOPES, **SUMMED),
+            "sums of days": BOOK.bind("differing_days", **asked, **SCOPES, **SUMMED),
             "orders of journeys": BOOK.bind("differing_orders", **asked, **attributed),
             "what counts once": BOOK.bind("differing_firsts", team_id=team_id, **firsts),
         }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from itertools import groupby
@@ -10,11 +11,15 @@ from uuid import UUID
 
 from libs.common.db.pool import Connection, Pool, snapshot
 from services.stats.domain.check import OF_NODES
-from services.stats.domain.days import Columns, CounterDay, Scope, add_by_step, is_of_hours
+from services.stats.domain.days import Columns, CounterDay, Key, Scope, add_by_step, is_of_hours
 from services.stats.domain.model import NO_CHANNEL, NO_JOURNEY, SEND_METRICS, Metric, Total
-from services.stats.domain.overview import OF_OVERVIEWS, Overview, overviews_by_step
+from services.stats.domain.months import CounterMonth, HoursOfSpan
+from services.stats.domain.overview import OF_OVERVIEWS
+from services.stats.domain.series import Steps
 from services.stats.store.base import BOOK
 
+_ONE: Final = Steps((), "")
+"""A range as a whole."""
 _SENDS: Final = {"metrics": list(SEND_METRICS), "no_channel": NO_CHANNEL}
 
 
@@ -46,29 +51,46 @@ class SeriesStore:
         self._pool = pool
 
     async def overviews(
-        self, team_id: UUID, journey_id: UUID, span: tuple[datetime, datetime], steps: Sequence[datetime]
-    ) -> dict[int, Overview]:
-        """What a journey as a whole did over a span, by the place of the step in `steps`; only steps in which it did
+        self,
+        team_id: UUID,
+        journey_ids: Sequence[UUID],
+        span: tuple[datetime, datetime],
+        steps: Steps,
+    ) -> dict[UUID, Columns]:
+        """What journeys as a whole did over a span, by the place of the step in `steps`; only steps in which they did
         anything."""
-        asked, metrics = Asked(team_id, journey_id, *span), list(OF_OVERVIEWS)
-        columns: Columns = {}
+        metrics = list(OF_OVERVIEWS)
+        found: dict[UUID, Columns] = {journey_id: {} for journey_id in journey_ids}
         async with snapshot(self._pool, [team_id]) as connection:
-            query = BOOK.bind("overview_series", **asked._asdict(), step_starts=list(steps), metrics=metrics)
-            for step, metric, label, value in await connection.fetch(*query):
-                columns.setdefault((metric, "", NO_CHANNEL, label), {})[step - 1] = value
-            scope = Scope.JOURNEY if is_of_hours(span, steps) else Scope.FIGURE
-            await _add_days(connection, columns, asked, steps, scope, metrics)
-        return overviews_by_step(columns)
+            if is_of_hours(span, steps):
+                months = await _months(connection, team_id, journey_ids, span, Scope.JOURNEY, metrics)
+                hours = HoursOfSpan(steps, *span)
+                found |= {each: hours.columns(rows) for each, rows in months.items()}
+            else:
+                for journey_id, columns in found.items():
+                    asked = Asked(team_id, journey_id, *span)
+                    await _add_days(connection, columns, asked, steps, Scope.FIGURE, metrics)
+            query = BOOK.bind(
+                "overview_series",
+                team_id=team_id,
+                journey_ids=list(journey_ids),
+                start_time=span[0],
+                end_time=span[1],
+                metrics=metrics,
+            )
+            for journey_id, quarter, metric, label, value in await connection.fetch(*query):
+                _add(found[journey_id], (metric, "", NO_CHANNEL, label), steps.place(quarter), value)
+        return found
 
     async def of_journey(
-        self, team_id: UUID, journey_id: UUID, span: tuple[datetime, datetime], steps: Sequence[datetime]
+        self, team_id: UUID, journey_id: UUID, span: tuple[datetime, datetime], steps: Steps
     ) -> list[tuple[int, Total]]:
         """All figures of one journey over a span by step: (index of the step in `steps`, sum), in order of steps."""
         async with snapshot(self._pool, [team_id]) as connection:
             return await _figures(connection, Asked(team_id, journey_id, *span), steps)
 
     async def of_nodes(
-        self, asked: NodesAsked, steps: Sequence[datetime], after: tuple[int, str], row_max: int
+        self, asked: NodesAsked, steps: Steps, after: tuple[int, str], row_max: int
     ) -> list[tuple[int, str, list[Total]]]:
         """The figures of a journey's nodes by step, up to `row_max` of (index of the step in `steps`, node, sums), in
         this order, after that pair of index and node.
@@ -77,7 +99,7 @@ class SeriesStore:
             "nodes_series",
             **asked._asdict(),
             figure=Scope.FIGURE,
-            step_starts=list(steps),
+            step_starts=list(steps.starts),
             of_nodes=list(OF_NODES),
             results=Metric.NODE_RESULT,
             after_step=after[0] + 1,
@@ -98,14 +120,25 @@ class SeriesStore:
             for (step, node_id), group in groupby(rows, key=lambda row: (row[0], row[1]))
         ]
 
-    async def of_team(
-        self, team_id: UUID, span: tuple[datetime, datetime], steps: Sequence[datetime]
-    ) -> tuple[list[tuple[int, Total]], list[tuple[int, Total]]]:
-        """Sums of the team as a whole, and of what it sent by channel, over a span by index of the step in `steps`."""
+    async def of_team(self, team_id: UUID, span: tuple[datetime, datetime], steps: Steps) -> Columns:
+        """What a team as a whole has over a span, and, by channel, what it sent, by the place of the step."""
         asked = Asked(team_id, NO_JOURNEY, *span)
         async with snapshot(self._pool, [team_id]) as connection:
-            totals = await _figures(connection, asked, steps)
-            return totals, await _sends(connection, asked, steps)
+            if is_of_hours(span, steps):
+                rows = await _months(connection, team_id, [NO_JOURNEY], span, Scope.TEAM, None)
+                columns = HoursOfSpan(steps, *span).columns(rows.get(NO_JOURNEY, ()))
+            else:
+                columns = {}
+                await _add_days(connection, columns, asked, steps, Scope.FIGURE, None)
+                columns = {key: column for key, column in columns.items() if _is_of_team(key)}
+                await _add_days(connection, columns, asked, steps, Scope.TEAM, None)
+            query = BOOK.bind("series", **asked._asdict())
+            for quarter, metric, node_id, channel, label, value in await connection.fetch(*query):
+                key = (metric, node_id, channel, label)
+                if _is_of_team(key):
+                    _add(columns, key, steps.place(quarter), value)
+            await _add_sends(connection, columns, asked, steps)
+        return columns
 
     async def of_team_range(
         self, team_id: UUID, start: datetime | None, end: datetime | None
@@ -122,37 +155,61 @@ class SeriesStore:
                 figure=Scope.FIGURE,
             )
             totals = [Total(*row) for row in await connection.fetch(*query)]
-            sends = await _sends(connection, asked, ())
-        return totals, [total for _, total in sends]
+            columns: Columns = {}
+            await _add_days(connection, columns, asked, _ONE, Scope.TEAM, None)
+            await _add_sends(connection, columns, asked, _ONE)
+        return totals, [total for _, total in _in_order(columns, NO_JOURNEY)]
 
 
-async def _figures(
-    connection: Connection, asked: Asked, steps: Sequence[datetime]
-) -> list[tuple[int, Total]]:
+async def _figures(connection: Connection, asked: Asked, steps: Steps) -> list[tuple[int, Total]]:
     columns: Columns = {}
-    query = BOOK.bind("series", **asked._asdict(), step_starts=list(steps))
-    for step, metric, node_id, channel, label, value in await connection.fetch(*query):
-        columns.setdefault((metric, node_id, channel, label), {})[step - 1] = value
+    query = BOOK.bind("series", **asked._asdict())
+    for quarter, metric, node_id, channel, label, value in await connection.fetch(*query):
+        _add(columns, (metric, node_id, channel, label), steps.place(quarter), value)
     await _add_days(connection, columns, asked, steps, Scope.FIGURE, None)
     return _in_order(columns, asked.journey_id)
 
 
-async def _sends(connection: Connection, asked: Asked, steps: Sequence[datetime]) -> list[tuple[int, Total]]:
-    columns: Columns = {}
+async def _add_sends(connection: Connection, columns: Columns, asked: Asked, steps: Steps) -> None:
     span = {name: getattr(asked, name) for name in ("team_id", "start_time", "end_time")}
-    for step, metric, channel, label, value in await connection.fetch(
-        *BOOK.bind("sends_series", **span, **_SENDS, step_starts=list(steps))
-    ):
-        columns.setdefault((metric, "", channel, label), {})[max(step - 1, 0)] = value
-    await _add_days(connection, columns, asked, steps, Scope.TEAM, None)
-    return _in_order(columns, NO_JOURNEY)
+    query = BOOK.bind("sends_series", **span, **_SENDS)
+    for quarter, metric, channel, label, value in await connection.fetch(*query):
+        _add(columns, (metric, "", channel, label), steps.place(quarter), value)
+
+
+def _is_of_team(key: Key) -> bool:
+    """Whether a figure without a journey is the team's as a whole, and not of a send."""
+    _, node_id, channel, _ = key
+    return not node_id and channel == NO_CHANNEL
+
+
+def _add(columns: Columns, key: Key, place: int, value: int) -> None:
+    column = columns.setdefault(key, {})
+    column[place] = column.get(place, 0) + value
+
+
+async def _months(  # noqa: PLR0917 - what is asked, and whose
+    connection: Connection,
+    team_id: UUID,
+    journey_ids: Sequence[UUID],
+    span: tuple[datetime, datetime],
+    scope: Scope,
+    metrics: list[int] | None,
+) -> dict[UUID, list[CounterMonth]]:
+    """By journey."""
+    asked = {"team_id": team_id, "journey_ids": list(journey_ids), "scope": scope, "metrics": metrics}
+    found: defaultdict[UUID, list[CounterMonth]] = defaultdict(list)
+    query = BOOK.bind("months", **asked, start_time=span[0], end_time=span[1])
+    for journey_id, *row in await connection.fetch(*query):
+        found[journey_id].append(CounterMonth(*row))
+    return found
 
 
 async def _add_days(  # noqa: PLR0917 - what is asked, and whose
     connection: Connection,
     columns: Columns,
     asked: Asked,
-    steps: Sequence[datetime],
+    steps: Steps,
     scope: Scope,
     metrics: list[int] | None,
 ) -> None:

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Final
 from uuid import UUID
 
 from libs.common.clients.team_settings import TeamSettingsClient
 from libs.common.errors import FieldViolation, InvalidArgument, NotFound
-from services.stats.domain.days import not_kept
+from services.stats.domain.days import Columns, not_kept
 from services.stats.domain.lift import Lift
-from services.stats.domain.model import Total
-from services.stats.domain.overview import Overview, Rates
-from services.stats.domain.series import step_starts
+from services.stats.domain.model import NO_JOURNEY, Total
+from services.stats.domain.overview import Overview, Rates, overviews_by_step
+from services.stats.domain.series import Steps, step_starts
 from services.stats.store.counters import CounterStore
 from services.stats.store.days import DayStore
 from services.stats.store.series import NodesAsked, SeriesStore
+
+_SURELY_LATER: Final = timedelta(days=3)
+"""No step of any zone is as long."""
 
 
 async def attribution_windows(
@@ -37,6 +42,10 @@ class Worth:
         """The rates to a team's own currency, if any of the overviews needs them. Raises Unavailable."""
         if all(overview.is_of_one_currency for overview in overviews):
             return {}
+        return await self.rates_of(team_id)
+
+    async def rates_of(self, team_id: UUID) -> Rates:
+        """The rates to a team's own currency. Raises Unavailable."""
         own = (await self._settings.of_all([team_id]))[team_id]
         return {own.currency: Decimal(1), **{code: Decimal(rate) for code, rate in own.currency_rates}}
 
@@ -121,43 +130,64 @@ class Series:
 
     async def of_overview(
         self, team_id: UUID, journey_id: UUID, span: tuple[datetime, datetime], unit: str
-    ) -> tuple[list[datetime], dict[int, Overview]]:
+    ) -> tuple[Sequence[datetime], dict[int, Overview]]:
         """Starts of the steps, as of `of_journey`, and what the journey as a whole did in those in which it did
         anything, by their place. Raises Unavailable."""
-        starts = await self._starts(team_id, span, unit)
-        found = await self._series.overviews(team_id, journey_id, span, starts)
-        await self._hours.check(team_id, *span, by_hour=unit == "hour")
-        return starts, found
+        steps = await self.steps(team_id, span, unit)
+        found = await self.columns_of_journeys(team_id, [journey_id], span, steps)
+        return steps.starts, overviews_by_step(found[journey_id])
+
+    async def columns_of_journeys(
+        self, team_id: UUID, journey_ids: Sequence[UUID], span: tuple[datetime, datetime], steps: Steps
+    ) -> dict[UUID, Columns]:
+        """What journeys as a whole did by the place of the step, of one moment."""
+        found = await self._series.overviews(team_id, journey_ids, span, steps)
+        await self._hours.check(team_id, *span, by_hour=steps.unit == "hour")
+        return found
+
+    async def columns_of_team(self, team_id: UUID, span: tuple[datetime, datetime], steps: Steps) -> Columns:
+        """What a team as a whole has by the place of the step, and, by channel, what it sent."""
+        found = await self._series.of_team(team_id, span, steps)
+        await self._hours.check(team_id, *span, by_hour=steps.unit == "hour")
+        return found
 
     async def of_journey(
         self, team_id: UUID, journey_id: UUID, span: tuple[datetime, datetime], unit: str
-    ) -> tuple[list[datetime], list[tuple[int, Total]]]:
+    ) -> tuple[Sequence[datetime], list[tuple[int, Total]]]:
         """Starts of the steps of a span ("hour" or "day" of the team's zone, UTC for a team that is not known), and
         sums by index of the step. Raises Unavailable."""
-        starts = await self._starts(team_id, span, unit)
-        found = await self._series.of_journey(team_id, journey_id, span, starts)
+        steps = await self.steps(team_id, span, unit)
+        found = await self._series.of_journey(team_id, journey_id, span, steps)
         await self._hours.check(team_id, *span, by_hour=unit == "hour")
-        return starts, found
+        return steps.starts, found
 
     async def of_team(
         self, team_id: UUID, span: tuple[datetime, datetime], unit: str
-    ) -> tuple[list[datetime], list[tuple[int, Total]], list[tuple[int, Total]]]:
-        """As `of_journey`, of a team as a whole, and of what it sent by channel. Raises Unavailable."""
-        starts = await self._starts(team_id, span, unit)
-        totals, sends = await self._series.of_team(team_id, span, starts)
-        await self._hours.check(team_id, *span, by_hour=unit == "hour")
-        return starts, totals, sends
+    ) -> tuple[Sequence[datetime], dict[int, list[Total]]]:
+        """Starts of the steps, and what a team as a whole has, and sent by channel, by their place. Raises
+        Unavailable."""
+        steps = await self.steps(team_id, span, unit)
+        columns = await self.columns_of_team(team_id, span, steps)
+        found: defaultdict[int, list[Total]] = defaultdict(list)
+        for (metric, node_id, channel, label), column in columns.items():
+            for place, value in column.items():
+                if value:
+                    found[place].append(Total(metric, NO_JOURNEY, node_id, channel, label, value))
+        return steps.starts, found
 
     async def of_nodes(
         self, asked: NodesAsked, unit: str, after: tuple[int, str], row_max: int
-    ) -> tuple[list[datetime], list[tuple[int, str, list[Total]]]]:
+    ) -> tuple[Sequence[datetime], list[tuple[int, str, list[Total]]]]:
         """Starts of the steps, and sums by index of the step and node, see `SeriesStore.of_nodes`. Raises
         Unavailable."""
-        starts = await self._starts(asked.team_id, (asked.start_time, asked.end_time), unit)
-        found = await self._series.of_nodes(asked, starts, after, row_max)
+        steps = await self.steps(asked.team_id, (asked.start_time, asked.end_time), unit)
+        found = await self._series.of_nodes(asked, steps, after, row_max)
         await self._hours.check(asked.team_id, asked.start_time, asked.end_time, by_hour=unit == "hour")
-        return starts, found
+        return steps.starts, found
 
-    async def _starts(self, team_id: UUID, span: tuple[datetime, datetime], unit: str) -> list[datetime]:
+    async def steps(self, team_id: UUID, span: tuple[datetime, datetime], unit: str) -> Steps:
+        """The steps that touch a span, and where the last one ends. Raises Unavailable."""
         zone = (await self._settings.of_all([team_id]))[team_id].zone
-        return list(step_starts(*span, unit, zone))
+        starts = list(step_starts(*span, unit, zone))
+        later = step_starts(starts[-1], starts[-1] + _SURELY_LATER, unit, zone)
+        return Steps(starts, unit, next(at for at in later if at > starts[-1]))

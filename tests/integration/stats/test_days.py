@@ -27,8 +27,8 @@ from omnijourney.common.v1 import operation_pb2
 from omnijourney.stats.v1 import figures_pb2
 from omnijourney.stats.v1 import stats_service_pb2 as pb
 from services.stats.domain.model import NO_CHANNEL, NO_JOURNEY, CounterKey, Counts, Metric, Source, Total
-from services.stats.domain.overview import overview_of
-from services.stats.domain.series import step_starts
+from services.stats.domain.overview import overview_of, overviews_by_step
+from services.stats.domain.series import Steps, step_starts
 from services.stats.store.base import BOOK
 from services.stats.store.counters import CounterStore
 from services.stats.store.counting import columns
@@ -56,8 +56,11 @@ FIGURES: Final = (
     (Metric.MESSAGES_SENT, "bye", 2, ""),
     (Metric.MESSAGE_COST, "hello", 2, "HKD"),
     (Metric.JOURNEY_REVENUE, "hello", 2, "TWD"),
+    (Metric.ORDERS, "", NO_CHANNEL, ""),
 )
 FINE: Final = "SELECT count(*) FROM stats.counter_day WHERE team_id = $1 AND scope = 1 AND NOT is_daily"
+KEPT_DAYS: Final = "SELECT * FROM stats.counter_day ORDER BY 1, 2, 3, 4, 5, 6, 7, 8"
+KEPT_MONTHS: Final = "SELECT * FROM stats.counter_month ORDER BY 1, 2, 3, 4, 5, 6, 7"
 QUARTERS: Final = """
 SELECT journey_id, metric, node_id, channel, currency, quarter, sum(value)::bigint AS value
   FROM (SELECT team_id, journey_id, metric, node_id, channel, currency, quarter, value FROM stats.counter
@@ -137,8 +140,11 @@ class Recount:
             expected = sorted(
                 (step, total._replace(value=value)) for (step, total), value in own.items() if value
             )
-            assert await self._series.of_journey(TEAM, journey_id, (start, end), steps) == expected
-            overviews = await self._series.overviews(TEAM, journey_id, (start, end), steps)
+            assert (
+                await self._series.of_journey(TEAM, journey_id, (start, end), Steps(steps, unit)) == expected
+            )
+            columns = await self._series.overviews(TEAM, [journey_id], (start, end), Steps(steps, unit))
+            overviews = overviews_by_step(columns[journey_id])
             for step in range(len(steps)):
                 assert overviews.get(step, overview_of(())) == overview_of(
                     total for place, total in expected if place == step
@@ -149,7 +155,7 @@ class Recount:
                 for step, total in expected
                 if total.metric == Metric.NODE_ENTERED
             ]
-            assert await self._series.of_nodes(nodes, steps, (-1, ""), 10_000) == entered
+            assert await self._series.of_nodes(nodes, Steps(steps, unit), (-1, ""), 10_000) == entered
         await self._check_team(steps, start, end)
 
     async def _check_team(self, steps: list[datetime], start: datetime, end: datetime) -> None:
@@ -157,8 +163,27 @@ class Recount:
         for (step, total), value in self.of(steps, start, end).items():
             if total.metric in {Metric.MESSAGES_SENT, Metric.MESSAGE_COST}:
                 sent[step, total._replace(journey_id=NO_JOURNEY, node_id="")] += value
-        _, sends = await self._series.of_team(TEAM, (start, end), steps)
-        assert sends == sorted((step, t._replace(value=value)) for (step, t), value in sent.items() if value)
+        columns = await self._series.of_team(TEAM, (start, end), Steps(steps, "hour"))
+        found_sends = [
+            (step, Total(metric, NO_JOURNEY, node_id, channel, label, value))
+            for (metric, node_id, channel, label), column in columns.items()
+            for step, value in column.items()
+            if value and channel
+        ]
+        assert sorted(found_sends) == sorted(
+            (step, t._replace(value=value)) for (step, t), value in sent.items() if value
+        )
+        whole = {
+            (step, total.metric): value
+            for (step, total), value in self.of(steps, start, end).items()
+            if total.journey_id == NO_JOURNEY and total.metric == Metric.ORDERS and value
+        }
+        assert whole == {
+            (step, metric): value
+            for (metric, _, channel, _), column in columns.items()
+            for step, value in column.items()
+            if value and metric == Metric.ORDERS
+        }
         of_range = Counter[Total]()
         for (_, total), value in sent.items():
             of_range[total] += value
@@ -279,13 +304,13 @@ async def test_what_is_shown_is_the_same_after_days_were_moved_counted_anew_and_
             await _series(stats, figures_pb2.STEP_HOUR),
             await _series(stats, figures_pb2.STEP_DAY),
         )
-        kept = await admin.fetch("SELECT * FROM stats.counter_day ORDER BY 1, 2, 3, 4, 5, 6, 7, 8")
+        kept = [await admin.fetch(query) for query in (KEPT_DAYS, KEPT_MONTHS)]
 
         assert (await rebuild(stats)).state == operation_pb2.OPERATION_STATE_SUCCEEDED
         assert await admin.fetch(QUARTERS, TEAM) == twice
         assert await _series(stats, figures_pb2.STEP_HOUR) == hours
         await days(pool, NOON + 3 * DAY).round(stopping)
-        assert await admin.fetch("SELECT * FROM stats.counter_day ORDER BY 1, 2, 3, 4, 5, 6, 7, 8") == kept
+        assert [await admin.fetch(query) for query in (KEPT_DAYS, KEPT_MONTHS)] == kept
 
         # Of hours that are not kept any more nothing is made up.
         folding = days(pool, NOON + 500 * DAY, "Asia/Kolkata", 400 * DAY)
@@ -326,8 +351,13 @@ async def test_the_checker_finds_a_day_that_is_not_the_sum_of_its_figures(
     assert (await check(stats))[0] == set()
     admin = await asyncpg.connect(database.admin_dsn)
     try:
-        for scope, what in ((1, "sums of quarters"), (2, "sums of days"), (3, "sums of days")):
-            spoil = "UPDATE stats.counter_day SET sums[1] = sums[1] {} 1 WHERE scope = $1"
+        for table, scope, what in (
+            ("counter_day", 1, "sums of quarters"),
+            ("counter_day", 3, "sums of days"),
+            ("counter_month", 2, "sums of days"),
+            ("counter_month", 3, "sums of days"),
+        ):
+            spoil = f"UPDATE stats.{table} SET sums[1] = sums[1] {{}} 1 WHERE scope = $1"
             await admin.execute(spoil.format("+"), scope)
             assert any(figure.startswith(what) for figure in (await check(stats))[0])
             await admin.execute(spoil.format("-"), scope)

@@ -2,7 +2,7 @@
 
 import csv
 import io
-from datetime import timedelta
+from datetime import UTC, timedelta
 from itertools import islice
 from typing import Any
 from uuid import UUID
@@ -12,14 +12,18 @@ import pytest
 
 from libs.common.rpc.errors import remote_error
 from libs.common.rpc.values import timestamp
+from libs.testing.feeds import FeedServer
 from libs.testing.history_rows import JOURNEY, NOON, TEAM, WHATSAPP, entry, order, run_segment, sent
 from libs.testing.mails import customers
+from omnijourney.client.series import by_step, step_starts
+from omnijourney.internal.v1 import customers_service_pb2
 from omnijourney.journey.v1 import enrolment_pb2
 from omnijourney.points.v1 import entry_pb2
-from omnijourney.stats.v1 import figures_pb2
+from omnijourney.segment.v1 import team_pb2
+from omnijourney.stats.v1 import figures_pb2, series_pb2
 from omnijourney.stats.v1 import stats_service_pb2 as pb
 from services.stats.servicer import exports
-from tests.integration.stats.conftest import TIMEOUT_S, Stats
+from tests.integration.stats.conftest import TIMEOUT_S, StartStats, Stats
 
 PEOPLE = list(islice(customers(), 5))
 NOBODY = UUID(int=5)
@@ -198,3 +202,88 @@ async def test_an_export_that_is_too_large_or_of_no_journey_is_refused(
             await _exported(stats, subject, **{**_span(3), "journey_id": journey_id})
         assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
         assert [each.field for each in remote_error(refused.value).violations] == [field]
+
+
+async def _columns(stats: Stats, **asked: Any) -> list[series_pb2.SeriesColumns]:
+    request = pb.StreamSeriesRequest(**asked)
+    answers = stats.stub.StreamSeries(request, timeout=TIMEOUT_S)
+    return [series async for answer in answers for series in answer.series]
+
+
+def _figure(series: series_pb2.SeriesColumns, figure: Any) -> list[int] | list[float | None]:
+    """What the one column of a figure says of each step."""
+    (column,) = [each for each in series.columns if each.figure == figure]
+    return by_step(series, column)
+
+
+@pytest.mark.rule("T-06a")
+@pytest.mark.parametrize("zone", ["Asia/Kolkata", "Asia/Taipei"])
+async def test_columns_of_journeys_and_a_team_say_what_their_messages_say(
+    feeds: dict[str, FeedServer], start_stats: StartStats, zone: str
+) -> None:
+    settings = team_pb2.TeamSettings(team_id=str(TEAM), time_zone=zone, currency_code="INR")
+    answer = customers_service_pb2.BatchGetTeamSettingsResponse(settings=[settings])
+    feeds["segment"].answers["BatchGetTeamSettings"] = answer
+    stats = await start_stats()
+    await _two_hours(stats)
+    for asked in (_span(3), _span(60, figures_pb2.STEP_DAY)):
+        request = pb.GetJourneySeriesRequest(journey_id=str(JOURNEY), **asked)
+        points = (await stats.stub.GetJourneySeries(request, timeout=TIMEOUT_S)).points
+        ids = [str(JOURNEY), str(NOBODY), str(JOURNEY)]
+        found = await _columns(stats, journey_ids=ids, subject=pb.SERIES_SUBJECT_JOURNEY, **asked)
+        assert [each.journey_id for each in found] == ids
+        assert not found[1].columns
+        assert found[2] == found[0]
+        journey = found[0]
+        assert step_starts(journey) == [point.start_time.ToDatetime(UTC) for point in points]
+        assert _figure(journey, series_pb2.SERIES_FIGURE_TRIGGERED_COUNT) == [
+            point.figures.triggered_count for point in points
+        ]
+        assert _figure(journey, series_pb2.SERIES_FIGURE_MESSAGES_SENT_COUNT) == [
+            point.figures.messages_sent_count for point in points
+        ]
+        assert _figure(journey, series_pb2.SERIES_FIGURE_RETURN_ON_AD_SPEND) == [
+            point.figures.return_on_ad_spend.value
+            if point.figures.return_on_ad_spend.HasField("value")
+            else None
+            for point in points
+        ]
+        (team,) = await _columns(stats, subject=pb.SERIES_SUBJECT_TEAM, **asked)
+        assert step_starts(team) == step_starts(journey)
+        by_start = {
+            point.start_time.ToDatetime(UTC): point.figures
+            for point in (
+                await stats.stub.GetTeamSeries(pb.GetTeamSeriesRequest(**asked), timeout=TIMEOUT_S)
+            ).points
+        }
+        told = [by_start.get(at, figures_pb2.TeamOverview()) for at in step_starts(team)]
+        orders = _figure(team, series_pb2.SERIES_FIGURE_ORDER_COUNT)
+        assert orders == [each.order_count for each in told]
+        assert sum(each or 0 for each in orders) == 2
+        earned = _figure(team, series_pb2.SERIES_FIGURE_POINTS_EARNED)
+        assert earned == [each.points.earned for each in told]
+        (cost,) = [each for each in team.columns if each.figure == series_pb2.SERIES_FIGURE_MESSAGE_COST]
+        assert (cost.channel, cost.currency_code) == (WHATSAPP, "HKD")
+        assert by_step(team, cost) == [
+            sum(money.amount_micros for each in figures.sends for money in each.cost.amounts)
+            for figures in told
+        ]
+
+
+@pytest.mark.parametrize(
+    ("subject", "number", "field"),
+    [
+        (pb.SERIES_SUBJECT_JOURNEY, 0, "journey_ids"),
+        (pb.SERIES_SUBJECT_TEAM, 1, "journey_ids"),
+        (pb.SERIES_SUBJECT_JOURNEY, 1_001, "journey_ids"),
+        (pb.SERIES_SUBJECT_NODES, 1, "subject"),
+    ],
+)
+async def test_columns_that_cannot_be_answered(stats: Stats, subject: Any, number: int, field: str) -> None:
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await _columns(stats, subject=subject, journey_ids=[str(JOURNEY)] * number, **_span(3))
+    assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert [each.field for each in remote_error(refused.value).violations] == [field]
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await _columns(stats, subject=pb.SERIES_SUBJECT_TEAM, **_span(8_783))
+    assert [each.field for each in remote_error(refused.value).violations] == ["end_time"]

@@ -16,7 +16,8 @@ from services.stats.domain.days import (
     is_of_hours,
     not_kept,
 )
-from services.stats.domain.series import step_starts
+from services.stats.domain.months import CounterMonth, HoursOfSpan
+from services.stats.domain.series import Steps, step_starts
 
 FIRST = datetime(2026, 3, 1, tzinfo=UTC)
 DAYS = 45
@@ -40,6 +41,19 @@ def packed(quarters: dict[int, int]) -> list[CounterDay]:
     ]
 
 
+def packed_by_month(quarters: dict[int, int]) -> list[CounterMonth]:
+    """A row a month, of hours."""
+    months: dict[datetime, Counter[int]] = {}
+    for at, value in sorted(quarters.items()):
+        when = FIRST + at * QUARTER
+        month = when.replace(day=1, hour=0, minute=0)
+        months.setdefault(month, Counter())[(when - month) // timedelta(hours=1)] += value
+    return [
+        CounterMonth(month, KEY[0], KEY[2], KEY[3], list(hours), list(hours.values()))
+        for month, hours in months.items()
+    ]
+
+
 def naive(
     quarters: dict[int, int], steps: list[datetime], start: datetime, end: datetime
 ) -> Counter[datetime]:
@@ -60,7 +74,7 @@ def test_days_add_up_to_steps_as_their_quarters_do(
     start, end = (FIRST + at * QUARTER for at in (min(ends), max(ends) + 1))
     steps = list(step_starts(start, end, unit, zone))
     columns: Columns = {}
-    add_by_step(columns, packed(quarters), steps, start, end)
+    add_by_step(columns, packed(quarters), Steps(steps, unit), start, end)
     found = {steps[place]: value for place, value in columns.get(KEY, {}).items()}
     assert found == naive(quarters, steps, start, end)
 
@@ -73,13 +87,9 @@ def test_hours_of_utc_are_enough_where_all_steps_begin_on_them(
     start, end = (FIRST + at * QUARTER for at in (min(ends) // 4 * 4, max(ends) // 4 * 4 + 4))
     for unit in ("hour", "day"):
         steps = list(step_starts(start, end, unit, zone))
-        if not is_of_hours((start, end), steps):
+        if not is_of_hours((start, end), Steps(steps, unit)):
             continue
-        hours: Counter[int] = Counter()
-        for at, value in quarters.items():
-            hours[at // 4 * 4] += value
-        columns: Columns = {}
-        add_by_step(columns, packed(dict(hours)), steps, start, end)
+        columns = HoursOfSpan(Steps(steps, unit), start, end).columns(packed_by_month(quarters))
         found = {steps[place]: value for place, value in columns.get(KEY, {}).items() if value}
         assert found == {at: value for at, value in naive(quarters, steps, start, end).items() if value}
 

@@ -1,5 +1,5 @@
--- Adds to counters of days what is given by quarter of an hour, and to the sums that are kept beside them: of journeys those of
--- `journey_metrics`, of teams those of `send_metrics` that have a channel. `daily`: it stands at beginnings of days where it has to.
+-- Adds to counters of days what is given by quarter of an hour, and to the sums that are kept beside them: of teams those of `send_metrics` that
+-- have a channel, and those of months (see `add_to_months`). `daily`: it stands at beginnings of days where it has to.
 -- In a transaction that holds the lock of the days.
 CREATE OR REPLACE FUNCTION add_to_days(
     moved counter_row[], daily boolean, journey_metrics smallint[], send_metrics smallint[], no_channel smallint
@@ -13,9 +13,6 @@ AS $$
           FROM unnest(moved) AS m
     ), added AS (
         SELECT team_id, day_scope('FIGURE') AS scope, journey_id, day, metric, node_id, channel, currency, slot, delta FROM placed
-         UNION ALL
-        SELECT team_id, day_scope('JOURNEY'), journey_id, day, metric, '', no_channel, currency, slot / 4 * 4, delta FROM placed
-         WHERE metric = ANY (journey_metrics)
          UNION ALL
         SELECT team_id, day_scope('TEAM'), '00000000-0000-0000-0000-000000000000', day, metric, '', channel, currency, slot, delta FROM placed
          WHERE metric = ANY (send_metrics) AND channel <> no_channel
@@ -44,5 +41,6 @@ AS $$
     INSERT INTO counter_day AS d (team_id, scope, journey_id, day, metric, node_id, channel, currency, is_daily, slots, sums)
     SELECT team_id, scope, journey_id, day, metric, node_id, channel, currency, daily, slots, sums FROM packed
     ON CONFLICT (team_id, scope, journey_id, day, metric, node_id, channel, currency)
-    DO UPDATE SET slots = EXCLUDED.slots, sums = EXCLUDED.sums, is_daily = d.is_daily AND EXCLUDED.is_daily
+    DO UPDATE SET slots = EXCLUDED.slots, sums = EXCLUDED.sums, is_daily = d.is_daily AND EXCLUDED.is_daily;
+    SELECT add_to_months(moved, journey_metrics, send_metrics, no_channel);
 $$;

@@ -10,6 +10,7 @@ BEGIN
     PERFORM pg_advisory_xact_lock(hashtextextended('stats.days', 0));
     DELETE FROM counter WHERE team_id = ANY (shadows);
     DELETE FROM counter_day WHERE team_id = ANY (shadows);
+    DELETE FROM counter_month WHERE team_id = ANY (shadows);
     DELETE FROM total WHERE team_id = ANY (shadows);
     DELETE FROM first_time WHERE team_id = ANY (shadows);
     DELETE FROM journey_click WHERE team_id = ANY (shadows);

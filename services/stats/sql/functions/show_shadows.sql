@@ -11,7 +11,9 @@ BEGIN
     DELETE FROM counter WHERE team_id = ANY (owns);
     UPDATE counter AS t SET team_id = s.own_id FROM rebuild_shadow AS s WHERE s.rebuild_id = rebuild AND t.team_id = s.shadow_id;
     DELETE FROM counter_day WHERE team_id = ANY (owns);
+    DELETE FROM counter_month WHERE team_id = ANY (owns);
     UPDATE counter_day AS t SET team_id = s.own_id FROM rebuild_shadow AS s WHERE s.rebuild_id = rebuild AND t.team_id = s.shadow_id;
+    UPDATE counter_month AS t SET team_id = s.own_id FROM rebuild_shadow AS s WHERE s.rebuild_id = rebuild AND t.team_id = s.shadow_id;
     DELETE FROM total WHERE team_id = ANY (owns);
     UPDATE total AS t SET team_id = s.own_id FROM rebuild_shadow AS s WHERE s.rebuild_id = rebuild AND t.team_id = s.shadow_id;
     DELETE FROM first_time WHERE team_id = ANY (owns);

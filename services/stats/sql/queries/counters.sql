@@ -33,28 +33,34 @@ SELECT day, metric, node_id, channel, currency, slots, sums
    AND day < COALESCE(:end_time::timestamptz, 'infinity')
    AND (metric = ANY (:metrics::smallint[]) OR :metrics::smallint[] IS NULL);
 
+-- name: months
+-- Sums by hour of months that touch a span: of journeys as a whole, or (nil) of a team. Null: all metrics.
+SELECT journey_id, month, metric, channel, currency, hours, sums
+  FROM counter_month
+ WHERE team_id = :team_id AND scope = :scope AND journey_id = ANY (:journey_ids::uuid[])
+   AND month > :start_time::timestamptz - interval '31 days' AND month < :end_time
+   AND (metric = ANY (:metrics::smallint[]) OR :metrics::smallint[] IS NULL);
+
 -- name: hours_kept
 SELECT since FROM hours_kept WHERE team_id = :team_id;
 
 -- name: overview_series
--- What a journey as a whole did by step, as far as it is not in counters of days. `step_starts` are the starts of the steps, in order; they
--- are numbered from 1.
-SELECT width_bucket(quarter, :step_starts::timestamptz[]) AS step, metric, currency, sum(value)::bigint AS value
+-- What journeys as a whole did by quarter of an hour, as far as it is not in counters of days.
+SELECT journey_id, quarter, metric, currency, sum(value)::bigint AS value
   FROM counter
- WHERE team_id = :team_id AND journey_id = :journey_id AND quarter >= :start_time AND quarter < :end_time
+ WHERE team_id = :team_id AND journey_id = ANY (:journey_ids::uuid[]) AND quarter >= :start_time AND quarter < :end_time
    AND metric = ANY (:metrics::smallint[])
- GROUP BY step, metric, currency;
+ GROUP BY journey_id, quarter, metric, currency;
 
 -- name: series
 -- The same, figure by figure.
-SELECT width_bucket(quarter, :step_starts::timestamptz[]) AS step, metric, node_id, channel, currency, sum(value)::bigint AS value
+SELECT quarter, metric, node_id, channel, currency, value
   FROM counter
- WHERE team_id = :team_id AND journey_id = :journey_id AND quarter >= :start_time AND quarter < :end_time
- GROUP BY step, metric, node_id, channel, currency;
+ WHERE team_id = :team_id AND journey_id = :journey_id AND quarter >= :start_time AND quarter < :end_time;
 
 -- name: nodes_series
--- The figures of a journey's nodes by step, of `row_max` pairs of step and node after the given one. `node_id`: of this one only;
--- null: of all. Metrics of nodes have no channel.
+-- The figures of a journey's nodes by step, of `row_max` pairs of step and node after the given one. `step_starts` are the starts of the
+-- steps, in order; they are numbered from 1. `node_id`: of this one only; null: of all. Metrics of nodes have no channel.
 SELECT step, node_id, metric, currency, value
   FROM (SELECT step, node_id, metric, currency, value, dense_rank() OVER (ORDER BY step, node_id) AS place
           FROM (SELECT width_bucket(quarter, :step_starts::timestamptz[]) AS step, node_id, metric, currency, sum(value)::bigint AS value
@@ -74,9 +80,9 @@ SELECT step, node_id, metric, currency, value
  WHERE place <= :row_max ORDER BY step, node_id, metric, currency;
 
 -- name: sends_series
--- The same of what a team sent, by channel; either end may be absent. Journey by journey, since a journey's counters lie in order of time;
+-- The same of what a team sent, by quarter of an hour and channel; either end may be absent. Journey by journey, since a journey's counters lie in order of time;
 -- sends of none are the nil journey's.
-SELECT width_bucket(c.quarter, :step_starts::timestamptz[]) AS step, c.metric, c.channel, c.currency, sum(c.value)::bigint AS value
+SELECT c.quarter, c.metric, c.channel, c.currency, sum(c.value)::bigint AS value
   FROM (SELECT DISTINCT journey_id FROM total
          WHERE team_id = :team_id AND metric = ANY (:metrics::smallint[]) AND channel <> :no_channel) AS j
   JOIN LATERAL (
@@ -85,7 +91,7 @@ SELECT width_bucket(c.quarter, :step_starts::timestamptz[]) AS step, c.metric, c
        AND quarter >= COALESCE(:start_time::timestamptz, '-infinity') AND quarter < COALESCE(:end_time::timestamptz, 'infinity')
        AND metric = ANY (:metrics::smallint[]) AND channel <> :no_channel
   ) AS c ON true
- GROUP BY step, c.metric, c.channel, c.currency;
+ GROUP BY c.quarter, c.metric, c.channel, c.currency;
 
 -- name: totals_of_sends
 -- What a team sent, by journey, node and channel.
@@ -125,24 +131,40 @@ SELECT COALESCE(t.journey_id, c.journey_id) AS journey_id, COALESCE(t.metric, c.
  ORDER BY 1, 2, 3 LIMIT :row_max;
 
 -- name: differing_days
--- What is kept of days for journeys as a whole and for the team, and is not the sum of their figures.
+-- What is kept of days and of months for journeys as a whole and for the team, and is not the sum of their figures.
 WITH quarters AS (
-    SELECT d.scope, d.journey_id, d.day, d.metric, d.channel, d.currency, s.slot, s.value
+    SELECT d.scope, d.journey_id, d.node_id, d.day, d.metric, d.channel, d.currency, s.slot, s.value
       FROM counter_day AS d CROSS JOIN LATERAL unnest(d.slots, d.sums) AS s (slot, value) WHERE d.team_id = :team_id
+), hours AS (
+    SELECT journey_id, node_id, date_trunc('month', day, 'UTC') AS month, metric, channel, currency, value,
+           (extract(day FROM day AT TIME ZONE 'UTC')::integer - 1) * 24 + slot / 4 AS hour
+      FROM quarters WHERE scope = :figure
+), pairs AS (
+    SELECT journey_id, metric, kept.value AS kept, figures.value AS figures
+      FROM (SELECT journey_id, day, metric, channel, currency, slot, sum(value)::bigint AS value
+              FROM quarters WHERE scope = :of_team GROUP BY 1, 2, 3, 4, 5, 6) AS kept
+      FULL JOIN (
+        SELECT :no_journey::uuid AS journey_id, day, metric, channel, currency, slot, sum(value)::bigint AS value
+          FROM quarters WHERE scope = :figure AND metric = ANY (:send_metrics::smallint[]) AND channel <> :no_channel GROUP BY 1, 2, 3, 4, 5, 6)
+        AS figures USING (journey_id, day, metric, channel, currency, slot)
+     UNION ALL
+    SELECT journey_id, metric, kept.value, figures.value
+      FROM (SELECT m.scope, m.journey_id, m.month, m.metric, m.channel, m.currency, s.hour::integer AS hour, s.value
+              FROM counter_month AS m CROSS JOIN LATERAL unnest(m.hours, m.sums) AS s (hour, value) WHERE m.team_id = :team_id) AS kept
+      FULL JOIN (
+        SELECT scope, journey_id, month, metric, channel, currency, hour, sum(value)::bigint AS value
+          FROM (
+            SELECT :of_journey::smallint AS scope, journey_id, month, metric, :no_channel::smallint AS channel, currency, hour, value
+              FROM hours WHERE metric = ANY (:journey_metrics::smallint[])
+             UNION ALL
+            SELECT :of_team::smallint, :no_journey::uuid, month, metric, channel, currency, hour, value
+              FROM hours
+             WHERE metric = ANY (:send_metrics::smallint[]) AND channel <> :no_channel
+                OR journey_id = :no_journey::uuid AND node_id = '' AND channel = :no_channel AND metric <> ALL (:journey_metrics::smallint[])) AS one
+         GROUP BY 1, 2, 3, 4, 5, 6, 7) AS figures USING (scope, journey_id, month, metric, channel, currency, hour)
 )
-SELECT journey_id, metric, '' AS node_id, COALESCE(kept.value, 0) AS total, COALESCE(figures.value, 0) AS summed
-  FROM (SELECT scope, journey_id, day, metric, channel, currency, slot, sum(value)::bigint AS value
-          FROM quarters WHERE scope <> :figure GROUP BY 1, 2, 3, 4, 5, 6, 7) AS kept
-  FULL JOIN (
-    SELECT scope, journey_id, day, metric, channel, currency, slot, sum(value)::bigint AS value
-      FROM (
-        SELECT :of_journey::smallint AS scope, journey_id, day, metric, 0 AS channel, currency, slot / 4 * 4 AS slot, value
-          FROM quarters WHERE scope = :figure AND metric = ANY (:journey_metrics::smallint[])
-         UNION ALL
-        SELECT :of_team::smallint, :no_journey::uuid, day, metric, channel, currency, slot, value
-          FROM quarters WHERE scope = :figure AND metric = ANY (:send_metrics::smallint[]) AND channel <> :no_channel) AS one
-     GROUP BY 1, 2, 3, 4, 5, 6, 7) AS figures USING (scope, journey_id, day, metric, channel, currency, slot)
- WHERE COALESCE(kept.value, 0) <> COALESCE(figures.value, 0)
+SELECT journey_id, metric, '' AS node_id, COALESCE(kept, 0) AS total, COALESCE(figures, 0) AS summed
+  FROM pairs WHERE COALESCE(kept, 0) <> COALESCE(figures, 0)
  ORDER BY 1, 2 LIMIT :row_max;
 
 -- name: differing_orders

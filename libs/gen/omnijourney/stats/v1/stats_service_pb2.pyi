@@ -12,6 +12,7 @@ from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from omnijourney.common.v1 import operation_pb2 as _operation_pb2
 from omnijourney.stats.v1 import attribution_pb2 as _attribution_pb2
 from omnijourney.stats.v1 import figures_pb2 as _figures_pb2
+from omnijourney.stats.v1 import series_pb2 as _series_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -987,3 +988,75 @@ class ExportSeriesResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ExportSeriesResponse: _TypeAlias = ExportSeriesResponse  # noqa: Y015
+
+@_typing.final
+class StreamSeriesRequest(_message.Message):
+    """Request of `StreamSeries`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEAM_ID_FIELD_NUMBER: _builtins.int
+    SUBJECT_FIELD_NUMBER: _builtins.int
+    JOURNEY_IDS_FIELD_NUMBER: _builtins.int
+    STEP_FIELD_NUMBER: _builtins.int
+    START_TIME_FIELD_NUMBER: _builtins.int
+    END_TIME_FIELD_NUMBER: _builtins.int
+    team_id: _builtins.str
+    """Owner. Required."""
+    subject: Global___SeriesSubject.ValueType
+    """Whose figures: `SERIES_SUBJECT_JOURNEY`, or `SERIES_SUBJECT_TEAM`. Required."""
+    step: _figures_pb2.Step.ValueType
+    """Length of the steps. Required."""
+    @_builtins.property
+    def journey_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The journeys, 1 to 1,000; none for a team."""
+
+    @_builtins.property
+    def start_time(self) -> _timestamp_pb2.Timestamp:
+        """From where on things are counted, a full quarter of an hour; the first step is the one that it lies in. Required."""
+
+    @_builtins.property
+    def end_time(self) -> _timestamp_pb2.Timestamp:
+        """Until where things are counted, a full quarter of an hour. Required."""
+
+    def __init__(
+        self,
+        *,
+        team_id: _builtins.str = ...,
+        subject: Global___SeriesSubject.ValueType = ...,
+        journey_ids: _abc.Iterable[_builtins.str] | None = ...,
+        step: _figures_pb2.Step.ValueType = ...,
+        start_time: _timestamp_pb2.Timestamp | None = ...,
+        end_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "journey_ids", b"journey_ids", "start_time", b"start_time", "step", b"step", "subject", b"subject", "team_id", b"team_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StreamSeriesRequest: _TypeAlias = StreamSeriesRequest  # noqa: Y015
+
+@_typing.final
+class StreamSeriesResponse(_message.Message):
+    """Some journeys, or the team."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SERIES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def series(self) -> _containers.RepeatedCompositeFieldContainer[_series_pb2.SeriesColumns]:
+        """The next ones in the order asked for; as many as fit well into an answer."""
+
+    def __init__(
+        self,
+        *,
+        series: _abc.Iterable[_series_pb2.SeriesColumns] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["series", b"series"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StreamSeriesResponse: _TypeAlias = StreamSeriesResponse  # noqa: Y015

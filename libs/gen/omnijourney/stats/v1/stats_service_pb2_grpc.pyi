@@ -89,6 +89,11 @@ class StatsServiceStub:
     place, all at once. Orders keep the attribution windows that they were counted with, rows that are set aside stay so. Rebuilds
     are done one after the other. Errors: RESOURCE_EXHAUSTED `OVERLOADED` while 10 wait or run, ALREADY_EXISTS `REQUEST_ID_REUSED`.
     """
+    StreamSeries: _grpc.UnaryStreamMultiCallable[_stats_service_pb2.StreamSeriesRequest, _stats_service_pb2.StreamSeriesResponse]
+    """Journeys or a team by hour or day as columns of numbers: the figures of `GetJourneySeries` and `GetTeamSeries` in a tenth of the bytes and of the
+    time, for programs. Journeys come in the order asked for, each as of one moment; one that nothing happened to, or of another team, has no
+    column. Errors: INVALID_ARGUMENT `INVALID_FIELDS` for more than 8,784 steps, or where a team is asked for with journeys.
+    """
     ExportSeries: _grpc.UnaryStreamMultiCallable[_stats_service_pb2.ExportSeriesRequest, _stats_service_pb2.ExportSeriesResponse]
     """The figures of a journey or a team by hour or day as CSV for spreadsheets (UTF-8 with a byte order mark and a header line), in chunks of whole
     lines. Columns have the names of the figures; amounts are in units and have a column for each currency, results, ways and reasons one for
@@ -156,6 +161,11 @@ class StatsServiceAsyncStub(StatsServiceStub):
     team, the nil UUID for all; it is read and cancelled under that team. The old figures are shown, and go on, until the new ones stand in their
     place, all at once. Orders keep the attribution windows that they were counted with, rows that are set aside stay so. Rebuilds
     are done one after the other. Errors: RESOURCE_EXHAUSTED `OVERLOADED` while 10 wait or run, ALREADY_EXISTS `REQUEST_ID_REUSED`.
+    """
+    StreamSeries: _aio.UnaryStreamMultiCallable[_stats_service_pb2.StreamSeriesRequest, _stats_service_pb2.StreamSeriesResponse]  # type: ignore[assignment]
+    """Journeys or a team by hour or day as columns of numbers: the figures of `GetJourneySeries` and `GetTeamSeries` in a tenth of the bytes and of the
+    time, for programs. Journeys come in the order asked for, each as of one moment; one that nothing happened to, or of another team, has no
+    column. Errors: INVALID_ARGUMENT `INVALID_FIELDS` for more than 8,784 steps, or where a team is asked for with journeys.
     """
     ExportSeries: _aio.UnaryStreamMultiCallable[_stats_service_pb2.ExportSeriesRequest, _stats_service_pb2.ExportSeriesResponse]  # type: ignore[assignment]
     """The figures of a journey or a team by hour or day as CSV for spreadsheets (UTF-8 with a byte order mark and a header line), in chunks of whole
@@ -311,6 +321,17 @@ class StatsServiceServicer(metaclass=_abc_1.ABCMeta):
         team, the nil UUID for all; it is read and cancelled under that team. The old figures are shown, and go on, until the new ones stand in their
         place, all at once. Orders keep the attribution windows that they were counted with, rows that are set aside stay so. Rebuilds
         are done one after the other. Errors: RESOURCE_EXHAUSTED `OVERLOADED` while 10 wait or run, ALREADY_EXISTS `REQUEST_ID_REUSED`.
+        """
+
+    @_abc_1.abstractmethod
+    def StreamSeries(
+        self,
+        request: _stats_service_pb2.StreamSeriesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_stats_service_pb2.StreamSeriesResponse], _abc.AsyncIterator[_stats_service_pb2.StreamSeriesResponse]]:
+        """Journeys or a team by hour or day as columns of numbers: the figures of `GetJourneySeries` and `GetTeamSeries` in a tenth of the bytes and of the
+        time, for programs. Journeys come in the order asked for, each as of one moment; one that nothing happened to, or of another team, has no
+        column. Errors: INVALID_ARGUMENT `INVALID_FIELDS` for more than 8,784 steps, or where a team is asked for with journeys.
         """
 
     @_abc_1.abstractmethod
