@@ -39,6 +39,7 @@ SUBJECTS: Final = (
 )
 """By what `about` names whom a line is about, beside `trace_id`."""
 FIELDS: Final[Mapping[str, str]] = {
+    "answer_id": "what a channel calls its answer, for its support",
     "at": "partition and position in a history",
     "attempt": "how often it was tried",
     "attempts": "how often it was tried in all",

@@ -2,12 +2,15 @@
 
 from aiohttp import web
 
+from libs.common.ids import new_id
+
 RATE_LIMIT = "The API rate limit has been exceeded. Try again later."
 
 
 def error(status: int, message: str) -> web.Response:
     """A refusal."""
-    return web.json_response({"message": message}, status=status)
+    headers = {"X-Line-Request-Id": str(new_id())}
+    return web.json_response({"message": message}, status=status, headers=headers)
 
 
 def unauthenticated() -> web.Response:

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
-from libs.common.db.pool import Pool, fetch_alone, transaction
+from libs.common.db.pool import Connection, Pool, fetch_alone, transaction
 from libs.common.db.reading import read_rows, times_of_any_year
 from services.channel_gateway.domain.errors import NotOursError
 from services.channel_gateway.domain.model import DeliveryOutcome, Job, Reason, SendState
@@ -54,10 +54,14 @@ class Marked(NamedTuple):
 
 
 class OnWire(NamedTuple):
-    """Sends of a journey that are in flight."""
+    """Sends of a journey that are not settled."""
 
     ours: int
+    """In flight here,"""
     others: int
+    """or in other processes."""
+    waiting: int
+    """Not in flight."""
 
 
 class DeliveryStore:
@@ -126,7 +130,10 @@ class DeliveryStore:
     async def stop(
         self, team_id: UUID, journey_id: UUID, epoch: int, now: datetime, sender: UUID
     ) -> tuple[list[Settlement], Written]:
-        """Raises the stop epoch and cancels a page of the journey's waiting sends; call again while it is full."""
+        """Raises the stop epoch and cancels a page of the journey's waiting sends; call again while it is full.
+
+        Those in doubt that were put off are among them: nobody asks for them again.
+        """
         older = {"team_id": team_id, "journey_id": journey_id, "epoch": epoch, "begun": True}
         return await self._settle_older(older, cancelled_outcome, now, sender)
 
@@ -140,17 +147,18 @@ class DeliveryStore:
     async def cancel(
         self, team_id: UUID, effect_key: UUID, now: datetime, sender: UUID
     ) -> tuple[list[Settlement], Written, SendState | None]:
-        """Cancels a send if it waits; with its state before, None of one that is not known."""
+        """Cancels a send if it waits, or was put off in doubt; with its state before, None of one that is not known."""
         key = {"team_id": team_id, "effect_key": effect_key}
         async with transaction(self._pool, [team_id]) as connection:
             await connection.execute(*QUERIES.bind("take_over_send", **key, sender=sender))
             rows = await read_rows(connection, *QUERIES.bind("find_waiting_send", **key))
-            if not rows:
+            jobs = [*map(job_of, rows)]
+            if not jobs:
+                jobs = await _take_up_doubtful(connection, sender, {**key, "journey_id": None, "epoch": 0})
+            if not jobs:
                 state = await connection.fetchval(*QUERIES.bind("state_of_send", **key))
                 return [], Written([], {}), None if state is None else SendState(state)
-            settled = [
-                Settlement(job, cancelled_outcome(job, Reason.ENROLMENT_ENDED)) for job in map(job_of, rows)
-            ]
+            settled = [Settlement(job, cancelled_outcome(job, Reason.ENROLMENT_ENDED)) for job in jobs]
             made = Outcomes(settled, now)
             (row,) = await connection.fetch(*QUERIES.bind("settle_sends", **made.arguments(sender)))
             return settled, made.written(row), SendState.ACCEPTED
@@ -164,7 +172,10 @@ class DeliveryStore:
             )
             await connection.execute(*QUERIES.bind("take_over", **older, sender=sender))
             rows = await read_rows(connection, *QUERIES.bind("find_older", **older))
-            settled = [Settlement(job, outcome(job)) for job in map(job_of, rows)]
+            jobs = [*map(job_of, rows)]
+            if older["begun"]:
+                jobs += await _take_up_doubtful(connection, sender, {**older, "effect_key": None})
+            settled = [Settlement(job, outcome(job)) for job in jobs]
             if not settled:
                 return [], Written([], {})
             made = Outcomes(settled, now)
@@ -172,7 +183,7 @@ class DeliveryStore:
             return settled, made.written(row)
 
     async def on_wire(self, team_id: UUID, journey_id: UUID, epoch: int, sender: UUID) -> OnWire:
-        """Counts the journey's sends of older epochs that are in flight."""
+        """Counts the journey's sends of older epochs that are not settled, as of one moment."""
         async with transaction(self._pool, [team_id]) as connection:
             row = await connection.fetchrow(
                 *QUERIES.bind(
@@ -180,7 +191,7 @@ class DeliveryStore:
                 )
             )
         assert row is not None
-        return OnWire(row["ours"], row["others"])
+        return OnWire(row["ours"], row["others"], row["waiting"])
 
     async def unsettled_senders(self) -> dict[UUID, set[UUID]]:
         """Processes with unsettled sends, and the teams of those."""
@@ -247,7 +258,7 @@ class DeliveryStore:
         keys = [(row["team_id"], row["effect_key"]) for row in await self._pool.fetch(*query)]
         taken = await self.readopt(keys, sender) if keys else []
         for item in taken:
-            item.job.parts = item.job.parts[: item.job.parts_sent + 1]
+            _leave_out_the_rest(item.job)
         return taken
 
     async def stints(self) -> list[tuple[UUID, UUID]]:
@@ -273,6 +284,25 @@ class DeliveryStore:
 def cancelled_outcome(job: Job, reason: Reason = Reason.JOURNEY_STOPPED) -> DeliveryOutcome:
     """How a send ends that a stop, say, found waiting: cancelled, unless an earlier attempt may have got through."""
     return DeliveryOutcome(SendState.UNKNOWN if job.doubtful else SendState.CANCELLED, reason)
+
+
+async def _take_up_doubtful(connection: Connection, sender: UUID, which: Mapping[str, Any]) -> list[Job]:
+    """Sends in doubt that were put off and go on no more: that of a key, or those of a journey's older epochs."""
+    wanted = {name: which[name] for name in ("team_id", "effect_key", "journey_id", "epoch")}
+    query = QUERIES.bind("take_up_doubtful", **wanted, sender=sender)
+    keys = [(row["team_id"], row["effect_key"]) for row in await connection.fetch(*query)]
+    if not keys:
+        return []
+    rows = await read_rows(connection, QUERIES["readopt"], *columns(keys, 2), sender)
+    jobs = [*map(job_of, rows)]
+    for job in jobs:
+        _leave_out_the_rest(job)
+    return jobs
+
+
+def _leave_out_the_rest(job: Job) -> None:
+    """Of a send in doubt that was put off, the messages after the one that may have left: they have no places."""
+    job.parts = job.parts[: job.parts_sent + 1]
 
 
 def _numbered(jobs: Iterable[Job]) -> dict[UUID, int]:

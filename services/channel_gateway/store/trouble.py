@@ -36,7 +36,7 @@ class TroubleStore:
         self._limits = LimitStore(pool)
 
     async def account_unusable(self, account: Account, reason: str) -> Written:
-        """An active account becomes unusable until somebody renews it."""
+        """An active account becomes unusable until somebody renews it; what was renewed meanwhile stays as it is."""
         async with transaction(self._pool, [account.team_id]) as connection:
             await connection.execute(
                 *QUERIES.bind(
@@ -47,6 +47,7 @@ class TroubleStore:
                     reason=reason[:500],
                     now=self._clock.now(),
                     usable_state=AccountState.ACTIVE,
+                    version=account.version,
                 ),
             )
         return Written([], {})

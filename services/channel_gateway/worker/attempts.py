@@ -9,7 +9,10 @@ from typing import Final, Protocol
 from uuid import UUID
 
 import msgspec
+import structlog
 
+from libs.common.logging import about
+from libs.common.token_bucket import TokenBucket
 from services.channel_gateway import metrics
 from services.channel_gateway.clients.channels.base import (
     AGE_MAX_S,
@@ -41,8 +44,12 @@ _STATES: Final = {
     Verdict.EXHAUSTED: SendState.EXHAUSTED,
     Verdict.UNKNOWN: SendState.UNKNOWN,
 }
+LINES_PER_S: Final = 5.0
+LINES_AT_ONCE: Final = 50.0
+"""Refusals that are logged, so that one can ask the channel about them."""
 _SENT: Final = DeliveryOutcome(SendState.SENT)
 _attempts_of: Final = functools.cache(metrics.ATTEMPTS.labels)
+_log = structlog.get_logger(__name__)
 
 
 class ChannelTrouble(Protocol):
@@ -81,6 +88,7 @@ class AttemptClassifier:
         self._recorder = recorder
         self._trouble = trouble
         self._rng = rng
+        self._lines = TokenBucket(LINES_PER_S, LINES_AT_ONCE, time.monotonic())
 
     def classify(self, lane: Lane, job: Job, attempt: Attempt) -> None:
         """One attempt that has ended."""
@@ -96,7 +104,7 @@ class AttemptClassifier:
         else:
             if attempt.verdict is Verdict.FAILED:
                 metrics.REFUSALS.labels(job.channel.name, metrics.code_word(attempt.reason)).inc()
-            self._recorder.settle(job, DeliveryOutcome(_STATES[attempt.verdict], attempt.reason))
+            self._end(job, DeliveryOutcome(_STATES[attempt.verdict], attempt.reason), attempt)
 
     def _sent(self, job: Job, attempt: Attempt) -> None:
         job.parts_sent += 1
@@ -113,7 +121,8 @@ class AttemptClassifier:
         age_s = time.monotonic() - (job.began_s or time.monotonic())
         if job.attempts >= backoff.attempts_max or age_s >= AGE_MAX_S:
             state = SendState.UNKNOWN if job.doubtful else SendState.FAILED
-            self._recorder.settle(job, DeliveryOutcome(state, attempt.reason or Reason.RETRIES_EXHAUSTED))
+            reason = attempt.reason or Reason.RETRIES_EXHAUSTED
+            self._end(job, DeliveryOutcome(state, reason), attempt)
             return
         delay_s = max(attempt.wait_s, delay_of(backoff, job.attempts, self._rng))
         now_s = time.monotonic()
@@ -123,6 +132,19 @@ class AttemptClassifier:
             metrics.ACCOUNT_HOLDS.labels(job.channel.name, metrics.code_word(attempt.reason)).inc()
             lane.hold(now_s + delay_s)
         self._recorder.postpone(job, delay_s)
+
+    def _end(self, job: Job, outcome: DeliveryOutcome, attempt: Attempt) -> None:
+        """The send ends by what the channel said."""
+        if attempt.answer_id and self._lines.take(time.monotonic()):
+            # Not of each send of a broadcast that is refused: some are enough to ask the channel about.
+            _log.info(
+                "a message was refused",
+                code=outcome.reason,
+                attempts=job.attempts,
+                answer_id=attempt.answer_id,
+                **about(job),
+            )
+        self._recorder.settle(job, outcome)
 
     def _note_trouble(self, lane: Lane, job: Job, attempt: Attempt) -> None:
         account, trouble = lane.account, self._trouble

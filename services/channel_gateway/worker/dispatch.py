@@ -18,9 +18,16 @@ import structlog
 
 from libs.common import crash
 from libs.common.clock import Clock
+from libs.common.db.faults import PASSING
 from libs.common.logging import about
 from services.channel_gateway import metrics
-from services.channel_gateway.clients.channels.base import KEY_AGE_MAX_S, Adapter, Attempt, Verdict
+from services.channel_gateway.clients.channels.base import (
+    KEY_AGE_MAX_S,
+    RENEWED,
+    Adapter,
+    Attempt,
+    Verdict,
+)
 from services.channel_gateway.domain.model import (
     Account,
     AccountState,
@@ -75,6 +82,14 @@ class Classifier(Protocol):
         ...
 
 
+class Accounts(Protocol):
+    """Accounts by their ids."""
+
+    async def accounts(self, keys: Sequence[tuple[UUID, UUID]]) -> Mapping[tuple[UUID, UUID], Account]:
+        """Accounts by team and id, as they are now; deleted ones are absent."""
+        ...
+
+
 Settle = Callable[[Job, DeliveryOutcome], None]
 """Takes over how a send ended."""
 
@@ -88,6 +103,7 @@ class Dispatcher:
         sender_id: UUID,
         queue: SendQueue,
         store: InFlightStore,
+        accounts: Accounts,
         adapters: Mapping[ConnectionKind, Adapter],
         fence: StopFence,
         clock: Clock,
@@ -98,6 +114,7 @@ class Dispatcher:
         self._sender_id = sender_id
         self._queue = queue
         self._store = store
+        self._accounts = accounts
         self._adapters = adapters
         self._fence = fence
         self._clock = clock
@@ -218,7 +235,10 @@ class Dispatcher:
             if refusal is not None:
                 self._settle(job, refusal)
                 return
-            attempt = await self._request(lane.account, job)
+            account = lane.account
+            attempt = await self._request(account, job)
+            if attempt.account_unusable and await self._was_renewed(lane, account):
+                attempt = Attempt(Verdict.RETRY, attempt.reason, backoff=RENEWED, detail=attempt.detail)
         except Exception:  # noqa: BLE001 - a fault of ours in the middle of a send must not hold up the others
             attempt = _unforeseen(job)
         finally:
@@ -231,6 +251,18 @@ class Dispatcher:
         except Exception:  # noqa: BLE001 - see `_attempt`
             _log.exception("an answer cannot be read", **about(job))
             self._settle(job, DeliveryOutcome(SendState.UNKNOWN, Reason.INTERNAL))
+
+    async def _was_renewed(self, lane: Lane, refused: Account) -> bool:
+        """Whether the account has another token, say, than the one that its channel refused."""
+        if lane.account.connection == refused.connection:
+            key = (refused.team_id, refused.account_id)
+            try:
+                found = (await self._accounts.accounts([key])).get(key)
+            except PASSING:
+                return False
+            if found is not None and found.version > lane.account.version:
+                self._queue.update_account(found)
+        return lane.account.connection != refused.connection
 
     async def _request(self, account: Account, job: Job) -> Attempt:
         began_s = time.monotonic()

@@ -82,8 +82,8 @@ class Fence:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(STOP_WAIT_S):
                 await self._until_older_landed(key, epoch)
-        on_wire = await self._until_others_are_done(key, epoch)
-        return cancelled, on_wire.ours
+        more, on_wire = await self._until_others_are_done(key, epoch)
+        return cancelled + more, on_wire.ours
 
     async def recall(self, team_id: UUID, journey_id: UUID, epoch: int) -> int:
         """Puts off the journey's sends of older epochs that have not begun to leave; returns how many.
@@ -134,12 +134,17 @@ class Fence:
             self._landed.clear()
             await self._landed.wait()
 
-    async def _until_others_are_done(self, key: JourneyKey, epoch: int) -> OnWire:
+    async def _until_others_are_done(self, key: JourneyKey, epoch: int) -> tuple[int, OnWire]:
+        """How many were cancelled meanwhile: what another process had on the wire may come back to be repeated there,
+        and it knows nothing of the stop."""
         until_s = time.monotonic() + STOP_OTHERS_WAIT_S
+        cancelled = 0
         while True:
             on_wire = await self._store.on_wire(*key, epoch, self._sender_id)
-            if not on_wire.others:
-                return on_wire
+            if on_wire.waiting:
+                cancelled += await self._settle_waiting(key, epoch, self._store.stop)
+            elif not on_wire.others:
+                return cancelled, on_wire
             if time.monotonic() > until_s:
                 raise Unavailable.dependency("another sender")
             await asyncio.sleep(_LOOK_EVERY_S)

@@ -80,6 +80,7 @@ class Sender:
             sender_id=deps.sender_id,
             queue=self.queue,
             store=deps.store,
+            accounts=deps.accounts,
             adapters=deps.adapters,
             fence=self._fence,
             clock=deps.clock,

@@ -13,8 +13,10 @@ from libs.common.ids import new_id
 from libs.common.rpc.values import timestamp
 from omnijourney.channel_gateway.v1 import account_pb2, content_pb2, delivery_pb2, quota_pb2
 from omnijourney.channel_gateway.v1 import channel_gateway_service_pb2 as pb
+from omnijourney.common.v1 import error_reason_pb2
 from omnijourney.internal.v1 import send_pb2
 from tests.integration.channel_gateway.conftest import LINE, TIMEOUT_S, WHATSAPP, Gateway, GatewayMaker
+from tests.integration.channel_gateway.test_cancelled_sends import cancel
 from tests.integration.channel_gateway.test_sends import usage
 
 SENT, FAILED = delivery_pb2.SEND_STATE_SENT, delivery_pb2.SEND_STATE_FAILED
@@ -251,23 +253,27 @@ async def test_line_takes_the_rest_of_a_push_under_a_key_of_its_own(gateway: Gat
     assert await usage(gateway) == 2
 
 
-async def in_doubt(gateway: Gateway, fault: str) -> send_pb2.Send:
-    """A send on LINE whose first answer says nothing of whether it was taken, put off before it could be repeated."""
-    account, module = await gateway.account(LINE), await gateway.module("Hello")
-    await gateway.fault("line", kind=fault, count=1)
+async def in_doubt(gateway: Gateway, fault: str, *texts: str, skip: int = 0) -> send_pb2.Send:
+    """A send on LINE of which an answer says nothing of whether its message was taken, put off before that could be
+    repeated; `skip` messages have left before."""
+    account, module = await gateway.account(LINE), await gateway.module(*texts or ("Hello",))
+    await gateway.fault("line", kind=fault, count=1, skip=skip)
     quiet_from = timestamp(gateway.clock.now() + timedelta(hours=1))
     customer = gateway.customer(account, LINE)
     send = gateway.send(
         customer, LINE, bot_module_id=module, account_id=account, cap=10, not_after=quiet_from
     )
     await gateway.ask(send)
-    while (await gateway.delivery(send.effect_key)).state != delivery_pb2.SEND_STATE_ACCEPTED:
+    connection = await asyncpg.connect(gateway.database.admin_dsn)
+    doubtful = "SELECT doubtful AND state = 8 FROM channel_gateway.delivery WHERE effect_key = $1"
+    while not await connection.fetchval(doubtful, send.effect_key):
         await asyncio.sleep(0.01)
+    await connection.close()
     gateway.clock.advance(timedelta(hours=2))
     await gateway.settled()
     delivery = await gateway.delivery(send.effect_key)
-    assert (delivery.state, delivery.messages) == (DEFERRED, 1)
-    assert await usage(gateway) == 1, "it may have left"
+    assert (delivery.state, delivery.messages) == (DEFERRED, skip + 1)
+    assert await usage(gateway) == skip + 1, "it may have left"
     send.not_after.CopyFrom(timestamp(gateway.clock.now() + timedelta(hours=20)))
     return send
 
@@ -312,18 +318,67 @@ async def test_a_doubtful_send_that_nobody_asks_for_again_is_unknown_once_its_ke
 ) -> None:
     monkeypatch.setattr("services.channel_gateway.worker.recovery.PUT_OFF_EVERY_S", 0.0)
     send = await in_doubt(gateway, "error_after")
-    await gateway.stop(1)
-    assert await told(gateway, send) == (DEFERRED, 1, 0), "its journey could go on tomorrow"
     connection = await asyncpg.connect(gateway.database.admin_dsn)
     for table in ("put_off_send", "delivery"):
         aged = "SET first_attempt_at = first_attempt_at - interval '1 day'"
         await connection.execute(f"UPDATE channel_gateway.{table} {aged}")
+    await connection.close()
     while (await gateway.delivery(send.effect_key)).state != delivery_pb2.SEND_STATE_UNKNOWN:
         await asyncio.sleep(0.02)
-    assert await told(gateway, send) == (delivery_pb2.SEND_STATE_UNKNOWN, 1, 0)
-    assert (len(await gateway.accepted("line")), await usage(gateway)) == (1, 1)
-    assert [fact.messages for fact in await gateway.facts()] == [0, 1], "counted once"
-    assert await connection.fetchval("SELECT count(*) FROM channel_gateway.put_off_send") == 0
-    await connection.close()
-    (answer,) = await gateway.ask(send)
-    assert answer.state == delivery_pb2.SEND_STATE_UNKNOWN
+    await settled_as_unknown(gateway, send)
+
+
+async def settled_as_unknown(gateway: Gateway, send: send_pb2.Send) -> None:
+    """It keeps its place, is counted once, and stays as it is whoever asks for it again."""
+    for _ in range(2):
+        assert await told(gateway, send) == (delivery_pb2.SEND_STATE_UNKNOWN, 1, 0)
+        assert (len(await gateway.accepted("line")), await usage(gateway)) == (1, 1)
+        assert [fact.messages for fact in await gateway.facts()] == [0, 1], "counted once"
+        connection = await asyncpg.connect(gateway.database.admin_dsn)
+        assert await connection.fetchval("SELECT count(*) FROM channel_gateway.put_off_send") == 0
+        await connection.close()
+        send.stop_epoch = 1
+        (answer,) = await gateway.ask(send)
+        assert answer.state == delivery_pb2.SEND_STATE_UNKNOWN
+
+
+@pytest.mark.rule("J-03b", "J-03f", "C-04b")
+async def test_a_doubtful_send_of_a_journey_that_is_stopped_is_unknown_at_once(gateway: Gateway) -> None:
+    send = await in_doubt(gateway, "error_after")
+    assert (await gateway.stop(1)).cancelled == 1
+    assert (await gateway.delivery(send.effect_key)).reason == error_reason_pb2.ERROR_REASON_JOURNEY_STOPPED
+    await settled_as_unknown(gateway, send)
+    assert (await gateway.stop(1)).cancelled == 0
+
+
+@pytest.mark.rule("C-04b")
+async def test_a_doubtful_send_that_is_cancelled_is_unknown_at_once(gateway: Gateway) -> None:
+    send = await in_doubt(gateway, "error_after")
+    assert await cancel(gateway, send.effect_key)
+    assert (await gateway.delivery(send.effect_key)).reason == error_reason_pb2.ERROR_REASON_ENROLMENT_ENDED
+    await settled_as_unknown(gateway, send)
+    assert not await cancel(gateway, send.effect_key)
+
+
+@pytest.mark.rule("C-04b", "C-05")
+@pytest.mark.parametrize("ends", ["stopped", "forgotten"])
+async def test_of_a_send_that_is_in_doubt_half_way_each_message_is_counted_once(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch, ends: str
+) -> None:
+    monkeypatch.setattr("services.channel_gateway.worker.recovery.PUT_OFF_EVERY_S", 0.0)
+    send = await in_doubt(gateway, "error_after", *map(str, range(11)), skip=1)
+    assert await told(gateway, send) == (DEFERRED, 2, 1), "of three"
+    assert [fact.messages for fact in await gateway.facts()] == [1]
+    if ends == "stopped":
+        await gateway.stop(1)
+    else:
+        connection = await asyncpg.connect(gateway.database.admin_dsn)
+        aged = "SET first_attempt_at = first_attempt_at - interval '1 day'"
+        await connection.execute(f"UPDATE channel_gateway.put_off_send {aged}")
+        await connection.execute(f"UPDATE channel_gateway.delivery {aged}")
+        await connection.close()
+        while (await gateway.delivery(send.effect_key)).state != delivery_pb2.SEND_STATE_UNKNOWN:
+            await asyncio.sleep(0.02)
+    assert await told(gateway, send) == (delivery_pb2.SEND_STATE_UNKNOWN, 2, 1)
+    assert [fact.messages for fact in await gateway.facts()] == [1, 1]
+    assert (len(await gateway.accepted("line")), await usage(gateway)) == (2, 2)

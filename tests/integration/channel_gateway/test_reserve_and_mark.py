@@ -251,3 +251,21 @@ async def test_a_price_set_elsewhere_is_paid_by_the_next_send(gateway: Gateway, 
         await other.stub.SetMessagePrice(price, timeout=TIMEOUT_S)
     await gateway.ask(gateway.send(customer, WHATSAPP, **content))
     assert await gateway.balance() == 8_800_000
+
+
+@pytest.mark.rule("J-03d")
+async def test_a_stop_elsewhere_holds_what_comes_back_from_the_channel_to_be_repeated(
+    gateway: Gateway, maker: GatewayMaker
+) -> None:
+    account, module = await gateway.account(LINE), await gateway.module()
+    customer = gateway.customer(account, LINE)
+    await gateway.fault("line", kind="timeout_before", seconds=0.5)
+    send = gateway.send(customer, LINE, bot_module_id=module, cap=5)
+    async with maker.start(gateway.clock) as other:
+        other.team_id, other.journey_id = gateway.team_id, gateway.journey_id
+        await gateway.ask(send)
+        stopped = await other.stop(1)
+        assert stopped.cancelled == 1, "it has come back while the stop waited"
+        await gateway.settled()
+    assert await gateway.accepted("line") == []
+    assert await outcomes(gateway, customer) == [(Outcome.UNKNOWN, "JOURNEY_STOPPED")]

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Mapping
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from services.channel_gateway.clients.channels.base import WAIT_MAX_S, Verdict
 from services.channel_gateway.clients.channels.line import LineAdapter
+from services.channel_gateway.clients.channels.pages import PageAdapter
 from services.channel_gateway.clients.channels.transport import Reply, Transport
 from services.channel_gateway.clients.channels.whatsapp import WhatsappAdapter
 from services.channel_gateway.domain.model import Channel
+from services.channel_gateway.worker.attempts import LINES_AT_ONCE, AttemptClassifier
+from services.channel_gateway.worker.lanes import Lane
 from tests.unit.channel_gateway.build import account, job
 
 if TYPE_CHECKING:
@@ -92,3 +98,37 @@ async def test_a_token_that_a_channel_repeats_is_not_shown(channel: Channel) -> 
     attempt = await adapter.send(owner, job(channel=channel), 0)
     assert (attempt.account_unusable, attempt.detail) == (True, "Malformed access token [hidden]")
     assert await adapter.check(owner) == (False, "Malformed access token [hidden]")
+
+
+ANSWERS: Mapping[Channel, tuple[Mapping[str, Any], Mapping[str, str]]] = {
+    Channel.LINE: ({"message": "oops"}, {"X-Line-Request-Id": "9c8b"}),
+    Channel.WHATSAPP: ({"error": {"code": 131026, "message": "oops", "fbtrace_id": "9c8b"}}, {}),
+    Channel.MESSENGER: (
+        {"error": {"code": 551, "message": "oops", "fbtrace_id": "9c8b"}},
+        {"X-FB-Trace-ID": "0"},
+    ),
+    Channel.INSTAGRAM: ({}, {"X-FB-Trace-ID": "9c8b"}),
+}
+
+
+@pytest.mark.parametrize("channel", ANSWERS)
+async def test_what_a_channel_calls_its_refusal_is_in_the_log_beside_the_send(channel: Channel) -> None:
+    """Their support asks for it."""
+    body, headers = ANSWERS[channel]
+    transport = _Answering(Reply(400, dict(body), headers))
+    adapter: Any = {Channel.LINE: LineAdapter, Channel.WHATSAPP: WhatsappAdapter}.get(channel, PageAdapter)
+    made = PageAdapter(transport, channel, BASE) if adapter is PageAdapter else adapter(transport, BASE)
+    refused = job(channel=channel)
+    attempt = await made.send(account(channel), refused, 0)
+    assert attempt.answer_id == "9c8b"
+    settled: list[Any] = []
+    recorder: Any = SimpleNamespace(settle=lambda *what: settled.append(what), trouble=lambda *_: None)
+    classifier = AttemptClassifier(recorder, SimpleNamespace(), random.Random(1))
+    with capture_logs() as lines:
+        for _ in range(1_000):
+            classifier.classify(Lane(account(channel), 0.0), refused, attempt)
+    first = lines[0]
+    assert (first["event"], first["answer_id"]) == ("a message was refused", "9c8b")
+    assert first["effect_key"] == str(refused.effect_key)
+    assert len(settled) == 1_000
+    assert LINES_AT_ONCE <= len(lines) < 100, "a broadcast that is refused does not fill the log"

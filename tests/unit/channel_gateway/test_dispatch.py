@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+import msgspec
 import pytest
 
 from libs.common.clock import SteppedClock
@@ -50,6 +51,10 @@ class Wire:
         self.not_ours: set[UUID] = set()
         self.unwanted: set[UUID] = set()
         self.clock = SteppedClock(NOW)
+        self.known: dict[tuple[UUID, UUID], Account] = {}
+        """Accounts as the database has them."""
+        self.away = False
+        """The database."""
         self.answer: Callable[[Job], Attempt] = lambda _: SENT
         self.free = asyncio.Event()
         self.free.set()
@@ -59,6 +64,7 @@ class Wire:
             sender_id=SENDER,
             queue=self.queue,
             store=self,
+            accounts=self,
             adapters={ConnectionKind.LINE: adapter or self},
             fence=self,
             clock=self.clock,
@@ -71,6 +77,11 @@ class Wire:
         self.happened.append(("recorded", {each.effect_key.int for each in jobs}))
         keys = frozenset(each.effect_key for each in jobs)
         return Marked(keys - self.not_ours - self.unwanted, keys & self.unwanted)
+
+    async def accounts(self, keys: Sequence[tuple[UUID, UUID]]) -> Mapping[tuple[UUID, UUID], Account]:
+        if self.away:
+            raise ConnectionResetError
+        return {key: self.known[key] for key in keys if key in self.known}
 
     async def send(self, account: Account, job: Job, part: int) -> Attempt:
         self.happened.append(("request", job.effect_key.int))
@@ -293,3 +304,47 @@ async def test_while_it_stops_it_starts_nothing_new_and_waits_for_the_answers() 
     wire.free.set()
     await run
     assert wire.of_kind("attempt") == [(1, Verdict.SENT)]
+
+
+REFUSED = Attempt(Verdict.FAILED, Reason.ACCOUNT_UNUSABLE, account_unusable=True)
+
+
+def renewed(**changes: Any) -> Account:
+    """The account with another token."""
+    connection = msgspec.structs.replace(PLENTY.connection, access_token="issued anew")
+    return msgspec.structs.replace(PLENTY, connection=connection, version=PLENTY.version + 1, **changes)
+
+
+@pytest.mark.rule("C-03c")
+@pytest.mark.parametrize("known", ["here", "elsewhere"])
+async def test_what_a_channel_refuses_of_a_token_that_was_issued_anew_is_repeated(known: str) -> None:
+    """It was renewed while the request was on the wire; by this process, or by another one that it has not heard of."""
+    wire = Wire()
+    wire.free.clear()
+    wire.answer = lambda _: REFUSED
+    wire.offer(numbered(1))
+    await wire.dispatcher.step()
+    await asyncio.sleep(0)
+    if known == "here":
+        wire.queue.update_account(renewed())
+    else:
+        wire.known[PLENTY.team_id, PLENTY.account_id] = renewed()
+    wire.free.set()
+    await wire.work()
+    assert wire.of_kind("attempt") == [(1, Verdict.RETRY)]
+    (lane,) = wire.queue.used_lanes()
+    assert lane.account == renewed(), "the next attempt has it"
+
+
+@pytest.mark.rule("C-03c")
+@pytest.mark.parametrize("known", ["same", "renamed", "gone", "away"])
+async def test_what_a_channel_refuses_of_the_token_that_an_account_has_is_final(known: str) -> None:
+    wire = Wire()
+    wire.answer = lambda _: REFUSED
+    wire.away = known == "away"
+    renamed = msgspec.structs.replace(PLENTY, display_name="Another", version=PLENTY.version + 1)
+    if known != "gone":
+        wire.known[PLENTY.team_id, PLENTY.account_id] = renamed if known == "renamed" else PLENTY
+    wire.offer(numbered(1))
+    await wire.work()
+    assert wire.of_kind("attempt") == [(1, Verdict.FAILED)]

@@ -53,6 +53,8 @@ CODE_MAX: Final = 100
 """Characters kept of a channel's code."""
 MESSAGE_ID_MAX: Final = 200
 """Characters kept of a channel's id of a message."""
+ANSWER_ID_MAX: Final = 100
+"""Characters kept of what a channel calls its answer."""
 DETAIL_MAX: Final = 500
 """Characters kept of what a channel says."""
 
@@ -66,6 +68,8 @@ PAIR: Final = RetryPolicy(4.0, 4.0, 4.0**6, ATTEMPTS_MAX, holds_person=True)
 LONG: Final = RetryPolicy(15.0, 2.0, 600.0, ATTEMPTS_MAX)
 """Passes within minutes."""
 MINUTES: Final = RetryPolicy(60.0, 2.0, 1800.0, ATTEMPTS_MAX, holds_account=True)
+RENEWED: Final = RetryPolicy(0.1, 2.0, 1.0, ATTEMPTS_MAX)
+"""The account was renewed while it was refused."""
 HOURS: Final = RetryPolicy(3600.0, 1.5, 6 * 3600.0, ATTEMPTS_MAX, holds_account=True)
 
 
@@ -116,6 +120,8 @@ class Attempt(msgspec.Struct, frozen=True):
     """The template as the channel has it, where it was read again."""
     detail: str = ""
     """For people and logs; holds no content."""
+    answer_id: str = ""
+    """What the channel calls its answer; its support asks for that."""
 
 
 class Adapter(Protocol):
@@ -146,7 +152,13 @@ class Adapter(Protocol):
 
 
 def attempt_of(
-    rule: Rule, *, code: str = "", detail: str = "", wait_s: float = 0.0, doubtful: bool = False
+    rule: Rule,
+    *,
+    code: str = "",
+    detail: str = "",
+    wait_s: float = 0.0,
+    doubtful: bool = False,
+    answer_id: str = "",
 ) -> Attempt:
     """The attempt that a rule describes; `code` is the channel's own, for rules without a reason."""
     return Attempt(
@@ -160,6 +172,7 @@ def attempt_of(
         unreachable=rule.unreachable,
         limits_person=rule.limits_person,
         detail=detail,
+        answer_id=plain(answer_id, ANSWER_ID_MAX),
     )
 
 

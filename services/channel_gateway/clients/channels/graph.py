@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from services.channel_gateway.clients.channels.base import WAIT_MAX_S
+from services.channel_gateway.clients.channels.transport import Reply
 
 VERSION: Final = "v25.0"
 """Version of the Graph API, unless the address names one."""
@@ -23,6 +24,8 @@ class GraphError(NamedTuple):
     code: int | None
     subcode: int | None
     message: str
+    trace_id: str
+    """What Meta's support finds the answer by."""
 
 
 def versioned(base_url: str) -> str:
@@ -34,13 +37,19 @@ def error_of(body: Mapping[str, Any]) -> GraphError:
     """What an answer says is wrong."""
     error = body.get("error")
     if not isinstance(error, dict):
-        return GraphError(None, None, "")
+        return GraphError(None, None, "", "")
     code, subcode = error.get("code"), error.get("error_subcode")
     return GraphError(
         code if isinstance(code, int) else None,
         subcode if isinstance(subcode, int) else None,
         str(error.get("message", "")),
+        str(error.get("fbtrace_id", "")),
     )
+
+
+def answer_id_of(reply: Reply) -> str:
+    """What Meta's support finds an answer by: of the error, or where it has none, as from a proxy, of the header."""
+    return error_of(reply.body).trace_id or reply.headers.get("X-FB-Trace-ID", "")
 
 
 def usage_wait_s(headers: Mapping[str, str]) -> float:

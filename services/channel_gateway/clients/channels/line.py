@@ -182,6 +182,7 @@ class LineAdapter:
             detail=said(account, message),
             wait_s=retry_after_s(reply.headers),
             doubtful=reply.status >= 500,
+            answer_id=reply.headers.get("X-Line-Request-Id", ""),
         )
 
     async def quota(self, account: Account) -> tuple[int | None, int] | None:

@@ -12,6 +12,7 @@ from yarl import URL
 from services.channel_gateway.clients.channels import page_rules
 from services.channel_gateway.clients.channels.base import Attempt, Rule, Verdict, attempt_of, said
 from services.channel_gateway.clients.channels.graph import (
+    answer_id_of,
     app_secret_proof,
     error_of,
     usage_wait_s,
@@ -173,6 +174,7 @@ class PageAdapter:
             detail=said(account, error.message),
             wait_s=wait_s,
             doubtful=rule.verdict is Verdict.UNKNOWN,
+            answer_id=answer_id_of(reply),
         )
 
     async def check(self, account: Account) -> tuple[bool, str]:

@@ -19,7 +19,7 @@ from services.channel_gateway.clients.channels.base import (
     attempt_of,
     said,
 )
-from services.channel_gateway.clients.channels.graph import error_of, usage_wait_s, versioned
+from services.channel_gateway.clients.channels.graph import answer_id_of, error_of, usage_wait_s, versioned
 from services.channel_gateway.clients.channels.transport import (
     NoAnswerError,
     NotSentError,
@@ -229,7 +229,8 @@ class WhatsappAdapter:
     async def _classify(self, account: Account, job: Job, part: int, reply: Reply) -> Attempt:
         if 200 <= reply.status < 300:
             return Attempt(Verdict.SENT, message_id=_message_id(reply.body))
-        code, _, detail = error_of(reply.body)
+        error = error_of(reply.body)
+        code = error.code
         rule = meta_rules.whatsapp_rule(code, reply.status)
         if rule.confirm is Confirm.TEMPLATE:
             state = await self._template_state(account, job.parts[part])
@@ -241,7 +242,13 @@ class WhatsappAdapter:
         usage_s = usage_wait_s(reply.headers) if code in _CODES_WITH_USAGE else 0.0
         wait_s = max(retry_after_s(reply.headers), usage_s)
         name = f"WHATSAPP_{code if code is not None else reply.status}"
-        attempt = attempt_of(rule, code=name, detail=said(account, detail), wait_s=wait_s)
+        attempt = attempt_of(
+            rule,
+            code=name,
+            detail=said(account, error.message),
+            wait_s=wait_s,
+            answer_id=answer_id_of(reply),
+        )
         return attempt if template is None else msgspec.structs.replace(attempt, template=template)
 
     async def _read_again(self, account: Account, part: bytes) -> ListedTemplate | None:

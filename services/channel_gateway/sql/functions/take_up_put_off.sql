@@ -1,3 +1,4 @@
+-- version: 2
 -- Takes up sends in doubt that were put off and not asked for again within `age` of their first attempt: they wait again, are `own` and of the
 -- stint, and end as what nobody knows; their keys, at most `row_max`. What became of others is known, and they are forgotten here.
 -- It runs with its owner's rights, since a worker finds work of all teams before it can bind a transaction to them; it returns ids only.
@@ -26,7 +27,8 @@ BEGIN
          ORDER BY d.team_id, d.effect_key FOR UPDATE OF d
     )
     UPDATE delivery AS d
-       SET state = send_state('ACCEPTED'), sender = own, stint_id = stint, settled_at = NULL, next_attempt_at = NULL
+       SET state = send_state('ACCEPTED'), sender = own, stint_id = stint, settled_at = NULL, next_attempt_at = NULL,
+           messages_reported = d.parts_sent
       FROM held AS h WHERE d.team_id = h.team_id AND d.effect_key = h.effect_key
     RETURNING d.team_id, d.effect_key;
 END

@@ -58,11 +58,13 @@ UPDATE delivery SET sender = :sender
    AND (:begun::boolean OR (parts_sent = 0 AND NOT doubtful)) AND sender <> :sender
 
 -- name: count_on_wire
--- Sends in flight, ours and those of other processes.
-SELECT count(*) FILTER (WHERE sender = :sender) AS ours, count(*) FILTER (WHERE sender <> :sender) AS others
+-- Sends in flight, ours and those of other processes, and sends that wait.
+SELECT count(*) FILTER (WHERE state = send_state('IN_FLIGHT') AND sender = :sender) AS ours,
+       count(*) FILTER (WHERE state = send_state('IN_FLIGHT') AND sender <> :sender) AS others,
+       count(*) FILTER (WHERE state = send_state('ACCEPTED')) AS waiting
   FROM delivery
  WHERE stint_id = ANY (ARRAY(SELECT s.stint_id FROM sender_stint AS s))
-   AND team_id = :team_id AND journey_id = :journey_id AND state = send_state('IN_FLIGHT') AND stop_epoch < :epoch
+   AND team_id = :team_id AND journey_id = :journey_id AND state >= send_state('ACCEPTED') AND stop_epoch < :epoch
 
 -- name: take_over_send
 -- Makes a send that waits ours, whichever process had it. "state + 0": see `mark_sends`.
@@ -123,6 +125,30 @@ SELECT team_id, effect_key, customer_id, enrolment_id, journey_id, node_id, chan
 
 -- name: take_up_put_off
 SELECT team_id, effect_key FROM take_up_put_off(make_interval(secs => :age_s), :sender, :stint, :most)
+
+-- name: take_up_doubtful
+-- Sends in doubt that were put off, of a journey that was stopped since, or the one of an effect key: they wait again, and are ours. Locked until
+-- they are settled, by the same transaction: they need no stint.
+WITH found AS (
+    SELECT p.team_id, p.effect_key FROM put_off_send AS p
+     CROSS JOIN LATERAL (
+        SELECT d.journey_id, d.stop_epoch FROM delivery AS d
+         WHERE d.team_id = p.team_id AND d.effect_key = p.effect_key AND d.state + 0 = send_state('DEFERRED') AND d.doubtful LIMIT 1
+     ) AS d
+     WHERE p.team_id = :team_id AND (p.effect_key = :effect_key OR (d.journey_id = :journey_id AND d.stop_epoch < :epoch))
+     ORDER BY p.team_id, p.effect_key LIMIT 2000 FOR UPDATE OF p
+), held AS (
+    SELECT d.team_id, d.effect_key
+      FROM found AS f JOIN delivery AS d ON d.team_id = f.team_id AND d.effect_key = f.effect_key
+     WHERE d.state + 0 = send_state('DEFERRED') AND d.doubtful
+     ORDER BY d.team_id, d.effect_key FOR UPDATE OF d
+), due AS (
+    DELETE FROM put_off_send AS p USING held AS h WHERE p.team_id = h.team_id AND p.effect_key = h.effect_key
+)
+UPDATE delivery AS d
+   SET state = send_state('ACCEPTED'), sender = :sender, settled_at = NULL, next_attempt_at = NULL, messages_reported = d.parts_sent
+  FROM held AS h WHERE d.team_id = h.team_id AND d.effect_key = h.effect_key
+RETURNING d.team_id, d.effect_key
 
 -- name: readopt
 -- Our own sends that memory lost, as they are.

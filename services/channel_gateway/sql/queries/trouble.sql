@@ -1,6 +1,7 @@
 -- name: set_account_state
+-- Of the version that was refused: one that was renewed since is another.
 UPDATE account SET state = :state, state_reason = :reason, updated_at = :now, version = version + 1
- WHERE team_id = :team_id AND account_id = :account_id AND state = :usable_state
+ WHERE team_id = :team_id AND account_id = :account_id AND state = :usable_state AND version = :version
 RETURNING true
 
 -- name: set_template_state

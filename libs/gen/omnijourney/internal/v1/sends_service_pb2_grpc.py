@@ -84,7 +84,8 @@ class SendsServiceServicer:
 
     def StopSends(self, request, context):
         """Cancels the journey's sends that were decided in an older stop epoch and are not on the wire, and gives their places back.
-        Returns when no attempt of an older epoch can start any more. Each cancelled send settles as `CANCELLED` by mail.
+        Returns when no attempt of an older epoch can start any more. Each cancelled send settles as `CANCELLED` by mail, or as `UNKNOWN`, with its
+        places, where an earlier attempt may have got through, one that was put off until its window ends included.
         Errors: UNAVAILABLE when another sender did not yield in time; call again.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

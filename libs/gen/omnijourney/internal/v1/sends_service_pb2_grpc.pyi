@@ -42,7 +42,8 @@ class SendsServiceStub:
     """
     StopSends: _grpc.UnaryUnaryMultiCallable[_sends_service_pb2.StopSendsRequest, _sends_service_pb2.StopSendsResponse]
     """Cancels the journey's sends that were decided in an older stop epoch and are not on the wire, and gives their places back.
-    Returns when no attempt of an older epoch can start any more. Each cancelled send settles as `CANCELLED` by mail.
+    Returns when no attempt of an older epoch can start any more. Each cancelled send settles as `CANCELLED` by mail, or as `UNKNOWN`, with its
+    places, where an earlier attempt may have got through, one that was put off until its window ends included.
     Errors: UNAVAILABLE when another sender did not yield in time; call again.
     """
     RecallSends: _grpc.UnaryUnaryMultiCallable[_sends_service_pb2.RecallSendsRequest, _sends_service_pb2.RecallSendsResponse]
@@ -80,7 +81,8 @@ class SendsServiceAsyncStub(SendsServiceStub):
     """
     StopSends: _aio.UnaryUnaryMultiCallable[_sends_service_pb2.StopSendsRequest, _sends_service_pb2.StopSendsResponse]  # type: ignore[assignment]
     """Cancels the journey's sends that were decided in an older stop epoch and are not on the wire, and gives their places back.
-    Returns when no attempt of an older epoch can start any more. Each cancelled send settles as `CANCELLED` by mail.
+    Returns when no attempt of an older epoch can start any more. Each cancelled send settles as `CANCELLED` by mail, or as `UNKNOWN`, with its
+    places, where an earlier attempt may have got through, one that was put off until its window ends included.
     Errors: UNAVAILABLE when another sender did not yield in time; call again.
     """
     RecallSends: _aio.UnaryUnaryMultiCallable[_sends_service_pb2.RecallSendsRequest, _sends_service_pb2.RecallSendsResponse]  # type: ignore[assignment]
@@ -127,7 +129,8 @@ class SendsServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_sends_service_pb2.StopSendsResponse, _abc.Awaitable[_sends_service_pb2.StopSendsResponse]]:
         """Cancels the journey's sends that were decided in an older stop epoch and are not on the wire, and gives their places back.
-        Returns when no attempt of an older epoch can start any more. Each cancelled send settles as `CANCELLED` by mail.
+        Returns when no attempt of an older epoch can start any more. Each cancelled send settles as `CANCELLED` by mail, or as `UNKNOWN`, with its
+        places, where an earlier attempt may have got through, one that was put off until its window ends included.
         Errors: UNAVAILABLE when another sender did not yield in time; call again.
         """
 
