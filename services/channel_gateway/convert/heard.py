@@ -91,7 +91,10 @@ def _said_by(wrote: Wrote, channel: Channel) -> Iterator[Heard]:
 
 def _not_later(heard: Heard, latest: datetime, received_at: datetime) -> Heard:
     """The same; a time that lies too far ahead becomes the time of receipt."""
-    if isinstance(heard, MessageReceipt | MessageTaken | PageReceipt) or heard.at <= latest:
+    if isinstance(heard, MessageTaken):
+        is_late = heard.sent_at is not None and heard.sent_at > latest
+        return heard._replace(sent_at=received_at) if is_late else heard
+    if isinstance(heard, MessageReceipt | PageReceipt) or heard.at <= latest:
         return heard
     return heard._replace(at=received_at)
 

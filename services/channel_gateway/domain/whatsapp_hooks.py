@@ -16,6 +16,7 @@ from services.channel_gateway.domain.heard import (
     Heard,
     Item,
     ItemFaultError,
+    Left,
     Limited,
     MessageReceipt,
     MessageTaken,
@@ -32,6 +33,7 @@ from services.channel_gateway.domain.receipts import ReceiptKind
 from services.channel_gateway.domain.whatsapp_messages import WhatsappMessage, answered_id, said
 
 _WA_ID: Final = re.compile(r"[0-9]{5,20}")
+_USER_ID: Final = re.compile(r"[A-Z]{2}\.[0-9A-Za-z]{1,128}")
 _FIELDS: Final = frozenset({"messages", "user_preferences"})
 _RECEIPTS: Final = {
     "delivered": ReceiptKind.DELIVERED,
@@ -45,6 +47,8 @@ _OPTED_OUT: Final = 131050
 """Code: the person stopped the business's marketing messages."""
 _LIMITED: Final = 131049
 """Code: the person gets enough marketing of businesses; not to be tried again within a day."""
+_UNREACHABLE: Final = 131026
+"""Code: the person has no WhatsApp, or blocked the business. As a rule it comes after the message was accepted."""
 _WANTED: Final = {"stop": False, "resume": True}
 
 
@@ -66,6 +70,7 @@ class _Profile(msgspec.Struct, frozen=True):
 
 class _Contact(msgspec.Struct, frozen=True):
     wa_id: str = ""
+    user_id: str = ""
     profile: _Profile | None = None
 
 
@@ -89,6 +94,7 @@ class _Status(msgspec.Struct, frozen=True):
     timestamp: Id = ""
     """Seconds."""
     recipient_id: str = ""
+    recipient_user_id: str = ""
     biz_opaque_callback_data: str = ""
     """What we sent with it."""
     errors: list[_Error] = []
@@ -99,6 +105,7 @@ class _UserPreference(msgspec.Struct, frozen=True):
     timestamp: Id
     """Seconds."""
     wa_id: str = ""
+    user_id: str = ""
     category: str = ""
 
 
@@ -153,7 +160,7 @@ def event_count(raw: msgspec.Raw) -> int:
 
 
 def _names(contacts: Iterable[msgspec.Raw]) -> dict[str, str]:
-    """Names of people, by their numbers."""
+    """Names of people, by their numbers, or by their ids where they show none."""
     names: dict[str, str] = {}
     for raw in contacts:
         try:
@@ -161,7 +168,7 @@ def _names(contacts: Iterable[msgspec.Raw]) -> dict[str, str]:
         except ItemFaultError:
             continue  # the message counts without it
         if contact.profile is not None:
-            names[contact.wa_id] = contact.profile.name
+            names[contact.wa_id or contact.user_id] = contact.profile.name
     return names
 
 
@@ -169,11 +176,12 @@ def _message(part: msgspec.Raw, names: Mapping[str, str]) -> tuple[Heard, ...]:
     message = read_part(_MESSAGE, part)
     if message.type == "system":
         return ()
-    sender = _number(message.sender)
+    sender = _person(message.sender, message.from_user_id)
     if sender is None:
-        raise ItemFaultError("from is no phone number")
+        raise ItemFaultError("from is no phone number, and from_user_id no id of a person")
     text, press = said(message)
-    at, key, name = at_seconds(message.timestamp), checked_id(message.id, "id"), names.get(message.sender, "")
+    at, key = at_seconds(message.timestamp), checked_id(message.id, "id")
+    name = names.get(message.sender or message.from_user_id, "")
     answered = kept_id(answered_id(message))
     return (Wrote(sender, at, key, name, press.text or text, press.data, press.effect_key, answered),)
 
@@ -188,12 +196,21 @@ def _status(part: msgspec.Raw) -> tuple[Heard, ...]:
         if kind is not None:
             heard.append(MessageReceipt(ours.effect_key, kind, _code(status, kind)))
     codes = {error.code for error in status.errors} if kind is ReceiptKind.FAILED else frozenset()
-    person = _number(status.recipient_id) if codes else None
+    person = _person(status.recipient_id, status.recipient_user_id) if codes else None
     if _OPTED_OUT in codes and person is not None:
         heard.append(Preference(person, at_seconds(status.timestamp), False, PreferenceSource.CHANNEL))
     if _LIMITED in codes and person is not None:
         heard.append(Limited(person, at_seconds(status.timestamp)))
+    if _UNREACHABLE in codes and person is not None and kept_id(status.id):
+        heard.append(Left(person, at_seconds(status.timestamp), f"{status.id}.failed"))
     return tuple(heard)
+
+
+def _person(number: str, user_id: str) -> str | None:
+    """Who somebody is: by their number, or, where they show none, by what the business knows them by; None: nobody."""
+    if number:
+        return _number(number)
+    return user_id if _USER_ID.fullmatch(user_id) else None
 
 
 def _number(text: str) -> str | None:
@@ -208,7 +225,7 @@ def _code(status: _Status, kind: ReceiptKind) -> int:
 
 def _whom_and_when(status: _Status) -> tuple[str, datetime | None]:
     """To whom a message went, and when; nobody of one that did not come, or of which it is not said."""
-    person = _number(status.recipient_id)
+    person = _person(status.recipient_id, status.recipient_user_id)
     if status.status == "failed" or person is None:
         return "", None
     try:
@@ -222,7 +239,7 @@ def _preference(part: msgspec.Raw) -> tuple[Heard, ...]:
     wanted = _WANTED.get(preference.value)
     if wanted is None or preference.category != "marketing_messages":
         return ()
-    person = _number(preference.wa_id)
+    person = _person(preference.wa_id, preference.user_id)
     if person is None:
-        raise ItemFaultError("wa_id is no phone number")
+        raise ItemFaultError("wa_id is no phone number, and user_id no id of a person")
     return (Preference(person, at_seconds(preference.timestamp), wanted, PreferenceSource.CHANNEL),)

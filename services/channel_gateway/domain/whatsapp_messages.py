@@ -38,6 +38,8 @@ class WhatsappMessage(msgspec.Struct, frozen=True, rename={"sender": "from"}):
     """Seconds."""
     sender: str = ""
     """Absent where the person shows no phone number."""
+    from_user_id: str = ""
+    """What the business knows them by, also without one."""
     type: str = ""
     text: _Text | None = None
     button: _TemplateButton | None = None

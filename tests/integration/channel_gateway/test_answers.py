@@ -41,7 +41,7 @@ Answer = tuple[int, Any]
 """Status and message on LINE, else code and subcode."""
 
 LINE_ANSWERS: Final[Mapping[str, tuple[Answer, ...]]] = {
-    SENT: ((200, ""), (202, ""), (409, "The retry key is already accepted")),
+    SENT: ((202, ""), (409, "The retry key is already accepted")),
     OWN: ((400, "The request body has 2 error(s)"), (410, ""), (413, ""), (415, "")),
     STRANGER: ((400, "Failed to send messages"),),
     UNUSABLE: (
@@ -50,6 +50,7 @@ LINE_ANSWERS: Final[Mapping[str, tuple[Answer, ...]]] = {
     ),
     "EXHAUSTED LINE_QUOTA_EXHAUSTED": ((429, "You have reached your monthly limit."),),
     RETRY: (
+        (200, "of a proxy: it names no message"),
         (429, "The API rate limit has been exceeded. Try again later."),
         (429, "Too many messages to one user"),
         (500, "Internal Server Error"),

@@ -13,11 +13,19 @@ from typing import Any
 import pytest
 
 from libs.common.ids import new_id
-from omnijourney.channel_gateway.v1 import account_pb2, webhook_pb2
+from omnijourney.channel_gateway.v1 import account_pb2, delivery_pb2, webhook_pb2
 from omnijourney.channel_gateway.v1 import channel_gateway_service_pb2 as pb
 from omnijourney.common.v1 import channel_pb2
 from omnijourney.segment.v1 import event_pb2
-from tests.integration.channel_gateway.conftest import LINE, START, TIMEOUT_S, WHATSAPP, Gateway
+from tests.integration.channel_gateway.conftest import (
+    LINE,
+    START,
+    TIMEOUT_S,
+    WHATSAPP,
+    Gateway,
+    GatewayMaker,
+    Neighbours,
+)
 from tests.integration.channel_gateway.test_webhooks import stored
 
 SECRET = "test-channel-secret"
@@ -214,6 +222,33 @@ async def test_an_account_of_another_team_takes_nothing(line: Platform) -> None:
     assert status == 401
 
 
+@pytest.mark.rule("C-20a", "C-20b")
+async def test_what_comes_while_nobody_can_work_it_is_answered_and_worked_later_once(
+    maker: GatewayMaker, neighbours: Neighbours
+) -> None:
+    """Stored first: LINE and Meta are answered at once, and a start in between loses nothing."""
+    neighbours.segment.away = True
+    async with maker.start() as gateway:
+        on_line = Platform(gateway, await account(gateway, LINE), "line")
+        ids = {"phone_number_id": "100000000000001", "waba_id": "200000000000001"}
+        on_whatsapp = Platform(gateway, await account(gateway, WHATSAPP, **ids), "whatsapp")
+        team_id = gateway.team_id
+        for platform in (on_line, on_whatsapp):
+            await platform.aim(times=2)
+        await on_line.tell("acts", acts=[{"kind": "follow", "user_id": MEI}])
+        await on_whatsapp.tell("inbound", wa_id=WA_ID, text="hi")
+        for platform in (on_line, on_whatsapp):
+            await platform.tell("webhooks/idle")
+        assert len(await stored(gateway)) >= 2
+        assert neighbours.segment.events == []
+    async with maker.start() as gateway:
+        gateway.team_id = team_id
+        neighbours.segment.away = False
+        await gateway.settled()
+    assert sorted(set(kinds(neighbours.segment.events))) == ["contact_added", "message_received"]
+    assert len(neighbours.segment.whole_keys) == 2, "what is told twice has one key"
+
+
 # ---- Meta
 
 
@@ -246,6 +281,29 @@ async def test_a_whatsapp_message_tells_the_number_and_the_name(whatsapp: Platfo
     assert (identity.channel, identity.external_id) == (WHATSAPP, WA_ID)
     assert (event.customer.phone, event.customer_name) == (f"+{WA_ID}", "美 😀")
     assert event.occur_time.ToDatetime() == START.replace(tzinfo=None)
+
+
+@pytest.mark.rule("C-20b", "C-01b")
+async def test_who_shows_no_number_on_whatsapp_is_heard_and_answered(whatsapp: Platform) -> None:
+    gateway, person = whatsapp.gateway, "US.13491208655302741918"
+    message = {"from_user_id": person, "id": "wamid.1", "timestamp": "1750030073", "type": "text"}
+    change = number_change("100000000000001", message)
+    body = json.dumps(
+        {"object": "whatsapp_business_account", "entry": [{"id": "9", "changes": [change]}]}
+    ).encode()
+    assert await whatsapp.post(body, meta_headers(body)) == (200, {"events": 1})
+    (event,) = await whatsapp.heard()
+    assert (event.message_received.identity.external_id, event.HasField("customer")) == (person, False)
+    await gateway.top_up(10_000_000)
+    customer = gateway.customer(whatsapp.account_id, WHATSAPP)
+    gateway.neighbours.segment.profiles[customer].identities[0].key.external_id = person
+    send = gateway.send(customer, WHATSAPP, account_id=whatsapp.account_id)
+    send.template.template_id = await gateway.template(whatsapp.account_id, parameters=0)
+    await gateway.ask(send)
+    await gateway.settled()
+    (sent,) = await gateway.accepted("whatsapp")
+    assert sent["recipient"] == person
+    assert (await gateway.delivery(send.effect_key)).state == delivery_pb2.SEND_STATE_SENT
 
 
 @pytest.mark.rule("C-20b")

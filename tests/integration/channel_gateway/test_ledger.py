@@ -23,6 +23,7 @@ from services.channel_gateway import metrics
 from tests.integration.channel_gateway.conftest import LINE, TIMEOUT_S, WHATSAPP, Gateway, GatewayMaker
 from tests.integration.channel_gateway.test_hooks import Platform, whatsapp
 from tests.integration.channel_gateway.test_receipts import sent
+from tests.integration.channel_gateway.test_sends import usage
 
 __all__ = ["whatsapp"]
 HKD = 1_000_000
@@ -129,7 +130,7 @@ async def test_charges_are_found_by_journey_and_time(gateway: Gateway) -> None:
 async def test_a_failure_told_later_is_given_back_once(whatsapp: Platform) -> None:
     gateway = whatsapp.gateway
     await whatsapp.aim(held=True)
-    key, message_id = await sent(whatsapp)
+    key, message_id = await sent(whatsapp, cap=5)
     before = await gateway.balance()
     for _ in range(2):
         await whatsapp.tell("statuses", id=message_id, status="failed", code=131026)
@@ -141,6 +142,7 @@ async def test_a_failure_told_later_is_given_back_once(whatsapp: Platform) -> No
 
     await until(is_given_back)
     assert await gateway.balance() == before + PRICE
+    assert await usage(gateway) == 1, "the place under the cap stays taken"
     refund, charge = await charges(gateway)
     assert (charge.delivery_id, charge.message_count, charge.amount.amount_micros) == (key, 1, PRICE)
     assert (refund.delivery_id, refund.message_count, refund.amount.amount_micros) == (key, -1, -PRICE)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from typing import Any
 
 import pytest
 
@@ -19,13 +20,13 @@ DELIVERED, READ, FAILED = (
 )
 
 
-async def sent(platform: Platform) -> tuple[str, str]:
+async def sent(platform: Platform, **changes: Any) -> tuple[str, str]:
     """A message that the platform took: the key of the effect, and its id there."""
     gateway = platform.gateway
     await gateway.top_up(10_000_000)
     customer = gateway.customer(platform.account_id, WHATSAPP)
     template_id = await gateway.template(platform.account_id, parameters=0)
-    send = gateway.send(customer, WHATSAPP, account_id=platform.account_id)
+    send = gateway.send(customer, WHATSAPP, account_id=platform.account_id, **changes)
     send.template.template_id = template_id
     (result,) = await gateway.ask(send)
     assert result.state == delivery_pb2.SEND_STATE_ACCEPTED
@@ -76,7 +77,7 @@ async def test_read_before_delivered_is_both(whatsapp: Platform) -> None:
     assert await steps(whatsapp.gateway, key) == [DELIVERED, READ]
 
 
-@pytest.mark.rule("C-20b")
+@pytest.mark.rule("C-20b", "C-03d")
 async def test_a_failure_after_acceptance_is_told_and_stays(whatsapp: Platform) -> None:
     await whatsapp.aim(held=True)
     key, message_id = await sent(whatsapp)
@@ -87,6 +88,9 @@ async def test_a_failure_after_acceptance_is_told_and_stays(whatsapp: Platform) 
     assert await steps(whatsapp.gateway, key) == [FAILED]
     failed = [row for row in await whatsapp.gateway.facts() if row.kind == 2 and row.outcome == FAILED]
     assert [row.reason for row in failed] == ["UNDELIVERABLE"], "as a send that is refused for it"
+    (left,) = whatsapp.gateway.neighbours.segment.events
+    person = (await whatsapp.gateway.accepted("whatsapp"))[0]["recipient"]
+    assert left.contact_blocked.identity.external_id == person, "who has no WhatsApp is remembered"
 
 
 async def test_another_account_tells_nothing_of_a_send(whatsapp: Platform) -> None:

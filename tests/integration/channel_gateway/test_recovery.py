@@ -68,6 +68,7 @@ async def test_a_waiting_send_of_a_dead_process_leaves(gateway: Gateway) -> None
     assert len(await gateway.accepted("line")) == 1
 
 
+@pytest.mark.rule("C-04b")
 async def test_a_marked_line_send_of_a_dead_process_is_repeated_under_its_key(gateway: Gateway) -> None:
     effect_key, customer = await waiting_send(gateway, LINE)
     await hand_to_a_dead_process(gateway, effect_key, 9)
@@ -90,6 +91,7 @@ async def test_a_marked_line_send_is_unknown_once_line_may_have_forgotten_its_ke
     assert await gateway.accepted("line") == []
 
 
+@pytest.mark.rule("C-04b")
 async def test_a_marked_whatsapp_send_of_a_dead_process_is_unknown_and_never_repeated(
     gateway: Gateway,
 ) -> None:

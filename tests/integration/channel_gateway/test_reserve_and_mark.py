@@ -255,17 +255,35 @@ async def test_a_price_set_elsewhere_is_paid_by_the_next_send(gateway: Gateway, 
 
 @pytest.mark.rule("J-03d")
 async def test_a_stop_elsewhere_holds_what_comes_back_from_the_channel_to_be_repeated(
-    gateway: Gateway, maker: GatewayMaker
+    gateway: Gateway, maker: GatewayMaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("services.channel_gateway.worker.attempts.delay_of", lambda *_: 60.0)
     account, module = await gateway.account(LINE), await gateway.module()
     customer = gateway.customer(account, LINE)
-    await gateway.fault("line", kind="timeout_before", seconds=0.5)
-    send = gateway.send(customer, LINE, bot_module_id=module, cap=5)
+    await gateway.fault("line", kind="error_before")
     async with maker.start(gateway.clock) as other:
         other.team_id, other.journey_id = gateway.team_id, gateway.journey_id
-        await gateway.ask(send)
-        stopped = await other.stop(1)
-        assert stopped.cancelled == 1, "it has come back while the stop waited"
-        await gateway.settled()
+        stops: list[asyncio.Task[None]] = []
+
+        async def stop() -> None:
+            while True:
+                with contextlib.suppress(
+                    grpc.aio.AioRpcError
+                ):  # on the wire for as long as it may be asked for
+                    await other.stop(1)
+                    return
+
+        async def stop_meanwhile() -> None:
+            """The request leaves when the stop has looked for what waits, and waits itself for what is on the wire."""
+            stops.append(asyncio.create_task(stop()))
+            connection = await asyncpg.connect(gateway.database.admin_dsn)
+            stopped = "SELECT max(epoch) = 1 FROM channel_gateway.journey_stop"
+            while not await connection.fetchval(stopped):
+                await asyncio.sleep(0.01)
+            await connection.close()
+
+        after_the_commit(monkeypatch, stop_meanwhile)
+        await gateway.ask(gateway.send(customer, LINE, bot_module_id=module, cap=5))
+        await asyncio.gather(*stops)
+        assert await outcomes(gateway, customer) == [(Outcome.UNKNOWN, "JOURNEY_STOPPED")]
     assert await gateway.accepted("line") == []
-    assert await outcomes(gateway, customer) == [(Outcome.UNKNOWN, "JOURNEY_STOPPED")]

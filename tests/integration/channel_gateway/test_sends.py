@@ -37,7 +37,7 @@ async def outcome(gateway: Gateway, customer: str) -> SendOutcome:
     return mail.body
 
 
-@pytest.mark.rule("C-10a")
+@pytest.mark.rule("C-10a", "C-01a", "C-01b")
 async def test_line_send_leaves_and_its_outcome_is_mailed(gateway: Gateway) -> None:
     gateway.neighbours.segment.points_channels = [LINE]
     account = await gateway.account(LINE)
@@ -83,6 +83,7 @@ async def test_nobody_is_asked_about_a_customer_whom_the_send_knows(gateway: Gat
     assert texts[line_id] == "Hello Mei"
 
 
+@pytest.mark.rule("C-01a", "C-01b", "C-50")
 async def test_whatsapp_template_is_filled_in_and_paid(gateway: Gateway) -> None:
     account = await gateway.account(WHATSAPP)
     template = await gateway.template(account)
@@ -160,6 +161,7 @@ async def test_values_with_breaks_leave_in_one_line(gateway: Gateway) -> None:
     assert [each["text"] for each in parameters] == ["Leave at door Ring twice"]
 
 
+@pytest.mark.rule("C-03a", "C-02c")
 async def test_customers_who_cannot_be_reached_are_skipped_and_take_nothing(gateway: Gateway) -> None:
     account = await gateway.account(LINE)
     module = await gateway.module()
@@ -299,6 +301,7 @@ async def test_a_faulty_send_fails_by_itself(gateway: Gateway) -> None:
     assert len(await gateway.accepted("line")) == 2
 
 
+@pytest.mark.rule("C-04a", "C-04b")
 async def test_line_is_asked_again_with_the_same_key_when_no_answer_came(gateway: Gateway) -> None:
     account = await gateway.account(LINE)
     module = await gateway.module()
@@ -310,7 +313,7 @@ async def test_line_is_asked_again_with_the_same_key_when_no_answer_came(gateway
     assert len(await gateway.accepted("line")) == 1, "the retry key made the second attempt none"
 
 
-@pytest.mark.rule("C-04c")
+@pytest.mark.rule("C-04c", "C-02c")
 async def test_whatsapp_without_an_answer_is_unknown_and_keeps_its_place(gateway: Gateway) -> None:
     account = await gateway.account(WHATSAPP)
     template = await gateway.template(account, parameters=1)
@@ -327,6 +330,7 @@ async def test_whatsapp_without_an_answer_is_unknown_and_keeps_its_place(gateway
     assert await usage(gateway) == 1
 
 
+@pytest.mark.rule("C-02c")
 @pytest.mark.parametrize(
     ("code", "state", "reason"),
     [
@@ -434,6 +438,7 @@ async def test_a_deleted_module_is_told_and_ends_sends(gateway: Gateway) -> None
     assert (answer.state, answer.reason) == (EXHAUSTED, "BOT_MODULE_MISSING")
 
 
+@pytest.mark.rule("C-03a")
 async def test_a_send_past_its_window_is_deferred_and_taken_up_anew(gateway: Gateway) -> None:
     account = await gateway.account(LINE)
     module = await gateway.module()

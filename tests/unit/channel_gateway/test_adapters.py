@@ -60,6 +60,15 @@ def test_every_whatsapp_card_is_a_message() -> None:
     assert len({body["biz_opaque_callback_data"] for body in bodies}) == 2
 
 
+@pytest.mark.rule("C-01a")
+def test_who_shows_no_number_on_whatsapp_is_addressed_by_id() -> None:
+    (part,) = WhatsappWriter().write_cards(
+        send(channel=Channel.WHATSAPP), "US.13491208655302741918", [TextCard("a")]
+    )
+    body = msgspec.json.decode(part)
+    assert (body["recipient"], "to" in body) == ("US.13491208655302741918", False)
+
+
 def test_line_buttons() -> None:
     (body,) = line(ButtonCard("Choose", (URL, CLAIM, YES), title="Hi"))
     message = body["messages"][0]

@@ -132,3 +132,18 @@ async def test_what_a_channel_calls_its_refusal_is_in_the_log_beside_the_send(ch
     assert first["effect_key"] == str(refused.effect_key)
     assert len(settled) == 1_000
     assert LINES_AT_ONCE <= len(lines) < 100, "a broadcast that is refused does not fill the log"
+
+
+@pytest.mark.rule("C-04c")
+@pytest.mark.parametrize("channel", list(Channel))
+@pytest.mark.parametrize("body", [{}, {"messages": []}, {"message_id": ""}, {"sentMessages": [{}]}])
+async def test_an_answer_of_success_that_names_no_message_leaves_open_whether_it_was_taken(
+    channel: Channel, body: dict[str, Any]
+) -> None:
+    """A proxy says so, or a page before the network: not the channel. Under LINE's key it is asked again."""
+    transport = _Answering(Reply(200, body, {}))
+    adapter: Any = {Channel.LINE: LineAdapter, Channel.WHATSAPP: WhatsappAdapter}.get(channel)
+    made = adapter(transport, BASE) if adapter is not None else PageAdapter(transport, channel, BASE)
+    attempt = await made.send(account(channel), job(channel=channel), 0)
+    verdict = Verdict.RETRY if channel is Channel.LINE else Verdict.UNKNOWN
+    assert (attempt.verdict, attempt.doubtful) == (verdict, True)

@@ -1,22 +1,26 @@
 """What is read of webhooks of Meta whose forms differ by product."""
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
 
 from services.channel_gateway.clients.channels.meta_rules import failure_reason
+from services.channel_gateway.convert.heard import stored_events
 from services.channel_gateway.domain import meta_hooks
 from services.channel_gateway.domain.callbacks import Callback, callback_text
 from services.channel_gateway.domain.heard import (
     ITEMS_MAX,
     BodyFaultError,
+    Left,
+    Limited,
     MessageReceipt,
     MessageTaken,
     Preference,
     Wrote,
 )
+from services.channel_gateway.domain.inbox import InboxSource, StoredWebhook
 from services.channel_gateway.domain.model import Channel
 
 AT = datetime(2018, 5, 28, 7, 30, 24, tzinfo=UTC)
@@ -134,3 +138,88 @@ def test_who_writes_on_whatsapp_has_one_spelling(written: str) -> None:
     assert [each.external_id for each in heard if isinstance(each, Wrote | Preference)] == [
         "886912345678"
     ] * 2
+
+
+NOBODYS_NUMBER = "US.13491208655302741918"
+
+
+def _whatsapp(**value: object) -> bytes:
+    entry = {"id": "2", "changes": [{"field": "messages", "value": value}]}
+    return json.dumps({"object": "whatsapp_business_account", "entry": [entry]}).encode()
+
+
+@pytest.mark.rule("C-20b")
+def test_who_shows_no_number_on_whatsapp_is_known_by_what_the_business_knows_them_by() -> None:
+    message = {"from_user_id": NOBODYS_NUMBER, "id": "wamid.1", "timestamp": "1527492624", "type": "text"}
+    wants = {
+        "user_id": NOBODYS_NUMBER,
+        "category": "marketing_messages",
+        "value": "stop",
+        "timestamp": 1527492624,
+    }
+    failed = {"id": "wamid.2", "status": "failed", "timestamp": "1527492624", "errors": [{"code": 131049}]}
+    body = _whatsapp(
+        contacts=[{"profile": {"name": "Mei"}, "user_id": NOBODYS_NUMBER}],
+        messages=[
+            message,
+            {**message, "from_user_id": "US.a b"},
+            {**message, "from_user_id": "13491208655302741918"},
+        ],
+        statuses=[{**failed, "recipient_user_id": NOBODYS_NUMBER}],
+        user_preferences=[wants],
+    )
+    _, items = meta_hooks.read_meta(body)
+    assert [bool(item.fault) for item in items] == [False, True, True, False, False]
+    wrote, limited, preference = (item.heard[0] for item in items if item.heard)
+    assert isinstance(wrote, Wrote)
+    assert (wrote.external_id, wrote.name) == (NOBODYS_NUMBER, "Mei")
+    assert limited == Limited(NOBODYS_NUMBER, AT)
+    assert isinstance(preference, Preference)
+    assert preference.external_id == NOBODYS_NUMBER
+
+
+@pytest.mark.rule("C-03d")
+@pytest.mark.parametrize(("code", "left"), [(131026, 1), (131053, 0)])
+def test_who_has_no_whatsapp_is_gone_also_where_that_is_told_after_the_answer(code: int, left: int) -> None:
+    status = {"id": "wamid.1", "status": "failed", "timestamp": "1527492624", "errors": [{"code": code}]}
+    person = {"recipient_id": "886912000001"}
+    others = [{**status, "status": "sent", **person}, status, {**status, **person, "id": "a b"}]
+    _, items = meta_hooks.read_meta(_whatsapp(statuses=[{**status, **person}, *others]))
+    assert [each for item in items for each in item.heard] == [
+        Left("886912000001", AT, "wamid.1.failed")
+    ] * left
+
+
+@pytest.mark.rule("J-26b")
+def test_a_time_that_lies_too_far_ahead_is_that_of_receipt_whatever_is_told_of() -> None:
+    """Else nothing that comes later would be the last of its kind, for years."""
+    ahead = {"timestamp": str(int(AT.timestamp()) + 10**9)}
+    number = {"recipient_id": "886912000001", "id": "wamid.1"}
+    ours = callback_text(Callback(UUID(int=1), UUID(int=2), 0))
+    body = _whatsapp(
+        messages=[
+            {"from": "886912000001", "id": "wamid.2", "type": "text", "text": {"body": "STOP"}, **ahead}
+        ],
+        statuses=[
+            {"status": "sent", "biz_opaque_callback_data": ours, **number, **ahead},
+            {
+                "status": "failed",
+                "errors": [{"code": 131026}, {"code": 131049}, {"code": 131050}],
+                **number,
+                **ahead,
+            },
+        ],
+        user_preferences=[
+            {
+                "wa_id": "886912000001",
+                "category": "marketing_messages",
+                "value": "stop",
+                "timestamp": ahead["timestamp"],
+            }
+        ],
+    )
+    webhook = StoredWebhook(1, UUID(int=3), InboxSource.META, str(UUID(int=4)), "w", body, AT)
+    heard = stored_events(webhook, timedelta(minutes=5)).heard
+    assert len(heard) == 6
+    times = {each.sent_at if isinstance(each, MessageTaken) else each.at for each in heard}  # type: ignore[union-attr]
+    assert times == {AT}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Any
@@ -12,7 +13,8 @@ import pytest
 
 from libs.common.backoff import Backoff
 from libs.common.clock import SteppedClock
-from services.channel_gateway.clients.channels.base import Attempt, Verdict, plain
+from services.channel_gateway.clients.channels import line_rules, meta_rules, page_rules
+from services.channel_gateway.clients.channels.base import WAIT_MAX_S, Attempt, RetryPolicy, Verdict, plain
 from services.channel_gateway.domain.model import DeliveryOutcome, Job, Reason, SendState
 from services.channel_gateway.store.deliveries import Postponement
 from services.channel_gateway.store.facts import Written
@@ -180,12 +182,26 @@ async def test_what_a_channel_says_of_an_account_and_cannot_be_recorded_holds_up
     assert list(table.settled) == [1]
 
 
+ALL_RULES = (
+    *(each.rule for each in line_rules.RULES),
+    *meta_rules.WHATSAPP.values(),
+    *page_rules.MESSENGER.values(),
+    *page_rules.INSTAGRAM.values(),
+    *(rules.NOT_SENT for rules in (line_rules, meta_rules, page_rules)),
+    line_rules.NO_ANSWER,
+    line_rules.rule_for(599, ""),
+    meta_rules.whatsapp_rule(9_999, 500),
+)
+"""What answers mean."""
+
+
 class Noted(Recorder):
     """Keeps what it hears."""
 
     def __init__(self) -> None:
         self.ends: list[tuple[Job, DeliveryOutcome]] = []
         self.again: list[Job] = []
+        self.delays_s: list[float] = []
 
     def settle(self, job: Job, outcome: DeliveryOutcome) -> None:
         self.ends.append((job, outcome))
@@ -195,6 +211,7 @@ class Noted(Recorder):
 
     def postpone(self, job: Job, delay_s: float) -> None:
         self.again.append(job)
+        self.delays_s.append(delay_s)
 
 
 OPEN = Attempt(Verdict.RETRY, "LINE_500", doubtful=True)
@@ -221,6 +238,34 @@ def test_a_send_that_may_have_left_is_not_failed_by_later_answers_that_only_put_
         classifier.classify(lane, job, attempt)
     assert [outcome.state for _, outcome in noted.ends] == [end]
     assert len(noted.again) == len(attempts) - 1
+
+
+@pytest.mark.rule("C-03a")
+@pytest.mark.parametrize(
+    "policy",
+    {id(rule.backoff): rule.backoff for rule in ALL_RULES if rule.verdict is Verdict.RETRY}.values(),
+)
+def test_no_send_is_tried_for_more_than_six_times_or_a_day_and_no_wait_has_no_bound(
+    policy: RetryPolicy,
+) -> None:
+    def tried(attempts: int, age_s: float) -> tuple[list[DeliveryOutcome], list[float]]:
+        noted = Noted()
+        job = numbered(1, attempts=attempts, began_s=time.monotonic() - age_s)
+        lane = Lane(account(), time.monotonic())
+        attempt = Attempt(Verdict.RETRY, "CODE", backoff=policy, wait_s=WAIT_MAX_S)
+        AttemptClassifier(noted, noted, random.Random(1)).classify(lane, job, attempt)  # type: ignore[arg-type]
+        return [outcome for _, outcome in noted.ends], noted.delays_s
+
+    failed = [DeliveryOutcome(SendState.FAILED, "CODE")]
+    most = policy.attempts_max
+    assert most <= 6
+    for attempts in range(1, most):
+        ends, (delay_s,) = tried(attempts, 0.0)
+        assert ends == []
+        assert delay_s <= 6 * 3_600.0
+    assert tried(most, 0.0) == (failed, [])
+    assert tried(1, 24 * 3_600.0 - 60.0)[0] == []
+    assert tried(1, 24 * 3_600.0) == (failed, [])
 
 
 def test_what_a_channel_calls_a_message_is_kept_as_text_that_the_table_takes() -> None:

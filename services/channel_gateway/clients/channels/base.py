@@ -176,6 +176,14 @@ def attempt_of(
     )
 
 
+def sent_or(no_answer: Rule, message_id: str) -> Attempt:
+    """What an answer of success means: one that names no message is not the channel's own (of a proxy, say), and leaves
+    open whether the message was taken."""
+    if message_id:
+        return Attempt(Verdict.SENT, message_id=message_id)
+    return attempt_of(no_answer, detail="the answer named no message", doubtful=True)
+
+
 def said(account: Account, text: str) -> str:
     """What a channel said, for people and logs: without the token, which some repeat when they refuse it."""
     token = account.connection.access_token

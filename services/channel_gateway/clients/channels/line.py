@@ -20,6 +20,7 @@ from services.channel_gateway.clients.channels.base import (
     Verdict,
     attempt_of,
     said,
+    sent_or,
 )
 from services.channel_gateway.clients.channels.line_insight import opens, statistics_url
 from services.channel_gateway.clients.channels.transport import (
@@ -173,7 +174,10 @@ class LineAdapter:
         message = str(reply.body.get("message", ""))
         rule = line_rules.rule_for(reply.status, message)
         if rule.verdict is Verdict.SENT:
-            return Attempt(Verdict.SENT, message_id=_message_id(reply))
+            message_id = _message_id(reply)
+            if reply.status == 200:
+                return sent_or(line_rules.NO_ANSWER, message_id)
+            return Attempt(Verdict.SENT, message_id=message_id)
         if rule.confirm is Confirm.LINE_QUOTA and not await self._is_used_up(account):
             # LINE holds places for a delivery that is running and may free some of them.
             rule = Rule(Verdict.RETRY, rule.reason, backoff=LONG)

@@ -10,7 +10,14 @@ import msgspec
 from yarl import URL
 
 from services.channel_gateway.clients.channels import page_rules
-from services.channel_gateway.clients.channels.base import Attempt, Rule, Verdict, attempt_of, said
+from services.channel_gateway.clients.channels.base import (
+    Attempt,
+    Rule,
+    Verdict,
+    attempt_of,
+    said,
+    sent_or,
+)
 from services.channel_gateway.clients.channels.graph import (
     answer_id_of,
     app_secret_proof,
@@ -158,7 +165,7 @@ class PageAdapter:
 
     def _classify(self, account: Account, reply: Reply) -> Attempt:
         if 200 <= reply.status < 300:
-            return Attempt(Verdict.SENT, message_id=str(reply.body.get("message_id", "")))
+            return sent_or(page_rules.NO_ANSWER, str(reply.body.get("message_id", "")))
         error = error_of(reply.body)
         rule = page_rules.page_rule(self._rules, error.code, error.subcode, reply.status)
         if error.message.startswith(_BAD_PROOF):

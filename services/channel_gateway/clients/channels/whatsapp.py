@@ -15,9 +15,9 @@ from services.channel_gateway.clients.channels import meta_rules
 from services.channel_gateway.clients.channels.base import (
     Attempt,
     Confirm,
-    Verdict,
     attempt_of,
     said,
+    sent_or,
 )
 from services.channel_gateway.clients.channels.graph import answer_id_of, error_of, usage_wait_s, versioned
 from services.channel_gateway.clients.channels.transport import (
@@ -85,12 +85,18 @@ class WhatsappWriter:
         return [_body(send, recipient, 0, message)]
 
 
+def _addressed(recipient: str) -> dict[str, str]:
+    """Whom a message is to: a number, or the id of somebody who shows none."""
+    number = recipient.removeprefix("+")
+    return {"to": f"+{number}"} if number.isdigit() else {"recipient": recipient}
+
+
 def _body(send: Send, recipient: str, number: int, message: dict[str, Any]) -> bytes:
     return msgspec.json.encode(
         {
             "messaging_product": "whatsapp",
             "recipient_type": "individual",
-            "to": f"+{recipient.removeprefix('+')}",
+            **_addressed(recipient),
             # Comes back in every status of the message: finds the send without knowing the channel's id.
             "biz_opaque_callback_data": callback_text(Callback(send.team_id, send.effect_key, number)),
             **message,
@@ -228,7 +234,7 @@ class WhatsappAdapter:
 
     async def _classify(self, account: Account, job: Job, part: int, reply: Reply) -> Attempt:
         if 200 <= reply.status < 300:
-            return Attempt(Verdict.SENT, message_id=_message_id(reply.body))
+            return sent_or(meta_rules.NO_ANSWER, _message_id(reply.body))
         error = error_of(reply.body)
         code = error.code
         rule = meta_rules.whatsapp_rule(code, reply.status)
