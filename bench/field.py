@@ -198,7 +198,12 @@ SELECT COALESCE(sum(last.position - c.position), 0)
 
 @contextlib.asynccontextmanager
 async def field(
-    directory: Path, *, emulators: bool = False, one_process: bool = False, workers: int = 1
+    directory: Path,
+    *,
+    emulators: bool = False,
+    console: bool = False,
+    one_process: bool = False,
+    workers: int = 1,
 ) -> AsyncIterator[Field]:
     """Starts everything in `directory`, with so many processes of journey."""
     await _prepare(directory)
@@ -215,6 +220,7 @@ async def field(
         settings=settings,
         free_ports=True,
         emulators=emulators,
+        console=console,
         one_process=one_process,
         more_workers={"journey": workers - 1},
         environment={
@@ -239,7 +245,8 @@ async def field(
         await admin.execute("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
         await admin.execute(wal.EXTENSION)
         services = ["services"] if one_process else [*SERVICES, *worker_names(options, "journey")]
-        names_of_all = [*services, "postgres", "valkey", *(["emulators"] if emulators else [])]
+        others = {"emulators": emulators, "console": console}
+        names_of_all = [*services, "postgres", "valkey", *(name for name, there in others.items() if there)]
         usage = Usage({name: installation.pid_of(name) for name in names_of_all})
         yield Field(installation, client, DomainClock(client, admin), admin, redis, session, usage)
 

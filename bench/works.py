@@ -11,6 +11,7 @@ from bench import ledger
 from bench import order as w3
 from bench import sleepers as w2
 from bench.audience_triggers import audience_triggered
+from bench.browsing import console
 from bench.field import field
 from bench.floor_0 import welcome_floor
 from bench.imports import imports
@@ -40,6 +41,7 @@ N_DEFAULT: Final = {
     "segment": 1_000_000,
     "stats": 1_000,
     "import": 100_000,
+    "console": 1_000,
 }
 """w2, stop, audience and import aim at 1,000,000 and w4 at 100,000: minutes each on two cores, so they are asked for by
 name (`W=w2 N=1000000`)."""
@@ -420,17 +422,18 @@ _WORKS: Final[dict[str, Callable[[Wanted], Awaitable[Result]]]] = {
     "segment": _segment,
     "stats": _stats,
     "import": _import,
+    "console": console,
 }
 WORKS: Final = tuple(_WORKS)
 
 
-def show(console: Console, result: Result) -> None:
+def show(screen: Console, result: Result) -> None:
     """The table of a work, and PostgreSQL's dearest statements."""
     table = Table(f"{result.work}, N={result.n:,}", box=None, pad_edge=False)
     for column in ("measured", "floor", "target"):
         table.add_column(column, justify="right")
     for line in result.lines:
         table.add_row(line.what, line.value, line.floor, line.target)
-    console.print(table)
+    screen.print(table)
     for statement in result.statements:
-        console.print(statement, markup=False, highlight=False, no_wrap=True, overflow="crop")
+        screen.print(statement, markup=False, highlight=False, no_wrap=True, overflow="crop")
