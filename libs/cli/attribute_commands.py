@@ -46,12 +46,13 @@ def create(
     *,
     team: Team,
     name: Annotated[str, typer.Option(help="Name shown to people. [default: the key]")] = "",
+    as_json: AsJson = False,
     data_dir: DataDir = None,
 ) -> None:
     """Define an attribute."""
     from libs.cli import attributes
 
-    run(data_dir, attributes.create(team, key, kind, name))
+    run(data_dir, attributes.create(team, key, kind, name, as_json=as_json))
 
 
 @attribute.command(epilog='Example: omnijourney attribute rename size "Shoe size" --team $TEAM')
@@ -60,12 +61,13 @@ def rename(
     name: Annotated[str, typer.Argument(help="Its new name.")],
     *,
     team: Team,
+    as_json: AsJson = False,
     data_dir: DataDir = None,
 ) -> None:
     """Give an attribute another name to be shown by; its key stays."""
     from libs.cli import attributes
 
-    run(data_dir, attributes.rename(team, key, name))
+    run(data_dir, attributes.rename(team, key, name, as_json=as_json))
 
 
 @attribute.command(epilog="Example: omnijourney attribute retype size number --preview --team $TEAM")
@@ -80,25 +82,26 @@ def retype(
     convert: Annotated[
         bool, typer.Option("--convert", help="Keep the values that fit; without it all are hidden.")
     ] = False,
+    as_json: AsJson = False,
     data_dir: DataDir = None,
 ) -> None:
     """Give an attribute another type. Running journeys that use it hear of it within 5 s."""
     from libs.cli import attributes
 
-    run(data_dir, attributes.retype(team, key, kind, preview=preview, convert=convert))
+    run(data_dir, attributes.retype(team, key, kind, preview=preview, convert=convert, as_json=as_json))
 
 
 @attribute.command(epilog="Example: omnijourney attribute archive size --team $TEAM")
-def archive(key: Key, *, team: Team, data_dir: DataDir = None) -> None:
+def archive(key: Key, *, team: Team, as_json: AsJson = False, data_dir: DataDir = None) -> None:
     """Put an attribute away: it keeps its values, and journeys that use it stop."""
     from libs.cli import attributes
 
-    run(data_dir, attributes.archive(team, key))
+    run(data_dir, attributes.archive(team, key, as_json=as_json))
 
 
 @attribute.command(epilog="Example: omnijourney attribute restore size --team $TEAM")
-def restore(key: Key, *, team: Team, data_dir: DataDir = None) -> None:
+def restore(key: Key, *, team: Team, as_json: AsJson = False, data_dir: DataDir = None) -> None:
     """Take an attribute that was put away into use again."""
     from libs.cli import attributes
 
-    run(data_dir, attributes.restore(team, key))
+    run(data_dir, attributes.restore(team, key, as_json=as_json))

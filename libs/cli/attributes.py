@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
+from libs.cli.answers import json_of, tell
 from libs.cli.console import EXIT_FAULT, complain, say
 from libs.cli.journeys import Command
-from libs.cli.listings import at_most, json_of
+from libs.cli.listings import at_most
 from libs.client import Client
 from libs.client.long_work import ended
 from libs.client.paging import items
@@ -34,76 +35,84 @@ def show(team_id: str, limit: int = 0, *, archived: bool, as_json: bool = False)
     return command
 
 
-def create(team_id: str, key: str, kind: str, name: str) -> Command:
+def create(team_id: str, key: str, kind: str, name: str, *, as_json: bool = False) -> Command:
     """Defines an attribute."""
 
     async def command(client: Client) -> int:
         attribute = attribute_pb2.Attribute(key=key, display_name=name or key, type=_type(kind))
         request = pb.CreateAttributeRequest(team_id=team_id, request_id=str(new_id()), attribute=attribute)
-        say(_line((await client.segment.CreateAttribute(request, timeout=_TIMEOUT_S)).attribute))
+        made = (await client.segment.CreateAttribute(request, timeout=_TIMEOUT_S)).attribute
+        tell(made, _line(made), as_json=as_json)
         return 0
 
     return command
 
 
-def rename(team_id: str, key: str, name: str) -> Command:
+def rename(team_id: str, key: str, name: str, *, as_json: bool = False) -> Command:
     """Gives an attribute another name to be shown by."""
-    return _update(team_id, attribute_pb2.Attribute(key=key, display_name=name), convert=False)
+    return _update(
+        team_id, attribute_pb2.Attribute(key=key, display_name=name), convert=False, as_json=as_json
+    )
 
 
-def retype(team_id: str, key: str, kind: str, *, preview: bool, convert: bool) -> Command:
+def retype(
+    team_id: str, key: str, kind: str, *, preview: bool, convert: bool, as_json: bool = False
+) -> Command:
     """Gives an attribute another type, or with `preview` says which of its values would fit. `convert` keeps those
     that do, and waits until that is done."""
     if not preview:
-        return _update(team_id, attribute_pb2.Attribute(key=key, type=_type(kind)), convert=convert)
+        wanted = attribute_pb2.Attribute(key=key, type=_type(kind))
+        return _update(team_id, wanted, convert=convert, as_json=as_json)
 
     async def command(client: Client) -> int:
         request = pb.PreviewAttributeTypeRequest(team_id=team_id, key=key, type=_type(kind))
         found = await client.segment.PreviewAttributeType(request, timeout=_TIMEOUT_S)
-        say(f"{found.fitting_count:,} of {found.value_count:,} values fit {kind}")
-        for each in found.misfits:
+        tell(found, f"{found.fitting_count:,} of {found.value_count:,} values fit {kind}", as_json=as_json)
+        for each in () if as_json else found.misfits:
             say(f"  does not fit: {each}")
         return 0
 
     return command
 
 
-def archive(team_id: str, key: str) -> Command:
+def archive(team_id: str, key: str, *, as_json: bool = False) -> Command:
     """Puts an attribute away: it keeps its values, and is no more to be named."""
 
     async def command(client: Client) -> int:
         request = pb.ArchiveAttributeRequest(team_id=team_id, request_id=str(new_id()), key=key)
-        say(_line((await client.segment.ArchiveAttribute(request, timeout=_TIMEOUT_S)).attribute))
+        changed = (await client.segment.ArchiveAttribute(request, timeout=_TIMEOUT_S)).attribute
+        tell(changed, _line(changed), as_json=as_json)
         return 0
 
     return command
 
 
-def restore(team_id: str, key: str) -> Command:
+def restore(team_id: str, key: str, *, as_json: bool = False) -> Command:
     """Takes an attribute that was put away into use again."""
 
     async def command(client: Client) -> int:
         request = pb.RestoreAttributeRequest(team_id=team_id, request_id=str(new_id()), key=key)
-        say(_line((await client.segment.RestoreAttribute(request, timeout=_TIMEOUT_S)).attribute))
+        changed = (await client.segment.RestoreAttribute(request, timeout=_TIMEOUT_S)).attribute
+        tell(changed, _line(changed), as_json=as_json)
         return 0
 
     return command
 
 
-def _update(team_id: str, attribute: attribute_pb2.Attribute, *, convert: bool) -> Command:
+def _update(team_id: str, attribute: attribute_pb2.Attribute, *, convert: bool, as_json: bool) -> Command:
     async def command(client: Client) -> int:
         request = pb.UpdateAttributeRequest(
             team_id=team_id, request_id=str(new_id()), attribute=attribute, convert_values=convert
         )
         changed = await client.segment.UpdateAttribute(request, timeout=_TIMEOUT_S)
-        say(_line(changed.attribute))
+        tell(changed.attribute, _line(changed.attribute), as_json=as_json)
         if not changed.HasField("operation"):
             return 0
         found = await ended(client, "segment", changed.operation)
         if found.state != operation_pb2.OPERATION_STATE_SUCCEEDED:
             complain(found.error.message or operation_pb2.OperationState.Name(found.state))
             return EXIT_FAULT
-        say(f"{found.done_count:,} values looked at")
+        tell(found, f"{found.done_count:,} values looked at", as_json=as_json)
         return 0
 
     return command

@@ -28,20 +28,21 @@ def show(
     *,
     team: Team,
     language: Annotated[Literal["zh-TW", "en"], typer.Option(help="Of the line.")] = "en",
+    as_json: AsJson = False,
     data_dir: DataDir = None,
 ) -> None:
     """Say in one line who is in an audience."""
     from libs.cli import records
 
-    run(data_dir, records.describe_audience(team, name, language))
+    run(data_dir, records.describe_audience(team, name, language, as_json=as_json))
 
 
 @audience.command(epilog="Example: omnijourney audience count VIP --team $TEAM")
-def count(name: Name, *, team: Team, data_dir: DataDir = None) -> None:
+def count(name: Name, *, team: Team, as_json: AsJson = False, data_dir: DataDir = None) -> None:
     """Count who is in an audience now."""
     from libs.cli import records
 
-    run(data_dir, records.count_audience(team, name))
+    run(data_dir, records.count_audience(team, name, as_json=as_json))
 
 
 @audience.command(epilog="Example: omnijourney audience customers VIP --team $TEAM --limit 0 --json")

@@ -7,7 +7,8 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 from uuid import UUID
 
-from libs.cli.console import EXIT_FAULT, say
+from libs.cli.answers import tell
+from libs.cli.console import EXIT_FAULT
 from libs.cli.journeys import Command, NoSuch, id_of
 from libs.client import Client
 from libs.client.paging import items
@@ -25,7 +26,9 @@ Change = Callable[[Client, str, str], Awaitable[object]]
 """Given client, team and operation."""
 
 
-def trigger(team_id: str, name: str, audience: str, *, rate: int, follow: bool) -> Command:
+def trigger(
+    team_id: str, name: str, audience: str, *, rate: int, follow: bool, as_json: bool = False
+) -> Command:
     """Enrols everyone in a saved audience; with `follow` shows how far it is until it has ended."""
 
     async def command(client: Client) -> int:
@@ -39,22 +42,25 @@ def trigger(team_id: str, name: str, audience: str, *, rate: int, follow: bool) 
         answer = await client.journey.TriggerAudience(request, timeout=_TIMEOUT_S)
         operation_id = answer.operation.operation_id
         if not follow:
-            say(operation_id)
+            tell(answer.operation, operation_id, as_json=as_json)
             return 0
-        return await _follow(client, team_id, operation_id)
+        return await _follow(client, team_id, operation_id, as_json=as_json)
 
     return command
 
 
-def triggered(team_id: str, operation_id: str, change: Change | None, *, follow: bool) -> Command:
+def triggered(
+    team_id: str, operation_id: str, change: Change | None, *, follow: bool, as_json: bool = False
+) -> Command:
     """Shows how far one is, after it was paused, resumed or cancelled where that is asked for."""
 
     async def command(client: Client) -> int:
         if change is not None:
             await change(client, team_id, operation_id)
         if follow:
-            return await _follow(client, team_id, operation_id)
-        _show(await _read(client, team_id, operation_id))
+            return await _follow(client, team_id, operation_id, as_json=as_json)
+        found = await _read(client, team_id, operation_id)
+        tell(found, _line(found), as_json=as_json)
         return 0
 
     return command
@@ -103,26 +109,26 @@ async def _read(client: Client, team_id: str, operation_id: str) -> audience_tri
     return (await client.journey.GetAudienceTrigger(request, timeout=_TIMEOUT_S)).audience_trigger
 
 
-async def _follow(client: Client, team_id: str, operation_id: str) -> int:
+async def _follow(client: Client, team_id: str, operation_id: str, *, as_json: bool) -> int:
     """Shows each change until it has ended; the exit code says whether everybody was triggered."""
     shown = None
     while True:
         found = await _read(client, team_id, operation_id)
         if found != shown:
-            _show(found)
+            tell(found, _line(found), as_json=as_json)
             shown = found
         if found.operation.HasField("end_time"):
             return 0 if found.operation.state == operation_pb2.OPERATION_STATE_SUCCEEDED else EXIT_FAULT
         await asyncio.sleep(_LOOK_EVERY_S)
 
 
-def _show(found: audience_trigger_pb2.AudienceTrigger) -> None:
+def _line(found: audience_trigger_pb2.AudienceTrigger) -> str:
     operation = found.operation
     state = operation_pb2.OperationState.Name(operation.state).removeprefix("OPERATION_STATE_")
     of = str(found.found_count) if found.found_all else f"{found.found_count} found so far"
     counts = ", ".join(f"{each.customer_count} {_outcome(each)}" for each in found.counts)
     why = f"  {operation.error.message}" if operation.HasField("error") else ""
-    say(
+    return (
         f"{operation.operation_id}  {state:9}  {found.triggered_count} triggered of {of}"
         + (f"  ({counts})" if counts else "")
         + why

@@ -76,11 +76,13 @@ def list_backups(
 
 
 @backup.command(epilog="Example: omnijourney backup verify 1f0c2a9e/20261130T150102Z")
-def verify(name: Name, *, backup_dir: BackupDir = None, data_dir: DataDir = None) -> None:
+def verify(
+    name: Name, *, backup_dir: BackupDir = None, as_json: AsJson = False, data_dir: DataDir = None
+) -> None:
     """Unpack a backup beside itself, and compare files and log with its manifest. Exit code 1 if one differs."""
     from libs.cli.backups import verify_backup
 
-    finish(verify_backup(_settings(data_dir, backup_dir), name))
+    finish(verify_backup(_settings(data_dir, backup_dir), name, as_json=as_json))
 
 
 @backup.command(

@@ -73,7 +73,7 @@ async def show_backups(settings: InstallationSettings, limit: int, *, as_json: b
     return 0
 
 
-async def verify_backup(settings: InstallationSettings, name: str) -> int:
+async def verify_backup(settings: InstallationSettings, name: str, *, as_json: bool = False) -> int:
     """Verifies one; returns the exit code."""
     if settings.backup_dir is None:
         return _nowhere()
@@ -83,7 +83,7 @@ async def verify_backup(settings: InstallationSettings, name: str) -> int:
             verify(home, found, Path(place))
     except EmbeddedError as error:
         return fail(error)
-    say(f"{name} is whole")
+    say(json.dumps({"name": name, "whole": True}) if as_json else f"{name} is whole")
     return 0
 
 

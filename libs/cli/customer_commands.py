@@ -58,6 +58,7 @@ def erase_person(
     team: Team,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask. It cannot be undone.")] = False,
     follow: Annotated[bool, typer.Option(help="Show how far it is until it is done.")] = True,
+    as_json: AsJson = False,
     data_dir: DataDir = None,
 ) -> None:
     """Erase a person in all five services; figures stay. It cannot be undone."""
@@ -65,7 +66,7 @@ def erase_person(
 
     if not yes:
         typer.confirm(f"Erase customer {customer_id} for good?", abort=True)
-    run(data_dir, persons.erase_person(team, customer_id, follow=follow))
+    run(data_dir, persons.erase_person(team, customer_id, follow=follow, as_json=as_json))
 
 
 @customer.command(epilog="Example: omnijourney customer merge $CUSTOMER $OTHER --team $TEAM")
@@ -74,12 +75,13 @@ def merge(
     loser: Annotated[str, typer.Argument(help="The customer who goes (UUID); cannot be undone.")],
     *,
     team: Team,
+    as_json: AsJson = False,
     data_dir: DataDir = None,
 ) -> None:
     """Make two customers one: all that one has is the other's. Exit code 1 if it is not done within a minute."""
     from libs.cli import customers
 
-    run(data_dir, customers.merge(team, survivor, loser))
+    run(data_dir, customers.merge(team, survivor, loser, as_json=as_json))
 
 
 @customer.command(epilog="Example: omnijourney customer conflicts --team $TEAM")
@@ -96,7 +98,7 @@ def conflicts(
 
     run(
         data_dir,
-        customers.settle(team, two_people)
+        customers.settle(team, two_people, as_json=as_json)
         if two_people
         else customers.conflicts(team, limit, as_json=as_json),
     )

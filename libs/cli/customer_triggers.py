@@ -7,6 +7,7 @@ from typing import Final
 
 import typer
 
+from libs.cli.answers import json_about
 from libs.cli.console import EXIT_FAULT, complain, say
 from libs.cli.journeys import Command, id_of
 from libs.client import Client
@@ -32,7 +33,9 @@ def data_of(pairs: Iterable[str]) -> dict[str, str]:
     return data
 
 
-def trigger(team_id: str, name: str, customers: Sequence[str], data: Mapping[str, str]) -> Command:
+def trigger(
+    team_id: str, name: str, customers: Sequence[str], data: Mapping[str, str], *, as_json: bool = False
+) -> Command:
     """Enrols customers, and writes of each the event's id, by which `explain` tells what became of it."""
 
     async def command(client: Client) -> int:
@@ -49,11 +52,13 @@ def trigger(team_id: str, name: str, customers: Sequence[str], data: Mapping[str
             request = pb.TriggerJourneysRequest(team_id=team_id, items=batch)
             answer = await client.journey.TriggerJourneys(request, timeout=_TIMEOUT_S)
             for item, result in zip(batch, answer.results, strict=True):
-                if result.accepted:
+                code = code if result.accepted else EXIT_FAULT
+                if as_json:
+                    say(json_about(result, customer_id=item.customer_id, event_id=item.request_id))
+                elif result.accepted:
                     say(f"{item.customer_id}  {item.request_id}")
                 else:
                     complain(f"{item.customer_id}: {_why(result)}")
-                    code = EXIT_FAULT
         return code
 
     return command

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
+from libs.cli.answers import json_of, tell
 from libs.cli.console import EXIT_FAULT, say
 from libs.cli.journeys import TIMEOUT_S, Command
-from libs.cli.listings import at_most, json_of
+from libs.cli.listings import at_most
 from libs.client import Client
 from libs.client.paging import items
 from libs.common.ids import new_id
@@ -19,7 +20,7 @@ _LOOK_EVERY_S: Final = 0.5
 _WAIT_S: Final = 60.0
 
 
-def merge(team_id: str, survivor_id: str, loser_id: str) -> Command:
+def merge(team_id: str, survivor_id: str, loser_id: str, *, as_json: bool = False) -> Command:
     """Merges two customers, and waits for a minute at most until it is done."""
 
     async def command(client: Client) -> int:
@@ -32,11 +33,11 @@ def merge(team_id: str, survivor_id: str, loser_id: str) -> Command:
         for _ in range(int(_WAIT_S / _LOOK_EVERY_S)):
             found = (await client.segment.GetCustomerMerge(asked, timeout=TIMEOUT_S)).customer_merge
             if found.operation.state == operation_pb2.OPERATION_STATE_SUCCEEDED:
-                say(f"{loser_id} is {survivor_id}")
+                tell(found, f"{loser_id} is {survivor_id}", as_json=as_json)
                 return 0
             await asyncio.sleep(_LOOK_EVERY_S)
         step = merge_pb2.MergeStep.Name(found.step).removeprefix("MERGE_STEP_")
-        say(f"merge {merge_id} goes on: it is at {step}")
+        tell(found, f"merge {merge_id} goes on: it is at {step}", as_json=as_json)
         return EXIT_FAULT
 
     return command
@@ -63,7 +64,7 @@ def conflicts(team_id: str, limit: int = 0, *, as_json: bool = False) -> Command
     return command
 
 
-def settle(team_id: str, conflict_id: str) -> Command:
+def settle(team_id: str, conflict_id: str, *, as_json: bool = False) -> Command:
     """Settles a pair: they are two people."""
 
     async def command(client: Client) -> int:
@@ -72,7 +73,8 @@ def settle(team_id: str, conflict_id: str) -> Command:
         )
         answer = await client.segment.ResolveIdentityConflict(request, timeout=TIMEOUT_S)
         settled = answer.identity_conflict
-        say(f"{settled.customer_id} and {settled.other_customer_id} are two people")
+        line = f"{settled.customer_id} and {settled.other_customer_id} are two people"
+        tell(settled, line, as_json=as_json)
         return 0
 
     return command

@@ -49,11 +49,11 @@ def get(
 
 
 @journey.command(epilog="Example: omnijourney journey validate welcome.yaml --team $TEAM")
-def validate(files: Files, *, team: Team, data_dir: DataDir = None) -> None:
+def validate(files: Files, *, team: Team, as_json: AsJson = False, data_dir: DataDir = None) -> None:
     """Say what keeps texts from being published, with file, line and field. Exit code 1 if anything does."""
     from libs.cli import journeys
 
-    run(data_dir, journeys.validate(team, files))
+    run(data_dir, journeys.validate(team, files, as_json=as_json))
 
 
 @journey.command(epilog="Example: omnijourney journey diff welcome.yaml --team $TEAM --exit-code")
@@ -64,12 +64,13 @@ def diff(
     exit_code: Annotated[
         bool, typer.Option("--exit-code", help="Exit with 3 if anything is different.")
     ] = False,
+    as_json: AsJson = False,
     data_dir: DataDir = None,
 ) -> None:
     """Show what applying texts would change; changes nothing."""
     from libs.cli import journeys
 
-    run(data_dir, journeys.diff(team, files, exit_code=exit_code))
+    run(data_dir, journeys.diff(team, files, exit_code=exit_code, as_json=as_json))
 
 
 @journey.command(epilog="Example: omnijourney journey apply welcome.yaml --team $TEAM")
@@ -82,6 +83,7 @@ def apply(
         typer.Option("--id", help="The journey to edit. [default: the one of the text's name, or a new one]"),
     ] = "",
     etag: Etag = "",
+    as_json: AsJson = False,
     data_dir: DataDir = None,
 ) -> None:
     """Make journeys what texts say: new drafts, or edits as far as the status of a journey allows them."""
@@ -89,23 +91,23 @@ def apply(
 
     if len(files) > 1 and (journey_id or etag):
         raise typer.BadParameter("--id and --etag are for one file")
-    run(data_dir, journeys.apply(team, files, journey_id, etag))
+    run(data_dir, journeys.apply(team, files, journey_id, etag, as_json=as_json))
 
 
 @journey.command(epilog="Example: omnijourney journey publish Welcome --team $TEAM")
-def publish(names: Journeys, *, team: Team, data_dir: DataDir = None) -> None:
+def publish(names: Journeys, *, team: Team, as_json: AsJson = False, data_dir: DataDir = None) -> None:
     """Make drafts live. Exit code 1, with every fault, if one cannot be."""
     from libs.cli import journeys
 
-    run(data_dir, journeys.publish(team, names))
+    run(data_dir, journeys.publish(team, names, as_json=as_json))
 
 
 @journey.command(epilog="Example: omnijourney journey stop Welcome --team $TEAM")
-def stop(names: Journeys, *, team: Team, data_dir: DataDir = None) -> None:
+def stop(names: Journeys, *, team: Team, as_json: AsJson = False, data_dir: DataDir = None) -> None:
     """Stop journeys: afterwards no message of theirs leaves."""
     from libs.cli import journeys
 
-    run(data_dir, journeys.stop(team, names))
+    run(data_dir, journeys.stop(team, names, as_json=as_json))
 
 
 @journey.command(epilog="Example: omnijourney journey explain Welcome $CUSTOMER --team $TEAM")
@@ -149,12 +151,13 @@ def end(
     *,
     team: Team,
     note: Annotated[str, typer.Option(help="Why; shown with the step.")] = "",
+    as_json: AsJson = False,
     data_dir: DataDir = None,
 ) -> None:
     """End what a customer does in a journey: afterwards nothing of it leaves. Exit code 1 if they are not inside."""
     from libs.cli.journey_enrolments import end as end_enrolments
 
-    run(data_dir, end_enrolments(team, name, customer, note))
+    run(data_dir, end_enrolments(team, name, customer, note, as_json=as_json))
 
 
 @journey.command(epilog="Example: omnijourney journey simulate welcome.yaml --team $TEAM --since 2026-05-01")
@@ -196,6 +199,7 @@ def trigger(
         int, typer.Option(min=1, max=2_000, help="At most so many customers a second.", show_default=True)
     ] = 100,
     detach: Annotated[bool, typer.Option("--detach", help="Write its id, and leave it to itself.")] = False,
+    as_json: AsJson = False,
     data_dir: DataDir = None,
 ) -> None:
     """Enrol everyone in a saved audience, each once, or single customers. Exit code 1 if anybody was not triggered."""
@@ -204,10 +208,14 @@ def trigger(
     if bool(audience) == bool(customer):
         raise typer.BadParameter("give --audience or --customer, and not both")
     if customer:
-        run(data_dir, customer_triggers.trigger(team, name, customer, customer_triggers.data_of(data or ())))
+        wanted = customer_triggers.data_of(data or ())
+        run(data_dir, customer_triggers.trigger(team, name, customer, wanted, as_json=as_json))
     if data:
         raise typer.BadParameter("--data goes with --customer: those of an audience bring none")
-    run(data_dir, audience_triggers.trigger(team, name, audience, rate=rate, follow=not detach))
+    run(
+        data_dir,
+        audience_triggers.trigger(team, name, audience, rate=rate, follow=not detach, as_json=as_json),
+    )
 
 
 @journey.command(epilog="Example: omnijourney journey triggered $OPERATION --team $TEAM --follow")
@@ -219,6 +227,7 @@ def triggered(
     resume: Annotated[bool, typer.Option("--resume", help="Let it go on first.")] = False,
     cancel: Annotated[bool, typer.Option("--cancel", help="End it first.")] = False,
     follow: Annotated[bool, typer.Option("--follow", help="Until it has ended.")] = False,
+    as_json: AsJson = False,
     data_dir: DataDir = None,
 ) -> None:
     """Show how far a trigger of an audience is, and what became of its customers."""
@@ -233,7 +242,7 @@ def triggered(
         "cancel": audience_triggers.cancel,
     }
     change = next((changes[verb] for verb, wanted in asked.items() if wanted), None)
-    run(data_dir, audience_triggers.triggered(team, operation_id, change, follow=follow))
+    run(data_dir, audience_triggers.triggered(team, operation_id, change, follow=follow, as_json=as_json))
 
 
 @journey.command(epilog="Example: omnijourney journey schema --team $TEAM")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from libs.cli.answers import json_of, tell
 from libs.cli.console import say
 from libs.cli.journey_explanations import standing
 from libs.cli.journeys import TIMEOUT_S, Command, NoSuch, id_of
-from libs.cli.listings import json_of
 from libs.client import Client
 from libs.client.paging import items
 from libs.common.ids import new_id
@@ -39,7 +39,7 @@ def waits(team_id: str, name: str, *, as_json: bool = False) -> Command:
     return command
 
 
-def end(team_id: str, name: str, customer_id: str, note: str) -> Command:
+def end(team_id: str, name: str, customer_id: str, note: str, *, as_json: bool = False) -> Command:
     """Ends every live enrolment of a customer in a journey, and shows each as it is then."""
 
     async def command(client: Client) -> int:
@@ -58,7 +58,8 @@ def end(team_id: str, name: str, customer_id: str, note: str) -> Command:
                 team_id=team_id, request_id=str(new_id()), enrolment_id=enrolment_id, note=note
             )
             answer = await client.journey.EndEnrolment(request, timeout=TIMEOUT_S)
-            say(f"{enrolment_id}  {standing(answer.enrolment)}")
+            line = f"{enrolment_id}  {standing(answer.enrolment)}"
+            tell(answer.enrolment, line, as_json=as_json)
         return 0
 
     return command

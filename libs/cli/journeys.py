@@ -11,6 +11,7 @@ from uuid import UUID
 
 import grpc
 
+from libs.cli.answers import json_about, json_of
 from libs.cli.console import EXIT_FAULT, complain, say
 from libs.client import Client, ClientSettings
 from libs.client.paging import items
@@ -72,13 +73,16 @@ def get(team_id: str, name: str, *, as_json: bool) -> Command:
     return command
 
 
-def validate(team_id: str, files: Sequence[Path]) -> Command:
+def validate(team_id: str, files: Sequence[Path], *, as_json: bool = False) -> Command:
     """Says what is wrong with texts; all files are looked at."""
 
     async def look(client: Client, file: Path) -> int:
         text = pb.DefinitionText(format=_format(file), content=_content(file))
         request = pb.ValidateJourneyRequest(team_id=team_id, text=text)
         answer = await client.journey.ValidateJourney(request, timeout=TIMEOUT_S)
+        if as_json:
+            say(json_about(answer, file=str(file)))
+            return EXIT_FAULT if answer.faults else 0
         for fault in answer.faults:
             complain(f"{file}:{fault.line}: {_field_and_fault(fault)}")
         for warning in answer.warnings:
@@ -90,51 +94,59 @@ def validate(team_id: str, files: Sequence[Path]) -> Command:
     return each(files, look)
 
 
-def diff(team_id: str, files: Sequence[Path], *, exit_code: bool) -> Command:
+def diff(team_id: str, files: Sequence[Path], *, exit_code: bool, as_json: bool = False) -> Command:
     """Shows what applying texts would change."""
 
     async def look(client: Client, file: Path) -> int:
         request = apply_request(team_id, file, dry_run=True)
         answer = await client.journey.ApplyJourney(request, timeout=TIMEOUT_S)
-        _show_changes(file, answer, "would be a new draft", "no difference")
+        if as_json:
+            say(json_about(answer, file=str(file)))
+        else:
+            _show_changes(file, answer, "would be a new draft", "no difference")
         return _EXIT_DIFFERENT if exit_code and answer.changes else 0
 
     return each(files, look)
 
 
-def apply(team_id: str, files: Sequence[Path], journey_id: str, etag: str) -> Command:
+def apply(
+    team_id: str, files: Sequence[Path], journey_id: str, etag: str, *, as_json: bool = False
+) -> Command:
     """Makes journeys what texts say, one file after the other, whatever becomes of the others."""
 
     async def make(client: Client, file: Path) -> int:
         request = apply_request(team_id, file, journey_id=journey_id, etag=etag)
         answer = await client.journey.ApplyJourney(request, timeout=TIMEOUT_S)
-        _show_changes(file, answer, "is a new draft", "nothing to change")
+        if as_json:
+            say(json_about(answer, file=str(file)))
+        else:
+            _show_changes(file, answer, "is a new draft", "nothing to change")
         return 0
 
     return each(files, make)
 
 
-def publish(team_id: str, names: Sequence[str]) -> Command:
+def publish(team_id: str, names: Sequence[str], *, as_json: bool = False) -> Command:
     """Makes drafts live."""
 
     async def make_live(client: Client, name: str) -> int:
         journey_id = await id_of(client, team_id, name)
         request = pb.PublishJourneyRequest(team_id=team_id, request_id=str(new_id()), journey_id=journey_id)
         answer = await client.journey.PublishJourney(request, timeout=TIMEOUT_S)
-        say(line_of(answer.journey))
+        say(json_of(answer.journey) if as_json else line_of(answer.journey))
         return 0
 
     return each(names, make_live)
 
 
-def stop(team_id: str, names: Sequence[str]) -> Command:
+def stop(team_id: str, names: Sequence[str], *, as_json: bool = False) -> Command:
     """Stops journeys."""
 
     async def halt(client: Client, name: str) -> int:
         journey_id = await id_of(client, team_id, name)
         request = pb.StopJourneyRequest(team_id=team_id, request_id=str(new_id()), journey_id=journey_id)
         answer = await client.journey.StopJourney(request, timeout=TIMEOUT_S)
-        say(line_of(answer.journey))
+        say(json_of(answer.journey) if as_json else line_of(answer.journey))
         return 0
 
     return each(names, halt)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from typing import Any, Final, TypeVar
 
-from google.protobuf.json_format import MessageToJson
 from google.protobuf.message import Message
 
+from libs.cli.answers import json_of
 from libs.cli.console import complain, say
 from libs.cli.journeys import TIMEOUT_S, Command
 from libs.client import Client
@@ -58,11 +58,6 @@ def shown(
         return 0
 
     return command
-
-
-def json_of(message: Message) -> str:
-    """One line, with the names and forms of the contract."""
-    return str(MessageToJson(message, preserving_proto_field_name=True, indent=None, ensure_ascii=False))
 
 
 def name_of(enum: Any, value: int, prefix: str) -> str:

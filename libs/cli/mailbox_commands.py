@@ -29,8 +29,8 @@ def parked(*, team: Team, limit: Limit = 100, as_json: AsJson = False, data_dir:
 
 
 @mailbox.command(epilog="Example: omnijourney mailbox retry $CUSTOMER --team $TEAM")
-def retry(customer: Customer, *, team: Team, data_dir: DataDir = None) -> None:
+def retry(customer: Customer, *, team: Team, as_json: AsJson = False, data_dir: DataDir = None) -> None:
     """Let a parked customer try again, when the cause is gone."""
     from libs.cli import records
 
-    run(data_dir, records.retry(team, customer))
+    run(data_dir, records.retry(team, customer, as_json=as_json))

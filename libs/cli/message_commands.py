@@ -5,7 +5,7 @@ from typing import Annotated, Final
 
 import typer
 
-from libs.cli.options import DataDir, Team, client_settings, finish
+from libs.cli.options import AsJson, DataDir, Team, client_settings, finish
 
 _MEDIA: Final = ("image", "video", "document")
 
@@ -49,6 +49,7 @@ def send_test(
         typer.Option(metavar="KEY=VALUE", help="What messages show as {{trigger.KEY}}; may be repeated."),
     ] = None,
     wait: Annotated[float, typer.Option(min=0, max=600, help="Seconds to wait for its end.")] = 30.0,
+    as_json: AsJson = False,
     data_dir: DataDir = None,
 ) -> None:
     """Send content to one customer as a journey would, in no figures. Exit code 1 if it was not sent."""
@@ -66,7 +67,7 @@ def send_test(
         data_of(data or ()),
         _media_of(media, filename),
     )
-    command = trial_messages.send(team, account, customer, said, wait)
+    command = trial_messages.send(team, account, customer, said, wait, as_json=as_json)
     finish(journeys.run(client_settings(data_dir), command))
 
 

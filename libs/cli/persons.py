@@ -6,7 +6,7 @@ import asyncio
 import sys
 from typing import Final
 
-from libs.cli.console import say
+from libs.cli.answers import tell
 from libs.cli.journeys import Command
 from libs.client import Client
 from libs.common.ids import new_id
@@ -31,23 +31,24 @@ def export_person(team_id: str, customer_id: str) -> Command:
     return command
 
 
-def erase_person(team_id: str, customer_id: str, *, follow: bool) -> Command:
+def erase_person(team_id: str, customer_id: str, *, follow: bool, as_json: bool = False) -> Command:
     """Starts to erase a person, and says how far it is until it is done; without `follow` says the operation."""
 
     async def command(client: Client) -> int:
         request = pb.StartErasureRequest(team_id=team_id, request_id=str(new_id()), customer_id=customer_id)
         found = (await client.segment.StartErasure(request, timeout=_TIMEOUT_S)).operation
         if not follow:
-            say(found.operation_id)
+            tell(found, found.operation_id, as_json=as_json)
             return 0
         waiting = operations.WaitOperationRequest(team_id=team_id, operation_id=found.operation_id)
         waiting.wait.seconds = _WAIT_S
         while found.state != operation_pb2.OPERATION_STATE_SUCCEEDED:
-            say(f"{found.operation_id}  step {found.done_count + 1} of {found.total_count}")
+            line = f"{found.operation_id}  step {found.done_count + 1} of {found.total_count}"
+            tell(found, line, as_json=as_json)
             stub = client.operations("segment")
             found = (await stub.WaitOperation(waiting, timeout=_TIMEOUT_S)).operation
             await asyncio.sleep(0)
-        say(f"{found.operation_id}  erased")
+        tell(found, f"{found.operation_id}  erased", as_json=as_json)
         return 0
 
     return command

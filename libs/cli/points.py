@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator
 import grpc
 from rich.markup import escape
 
-from libs.cli.console import EXIT_FAULT, err, out
+from libs.cli.answers import json_about
+from libs.cli.console import EXIT_FAULT, err, out, say
 from libs.client import Client, ClientSettings
 from omnijourney.points.v1.check_pb2 import CheckSummary, Finding, Invariant
 from omnijourney.points.v1.points_service_pb2 import CheckLedgerRequest
@@ -18,13 +19,15 @@ CHECK_TIMEOUT_S = 3_600.0
 _TIMEOUT_S = 10.0
 
 
-async def check_points(settings: ClientSettings, team_id: str, *, incremental: bool) -> int:
+async def check_points(
+    settings: ClientSettings, team_id: str, *, incremental: bool, as_json: bool = False
+) -> int:
     """Checks and prints; an empty `team_id` is every team. Returns the exit code: 1 for a broken law or a fault."""
     broken = 0
     async with Client(settings.targets(), settings.api_token(), tls=settings.tls_of_calls()) as client:
         try:
             async for team in _teams(client, team_id):
-                broken += await _check(client, team, incremental=incremental)
+                broken += await _check(client, team, incremental=incremental, as_json=as_json)
         except grpc.aio.AioRpcError as error:
             err.print(f"{error.code().name}: {error.details()}", highlight=False, markup=False)
             return EXIT_FAULT
@@ -45,14 +48,17 @@ async def _teams(client: Client, team_id: str) -> AsyncIterator[str]:
             return
 
 
-async def _check(client: Client, team_id: str, *, incremental: bool) -> int:
+async def _check(client: Client, team_id: str, *, incremental: bool, as_json: bool) -> int:
     request = CheckLedgerRequest(team_id=team_id, incremental=incremental)
     summary = CheckSummary()
     async for piece in client.points.CheckLedger(request, timeout=CHECK_TIMEOUT_S):
-        if piece.HasField("finding"):
+        summary = piece.summary if piece.HasField("summary") else summary
+        if as_json:
+            say(json_about(piece, team_id=team_id))
+        elif piece.HasField("finding"):
             _show(piece.finding)
-        else:
-            summary = piece.summary
+    if as_json:
+        return summary.findings
     mark = "[red]✗[/]" if summary.findings else "[green]✓[/]"
     out.print(
         f"{mark} team {team_id}: {summary.accounts:,} accounts, {summary.entries:,} entries,"

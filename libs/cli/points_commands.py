@@ -18,12 +18,13 @@ def check(
     incremental: Annotated[
         bool, typer.Option("--incremental", help="Only what is new since the last such check found nothing.")
     ] = False,
+    as_json: AsJson = False,
     data_dir: DataDir = None,
 ) -> None:
     """Check the ledger of points. Exit code 1 if a law is broken."""
     from libs.cli.points import check_points
 
-    finish(check_points(client_settings(data_dir), team, incremental=incremental))
+    finish(check_points(client_settings(data_dir), team, incremental=incremental, as_json=as_json))
 
 
 @points.command(epilog="Example: omnijourney points balance $CUSTOMER --team $TEAM")

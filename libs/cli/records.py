@@ -8,9 +8,10 @@ from uuid import UUID
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from libs.cli.answers import json_about, json_of, tell
 from libs.cli.console import complain, say
 from libs.cli.journeys import TIMEOUT_S, Command, NoSuch, id_of, line_of
-from libs.cli.listings import PAGE, json_of, listed, name_of, shown
+from libs.cli.listings import PAGE, listed, name_of, shown
 from libs.client import Client
 from libs.client.paging import items
 from libs.common.ids import new_id
@@ -42,7 +43,9 @@ def team(team_id: str, *, as_json: bool) -> Command:
     return shown(lambda client: client.segment.GetTeam, request, "team", _team, as_json=as_json)
 
 
-def new_team(name: str, zone: str, currency: str, modules: Sequence[str]) -> Command:
+def new_team(
+    name: str, zone: str, currency: str, modules: Sequence[str], *, as_json: bool = False
+) -> Command:
     """Makes a team, and writes its id."""
     settings = team_pb2.TeamSettings(
         time_zone=zone,
@@ -53,7 +56,8 @@ def new_team(name: str, zone: str, currency: str, modules: Sequence[str]) -> Com
 
     async def command(client: Client) -> int:
         request = segment.CreateTeamRequest(request_id=str(new_id()), team=wanted)
-        say((await client.segment.CreateTeam(request, timeout=TIMEOUT_S)).team.team_id)
+        made = (await client.segment.CreateTeam(request, timeout=TIMEOUT_S)).team
+        tell(made, made.team_id, as_json=as_json)
         return 0
 
     return command
@@ -142,7 +146,7 @@ def audiences(team_id: str, limit: int, *, as_json: bool) -> Command:
     )
 
 
-def describe_audience(team_id: str, name: str, language: str) -> Command:
+def describe_audience(team_id: str, name: str, language: str, *, as_json: bool = False) -> Command:
     """Writes what a saved audience means, in one line."""
 
     async def command(client: Client) -> int:
@@ -150,19 +154,21 @@ def describe_audience(team_id: str, name: str, language: str) -> Command:
         request = segment.DescribeAudienceRequest(
             team_id=team_id, audience=found.audience, language_code=language
         )
-        say((await client.segment.DescribeAudience(request, timeout=TIMEOUT_S)).text)
+        answer = await client.segment.DescribeAudience(request, timeout=TIMEOUT_S)
+        tell(answer, answer.text, as_json=as_json)
         return 0
 
     return command
 
 
-def count_audience(team_id: str, name: str) -> Command:
+def count_audience(team_id: str, name: str, *, as_json: bool = False) -> Command:
     """Writes how many customers are in a saved audience now."""
 
     async def command(client: Client) -> int:
         found = await _audience(client, team_id, name)
         request = segment.CountAudienceRequest(team_id=team_id, saved_audience_id=found.saved_audience_id)
-        say(str((await client.segment.CountAudience(request, timeout=TIMEOUT_S)).customer_count))
+        answer = await client.segment.CountAudience(request, timeout=TIMEOUT_S)
+        tell(answer, str(answer.customer_count), as_json=as_json)
         return 0
 
     return command
@@ -286,7 +292,9 @@ def _dead_letter(each: webhook_pb2.DeadLetter) -> str:
     return f"{_time(each.dead_time)}  {each.webhook_id}  {each.event_type}  {each.attempts} tries  {each.last_error}"
 
 
-def replay(team_id: str, subscription_id: str, webhook_ids: Sequence[str]) -> Command:
+def replay(
+    team_id: str, subscription_id: str, webhook_ids: Sequence[str], *, as_json: bool = False
+) -> Command:
     """Delivers again what could not be delivered: these, or all."""
 
     async def command(client: Client) -> int:
@@ -297,7 +305,7 @@ def replay(team_id: str, subscription_id: str, webhook_ids: Sequence[str]) -> Co
             webhook_ids=webhook_ids,
         )
         answer = await client.channel_gateway.ReplayDeadLetters(request, timeout=TIMEOUT_S)
-        say(f"{answer.replayed:,} are delivered again")
+        tell(answer, f"{answer.replayed:,} are delivered again", as_json=as_json)
         return 0
 
     return command
@@ -334,15 +342,15 @@ def _parked(each: actor_pb2.ParkedCustomer) -> str:
     return f"{_time(each.park_time)}  {each.customer_id}  {each.attempts} tries  {each.error_message}"
 
 
-def retry(team_id: str, customer_id: str) -> Command:
+def retry(team_id: str, customer_id: str, *, as_json: bool = False) -> Command:
     """Lets a parked customer try again."""
 
     async def command(client: Client) -> int:
         request = journey.RetryParkedCustomerRequest(
             team_id=team_id, customer_id=customer_id, request_id=str(new_id())
         )
-        await client.journey.RetryParkedCustomer(request, timeout=TIMEOUT_S)
-        say(f"{customer_id} is tried again")
+        answer = await client.journey.RetryParkedCustomer(request, timeout=TIMEOUT_S)
+        say(json_about(answer, customer_id=customer_id) if as_json else f"{customer_id} is tried again")
         return 0
 
     return command

@@ -8,8 +8,8 @@ from typing import Final
 
 import grpc
 
-from libs.cli.console import EXIT_FAULT, err, out, say
-from libs.cli.listings import json_of
+from libs.cli.answers import tell
+from libs.cli.console import EXIT_FAULT, complain, err
 from libs.client import Client, ClientSettings
 from libs.common.ids import new_id
 from omnijourney.channel_gateway.v1.channel_gateway_service_pb2 import (
@@ -31,15 +31,11 @@ async def show_secrets(settings: ClientSettings, *, as_json: bool = False) -> in
             keys = await _keys(client)
         except grpc.aio.AioRpcError as error:
             return _fault(error)
-    if as_json:
-        for key in keys:
-            say(json_of(key))
-    else:
-        _print(keys)
+    _print(keys, as_json=as_json)
     return 0
 
 
-async def rotate_secrets(settings: ClientSettings) -> int:
+async def rotate_secrets(settings: ClientSettings, *, as_json: bool = False) -> int:
     """Starts a rotation and shows its progress. Returns the exit code: 1 when secrets are left under another key."""
     async with Client(settings.targets(), settings.api_token(), tls=settings.tls_of_calls()) as client:
         try:
@@ -48,7 +44,7 @@ async def rotate_secrets(settings: ClientSettings) -> int:
             keys = await _until_settled(client)
         except grpc.aio.AioRpcError as error:
             return _fault(error)
-    _print(keys)
+    _print(keys, as_json=as_json)
     return EXIT_FAULT if _left(keys) else 0
 
 
@@ -56,7 +52,7 @@ async def _until_settled(client: Client) -> Sequence[SecretKey]:
     keys = await _keys(client)
     left, unchanged = _left(keys), 0
     while left and unchanged < _PATIENCE:
-        out.print(f"{left:,} secrets are under another key", highlight=False)
+        complain(f"{left:,} secrets are under another key")
         await asyncio.sleep(_LOOK_AGAIN_S)
         keys = await _keys(client)
         unchanged = unchanged + 1 if _left(keys) == left else 0
@@ -74,11 +70,11 @@ def _left(keys: Sequence[SecretKey]) -> int:
     return sum(key.secret_count for key in keys if not key.present)
 
 
-def _print(keys: Sequence[SecretKey]) -> None:
+def _print(keys: Sequence[SecretKey], *, as_json: bool) -> None:
     for key in keys:
         name = key.secret_key_id or "in clear"
         state = "present" if key.present else "configured" if key.configured else "not configured"
-        out.print(f"{name:16}  {state:14}  {key.secret_count:>9,} secrets", highlight=False, soft_wrap=True)
+        tell(key, f"{name:16}  {state:14}  {key.secret_count:>9,} secrets", as_json=as_json)
 
 
 def _fault(error: grpc.aio.AioRpcError) -> int:

@@ -20,8 +20,8 @@ def secrets_status(*, as_json: AsJson = False, data_dir: DataDir = None) -> None
 
 
 @secrets.command(epilog="Example: omnijourney secrets rotate")
-def rotate(*, data_dir: DataDir = None) -> None:
+def rotate(*, as_json: AsJson = False, data_dir: DataDir = None) -> None:
     """Encrypt with the first key of OMNIJOURNEY_SECRET_KEYS what is under another one. Exit code 1 if some is left."""
     from libs.cli.secrets import rotate_secrets
 
-    finish(rotate_secrets(client_settings(data_dir)))
+    finish(rotate_secrets(client_settings(data_dir), as_json=as_json))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import grpc
 
+from libs.cli.answers import json_of, tell
 from libs.cli.console import EXIT_FAULT, complain, say
 from libs.cli.progress import progress
 from libs.client import Client, ClientSettings
@@ -16,17 +17,17 @@ CHECK_TIMEOUT_S = 600.0
 _TIMEOUT_S = 30.0
 
 
-async def rebuild_figures(settings: ClientSettings, team_id: str) -> int:
+async def rebuild_figures(settings: ClientSettings, team_id: str, *, as_json: bool = False) -> int:
     """Counts a team's figures, or (empty) all, anew, and waits for the end. Returns the exit code."""
     async with Client(settings.targets(), settings.api_token(), tls=settings.tls_of_calls()) as client:
         try:
-            return await _rebuild(client, team_id)
+            return await _rebuild(client, team_id, as_json=as_json)
         except grpc.aio.AioRpcError as error:
             complain(f"{error.code().name}: {error.details()}")
             return EXIT_FAULT
 
 
-async def _rebuild(client: Client, team_id: str) -> int:
+async def _rebuild(client: Client, team_id: str, *, as_json: bool) -> int:
     request = pb.StartRebuildRequest(team_id=team_id, request_id=str(new_id()))
     started = (await client.stats.StartRebuild(request, timeout=_TIMEOUT_S)).operation
     name = f"rebuild {started.operation_id}"
@@ -36,11 +37,11 @@ async def _rebuild(client: Client, team_id: str) -> int:
         state = operation_pb2.OperationState.Name(found.state).removeprefix("OPERATION_STATE_")
         complain(f"the {name} is {state} {found.error.message}".rstrip())
         return EXIT_FAULT
-    say(f"{found.done_count:,} rows counted anew")
+    tell(found, f"{found.done_count:,} rows counted anew", as_json=as_json)
     return 0
 
 
-async def check_figures(settings: ClientSettings, team_id: str) -> int:
+async def check_figures(settings: ClientSettings, team_id: str, *, as_json: bool = False) -> int:
     """Compares a team's figures with the records, and prints what does not agree. Returns the exit code."""
     async with Client(settings.targets(), settings.api_token(), tls=settings.tls_of_calls()) as client:
         try:
@@ -48,12 +49,15 @@ async def check_figures(settings: ClientSettings, team_id: str) -> int:
             request = pb.CheckProjectionsRequest(team_id=team_id)
             async for piece in client.stats.CheckProjections(request, timeout=CHECK_TIMEOUT_S):
                 compared = piece.compared_count
-                if piece.HasField("finding"):
-                    found += 1
+                found += piece.HasField("finding")
+                if as_json:
+                    say(json_of(piece))
+                elif piece.HasField("finding"):
                     finding = piece.finding
                     say(f"{finding.figure}: {finding.counted:,} counted, {finding.recorded:,} recorded")
         except grpc.aio.AioRpcError as error:
             complain(f"{error.code().name}: {error.details()}")
             return EXIT_FAULT
-    say(f"{compared:,} figures compared, {found:,} differ")
+    if not as_json:
+        say(f"{compared:,} figures compared, {found:,} differ")
     return EXIT_FAULT if found else 0

@@ -15,23 +15,27 @@ stats = typer.Typer(name="stats", help="Figures of journeys and teams.", no_args
 @stats.command("check", epilog="Example: omnijourney stats check --team $TEAM")
 def check_stats(
     team: Annotated[str, typer.Option(help="The team (UUID).")],
+    *,
+    as_json: AsJson = False,
     data_dir: DataDir = None,
 ) -> None:
     """Compare figures with the records that they count. Exit code 1 if any differ."""
     from libs.cli.stats import check_figures
 
-    finish(check_figures(client_settings(data_dir), team))
+    finish(check_figures(client_settings(data_dir), team, as_json=as_json))
 
 
 @stats.command(epilog="Example: omnijourney stats rebuild --team $TEAM")
 def rebuild(
     team: Annotated[str, typer.Option(help="Only this team (UUID). [default: all]")] = "",
+    *,
+    as_json: AsJson = False,
     data_dir: DataDir = None,
 ) -> None:
     """Count figures anew from the histories. The old ones are shown until it is done."""
     from libs.cli.stats import rebuild_figures
 
-    finish(rebuild_figures(client_settings(data_dir), team))
+    finish(rebuild_figures(client_settings(data_dir), team, as_json=as_json))
 
 
 @stats.command(epilog="Example: omnijourney stats overview Welcome --team $TEAM")

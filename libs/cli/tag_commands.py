@@ -28,12 +28,13 @@ def rename(
     merge: Annotated[
         bool, typer.Option("--merge", help="Also if customers have the new one: both become one.")
     ] = False,
+    as_json: AsJson = False,
     data_dir: DataDir = None,
 ) -> None:
     """Give a tag another name for everyone who has it. Says which journeys and audiences go on naming the old one."""
     from libs.cli import tags
 
-    run(data_dir, tags.rename(team, name, new_name, merge=merge))
+    run(data_dir, tags.rename(team, name, new_name, merge=merge, as_json=as_json))
 
 
 @tag.command(epilog="Example: omnijourney tag delete old --team $TEAM")
@@ -44,9 +45,10 @@ def delete(
     force: Annotated[
         bool, typer.Option("--force", help="Also while journeys or saved audiences name it.")
     ] = False,
+    as_json: AsJson = False,
     data_dir: DataDir = None,
 ) -> None:
     """Take a tag from everyone who has it. Refused while journeys or saved audiences name it."""
     from libs.cli import tags
 
-    run(data_dir, tags.delete(team, name, force=force))
+    run(data_dir, tags.delete(team, name, force=force, as_json=as_json))

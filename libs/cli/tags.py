@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from libs.cli.console import EXIT_FAULT, complain, say
+from libs.cli.answers import tell
+from libs.cli.console import EXIT_FAULT, complain
 from libs.cli.journeys import Command
 from libs.client import Client
 from libs.client.long_work import ended
@@ -16,7 +17,7 @@ from omnijourney.segment.v1 import segment_service_pb2 as pb
 _TIMEOUT_S: Final = 30.0
 
 
-def rename(team_id: str, tag: str, new_tag: str, *, merge: bool) -> Command:
+def rename(team_id: str, tag: str, new_tag: str, *, merge: bool, as_json: bool = False) -> Command:
     """Renames a tag for everyone, and waits until that is done."""
 
     async def command(client: Client) -> int:
@@ -25,19 +26,19 @@ def rename(team_id: str, tag: str, new_tag: str, *, merge: bool) -> Command:
         )
         started = await client.segment.RenameTag(request, timeout=_TIMEOUT_S)
         _show_users(started.users, "still names")
-        return await _wait(client, started.operation)
+        return await _wait(client, started.operation, as_json=as_json)
 
     return command
 
 
-def delete(team_id: str, tag: str, *, force: bool) -> Command:
+def delete(team_id: str, tag: str, *, force: bool, as_json: bool = False) -> Command:
     """Takes a tag from everyone, and waits until that is done."""
 
     async def command(client: Client) -> int:
         request = pb.DeleteTagRequest(team_id=team_id, request_id=str(new_id()), tag=tag, force=force)
         started = await client.segment.DeleteTag(request, timeout=_TIMEOUT_S)
         _show_users(started.users, "names")
-        return await _wait(client, started.operation)
+        return await _wait(client, started.operation, as_json=as_json)
 
     return command
 
@@ -48,10 +49,10 @@ def _show_users(users: Sequence[pb.ThingUser], verb: str) -> None:
         complain(f"{kind} {each.journey_id or each.saved_audience_id} {verb} the tag: {each.name}")
 
 
-async def _wait(client: Client, operation: operation_pb2.Operation) -> int:
+async def _wait(client: Client, operation: operation_pb2.Operation, *, as_json: bool) -> int:
     found = await ended(client, "segment", operation)
     if found.state != operation_pb2.OPERATION_STATE_SUCCEEDED:
         complain(found.error.message or operation_pb2.OperationState.Name(found.state))
         return EXIT_FAULT
-    say(f"{found.done_count:,} customers")
+    tell(found, f"{found.done_count:,} customers", as_json=as_json)
     return 0

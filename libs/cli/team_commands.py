@@ -51,9 +51,10 @@ def create(
     module: Annotated[
         list[ModuleName] | None, typer.Option(help="A module that it has; may be repeated.")
     ] = None,
+    as_json: AsJson = False,
     data_dir: DataDir = None,
 ) -> None:
     """Make a team, and print its id."""
     from libs.cli import records
 
-    run(data_dir, records.new_team(name, zone, currency, module or ()))
+    run(data_dir, records.new_team(name, zone, currency, module or (), as_json=as_json))

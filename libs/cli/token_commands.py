@@ -46,12 +46,13 @@ def token_create(
     days: Annotated[
         float | None, typer.Option(min=0, help="Its token ends after so many days. [default: never]")
     ] = None,
+    as_json: AsJson = False,
     data_dir: DataDir = None,
 ) -> None:
     """Make a client and print its token, which cannot be shown again."""
     from libs.cli import tokens
 
-    _run_token(data_dir, tokens.create(team, name, scope, days))
+    _run_token(data_dir, tokens.create(team, name, scope, days, as_json=as_json))
 
 
 @token.command("list", epilog="Example: omnijourney token list --team $TEAM --json")
@@ -76,20 +77,23 @@ def token_rotate(
     overlap_hours: Annotated[
         float, typer.Option(min=0, max=168, help="So long the old token works beside the new one.")
     ] = 0.0,
+    as_json: AsJson = False,
     data_dir: DataDir = None,
 ) -> None:
     """Give a client a new token and print it."""
     from libs.cli import tokens
 
-    _run_token(data_dir, tokens.rotate(team, client_id, overlap_hours))
+    _run_token(data_dir, tokens.rotate(team, client_id, overlap_hours, as_json=as_json))
 
 
 @token.command("revoke", epilog="Example: omnijourney token revoke $CLIENT --team $TEAM")
-def token_revoke(client_id: ClientId, *, team: Team = "", data_dir: DataDir = None) -> None:
+def token_revoke(
+    client_id: ClientId, *, team: Team = "", as_json: AsJson = False, data_dir: DataDir = None
+) -> None:
     """Refuse a client's tokens from now on, in every service within 5 s."""
     from libs.cli import tokens
 
-    _run_token(data_dir, tokens.revoke(team, client_id))
+    _run_token(data_dir, tokens.revoke(team, client_id, as_json=as_json))
 
 
 def _run_token(data_dir: Path | None, command: Command) -> None:

@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import grpc
-from google.protobuf.json_format import MessageToJson
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from libs.cli.console import EXIT_FAULT, err, out
+from libs.cli.answers import tell
+from libs.cli.console import EXIT_FAULT, err
 from libs.cli.listings import at_most
 from libs.client import Client, ClientSettings
 from libs.client.paging import items
@@ -39,19 +39,21 @@ async def run(settings: ClientSettings, command: Command) -> int:
     return 0
 
 
-def create(team_id: str, name: str, scopes: Sequence[str], days: float | None) -> Command:
+def create(
+    team_id: str, name: str, scopes: Sequence[str], days: float | None, *, as_json: bool = False
+) -> Command:
     """Makes a client and prints its token, alone on stdout."""
     numbers = [Scope.Value(f"SCOPE_{scope.upper()}") for scope in scopes]
 
     async def command(client: Client) -> None:
         wanted = api_client_pb2.ApiClient(name=name, scopes=numbers, expire_time=_in_days(days))
         request = pb.CreateApiClientRequest(team_id=team_id, request_id=str(new_id()), api_client=wanted)
-        _show_token(await client.segment.CreateApiClient(request, timeout=_TIMEOUT_S))
+        _show_token(await client.segment.CreateApiClient(request, timeout=_TIMEOUT_S), as_json=as_json)
 
     return command
 
 
-def rotate(team_id: str, client_id: str, overlap_hours: float) -> Command:
+def rotate(team_id: str, client_id: str, overlap_hours: float, *, as_json: bool = False) -> Command:
     """Gives a client a new token and prints it; the old one works `overlap_hours` longer, 0: no more."""
 
     async def command(client: Client) -> None:
@@ -61,12 +63,12 @@ def rotate(team_id: str, client_id: str, overlap_hours: float) -> Command:
             api_client_id=client_id,
             old_token_expire_time=_in_days(overlap_hours / 24) if overlap_hours else None,
         )
-        _show_token(await client.segment.RotateApiClientToken(request, timeout=_TIMEOUT_S))
+        _show_token(await client.segment.RotateApiClientToken(request, timeout=_TIMEOUT_S), as_json=as_json)
 
     return command
 
 
-def revoke(team_id: str, client_id: str) -> Command:
+def revoke(team_id: str, client_id: str, *, as_json: bool = False) -> Command:
     """Refuses a client's tokens from now on."""
 
     async def command(client: Client) -> None:
@@ -74,7 +76,7 @@ def revoke(team_id: str, client_id: str) -> Command:
             team_id=team_id, request_id=str(new_id()), api_client_id=client_id
         )
         answer = await client.segment.RevokeApiClient(request, timeout=_TIMEOUT_S)
-        out.print(f"revoked: {answer.api_client.name}", highlight=False, markup=False)
+        tell(answer.api_client, f"revoked: {answer.api_client.name}", as_json=as_json)
 
     return command
 
@@ -85,14 +87,9 @@ def show(team_id: str, limit: int = 0, *, as_json: bool = False) -> Command:
 
     async def command(client: Client) -> None:
         async for each in at_most(limit, _clients(client, team_id)):
-            text = _json(each) if as_json else _lines(each)
-            out.print(text, highlight=False, markup=False, soft_wrap=True)
+            tell(each, _lines(each), as_json=as_json)
 
     return command
-
-
-def _json(client: api_client_pb2.ApiClient) -> str:
-    return MessageToJson(client, preserving_proto_field_name=True, indent=None, ensure_ascii=False)
 
 
 def _lines(client: api_client_pb2.ApiClient) -> str:
@@ -112,7 +109,9 @@ def _clients(client: Client, team_id: str) -> AsyncIterator[api_client_pb2.ApiCl
     return items(client.segment.ListApiClients, request, "api_clients", timeout_s=_TIMEOUT_S)
 
 
-def _show_token(answer: pb.CreateApiClientResponse | pb.RotateApiClientTokenResponse) -> None:
+def _show_token(
+    answer: pb.CreateApiClientResponse | pb.RotateApiClientTokenResponse, *, as_json: bool
+) -> None:
     made = answer.api_client
     err.print(
         f"client {made.api_client_id} ({made.name}); its token, shown this once:",
@@ -120,7 +119,7 @@ def _show_token(answer: pb.CreateApiClientResponse | pb.RotateApiClientTokenResp
         markup=False,
         soft_wrap=True,
     )
-    out.print(answer.token, highlight=False, markup=False, soft_wrap=True)
+    tell(answer, answer.token, as_json=as_json)
 
 
 def _in_days(days: float | None) -> Timestamp | None:

@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
-from libs.cli.console import EXIT_FAULT, complain, say
+from libs.cli.answers import tell
+from libs.cli.console import EXIT_FAULT, complain
 from libs.cli.journeys import TIMEOUT_S, Command, NoSuch
 from libs.client import Client
 from libs.client.paging import items
@@ -35,7 +36,9 @@ class Said(NamedTuple):
     """Kind (`image`, `video`, `document`), address and name of what stands in a template's header."""
 
 
-def send(team_id: str, account: str, customer_id: str, said: Said, wait_s: float) -> Command:
+def send(
+    team_id: str, account: str, customer_id: str, said: Said, wait_s: float, *, as_json: bool = False
+) -> Command:
     """Sends it to the customer through an account (name or id), and says what became of it, within `wait_s` seconds."""
 
     async def command(client: Client) -> int:
@@ -76,7 +79,7 @@ def send(team_id: str, account: str, customer_id: str, said: Said, wait_s: float
                 "template", said.template, templates, "message_template_id", "name"
             )
         answer = await gateway.SendTestMessage(request, timeout=TIMEOUT_S)
-        return _show_end(await _settled(client, answer.delivery, wait_s))
+        return _show_end(await _settled(client, answer.delivery, wait_s), as_json=as_json)
 
     return command
 
@@ -114,7 +117,7 @@ async def _settled(client: Client, delivery: delivery_pb2.Delivery, wait_s: floa
     return delivery
 
 
-def _show_end(delivery: delivery_pb2.Delivery) -> int:
+def _show_end(delivery: delivery_pb2.Delivery, *, as_json: bool) -> int:
     """Says what became of it: state, reason, channel, and its key; the exit code."""
     state = delivery_pb2.SendState.Name(delivery.state).removeprefix("SEND_STATE_")
     reason = error_reason_pb2.ErrorReason.Name(delivery.reason).removeprefix("ERROR_REASON_")
@@ -123,5 +126,5 @@ def _show_end(delivery: delivery_pb2.Delivery) -> int:
     line = " ".join(part for part in (state, reason, channel, delivery.effect_key) if part)
     if delivery.state in _PENDING:
         complain("it has not left yet: ask GetDelivery for it by its key")
-    say(line)
+    tell(delivery, line, as_json=as_json)
     return 0 if delivery.state in (*_PENDING, delivery_pb2.SEND_STATE_SENT) else EXIT_FAULT

@@ -50,9 +50,10 @@ def replay(
         list[str] | None,
         typer.Option(help="Only this one, by its webhook id; may be repeated. [default: all]"),
     ] = None,
+    as_json: AsJson = False,
     data_dir: DataDir = None,
 ) -> None:
     """Deliver again what could not be delivered."""
     from libs.cli import records
 
-    run(data_dir, records.replay(team, subscription, only or ()))
+    run(data_dir, records.replay(team, subscription, only or (), as_json=as_json))

@@ -205,4 +205,6 @@ async def test_a_restore_elsewhere_goes_on_from_a_moment_amid_journeys(place: Pa
         proofs = await check_all(site, shopfront, evidence)
     assert not proofs.bad, proofs.bad
     assert after.known["line"], "LINE was not asked for a message that it had"
+    # What began after the moment has the keys that it had, as its events are reported again.
+    assert not after.unknown["line"]
     assert proofs.counts["LINE doubles"] == 0

@@ -205,6 +205,7 @@ def apply_changes(
         if use is not None:
             results.append(_answer_again(use, digest))
             continue
+        pending.begin(change.team_id, report_of(change))
         before = len(pending.facts)
         moved = led_on(change, merged)
         result = _apply(pending, editor, moved)
@@ -220,6 +221,11 @@ def led_on(change: Change, merged: Mapping[CustomerKey, UUID]) -> Change:
     """The change of whom its customer was merged into."""
     survivor = merged.get((change.team_id, change.customer_id))
     return change if survivor is None else msgspec.structs.replace(change, customer_id=survivor)
+
+
+def report_of(change: Change) -> str:
+    """What identifies an effect among all that facts are told by."""
+    return f"effect {change.effect_key}"
 
 
 def ways_of(changes: Sequence[Change]) -> list[Way]:

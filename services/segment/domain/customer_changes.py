@@ -15,6 +15,7 @@ from uuid import UUID
 from msgspec.structs import replace
 
 from libs.common.ids import CustomerKey
+from services.segment.domain.fact_ids import FactIds
 from services.segment.domain.facts import (
     AttributeChanged,
     ContactJoined,
@@ -41,6 +42,7 @@ class CustomerChanges:
         self._customers = dict(customers)
         self._now = now
         self._ids = ids
+        self._report: FactIds | None = None
         self.quiet = False
         """Whether what is told from now on triggers no journeys."""
         self.facts: list[Fact] = []
@@ -51,6 +53,10 @@ class CustomerChanges:
     def now(self) -> datetime:
         """Domain time of recording."""
         return self._now
+
+    def begin(self, team_id: UUID, report: str) -> None:
+        """What is told from now on is told by a report, and its facts have ids that follow from it: see `FactIds`."""
+        self._report = FactIds(team_id, report)
 
     def customer(self, team_id: UUID, customer_id: UUID) -> Customer | None:
         """The customer as it is by now."""
@@ -121,7 +127,8 @@ class CustomerChanges:
         return present
 
     def _fact(self, team_id: UUID, customer_id: UUID | None, occurred_at: datetime, body: FactBody) -> Fact:
-        partition, event_id = fact_partition(team_id, customer_id), next(self._ids)
+        partition = fact_partition(team_id, customer_id)
+        event_id = next(self._ids) if self._report is None else self._report.of(body)
         return Fact(partition, team_id, customer_id, event_id, occurred_at, self._now, 0, None, body)
 
 

@@ -100,6 +100,7 @@ def _record(recorder: Recorder, event: Event, now: datetime, latest: datetime) -
     if event.occurred_at > latest:
         event = msgspec.structs.replace(event, occurred_at=now)
     event = event.with_hints()
+    recorder.pending.begin(event.team_id, f"event {event.event_key}")
     facts = recorder.pending.facts
     before = len(facts)
     result = _HANDLERS[type(event.body)](recorder, event)

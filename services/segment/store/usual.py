@@ -7,7 +7,7 @@ written of it. Each is a transaction of its own and raises the driver's errors: 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
@@ -17,7 +17,8 @@ import msgspec
 from libs.common.audience.expressions import AttributeType
 from libs.common.db.pool import Pool, fetch_alone
 from libs.common.text import fold
-from services.segment.domain.changes import digest_of_change
+from services.segment.domain.changes import digest_of_change, report_of
+from services.segment.domain.fact_ids import FactIds
 from services.segment.domain.facts import (
     NOBODY,
     AttributeChanged,
@@ -157,14 +158,12 @@ def _order_columns(body: OrderReported) -> tuple[Any, ...]:
     return (body.order.shop_id, body.order.order_id, body.order_key, _ENCODE(body.order))
 
 
-async def set_usual(
-    pool: Pool, changes: Sequence[Change], now: datetime, ids: Iterator[UUID]
-) -> list[Fact | None]:
+async def set_usual(pool: Pool, changes: Sequence[Change], now: datetime) -> list[Fact | None]:
     """The facts of changes of text attributes, each of another customer."""
     order = sorted(
         range(len(changes)), key=lambda index: (changes[index].team_id, changes[index].customer_id)
     )
-    rows = [_value_row(place, changes[index], next(ids)) for place, index in enumerate(order)]
+    rows = [value_row(place, changes[index]) for place, index in enumerate(order)]
     teams = list({change.team_id for change in changes})
     query = BOOK.bind("set_usual", teams=teams, now=now, rows=rows)
     ((places, numbers, positions, olds),) = await fetch_alone(pool, *query)
@@ -177,9 +176,13 @@ async def set_usual(
     return written
 
 
-def _value_row(place: int, change: Change, event_id: UUID) -> tuple[Any, ...]:
+def value_row(place: int, change: Change) -> tuple[Any, ...]:
+    """A row of `set_usual`."""
     body = change.body
     assert isinstance(body, AttributeChange)
+    event_id = FactIds(change.team_id, report_of(change)).of(
+        AttributeChanged(body.key, _TEXT, None, body.text)
+    )
     head, tail = packed_around(body.key, body.text)
     return (
         place,

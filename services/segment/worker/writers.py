@@ -205,7 +205,7 @@ class Writer:
     async def _set(self, changes: list[Change]) -> Sequence[ChangeResult | None]:
         """The results of text attributes that were set to another value, written in one statement."""
         now = self._clock.now()
-        facts = await self._at_once("changes", len(changes), set_usual(self._pool, changes, now, ids_of(now)))
+        facts = await self._at_once("changes", len(changes), set_usual(self._pool, changes, now))
         return [APPLIED if fact else None for fact in facts]
 
     async def _apply_others(self, changes: list[Change]) -> list[ChangeResult]:

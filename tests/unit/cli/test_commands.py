@@ -102,6 +102,21 @@ STREAMS = {("audit", "export"), ("customer", "export"), ("stats", "series"), ("e
 """Write all that there is as it comes, and keep nothing of it."""
 
 
+NOT_AS_JSON = {
+    "up": "serves until it is stopped",
+    "console": "serves until it is stopped",
+    "demo": "--report writes its figures as JSON",
+    "migrate": "makes files; its exit code says whether it did",
+    "seed-customers": "makes customers; its exit code says whether it did",
+    "version": "writes one word",
+    "journey schema": "writes JSON as it is",
+    "customer export": "writes JSON as it is",
+    "audit export": "writes JSON as it is",
+    "stats series": "writes CSV, for spreadsheets",
+}
+"""Commands without `--json`, and why."""
+
+
 def _options(words: tuple[str, ...]) -> set[str]:
     return {option for parameter in ALL[words].params for option in parameter.opts}
 
@@ -116,6 +131,11 @@ def test_a_list_ends_somewhere_and_is_for_programs_too() -> None:
     assert not [words for words in lists if not {"--limit", "--json"} <= _options(words)]
     assert not lists & STREAMS
     assert ALL.keys() >= STREAMS
+
+
+def test_what_a_command_answers_is_for_programs_too() -> None:
+    without = {" ".join(words) for words in ALL if "--json" not in _options(words)}
+    assert without == NOT_AS_JSON.keys()
 
 
 def test_help_and_completion_load_nothing_that_talks_to_services() -> None:
