@@ -13,6 +13,7 @@ from libs.cli.findings import Finding, fault, warning, well
 from libs.client.services import SERVICES
 from libs.common import credentials
 from libs.common.clock import SystemClock
+from libs.common.db.archive import ArchiveState, archive_state
 from libs.common.db.migrate import COMMON, missing
 from libs.common.db.roles import PLATFORM, role_of
 from libs.common.db.sql_files import MigrationError, read_migrations
@@ -64,6 +65,7 @@ async def _look(connection: asyncpg.Connection[Any]) -> AsyncIterator[Finding]:
     for finding in await _settings(connection):
         yield finding
     yield await _clock(connection)
+    yield _archive(await archive_state(connection))
     yield await _rights(connection)
     if not await connection.fetchval("SELECT to_regclass('platform.migration') IS NOT NULL"):
         yield fault("migrations", "nothing of the product is in this database", _MIGRATE)
@@ -106,6 +108,23 @@ async def _settings(connection: asyncpg.Connection[Any]) -> list[Finding]:
         findings.append(warning(SUBJECT, f"max_connections is {connections}", remedy))
     found = f"version {said['server_version']}, {connections} connections"
     return findings or [well(SUBJECT, found)]
+
+
+def _archive(state: ArchiveState) -> Finding:
+    """Whether a restore can lead further than to the last backup."""
+    subject = "log archive"
+    if not state.on:
+        return well(subject, "none is asked for; a restore leads to the last backup")
+    last = state.last_archived_time
+    since = f"the last at {last:%Y-%m-%d %H:%M:%SZ}" if last is not None else "none yet"
+    if not state.failing:
+        return well(subject, f"{state.archived_count:,} segments, {since}")
+    failed = (
+        f", {state.failed_count:,} tries failed, one at {state.last_failed_wal}" if state.failed_count else ""
+    )
+    found = f"nothing is archived for {state.age_s:,.0f} s ({since}{failed})"
+    remedy = "see what PostgreSQL's log says of archive_command, and give its account room and rights there"
+    return fault(subject, found, f"{remedy} (docs/alerts.md)")
 
 
 async def _clock(connection: asyncpg.Connection[Any]) -> Finding:

@@ -4,7 +4,7 @@
     wal/                                            segments of the log, compressed (`archive.py`)
     20261130T150102Z/                               a backup
         base.tar.gz  pg_wal.tar.gz  backup_manifest     as pg_basebackup writes them
-        token  postgres.password  [secret_key]          files of the data directory (0600)
+        token  postgres.password  [tls/…]  [secret_key]     files of the data directory (0600)
         backup.json                                     written last: without it the backup is none
 """
 

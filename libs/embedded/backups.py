@@ -28,7 +28,8 @@ from libs.embedded.postgres import PASSWORD_FILE, PostgresServer
 from libs.embedded.process import Spec, describe_exit, log_tail, run_to_end
 
 SECRET_KEY_FILE: Final = "secret_key"  # noqa: S105 - a file name
-_SMALL_FILES: Final = ("token", PASSWORD_FILE, SECRET_KEY_FILE)
+_SMALL_FILES: Final = ("token", PASSWORD_FILE, SECRET_KEY_FILE, "tls/ca.pem", "tls/ca.key")
+"""Beside the database: what callers hold or know of the installation. Certificates are made anew by each start."""
 _STAGE: Final = "restoring"
 _POLL_S: Final = 0.05
 _STOP_GRACE_S: Final = 30.0
@@ -83,7 +84,7 @@ def make_backup(
             start_segment=segment,
             secret_key_ids=sorted(each.hex() for each in key_ring(secret_keys).key_ids),
             has_secret_key=with_secret_key,
-            size_bytes=sum(file.stat().st_size for file in folder.iterdir()),
+            size_bytes=sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()),
         )
         home.write(made)
     except BaseException:
@@ -117,7 +118,17 @@ def _copy_files(directory: DataDir, folder: Path, *, with_secret_key: bool) -> N
     for name in _SMALL_FILES:
         source = directory.path / name
         if source.exists() and (with_secret_key or name != SECRET_KEY_FILE):
-            shutil.copy(source, folder / name)
+            _copy(source, folder / name)
+
+
+def _copy(source: Path, target: Path) -> None:
+    _make_room(target)
+    shutil.copy(source, target)
+
+
+def _make_room(file: Path) -> None:
+    """Makes the folder of a file, which others may pass through as they may through the data directory's `tls`."""
+    file.parent.mkdir(mode=0o711, exist_ok=True)
 
 
 def drop_older(home: BackupHome, keep: int) -> list[Backup]:
@@ -220,12 +231,13 @@ def _lay_out(home: BackupHome, backup: Backup, stage: DataDir, *, whole_log: boo
     stage.postgres.chmod(0o700)
     for name in _SMALL_FILES:
         if (home.path / backup.name / name).exists():
-            shutil.copy(home.path / backup.name / name, stage.path / name)
+            _copy(home.path / backup.name / name, stage.path / name)
 
 
 def _move(stage: DataDir, directory: DataDir) -> None:
     for name in _SMALL_FILES:
         if (stage.path / name).exists():
+            _make_room(directory.path / name)
             (stage.path / name).replace(directory.path / name)
     if directory.postgres.exists():
         directory.postgres.rmdir()  # empty: it has no version

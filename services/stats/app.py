@@ -35,6 +35,7 @@ from services.stats.usecases.projections import Projections
 from services.stats.usecases.rebuilds import Rebuilds
 from services.stats.usecases.recounts import Recounts
 from services.stats.worker.days import Days
+from services.stats.worker.log_archive import measure_log_archive
 from services.stats.worker.old_clicks import OldClicks
 from services.stats.worker.opens import OpensAsker
 from services.stats.worker.readers import Reader, ReadersLag
@@ -100,5 +101,6 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
             rt.spawn(f"reader of {reader.name} {reader.source.value}", reader.run)
         rt.spawn("rebuilds", rebuilder.run)
         rt.spawn("opens of messages", asker.run)
+        rt.measures.append(functools.partial(measure_log_archive, rt.pool))
         serving = rt.serving(ReadersLag(readers, progress), RebuildOperations(dependencies.rebuilds))
         yield await stack.enter_async_context(serving)

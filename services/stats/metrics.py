@@ -44,3 +44,7 @@ ROLLED: Final = metrics.counter(
     "stats_counters_rolled_up_total",
     "Counters of quarters of an hour that were moved into those of days that are over.",
 )
+LOG_ARCHIVE_FAILING: Final = metrics.gauge(
+    "stats_log_archive_failing_seconds",
+    "For how long PostgreSQL archived nothing of its log, where it fails to; 0: it does not fail.",
+)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Self
 
 from tools.paths import BUILD, ROOT
+from tools.schema.functions import read_baseline
 
 
 class Absent(Exception):
@@ -59,6 +60,14 @@ class Release:
         )
         if done.returncode:
             raise Absent(f"{self.name} cannot migrate: {done.stdout[-500:]}{done.stderr[-1500:]}")
+
+
+def release_before(root: Path = ROOT) -> str:
+    """The newest tag of a release behind this commit; where none is tagged, the commit that `make schema-baseline`
+    took for the release before."""
+    asked = ("describe", "--tags", "--abbrev=0", "--match", "v[0-9]*", "HEAD^")
+    done = subprocess.run(["git", "-C", str(root), *asked], capture_output=True, text=True, check=False)
+    return done.stdout.strip() if done.returncode == 0 else read_baseline().commit
 
 
 def _git(*arguments: str) -> bytes:

@@ -2,15 +2,23 @@
 
 import asyncio
 import secrets
+import stat
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import asyncpg
 import pytest
+from prometheus_client import REGISTRY
 
+from libs.cli import doctor_database
+from libs.cli.findings import Finding, State
+from libs.common.db.archive import archive_state
+from libs.common.db.pool import open_pool
 from libs.embedded import DataDirUnusableError, Embedded, archive, start_embedded
 from libs.embedded.backup_home import Backup, BackupError, BackupHome, segment_name
 from libs.embedded.backups import make_backup, restore
+from libs.supervisor.certificates import make_certificates
+from services.stats.worker.log_archive import measure_log_archive
 
 KEY = secrets.token_hex(32)
 
@@ -38,6 +46,40 @@ async def _archived(embedded: Embedded, home: BackupHome) -> None:
         await asyncio.sleep(0.02)
 
 
+async def _told_while_nothing_is_archived(embedded: Embedded, home: BackupHome) -> None:
+    """The doctor and the metric say so, and no more when it works again."""
+    connection = await asyncpg.connect(embedded.postgres_dsn)
+    away = home.wal.with_name("away")
+    try:
+        assert (await _finding(embedded)).state is State.OK
+        home.wal.rename(away)
+        segment = await connection.fetchval("SELECT pg_walfile_name(pg_switch_wal())")
+        while not (await archive_state(connection)).failing:
+            await asyncio.sleep(0.02)
+        found = await _finding(embedded)
+        assert (found.state, f"one at {segment}" in found.found) == (State.FAULT, True)
+        pool = await open_pool(embedded.postgres_dsn, name="test", size_max=1)
+        await measure_log_archive(pool)
+        await pool.close()
+        assert _failing_s() > 0
+        away.rename(home.wal)
+        while (await archive_state(connection)).failing:
+            await asyncio.sleep(0.02)
+        assert (await _finding(embedded)).state is State.OK
+    finally:
+        await connection.close()
+
+
+async def _finding(embedded: Embedded) -> Finding:
+    looked = doctor_database.look(embedded.postgres_dsn, [])
+    (found,) = [finding async for finding in looked if finding.subject == "log archive"]
+    return found
+
+
+def _failing_s() -> float:
+    return REGISTRY.get_sample_value("omnijourney_stats_log_archive_failing_seconds") or 0.0
+
+
 async def _said(data_dir: Path) -> tuple[list[str], int]:
     """The rows of a restored directory, and the number that the next one gets."""
     embedded = await start_embedded(data_dir, valkey=False, postgres_settings={"fsync": "off"})
@@ -61,6 +103,7 @@ async def test_a_backup_leads_to_the_end_of_the_log_and_what_is_broken_leads_now
         data_dir, valkey=False, postgres_settings={"fsync": "off"}, backup_dir=backup_dir
     )
     home = BackupHome.of(backup_dir, embedded.directory)
+    make_certificates(data_dir / "tls", ["tools"], "127.0.0.1")
     try:
         await _write(embedded, "before")
         made = await asyncio.to_thread(
@@ -69,6 +112,7 @@ async def test_a_backup_leads_to_the_end_of_the_log_and_what_is_broken_leads_now
         await _write(embedded, "first")
         await _write(embedded, "second")
         await _archived(embedded, home)
+        await _told_while_nothing_is_archived(embedded, home)
     finally:
         await embedded.stop()
 
@@ -79,6 +123,10 @@ async def test_a_backup_leads_to_the_end_of_the_log_and_what_is_broken_leads_now
     assert rows == ["before", "first", "second"]
     assert number > 1_000_000, "numbers that left after the moment are not given out again"
     assert (data_dir.parent / "all" / "secret_key").read_text() == KEY + "\n"
+    for name in ("ca.pem", "ca.key"):
+        kept = data_dir.parent / "all" / "tls" / name
+        assert kept.read_bytes() == (data_dir / "tls" / name).read_bytes()
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o600
 
     await _refused(home, made, data_dir.parent)
 
