@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date, datetime, time, timedelta
 from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 from google.protobuf.timestamp_pb2 import Timestamp
+
+from libs.common.clock import SystemClock
 
 DAYS_DEFAULT: Final = 30
 DAYS_MAX: Final = 366
@@ -42,6 +45,12 @@ def period_of(first: str, last: str, zone: ZoneInfo, today: date) -> Period:
     since = _day(first) or until - timedelta(days=DAYS_DEFAULT - 1)
     since = min(max(since, until - timedelta(days=DAYS_MAX - 1)), until)
     return Period(since, until, zone)
+
+
+def period_asked(given: Mapping[str, str], zone: ZoneInfo) -> Period:
+    """What the fields `first` and `last` of a form or an address ask for, else the last 30 days."""
+    today = SystemClock().now().astimezone(zone).date()
+    return period_of(given.get("first", ""), given.get("last", ""), zone, today)
 
 
 def _day(text: str) -> date | None:

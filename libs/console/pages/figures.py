@@ -9,7 +9,6 @@ from typing import Any, Final
 from aiohttp import web
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from libs.common.clock import SystemClock
 from libs.console.charts import HEIGHT, WIDTH, Bar, bars
 from libs.console.formats import NOTHING
 from libs.console.journeys.choices import choices_of
@@ -20,7 +19,7 @@ from libs.console.labels import CHANNELS
 from libs.console.languages import noted
 from libs.console.navigation import Area
 from libs.console.pages.journeys import read_journey
-from libs.console.periods import Period, period_of
+from libs.console.periods import Period, period_asked
 from libs.console.visits import PAGE_SIZE, Visit
 from omnijourney.journey.v1 import enrolment_pb2
 from omnijourney.journey.v1 import journey_service_pb2 as journeys
@@ -244,10 +243,7 @@ def _message(shown: Shown, of: figures_pb2.MessageFigures) -> tuple[str, str, li
 
 
 def _period(visit: Visit) -> Period:
-    query, zone = visit.request.query, visit.formats.zone
-    return period_of(
-        query.get("first", ""), query.get("last", ""), zone, SystemClock().now().astimezone(zone).date()
-    )
+    return period_asked(visit.request.query, visit.formats.zone)
 
 
 def _days(visit: Visit, period: Period, values: Mapping[int, int]) -> list[Bar]:

@@ -29,6 +29,7 @@ from libs.console.journeys.words import CAPPED, DRAFT, EDITABLE, NODES, STATUSES
 from libs.console.labels import CHANNELS
 from libs.console.languages import noted
 from libs.console.pages.journeys import read_journey
+from libs.console.pages.journeys_simulation import render_review
 from libs.console.visits import Visit
 from omnijourney.client import CallError
 from omnijourney.journey.v1 import journey_service_pb2 as service
@@ -318,9 +319,9 @@ async def publish(request: web.Request) -> web.Response:
     try:
         await editor.visit.call(editor.visit.client.journey.PublishJourney, asked)
     except CallError as error:
-        refused = _NOT_PUBLISHED if error.violations else sentence_of(error)
-        editor.faults.add("", editor.visit.say(refused))
-        return await editor.render(status=422)
+        said = _NOT_PUBLISHED if error.violations else sentence_of(error)
+        refused = Faults({"": editor.visit.say(said)})
+        return await render_review(editor.visit, editor.journey, refused=refused)
     return editor.visit.go(editor.address, _PUBLISHED)
 
 

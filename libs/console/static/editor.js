@@ -106,9 +106,6 @@ async function save() {
         for (const id of ["live-count", "phone-preview"]) {
           document.getElementById(id)?.replaceWith(part.querySelector(`#${id}`));
         }
-        // What publishing asks about, too.
-        const found = document.querySelector("#tree .found");
-        for (const other of document.querySelectorAll("dialog .found")) other.replaceWith(found.cloneNode(true));
         if (JSON.stringify(content()) === sent) localStorage.removeItem(key);
         say("saved");
       } else {

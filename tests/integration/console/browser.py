@@ -24,6 +24,12 @@ class Page:
     path: str
     html: str
     headers: Any
+    query: str = ""
+
+    @property
+    def path_qs(self) -> str:
+        """Its address, to be read again."""
+        return f"{self.path}?{self.query}" if self.query else self.path
 
     @property
     def text(self) -> str:
@@ -63,4 +69,5 @@ class Browser:
         html = await answer.text()
         if found := _CSRF.search(html):
             self.csrf = unescape(found[1])
-        return Page(answer.status, urlsplit(str(answer.url)).path, html, answer.headers)
+        came_from = urlsplit(str(answer.url))
+        return Page(answer.status, came_from.path, html, answer.headers, came_from.query)
