@@ -38,19 +38,19 @@ class Period(NamedTuple):
         return at
 
 
-def period_of(first: str, last: str, zone: ZoneInfo, today: date) -> Period:
-    """What a form asked for (`2026-11-30`), as far as it can be shown: up to a year, and the last 30 days where a day
-    is missing or is none."""
+def period_of(first: str, last: str, zone: ZoneInfo, today: date, days_max: int = DAYS_MAX) -> Period:
+    """What a form asked for (`2026-11-30`), as far as it can be shown: up to `days_max`, and the last 30 days where a
+    day is missing or is none."""
     until = _day(last) or today
     since = _day(first) or until - timedelta(days=DAYS_DEFAULT - 1)
-    since = min(max(since, until - timedelta(days=DAYS_MAX - 1)), until)
+    since = min(max(since, until - timedelta(days=days_max - 1)), until)
     return Period(since, until, zone)
 
 
-def period_asked(given: Mapping[str, str], zone: ZoneInfo) -> Period:
+def period_asked(given: Mapping[str, str], zone: ZoneInfo, days_max: int = DAYS_MAX) -> Period:
     """What the fields `first` and `last` of a form or an address ask for, else the last 30 days."""
     today = SystemClock().now().astimezone(zone).date()
-    return period_of(given.get("first", ""), given.get("last", ""), zone, today)
+    return period_of(given.get("first", ""), given.get("last", ""), zone, today, days_max)
 
 
 def _day(text: str) -> date | None:

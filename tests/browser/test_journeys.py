@@ -81,8 +81,10 @@ async def test_a_first_journey_is_drawn_published_and_stopped(page: Page, stand:
     await expect(page.get_by_text("keeps it from being published")).to_have_count(0)
     assert await accessibility_faults(page) == []
     await picture(page, "editor")
-    await page.get_by_role("button", name="Publish").first.press("Enter")
-    await page.get_by_role("dialog").get_by_role("button", name="Publish").press("Enter")
+    await page.get_by_role("button", name="Publish").press("Enter")
+    await expect(page.get_by_text("Nobody would have entered")).to_be_visible()
+    assert await accessibility_faults(page) == []
+    await page.get_by_role("button", name="Publish the journey").press("Enter")
     await expect(page.get_by_text("The journey is published.")).to_be_visible()
     await expect(page.get_by_text("Active", exact=True).first).to_be_visible()
     assert await accessibility_faults(page) == []

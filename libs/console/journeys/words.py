@@ -93,6 +93,8 @@ WEEKDAYS: Final = (
     noted("Sunday"),
 )
 
+BEGUN: Final = frozenset(STATUSES) - {DRAFT}
+"""Where customers may have entered."""
 EDITABLE: Final = frozenset({DRAFT, SCHEDULED, ACTIVE, STOPPED})
 """Where the content of nodes may be changed."""
 

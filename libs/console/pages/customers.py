@@ -11,6 +11,7 @@ from aiohttp import web
 from multidict import MultiMapping
 
 from libs.console.downloads import JSON_LINES, download
+from libs.console.journeys.words import BEGUN
 from libs.console.labels import CHANNELS, options
 from libs.console.languages import noted
 from libs.console.navigation import Area
@@ -106,6 +107,7 @@ async def render_customer(
         balance,
         facts,
         conflicts,
+        begun,
     ) = await asyncio.gather(
         part(visit, visit.call(client.segment.ListConsents, segment.ListConsentsRequest(**ids))),
         part(visit, _attributes(visit)),
@@ -119,6 +121,7 @@ async def render_customer(
         part(visit, _points(visit, customer.customer_id)),
         part(visit, timeline(visit, customer.customer_id, SOME, before=None)),
         part(visit, _duplicates(visit, customer.customer_id)),
+        part(visit, _begun(visit)),
     )
     return visit.render(
         "customers/show.html",
@@ -134,6 +137,7 @@ async def render_customer(
             "balance": balance,
             "facts": facts,
             "conflicts": conflicts,
+            "begun": begun,
             "channels": CHANNELS,
             "channel_options": options(CHANNELS),
             "consent_options": [(str(state), visit.say(said)) for state, (_, said) in CONSENT_STATES.items()],
@@ -276,6 +280,15 @@ async def _enrolments(visit: Visit, customer_id: str) -> list[tuple[Any, str]]:
     read = await asyncio.gather(*(part(visit, _journey(visit, journey_id)) for journey_id in ids))
     names = dict(zip(ids, map(_name, read), strict=True))
     return [(each, names[each.journey_id]) for each in found]
+
+
+async def _begun(visit: Visit) -> list[tuple[str, str]]:
+    """Journeys that somebody may have entered, with their names."""
+    request = journey.ListJourneysRequest(
+        team_id=visit.team_id, page_size=CHOICES_MAX, statuses=sorted(BEGUN)
+    )
+    found = (await visit.call(visit.client.journey.ListJourneys, request)).journeys
+    return [(each.journey_id, each.definition.name) for each in found]
 
 
 async def _journey(visit: Visit, journey_id: str) -> Any:

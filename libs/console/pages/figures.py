@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any, Final
 
 from aiohttp import web
-from google.protobuf.timestamp_pb2 import Timestamp
 
-from libs.console.charts import HEIGHT, WIDTH, Bar, bars
+from libs.console.charts import HEIGHT, WIDTH
 from libs.console.formats import NOTHING
 from libs.console.journeys.choices import choices_of
 from libs.console.journeys.summaries import Summaries
 from libs.console.journeys.tree import tree_of
-from libs.console.journeys.words import DRAFT, NODES, STATUSES
+from libs.console.journeys.words import BEGUN, NODES, STATUSES
 from libs.console.labels import CHANNELS
 from libs.console.languages import noted
 from libs.console.navigation import Area
 from libs.console.pages.journeys import read_journey
-from libs.console.periods import Period, period_asked
+from libs.console.series import asked_of, series_of
 from libs.console.visits import PAGE_SIZE, Visit
 from omnijourney.journey.v1 import enrolment_pb2
 from omnijourney.journey.v1 import journey_service_pb2 as journeys
@@ -60,7 +59,6 @@ EIGHT: Final = (
 _ENTERED: Final = noted("%(entered)s entered")
 _RESTING: Final = noted("%(resting)s: %(why)s")
 _DROPPED: Final = noted("%(dropped)s dropped off")
-_STARTED: Final = frozenset(STATUSES) - {DRAFT}
 
 
 class Shown:
@@ -116,22 +114,21 @@ def _eight(shown: Shown, of: figures_pb2.JourneyOverview) -> list[tuple[str, tup
 async def overview(request: web.Request) -> web.Response:
     """The team in a period, and each of its journeys from the beginning."""
     visit = Visit.of(request)
-    period = _period(visit)
+    asked = asked_of(visit)
     stub, team_id = visit.client.stats, visit.team_id
-    asked = stats.GetTeamOverviewRequest(team_id=team_id, start_time=period.start, end_time=period.end)
-    series = stats.GetTeamSeriesRequest(
-        team_id=team_id, step=figures_pb2.STEP_DAY, start_time=period.start, end_time=period.end
-    )
+    span: dict[str, Any] = {"start_time": asked.period.start, "end_time": asked.period.end}
+    of_team = stats.GetTeamOverviewRequest(team_id=team_id, **span)
+    series = stats.GetTeamSeriesRequest(team_id=team_id, step=asked.step, **span)
     listed = journeys.ListJourneysRequest(
         team_id=team_id,
         page_size=PAGE_SIZE,
         page_token=request.query.get("page_token", ""),
-        statuses=sorted(_STARTED),
+        statuses=sorted(BEGUN),
         language_code=visit.language,
     )
-    whole, days, page = await asyncio.gather(
-        visit.call(stub.GetTeamOverview, asked),
-        visit.call(stub.GetTeamSeries, series),
+    whole, chart, page = await asyncio.gather(
+        visit.call(stub.GetTeamOverview, of_team),
+        series_of(visit, asked, visit.call(stub.GetTeamSeries, series), "order_count"),
         visit.call(visit.client.journey.ListJourneys, listed),
     )
     overviews: Iterable[figures_pb2.JourneyOverview] = ()
@@ -147,7 +144,7 @@ async def overview(request: web.Request) -> web.Response:
     ]
     return visit.render(
         "figures/overview.html",
-        period=period,
+        asked=asked,
         figures=[
             (noted("Orders"), shown.plain(found.order_count)),
             (noted("Refunds"), shown.plain(found.refund_count)),
@@ -157,7 +154,7 @@ async def overview(request: web.Request) -> web.Response:
             (noted("Change of all balances"), shown.plain(found.points.balance)),
         ],
         sends=sends,
-        chart=_days(visit, period, {_seconds(p.start_time): p.figures.order_count for p in days.points}),
+        chart=chart,
         width=WIDTH,
         height=HEIGHT,
         heads=[visit.say(name) for name in EIGHT],
@@ -171,28 +168,27 @@ async def overview(request: web.Request) -> web.Response:
 async def of_journey(request: web.Request) -> web.Response:
     """One journey: its eight figures, its days, its messages by channel, and its tree with numbers."""
     visit = Visit.of(request)
-    journey_id, period = request.match_info["journey_id"], _period(visit)
+    journey_id, asked = request.match_info["journey_id"], asked_of(visit)
     stub, both = visit.client.stats, {"team_id": visit.team_id, "journey_id": journey_id}
     of_whole = stats.GetJourneyOverviewRequest(team_id=visit.team_id, journey_id=journey_id)
     of_all = stats.ListMessageFiguresRequest(team_id=visit.team_id, journey_id=journey_id)
     series = stats.GetJourneySeriesRequest(
-        step=figures_pb2.STEP_DAY, start_time=period.start, end_time=period.end, **both
+        step=asked.step, start_time=asked.period.start, end_time=asked.period.end, **both
     )
-    journey, whole, days, messages, tree = await asyncio.gather(
+    journey, whole, chart, messages, tree = await asyncio.gather(
         read_journey(visit, journey_id),
         visit.call(stub.GetJourneyOverview, of_whole),
-        visit.call(stub.GetJourneySeries, series),
+        series_of(visit, asked, visit.call(stub.GetJourneySeries, series), "triggered_count"),
         visit.call(stub.ListMessageFigures, of_all),
         _tree(visit, journey_id),
     )
     shown = Shown(visit)
-    by_day = {_seconds(point.start_time): point.figures.triggered_count for point in days.points}
     return visit.render(
         "figures/journey.html",
         journey=journey,
-        period=period,
+        asked=asked,
         figures=_eight(shown, whole.overview),
-        chart=_days(visit, period, by_day),
+        chart=chart,
         width=WIDTH,
         height=HEIGHT,
         messages=[_message(shown, each) for each in messages.figures],
@@ -240,22 +236,3 @@ def _numbers(visit: Visit, node: figures_pb2.NodeFigures) -> str:
 def _message(shown: Shown, of: figures_pb2.MessageFigures) -> tuple[str, str, list[tuple[str, str]]]:
     counts = (of.sent, of.delivered, of.read, of.replied, of.clicked, of.failed, of.skipped, of.orders)
     return of.node_id, CHANNELS.get(of.channel, ""), [*map(shown.count, counts), shown.amounts(of.revenue)]
-
-
-def _period(visit: Visit) -> Period:
-    return period_asked(visit.request.query, visit.formats.zone)
-
-
-def _days(visit: Visit, period: Period, values: Mapping[int, int]) -> list[Bar]:
-    """A bar for each day of the period, also for those of which nothing is known."""
-    points = []
-    day = period._replace(last=period.first)
-    while day.first <= period.last:
-        points.append((visit.formats.day(day.start), values.get(day.start.seconds, 0)))
-        after = day.end.ToDatetime(tzinfo=period.zone).date()
-        day = day._replace(first=after, last=after)
-    return bars(points)
-
-
-def _seconds(at: Timestamp) -> int:
-    return at.seconds

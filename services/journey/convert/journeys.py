@@ -17,6 +17,7 @@ from services.journey.convert.reading import Reading
 from services.journey.convert.triggers import trigger_from, trigger_message
 from services.journey.domain import model as d
 from services.journey.domain.lifecycle import MESSAGES
+from services.journey.domain.node_faults import POINTS_NEED
 from services.journey.domain.texts import template_faults
 from services.journey.domain.views import ListedJourney, StoredRevision, StoredStatusChange
 
@@ -140,6 +141,8 @@ def _action_from(sent: node_pb2.Node, path: str, check: Reading) -> d.Action | N
         case "attribute":
             return d.Attribute(sent.attribute.key, sent.attribute.text)
         case "points":
+            if not (sent.points.add or sent.points.deduct):
+                check.gap(f"{path}.points", POINTS_NEED)
             return d.Points(sent.points.add or -sent.points.deduct)
         case _:
             return branching_from(sent, path, check)
@@ -331,4 +334,4 @@ def _message_message(action: d.Message) -> node_pb2.MessageNode:
 def _points_message(action: d.Points) -> node_pb2.PointsNode:
     if action.delta > 0:
         return node_pb2.PointsNode(add=action.delta)
-    return node_pb2.PointsNode(deduct=-action.delta)
+    return node_pb2.PointsNode(deduct=-action.delta) if action.delta else node_pb2.PointsNode()

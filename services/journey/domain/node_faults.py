@@ -16,6 +16,8 @@ from services.journey.domain.texts import TAG_LENGTH_MAX, in_both, line_faults, 
 TAGS_MAX: Final = 50
 ATTRIBUTE_TEXT_MAX: Final = 1_000
 POINTS_MAX: Final = 10**12
+POINTS_NEED: Final = f"must be 1 to {POINTS_MAX}"
+"""What a change of points has to be."""
 WAYS_MAX: Final = 10
 _BRANCHING: Final[Mapping[type, str]] = {
     d.Condition: "condition, which has branches",
@@ -45,8 +47,10 @@ def node_faults(path: str, node: d.Node, definition: d.Definition) -> Iterator[F
             yield from _tags(f"{path}.tags", add, remove)
         case d.Attribute() as attribute:
             yield from _attribute(f"{path}.attribute", attribute)
-        case d.Points(delta=delta) if not 1 <= abs(delta) <= POINTS_MAX:
-            yield FieldViolation(f"{path}.points", f"must be 1 to {POINTS_MAX}")
+        case d.Points(delta=delta) if not 1 <= abs(delta) <= POINTS_MAX and not definition.lacks(
+            f"{path}.points"
+        ):
+            yield FieldViolation(f"{path}.points", POINTS_NEED)
 
 
 def _message(path: str, message: d.Message, definition: d.Definition) -> Iterator[FieldViolation]:

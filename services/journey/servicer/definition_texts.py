@@ -86,7 +86,9 @@ class TextRpcs(BaseRpcs):
             )
             for number in (request.before_revision, request.after_revision)
         ]
-        return pb.CompareRevisionsResponse(changes=changes(before, after))
+        return pb.CompareRevisionsResponse(
+            changes=changes(before, after), before_definition=before, after_definition=after
+        )
 
     async def _read(
         self, team_id: UUID, sent: pb.ImportJourneyRequest | pb.ApplyJourneyRequest | pb.DefinitionText

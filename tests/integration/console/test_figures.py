@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import date
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from libs.common.ids import new_id
 from libs.console.charts import HEIGHT, WIDTH, bars
 from libs.console.periods import DAYS_MAX, period_of
+from libs.console.series import days_of, hours_of
 from omnijourney.journey.v1 import journey_service_pb2, trigger_pb2
 from omnijourney.segment.v1 import customer_pb2
 from tests.integration.console.conftest import WAIT_S, Stand
@@ -80,6 +82,14 @@ async def test_the_overview_lists_what_has_begun_and_of_a_period_its_days(stand:
     page = await browser.get("/overview?first=2026-02-01&last=2026-02-28")
     assert f'href="/journeys/{journey_id}/figures"' in page.html
     assert page.html.count("<rect") == 28
+    hours = await browser.get("/overview?step=hour&first=2026-02-01&last=2026-02-28")
+    assert hours.html.count("<rect") == 14 * 24, "more could not be told apart"
+    assert "Orders an hour" in hours.text
+    of_journey = await browser.get(
+        f"/journeys/{journey_id}/figures?step=hour&first=2026-02-28&last=2026-02-28"
+    )
+    assert of_journey.html.count("<rect") == 24
+    assert "28 Feb 2026, 00:00:00: 0" in of_journey.text, "in the team's zone"
     odd = await browser.get("/overview?first=yesterday&last=9999-12-31")
     assert (odd.status, odd.html.count("<rect")) == (200, 30)
 
@@ -101,6 +111,14 @@ async def test_periods_end_at_midnights_of_the_teams_zone_and_have_a_length_that
         "2026-11-30T16:00:00Z",
     )
     assert period_of("2026-12-05", "2026-11-30", TAIPEI, today).first == today, "no day after the last"
+
+
+async def test_a_day_has_as_many_hours_as_its_zone_gives_it() -> None:
+    berlin = ZoneInfo("Europe/Berlin")
+    for day, hours in (("2026-10-25", 25), ("2026-03-29", 23), ("2026-11-30", 24)):
+        assert len(hours_of(period_of(day, day, berlin, date(2026, 12, 1)))) == hours
+    two = period_of("2026-10-25", "2026-10-26", berlin, date(2026, 12, 1))
+    assert [after - before for before, after in pairwise(days_of(two))] == [25 * 3600]
 
 
 async def test_bars_stand_side_by_side_and_small_ones_are_seen() -> None:

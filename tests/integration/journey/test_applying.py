@@ -132,6 +132,8 @@ async def test_a_text_that_is_applied_again_changes_nothing_and_makes_no_revisio
         "CompareRevisions", journey_id=first.journey.journey_id, before_revision=1, after_revision=2
     )
     assert list(compared.changes) == list(edited.changes)
+    assert compared.before_definition == first.journey.definition
+    assert compared.after_definition == edited.journey.definition
     restored = await site.call("RestoreRevision", journey_id=first.journey.journey_id, revision=1)
     assert (restored.journey.revision, restored.journey.definition) == (4, first.journey.definition)
     nothing = await refusal(site.call("RestoreRevision", journey_id=first.journey.journey_id, revision=9))

@@ -44,6 +44,14 @@ GAPS: dict[str, tuple[journey_pb2.Definition, str]] = {
         ),
         "nodes[0].delay",
     ),
+    "points of which nothing is said": (
+        journey_pb2.Definition(nodes=[node_pb2.Node(node_id="p", points=node_pb2.PointsNode())]),
+        "nodes[0].points",
+    ),
+    "points to be deducted, not said how many": (
+        journey_pb2.Definition(nodes=[node_pb2.Node(node_id="p", points=node_pb2.PointsNode(deduct=0))]),
+        "nodes[0].points",
+    ),
     "a schedule without expiry": (
         journey_pb2.Definition(
             schedule=journey_pb2.Schedule(start_time=Timestamp(seconds=1), end_time=Timestamp(seconds=2))

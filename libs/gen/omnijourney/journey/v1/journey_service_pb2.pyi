@@ -1852,18 +1852,30 @@ class CompareRevisionsResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     CHANGES_FIELD_NUMBER: _builtins.int
+    BEFORE_DEFINITION_FIELD_NUMBER: _builtins.int
+    AFTER_DEFINITION_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def changes(self) -> _containers.RepeatedCompositeFieldContainer[_validation_pb2.DefinitionChange]:
         """In the order of their paths."""
+
+    @_builtins.property
+    def before_definition(self) -> _journey_pb2.Definition:
+        """The one before, as it was."""
+
+    @_builtins.property
+    def after_definition(self) -> _journey_pb2.Definition:
+        """The one after, as it was."""
 
     def __init__(
         self,
         *,
         changes: _abc.Iterable[_validation_pb2.DefinitionChange] | None = ...,
+        before_definition: _journey_pb2.Definition | None = ...,
+        after_definition: _journey_pb2.Definition | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["after_definition", b"after_definition", "before_definition", b"before_definition"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["changes", b"changes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after_definition", b"after_definition", "before_definition", b"before_definition", "changes", b"changes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,0 +1,58 @@
+"""The pages around a journey in Chromium: simulated, compared, and with its customers, as everybody can read them."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.async_api import Page, expect
+
+from tests.browser.conftest import accessibility_faults, picture
+from tests.integration.console.conftest import Stand
+from tests.integration.console.test_figures import walked
+from tests.integration.console.test_simulation import branching, days, ordered
+
+pytestmark = [pytest.mark.asyncio(loop_scope="package"), pytest.mark.rule("X-07")]
+PHONE = {"width": 360, "height": 740}
+
+
+async def _is_for_everybody(page: Page) -> None:
+    """No fault of accessibility, and nothing sticks out on a phone, in both languages."""
+    for language in ("繁體中文", "English"):
+        address = page.url.partition("#")[0]
+        await page.get_by_role("button", name=language).click()
+        await page.goto(address)
+        await page.set_viewport_size({"width": PHONE["width"], "height": PHONE["height"]})
+        assert await accessibility_faults(page) == []
+        assert await page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"], page.url
+        await page.set_viewport_size({"width": 1280, "height": 720})
+
+
+async def test_a_draft_is_simulated_and_its_revisions_stand_side_by_side(page: Page, stand: Stand) -> None:
+    journey_id = await branching(stand)
+    await ordered(stand, [["vip"], []])
+    await page.goto(f"/journeys/{journey_id}")
+    await page.get_by_role("link", name="Simulate").press("Enter")
+    for label, day in zip(("From", "To"), (await days(stand)).values(), strict=True):
+        await page.get_by_label(label, exact=True).fill(day)
+    await page.get_by_role("button", name="Simulate").press("Enter")
+    await expect(page.locator("#node-n0 .figures")).to_have_text("2 entered")
+    await _is_for_everybody(page)
+    await picture(page, "simulation")
+    changed = {"definition": {"name": "Thank you"}, "update_mask": {"paths": ["name"]}}
+    await stand.call("UpdateJourney", journey_id=journey_id, **changed)
+    await page.goto(f"/journeys/{journey_id}/revisions")
+    await _is_for_everybody(page)
+    await page.get_by_role("button", name="Compare").press("Enter")
+    await expect(page.get_by_role("row", name="Name of the journey")).to_contain_text("Thank you")
+    await _is_for_everybody(page)
+
+
+async def test_a_customer_is_found_from_the_node_where_they_rest(page: Page, stand: Stand) -> None:
+    journey_id = await walked(stand, 1)
+    await page.goto(f"/journeys/{journey_id}/figures")
+    await page.get_by_role("link", name="1 entered · 1: waiting for a delay").press("Enter")
+    await expect(page.get_by_text("Who is here now")).to_be_visible()
+    await _is_for_everybody(page)
+    await page.get_by_role("link", name="Customer 0").press("Enter")
+    await expect(page.locator("#node-n0")).to_contain_text("The delay began")
+    await _is_for_everybody(page)
+    await picture(page, "way")
