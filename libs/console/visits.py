@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlsplit
 
 from aiohttp import web
 from multidict import MultiDictProxy
@@ -17,6 +17,7 @@ from libs.console.faults import Faults
 from libs.console.formats import Formats, zone_of
 from libs.console.languages import LOCALES, OWN_NAMES, Words
 from libs.console.navigation import Area
+from libs.console.paging import Paging
 from libs.console.provider import Provider
 from libs.console.rendering import Pages
 from libs.console.sessions import Sealer, Session
@@ -112,18 +113,12 @@ class Visit:
 
     def page_link(self, page_token: str) -> str:
         """The address of this listing's page with that token, its filters kept; empty without a token."""
-        if not page_token:
-            return ""
-        kept = [(name, value) for name, value in self.request.query.items() if name != "page_token"]
-        return f"{self.request.path}?{urlencode([*kept, ('page_token', page_token)])}"
+        return self.pages.onwards(page_token)
 
     @property
-    def first_page_link(self) -> str:
-        """The address of this listing's first page, its filters kept; empty on that page."""
-        if "page_token" not in self.request.query:
-            return ""
-        kept = [(name, value) for name, value in self.request.query.items() if name != "page_token"]
-        return f"{self.request.path}?{urlencode(kept)}" if kept else self.request.path
+    def pages(self) -> Paging:
+        """The pages of this listing."""
+        return Paging(self.request.path, self.request.query)
 
     @property
     def _shared(self) -> dict[str, Any]:

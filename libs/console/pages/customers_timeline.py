@@ -12,6 +12,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from libs.console.labels import CHANNELS
 from libs.console.languages import noted
+from libs.console.paging import PAGE
 from libs.console.visits import PAGE_SIZE, Visit
 from omnijourney.segment.v1 import segment_service_pb2 as segment
 from omnijourney.segment.v1.history_pb2 import Fact
@@ -38,7 +39,7 @@ class Timeline:
 
     lines: list[Happening]
     next_before: str
-    """Where the page with what was before begins, as `before` takes it; empty on the last page."""
+    """Where the page with what was before begins, as the address takes it; empty on the last page."""
 
 
 def _channel(key: Any) -> str:
@@ -144,6 +145,11 @@ async def shown_timeline(request: web.Request) -> web.Response:
             segment.GetCustomerRequest(team_id=visit.team_id, customer_id=customer_id),
         )
     ).customer
-    before = read_before(request.query.get("before", ""))
+    before = read_before(request.query.get(PAGE, ""))
     page = await timeline(visit, customer.customer_id, PAGE_SIZE, before)
-    return visit.render("customers/timeline.html", customer=customer, timeline=page, is_first=before is None)
+    return visit.render(
+        "customers/timeline.html",
+        customer=customer,
+        timeline=page,
+        next_link=visit.page_link(page.next_before),
+    )
