@@ -90,8 +90,9 @@ async def serving_console(servers: Servers, databases: Databases, folder: Path) 
         await redis.flushall()
     channels = EmulatorSettings(data_dir=folder / "emulators", line_port=0, whatsapp_port=0)
     async with running(channels, EMULATED) as emulators:
-        urls = {f"{name}_url": url for name, url in emulators.urls.items()}
-        async with serving_site(servers, databases, with_stats=True, **urls) as site:
+        of_gateway = {f"{name}_url": url for name, url in emulators.urls.items()}
+        of_gateway["webhook_private_networks"] = "127.0.0.0/8"
+        async with serving_site(servers, databases, with_stats=True, **of_gateway) as site:
             settings = ConsoleSettings(console_port=0, data_dir=folder).model_copy(update=site.targets)
             async with serving(settings) as url:
                 yield Stand(url, site, servers.token, emulators)

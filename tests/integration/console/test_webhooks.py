@@ -47,6 +47,7 @@ async def test_a_webhook_is_made_tried_paused_given_another_secret_and_deleted(s
     async with receiving([200, 500]) as url:
         fields = [("url", url), ("event_types", "contact.bound"), ("event_types", "contact.created")]
         made = await browser.post("/settings/webhooks", fields)
+        assert made.status == 200, made.text
         (secret,) = re.findall(r"whsec_[A-Za-z0-9+/=]+", made.html)
         (subscription,) = (await stand.call("ListWebhookSubscriptions")).subscriptions
         address = f"/settings/webhooks/{subscription.webhook_subscription_id}"
