@@ -49,7 +49,7 @@ _NUMBERED: Final = frozenset({pb.STEP_RESULT_WAY_TAKEN, pb.STEP_RESULT_HELD_OUT}
 _BRANCHING: Final = frozenset({"condition", "wait", "split"})
 
 
-class Told(NamedTuple):
+class StepInWords(NamedTuple):
     """A step in words."""
 
     at: Timestamp
@@ -60,16 +60,16 @@ class Told(NamedTuple):
     """What decided it, as the service says it in English; may be empty."""
 
 
-def told(visit: Visit, step: pb.Step) -> Told:
+def step_in_words(visit: Visit, step: pb.Step) -> StepInWords:
     """One step."""
     what = visit.say(RESULTS[step.result], n=step.detail) if step.result in RESULTS else ""
     why = "" if step.result in _NUMBERED else in_words(visit, step.detail)
-    return Told(step.occur_time, step.node_id, what, why, step.seen)
+    return StepInWords(step.occur_time, step.node_id, what, why, step.seen)
 
 
 def at_nodes(visit: Visit, steps: Sequence[pb.Step]) -> dict[str, str]:
     """What happened last at each node, and when."""
-    last = {step.node_id: told(visit, step) for step in steps}
+    last = {step.node_id: step_in_words(visit, step) for step in steps}
     return {
         node_id: " · ".join(filter(None, (each.what, each.why, visit.formats.moment(each.at))))
         for node_id, each in last.items()

@@ -10,7 +10,7 @@ from aiohttp import web
 
 from libs.console.journeys.choices import choices_of
 from libs.console.journeys.entries import entry
-from libs.console.journeys.path import at_nodes, lit, told
+from libs.console.journeys.path import at_nodes, lit, step_in_words
 from libs.console.journeys.summaries import Summaries
 from libs.console.journeys.tree import tree_of
 from libs.console.journeys.words import NODES
@@ -93,7 +93,7 @@ async def shown(request: web.Request) -> web.Response:
         next_link=visit.page_link(page.next_page_token),
         enrolments=listed.enrolments,
         enrolment=enrolment,
-        steps=[told(visit, each) for each in steps],
+        steps=[step_in_words(visit, each) for each in steps],
         states=ENROLMENT_STATES,
         waits=WAITS,
         tree=tree_of(journey.definition),
