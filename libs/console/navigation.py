@@ -15,7 +15,7 @@ class Area:
     """Where it leads; pages below it belong to it."""
     place: int
     """Entries stand in this order: journeys 10, overview 20, customers 30, audiences 40, points 50, coupons 60, content
-    70, channels 80, settings 90."""
+    70, channels 80, settings 90, tour 95."""
 
     def holds(self, path: str) -> bool:
         """Whether a page is of this area."""

@@ -28,7 +28,7 @@ def show_where_to_look(
         "",
         "[bold]Look further[/]: start the five services on the demo's data,",
         f"  OMNIJOURNEY_DATA_DIR={place} make up",
-        f"look at them in a browser, at http://127.0.0.1:{CONSOLE_PORT} with the token of {place}/token,",
+        f"look at them in a browser, at http://127.0.0.1:{CONSOLE_PORT}/tour with the token of {place}/token,",
         "or ask them in another terminal; they describe themselves, so no .proto file is needed (grpcurl comes with",
         "`make install-dev`):",
         f"  export PATH=$PWD/.venv/bin:$PATH TOKEN=$(cat {place}/token) OMNIJOURNEY_DATA_DIR={place}",

@@ -40,6 +40,7 @@ async def _seeded(stand: Stand) -> dict[str, str]:
 
 
 PATHS = (
+    "/tour",
     "/customers",
     "/customers?tag=nobody",
     "/customers/new",
