@@ -139,7 +139,8 @@ class Faults:
 
     def url(self, value: Any, path: str) -> None:
         """`value` as an https address."""
-        if not isinstance(value, str) or not value.startswith("https://") or len(value) > URL_MAX:
+        is_url = isinstance(value, str) and re.fullmatch(r"https://[!-~]+", value) is not None
+        if not is_url or len(value) > URL_MAX:
             self.add(path, "Must be a valid HTTPS URL")
 
 
@@ -269,7 +270,7 @@ def _check_action(action: Any, path: str, faults: Faults) -> None:
     for name, longest in fields.items():
         faults.text(action.get(name), f"{path}.{name}", longest, utf16_units)
     uri = action.get("uri")
-    if isinstance(uri, str) and not re.match(r"(https?|line|tel):", uri):
+    if isinstance(uri, str) and not re.fullmatch(r"(https?|line|tel):[!-~]+", uri):
         faults.add(f"{path}.uri", "Invalid action URI")
 
 

@@ -130,7 +130,7 @@ class Check:
         return text
 
     def _address(self, text: Any, path: str) -> None:
-        if not isinstance(text, str) or not re.match(r"https?://[^/]", text):
+        if not isinstance(text, str) or not re.fullmatch(r"https?://[!-.0-~][!-~]*", text):
             raise self._fault(f"message.{path} is no address")
 
     def _quick_replies(self, replies: Any) -> None:

@@ -91,7 +91,7 @@ def _check_text(content: Mapping[str, Any]) -> None:
 def _check_image(content: Mapping[str, Any], path: str = "image") -> None:
     if content.get("link") is None:
         _text(content, "id", MEDIA_ID_MAX, path)
-    elif not re.match(r"https?://", _text(content, "link", LINK_MAX, path)):
+    elif not re.fullmatch(r"https?://[!-~]+", _text(content, "link", LINK_MAX, path)):
         raise MetaError(131009, f"{path}.link is an address")
     _maybe_text(content, "caption", CAPTION_MAX, path)
 
@@ -142,7 +142,7 @@ def _check_cta_url(action: Mapping[str, Any]) -> None:
     if action.get("name") != "cta_url" or not isinstance(parameters, dict):
         raise MetaError(131009, "action.name is cta_url, with parameters")
     _text(parameters, "display_text", 20, "action.parameters")
-    if not re.match(r"https?://", _text(parameters, "url", 2000, "action.parameters")):
+    if not re.fullmatch(r"https?://[!-~]+", _text(parameters, "url", 2000, "action.parameters")):
         raise MetaError(131009, "action.parameters.url is an address")
 
 

@@ -10,6 +10,7 @@ from libs.common.rpc.fields import FieldCheck
 from libs.common.rpc.values import timestamp
 from libs.common.text import trimmed
 from omnijourney.channel_gateway.v1 import account_pb2, content_pb2
+from services.channel_gateway.domain.addresses import plain_address
 from services.channel_gateway.domain.content import (
     BotModule,
     Button,
@@ -105,15 +106,18 @@ def _id(check: FieldCheck, field: str, text: str, *, least: int = 0) -> str:
     return check.text(field, trimmed(text), length_max=ID_MAX, length_min=least)
 
 
-def _secret(check: FieldCheck, field: str, text: str) -> str:
-    return check.text(field, text, length_max=SECRET_MAX, length_min=0)
+def _secret(check: FieldCheck, field: str, text: str, *, least: int = 0) -> str:
+    """A token or secret; without what people copy along with it, with which it would open and sign nothing."""
+    found = check.text(field, trimmed(text), length_max=SECRET_MAX, length_min=least)
+    if not found.isprintable():
+        check.fault(field, "must be one line without control characters")
+    return found
 
 
 def _secrets(check: FieldCheck, field: str, texts: Sequence[str]) -> tuple[str, ...]:
     check.count(field, texts, most=SECRETS_MAX)
-    for index, text in enumerate(texts):
-        check.text(f"{field}[{index}]", text, length_max=SECRET_MAX)  # anybody could sign with an empty one
-    return tuple(texts)
+    # Anybody could sign with an empty one.
+    return tuple(_secret(check, f"{field}[{index}]", text, least=1) for index, text in enumerate(texts))
 
 
 def account_message(account: Account) -> account_pb2.ChannelAccount:
@@ -304,8 +308,13 @@ def _coupon_of(check: FieldCheck, path: str, message: content_pb2.CouponCard) ->
 
 
 def _check_url(check: FieldCheck, field: str, text: str, schemes: tuple[str, ...]) -> None:
-    parts = urlsplit(text)
-    if parts.scheme not in schemes or not parts.hostname or len(text) > URL_MAX:
+    address = plain_address(text)
+    try:
+        parts = urlsplit(address)
+        is_good = parts.scheme in schemes and bool(parts.hostname)
+    except ValueError:  # of brackets that are not closed
+        is_good = False
+    if not is_good or not text.isprintable() or len(text) > URL_MAX:
         check.fault(field, f"must be an address {' or '.join(schemes)}://… of at most {URL_MAX} characters")
 
 

@@ -16,6 +16,7 @@ from libs.common.text_variables import (
     fill,
     names_in,
 )
+from services.channel_gateway.domain.addresses import plain_address
 from services.channel_gateway.domain.content import (
     Button,
     ButtonAction,
@@ -189,15 +190,24 @@ def flatten(cards: Iterable[Card], values: Values) -> list[FlatCard]:
 
 
 def filled(card: TextCard | ImageCard | ButtonCard | CouponCard, fill_text: Callable[[str], str]) -> FlatCard:
-    """One card with its texts filled in; a coupon becomes a button."""
+    """One card with its texts filled in, its addresses as channels take them; a coupon becomes a button."""
     if isinstance(card, TextCard):
         return msgspec.structs.replace(card, text=fill_text(card.text))
     if isinstance(card, ImageCard):
-        return msgspec.structs.replace(card, caption=fill_text(card.caption))
+        picture, preview = plain_address(card.image_url), plain_address(card.preview_url)
+        return ImageCard(picture, preview, fill_text(card.caption))
     if isinstance(card, ButtonCard):
-        return msgspec.structs.replace(card, title=fill_text(card.title), text=fill_text(card.text))
+        buttons = tuple(map(_addressed, card.buttons))
+        title, text = fill_text(card.title), fill_text(card.text)
+        return ButtonCard(text=text, buttons=buttons, title=title, image_url=plain_address(card.image_url))
     claim = Button(card.button_label, ButtonAction.POSTBACK, claim_data(card.coupon_id))
     return ButtonCard(text=fill_text(card.text), buttons=(claim,))
+
+
+def _addressed(button: Button) -> Button:
+    if button.action is not ButtonAction.URL or (address := plain_address(button.value)) == button.value:
+        return button
+    return Button(button.label, button.action, address)
 
 
 def holds(card: ConditionCard, balance: Balance) -> bool:

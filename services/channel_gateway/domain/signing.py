@@ -71,8 +71,9 @@ def encode_secret(key: bytes) -> str:
 
 
 def decode_secret(text: str) -> bytes:
-    """A key as its holder wrote it: ours, or behind `platform_` the secret of a shop's platform, whose characters are
-    the key. Raises ValueError, fit for a caller's eyes."""
+    """A key as its holder wrote it, without blanks around it: ours, or behind `platform_` the secret of a shop's
+    platform, whose characters are the key. Raises ValueError, fit for a caller's eyes."""
+    text = text.strip()
     if match := _PLATFORM_SECRET.fullmatch(text):
         return match[1].encode()
     try:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from typing import Final
 from urllib.parse import quote, urlsplit
 
 import msgspec
 
+from libs.common.text import trimmed
 from libs.common.text_variables import Variable, fill, parts_of
+from services.channel_gateway.domain.addresses import plain_address
 from services.channel_gateway.domain.content import (
     HeaderKind,
     HeaderMedia,
@@ -23,6 +26,7 @@ MEDIA_URL_MAX: Final = 2_000
 FILENAME_MAX: Final = 240
 _OF_AN_ADDRESS: Final = "%:/?#[]@!$&'()*+,;="
 """What an address may hold beside letters, digits and `-._~`."""
+_SCHEME: Final = re.compile("https://", re.IGNORECASE)
 MEDIA_FIELDS: Final = {
     HeaderKind.IMAGE: "image_url",
     HeaderKind.VIDEO: "video_url",
@@ -93,7 +97,7 @@ def _button_faults(
 def media_faults(media: HeaderMedia) -> Iterator[tuple[str, str]]:
     """(field, what is wrong) of what stands in a header, by itself; variables count as one character."""
     field = MEDIA_FIELDS[media.kind]
-    if not is_address(fill(media.url, lambda _: "x")):
+    if not is_address(plain_address(fill(media.url, lambda _: "x"))):
         yield field, f"must be an address https://… of at most {MEDIA_URL_MAX} characters"
     elif "{{" in _host_of(media.url):
         yield field, "may hold variables behind the host only: https://shop.example/{{trigger.order}}.pdf"
@@ -123,13 +127,13 @@ def filled_suffix(text: str, value_of: Callable[[str], str]) -> str:
 
 
 def _host_of(url: str) -> str:
-    return url.removeprefix("https://").partition("/")[0]
+    return _SCHEME.sub("", trimmed(url)).partition("/")[0]
 
 
 def filled_media(media: HeaderMedia, value_of: Callable[[str], str]) -> HeaderMedia:
     """With the values of a customer, percent-encoded in its address."""
     return msgspec.structs.replace(
         media,
-        url=fill(media.url, lambda name: quote(value_of(name), safe="")),
+        url=plain_address(fill(media.url, lambda name: quote(value_of(name), safe=""))),
         filename=fill(media.filename, value_of),
     )

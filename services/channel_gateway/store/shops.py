@@ -98,10 +98,14 @@ async def find_key(
     return None if row is None else vault.key_of(row)
 
 
-async def expire_key(connection: Connection, team_id: UUID, shop_id: str, key_id: UUID, at: datetime) -> None:
-    """Ends a key at a time. Raises NotFound."""
+async def expire_key(
+    connection: Connection, team_id: UUID, shop_id: str, key_id: UUID, *, at: datetime, now: datetime
+) -> None:
+    """Ends a key at a time; one that has ended stays as it is. Raises NotFound."""
     if not await connection.fetchval(
-        *QUERIES.bind("expire_shop_key", team_id=team_id, shop_id=shop_id, key_id=key_id, expires_at=at)
+        *QUERIES.bind(
+            "expire_shop_key", team_id=team_id, shop_id=shop_id, key_id=key_id, expires_at=at, now=now
+        )
     ):
         raise NotFound.of("shop key", key_id)
 

@@ -95,7 +95,8 @@ class Shops:
             key = await store.find_key(connection, self._vault, call.team_id, shop_id, key_id)
             if key is not None:
                 call.note_before(key)
-            await store.expire_key(connection, call.team_id, shop_id, key_id, at or self._clock.now())
+            now = self._clock.now()
+            await store.expire_key(connection, call.team_id, shop_id, key_id, at=at or now, now=now)
 
         return await self._once(call, shop_id, expire)
 

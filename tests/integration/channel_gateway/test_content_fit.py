@@ -15,6 +15,7 @@ from tests.integration.channel_gateway.conftest import (
     WHATSAPP,
     Gateway,
 )
+from tests.integration.channel_gateway.test_strange_coupons import refused
 
 SHOP = "https://shop.example/"
 
@@ -137,3 +138,58 @@ async def test_points_on_a_channel_where_they_are_closed_are_told_when_saved_and
         )
         seen[channel] = places((await gateway.stub.PreviewBotModule(preview, timeout=TIMEOUT_S)).notices)
     assert seen == {LINE: {(LINE, "module.cards[0].text.text")}, WHATSAPP: set()}
+
+
+PASTED = (f"{SHOP}茶 葉", " HTTPS://Shop.Example/a ", "https://商店.tw/")
+PLAIN = (f"{SHOP}%E8%8C%B6%20%E8%91%89", "https://shop.example/a", "https://xn--czrs0t.tw/")
+NAMES = {LINE: "line", WHATSAPP: "whatsapp", MESSENGER: "messenger", INSTAGRAM: "instagram"}
+
+
+@pytest.mark.rule("C-10a", "C-10e")
+async def test_addresses_leave_as_each_channel_takes_them_however_they_were_pasted(gateway: Gateway) -> None:
+    await gateway.top_up(10**9)
+    cards = [
+        content_pb2.Card(
+            button=content_pb2.ButtonCard(
+                text="Look", image_url=url, buttons=[content_pb2.Button(label="Open", url=url)]
+            )
+        )
+        for url in PASTED
+    ]
+    saved = await gateway.stub.CreateBotModule(create(gateway, *cards), timeout=TIMEOUT_S)
+    assert list(saved.misfits) == []
+    for channel, name in NAMES.items():
+        account = await gateway.account(channel)
+        customer = gateway.customer(account, channel)
+        person = gateway.neighbours.segment.profiles[customer].identities[0].key.external_id
+        if channel != LINE:
+            who = {"wa_id" if channel == WHATSAPP else "person_id": person}
+            async with gateway.http.post(
+                gateway.emulators.urls[name] + "/_emulator/inbound", json=who
+            ) as answer:
+                assert answer.status < 300
+        send = gateway.send(customer, channel, account_id=account, bot_module_id=saved.module.bot_module_id)
+        await gateway.ask(send)
+        await gateway.settled()
+        assert (await gateway.delivery(send.effect_key)).state == delivery_pb2.SEND_STATE_SENT, name
+        bodies = str(await gateway.accepted(name))
+        assert [bodies.count(f"'{url}'") for url in PLAIN] == [2] * 3, name
+
+
+@pytest.mark.rule("C-10e")
+@pytest.mark.parametrize(
+    "url", ["https://[shop/", "https://", "ftp://shop.example/", "https://shop.example/a\nb"]
+)
+async def test_what_is_no_address_is_refused_by_its_field(gateway: Gateway, url: str) -> None:
+    link, picture = content_pb2.Button(label="Open", url=url), content_pb2.ImageCard(image_url=url)
+    request = create(gateway, button_card("Look", link), content_pb2.Card(image=picture))
+    name, faults = await refused(gateway.stub.CreateBotModule, request)
+    assert name == "INVALID_FIELDS"
+    assert set(faults) == {"module.cards[0].button.buttons[0].url", "module.cards[1].image.image_url"}
+
+
+@pytest.mark.rule("C-10e")
+async def test_an_address_is_as_long_as_it_leaves(gateway: Gateway) -> None:
+    link = content_pb2.Button(label="Open", url=SHOP + "茶" * 120)
+    saved = await gateway.stub.CreateBotModule(create(gateway, button_card("Look", link)), timeout=TIMEOUT_S)
+    assert places(saved.misfits) == {(LINE, "module.cards[0].button.buttons[0].url")}

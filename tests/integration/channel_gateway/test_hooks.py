@@ -10,9 +10,11 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
+import grpc
 import pytest
 
 from libs.common.ids import new_id
+from libs.common.rpc.errors import remote_error
 from omnijourney.channel_gateway.v1 import account_pb2, delivery_pb2, webhook_pb2
 from omnijourney.channel_gateway.v1 import channel_gateway_service_pb2 as pb
 from omnijourney.common.v1 import channel_pb2
@@ -256,6 +258,22 @@ async def test_what_comes_while_nobody_can_work_it_is_answered_and_worked_later_
 async def test_the_address_is_verified_by_the_accounts_token_only(whatsapp: Platform) -> None:
     assert (await whatsapp.tell("webhooks/greet", verify_token=TOKEN))["verified"]
     assert not (await whatsapp.tell("webhooks/greet", verify_token="another"))["verified"]
+    changed = account_pb2.ChannelAccount(channel_account_id=whatsapp.account_id)
+    changed.whatsapp.verify_token, changed.whatsapp.access_token = f"\u00a0{TOKEN} ", " emulator-token"
+    changed.whatsapp.app_secrets.extend([f"{SECRET}\n", f"\ufeff{OTHER_SECRET}"])
+    request = pb.UpdateChannelAccountRequest(
+        team_id=str(whatsapp.gateway.team_id), request_id=str(new_id()), account=changed
+    )
+    await whatsapp.gateway.stub.UpdateChannelAccount(request, timeout=TIMEOUT_S)
+    assert (await whatsapp.tell("webhooks/greet", verify_token=TOKEN))["verified"], "copied with blanks"
+    body = b'{"object":"whatsapp_business_account","entry":[]}'
+    for secret in (SECRET, OTHER_SECRET):
+        assert (await whatsapp.post(body, meta_headers(body, secret)))[0] == 200
+    request.request_id, request.account.whatsapp.app_secrets[0] = str(new_id()), "two\nlines"
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await whatsapp.gateway.stub.UpdateChannelAccount(request, timeout=TIMEOUT_S)
+    (violation,) = remote_error(refused.value).violations
+    assert violation.field == "account.whatsapp.app_secrets[0]"
     for query in (
         "",
         "?hub.mode=subscribe&hub.challenge=1",

@@ -196,6 +196,7 @@ async def test_buttons_and_templates_have_short_links_and_a_customers_own_target
     card = module.cards.add().button
     card.text = "Yours: https://shop.example/{{customer.name}}"
     card.buttons.add(label="Open", url=TARGET)
+    card.buttons.add(label="Tea", url="https://shop.example/茶")
     request = pb.CreateBotModuleRequest(team_id=str(linking.team_id), request_id="b", module=module)
     module_id = (await linking.stub.CreateBotModule(request, timeout=TIMEOUT_S)).module.bot_module_id
     button = {"type": "URL", "text": "Open", "url": BASE + "/{{1}}", "example": ["x"]}
@@ -216,6 +217,7 @@ async def test_buttons_and_templates_have_short_links_and_a_customers_own_target
     assert places >= {
         "https://shop.example/mei",
         TARGET,
+        "https://shop.example/%E8%8C%B6",
         "https://shop.example/body",
         "https://shop.example/button",
     }

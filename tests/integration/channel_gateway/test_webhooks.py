@@ -229,6 +229,14 @@ async def test_keys_change_without_a_gap(gateway: Gateway, shop: Shop) -> None:
     expiring.expire_time.CopyFrom(timestamp(gateway.clock.now() + timedelta(minutes=1)))
     await gateway.stub.RevokeShopKey(expiring, timeout=TIMEOUT_S)
     assert (await renewed.post(order(5)))[0] == 202
+    revived = pb.RevokeShopKeyRequest()
+    revived.CopyFrom(revoke)
+    revived.request_id = str(new_id())
+    revived.expire_time.CopyFrom(expiring.expire_time)
+    await gateway.stub.RevokeShopKey(revived, timeout=TIMEOUT_S)
+    assert (await shop.post(order(6)))[0] == 401, "who was shut out stays out"
+    ended = [each.expire_time for each in (await gateway.stub.ListShopKeys(keys, timeout=TIMEOUT_S)).keys]
+    assert ended == [expiring.expire_time, timestamp(gateway.clock.now())]
 
 
 async def test_a_body_over_the_limit_is_refused(gateway: Gateway, shop: Shop) -> None:

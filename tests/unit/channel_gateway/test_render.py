@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from libs.common.text_variables import fill
+from services.channel_gateway.domain.addresses import plain_address
 from services.channel_gateway.domain.content import (
     Button,
     ButtonAction,
@@ -149,3 +150,27 @@ def test_points_are_asked_for_only_where_they_are_named() -> None:
     assert template_needs_points(
         TemplateContent(TEMPLATE, ("fixed",), button_parameters=((0, "{{points.balance}}"),))
     )
+
+
+@pytest.mark.rule("C-10a")
+@pytest.mark.parametrize(
+    ("pasted", "plain"),
+    [
+        ("https://shop.example/a?b=c%20d#e", "https://shop.example/a?b=c%20d#e"),
+        (" HTTPS://Shop.Example/A\u00a0", "https://shop.example/A"),
+        ("https://shop.example/茶 葉?q=綠", "https://shop.example/%E8%8C%B6%20%E8%91%89?q=%E7%B6%A0"),
+        ("https://shop.example/50%", "https://shop.example/50%25"),
+        ("https://商店.tw/", "https://xn--czrs0t.tw/"),
+        ("https://[shop/", "https://[shop/"),
+        ("", ""),
+    ],
+)
+def test_addresses_are_written_as_channels_take_them(pasted: str, plain: str) -> None:
+    assert plain_address(pasted) == plain
+    open_it = Button("Open", ButtonAction.URL, pasted)
+    said = Button("Say", ButtonAction.MESSAGE, " 茶 ")
+    card = ButtonCard("Tea", (open_it, said), image_url=pasted)
+    picture = ImageCard(pasted, pasted, "Tea")
+    written, shown = flatten([card, picture], VALUES)
+    assert written == ButtonCard("Tea", (Button("Open", ButtonAction.URL, plain), said), image_url=plain)
+    assert shown == ImageCard(plain, plain, "Tea")

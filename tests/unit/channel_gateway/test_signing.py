@@ -42,6 +42,8 @@ def test_the_library_that_shops_use_agrees() -> None:
 def test_secrets_are_checked() -> None:
     assert encode_secret(decode_secret(SECRET)) == SECRET
     assert decode_secret("platform_shpss_0123456789abcdef") == b"shpss_0123456789abcdef"
+    assert decode_secret(" platform_shpss_0123456789abcdef\n") == b"shpss_0123456789abcdef"
+    assert decode_secret(f"\u00a0{SECRET}\t") == decode_secret(SECRET)
     for text in ("platform_short", "platform_" + "x" * 65, "platform_" + "\n" * 20):
         with pytest.raises(ValueError, match="platform_"):
             decode_secret(text)

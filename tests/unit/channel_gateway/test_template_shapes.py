@@ -157,3 +157,12 @@ def test_header_and_buttons_are_written_as_whatsapp_takes_them() -> None:
 )
 def test_the_end_of_a_links_address_holds_what_an_address_holds(text: str, value: str, filled: str) -> None:
     assert filled_suffix(text, lambda _: value) == filled
+
+
+@pytest.mark.rule("C-10d", "C-10e")
+def test_a_headers_address_leaves_as_rfc_3986_has_it_however_it_was_pasted() -> None:
+    pasted = HeaderMedia(HeaderKind.IMAGE, " HTTPS://shop.example/茶 {{customer.name}}.jpg", "")
+    assert list(media_faults(pasted)) == []
+    assert filled_media(pasted, lambda _: "Mei").url == "https://shop.example/%E8%8C%B6%20Mei.jpg"
+    elsewhere = HeaderMedia(HeaderKind.IMAGE, " HTTPS://{{customer.name}}.example/a.jpg")
+    assert [field for field, _ in media_faults(elsewhere)] == ["image_url"]

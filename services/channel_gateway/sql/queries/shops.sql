@@ -49,7 +49,8 @@ SELECT team_id, shop_id, key_id, secret, sealed, created_at, expires_at FROM sho
  ORDER BY created_at DESC, key_id DESC LIMIT :most
 
 -- name: expire_shop_key
-UPDATE shop_key SET expires_at = :expires_at WHERE team_id = :team_id AND shop_id = :shop_id AND key_id = :key_id
+-- One that has ended, because it got into the wrong hands, say, stays so.
+UPDATE shop_key SET expires_at = CASE WHEN expires_at <= :now THEN expires_at ELSE :expires_at END WHERE team_id = :team_id AND shop_id = :shop_id AND key_id = :key_id
 RETURNING true
 
 -- name: list_inbox

@@ -2451,7 +2451,7 @@ class RevokeShopKeyRequest(_message.Message):
     """Key, a UUID. Required."""
     @_builtins.property
     def expire_time(self) -> _timestamp_pb2.Timestamp:
-        """Until when it stays valid, for a change of keys without a gap. Absent: it ends now."""
+        """Until when it stays valid, for a change of keys without a gap. Absent: it ends now. A key that has ended stays so, whatever is given."""
 
     def __init__(
         self,

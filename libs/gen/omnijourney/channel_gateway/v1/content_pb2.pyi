@@ -366,7 +366,9 @@ class ImageCard(_message.Message):
     PREVIEW_URL_FIELD_NUMBER: _builtins.int
     CAPTION_FIELD_NUMBER: _builtins.int
     image_url: _builtins.str
-    """`https` address of the picture, at most 2,000 characters."""
+    """`https` address of the picture, at most 2,000 characters. Like all addresses of content it leaves as RFC 3986 has it, percent-encoded,
+    without blanks around it, however it was pasted.
+    """
     preview_url: _builtins.str
     """`https` address of a small picture for previews. Default: the picture."""
     caption: _builtins.str

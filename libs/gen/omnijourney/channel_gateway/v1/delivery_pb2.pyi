@@ -174,7 +174,7 @@ class Delivery(_message.Message):
 
     @_builtins.property
     def channel_message_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The channel's ids of its messages, in order."""
+        """The channel's ids of its messages, in order. On LINE, where a message is a push of up to five objects, that of its first object."""
 
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
