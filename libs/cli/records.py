@@ -1,4 +1,4 @@
-"""What the services keep, shown by `omnijourney team|customer|audience|points|coupon|webhook|mailbox|stats`."""
+"""What the services keep, shown by `omnijourney team|customer|audience|points|coupon|webhook|mailbox`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from libs.cli.answers import json_about, json_of, tell
 from libs.cli.console import complain, say
-from libs.cli.journeys import TIMEOUT_S, Command, NoSuch, id_of, line_of
+from libs.cli.journeys import TIMEOUT_S, Command, NoSuch, line_of
 from libs.cli.listings import PAGE, listed, name_of, shown
 from libs.client import Client
 from libs.client.paging import items
@@ -23,8 +23,6 @@ from omnijourney.points.v1 import account_pb2, coupon_pb2, entry_pb2
 from omnijourney.points.v1 import points_service_pb2 as points
 from omnijourney.segment.v1 import audience_pb2, customer_pb2, team_pb2
 from omnijourney.segment.v1 import segment_service_pb2 as segment
-from omnijourney.stats.v1 import figures_pb2
-from omnijourney.stats.v1 import stats_service_pb2 as stats
 
 _UNKNOWN: Final = "–"
 
@@ -354,34 +352,6 @@ def retry(team_id: str, customer_id: str, *, as_json: bool = False) -> Command:
         return 0
 
     return command
-
-
-def overview(team_id: str, name: str, *, as_json: bool) -> Command:
-    """Shows the figures of a journey over all time."""
-
-    async def command(client: Client) -> int:
-        journey_id = await id_of(client, team_id, name)
-        request = stats.GetJourneyOverviewRequest(team_id=team_id, journey_id=journey_id)
-        show = shown(
-            lambda client: client.stats.GetJourneyOverview, request, "overview", _overview, as_json=as_json
-        )
-        return await show(client)
-
-    return command
-
-
-def _overview(each: figures_pb2.JourneyOverview) -> str:
-    rate = f"{each.completion_rate.value:.1%}" if each.completion_rate.HasField("value") else _UNKNOWN
-    figures = {
-        "triggered": f"{each.triggered_count:,}",
-        "refused": f"{each.refused_count:,}",
-        "completed": f"{each.completed_count:,}  ({rate})",
-        "messages sent": f"{each.messages_sent_count:,}",
-        "skipped": f"{each.skipped_count:,}",
-        "failed": f"{each.failed_count:,}",
-        "orders": f"{each.order_count.value:,}" if each.order_count.HasField("value") else _UNKNOWN,
-    }
-    return "\n".join(f"{figure:14} {value}" for figure, value in figures.items())
 
 
 def _time(at: Timestamp) -> str:

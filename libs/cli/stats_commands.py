@@ -9,6 +9,8 @@ import typer
 
 from libs.cli.options import AsJson, DataDir, Team, client_settings, finish, run
 
+JourneyName = Annotated[str, typer.Argument(help="Name or id of the journey.")]
+
 stats = typer.Typer(name="stats", help="Figures of journeys and teams.", no_args_is_help=True)
 
 
@@ -39,17 +41,58 @@ def rebuild(
 
 
 @stats.command(epilog="Example: omnijourney stats overview Welcome --team $TEAM")
-def overview(
-    name: Annotated[str, typer.Argument(help="Name or id of the journey.")],
+def overview(name: JourneyName, *, team: Team, as_json: AsJson = False, data_dir: DataDir = None) -> None:
+    """Show the figures of a journey over all time."""
+    from libs.cli import figures
+
+    run(data_dir, figures.overview(team, name, as_json=as_json))
+
+
+@stats.command(epilog="Example: omnijourney stats nodes Welcome --team $TEAM")
+def nodes(name: JourneyName, *, team: Team, as_json: AsJson = False, data_dir: DataDir = None) -> None:
+    """Show who entered, passed and dropped off at each node of a journey, who waits there, and why."""
+    from libs.cli import figures
+
+    run(data_dir, figures.nodes(team, name, as_json=as_json))
+
+
+@stats.command(epilog="Example: omnijourney stats messages Welcome --team $TEAM")
+def messages(name: JourneyName, *, team: Team, as_json: AsJson = False, data_dir: DataDir = None) -> None:
+    """Show what became of the messages of a journey, by node and channel."""
+    from libs.cli import figures
+
+    run(data_dir, figures.messages(team, name, as_json=as_json))
+
+
+@stats.command(epilog="Example: omnijourney stats lift Welcome --team $TEAM")
+def lift(name: JourneyName, *, team: Team, as_json: AsJson = False, data_dir: DataDir = None) -> None:
+    """Show what splits of a journey changed that hold somebody out: lift with its 95 % interval."""
+    from libs.cli import figures
+
+    run(data_dir, figures.lift(team, name, as_json=as_json))
+
+
+@stats.command("team", epilog="Example: omnijourney stats team --team $TEAM")
+def team_figures(*, team: Team, as_json: AsJson = False, data_dir: DataDir = None) -> None:
+    """Show the figures of a team over all time."""
+    from libs.cli import figures
+
+    run(data_dir, figures.team(team, as_json=as_json))
+
+
+@stats.command(epilog="Example: omnijourney stats order shop 1001 --team $TEAM")
+def order(
+    shop_id: Annotated[str, typer.Argument(help="The shop.")],
+    order_id: Annotated[str, typer.Argument(help="The order's id at the shop.")],
     *,
     team: Team,
     as_json: AsJson = False,
     data_dir: DataDir = None,
 ) -> None:
-    """Show the figures of a journey over all time."""
-    from libs.cli import records
+    """Show which journey an order is of, and why, or why of none."""
+    from libs.cli import figures
 
-    run(data_dir, records.overview(team, name, as_json=as_json))
+    run(data_dir, figures.order(team, shop_id, order_id, as_json=as_json))
 
 
 @stats.command(

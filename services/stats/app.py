@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 
 from libs.common.app import App, runtime
+from libs.common.clients.retention import RetentionClient
 from libs.common.clients.team_settings import TeamSettingsClient
 from libs.common.clock import Clock
 from libs.common.rpc.followers import serve_followers
@@ -96,7 +97,8 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
         rt.spawn("old clicks", OldClicks(persons, rt.clock, settings.click_retention_days).run)
         kept_days = settings.hourly_figures_retention_days
         hours_kept = None if kept_days is None else timedelta(days=kept_days)
-        rt.spawn("days of figures", Days(days, settings_of, rt.clock, hours_kept).run)
+        own = RetentionClient(peers.segment).own("hourly_figures")
+        rt.spawn("days of figures", Days(days, settings_of, rt.clock, hours_kept, own).run)
         for reader in readers:
             rt.spawn(f"reader of {reader.name} {reader.source.value}", reader.run)
         rt.spawn("rebuilds", rebuilder.run)

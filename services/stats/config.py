@@ -19,7 +19,7 @@ class Settings(ServiceSettings):
     team. Those that an order is counted by stay, and so do figures."""
     hourly_figures_retention_days: int | None = Field(default=None, ge=400, le=36_500)
     """Days of domain time for which figures are kept by quarter of an hour; earlier ones are kept by day of the team's
-    zone, for ever. Not set: quarters of an hour, too."""
+    zone, for ever. Not set: quarters of an hour, too. A team may say otherwise (`UpdateRetention`)."""
     journey_target: str = peer_target("journey")
     """Where journey listens, `host:port`."""
     points_target: str = peer_target("points")

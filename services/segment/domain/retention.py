@@ -14,6 +14,7 @@ class Periods(NamedTuple):
     enrolment_steps: timedelta | None = None
     histories: timedelta | None = None
     audit_entries: timedelta | None = None
+    hourly_figures: timedelta | None = None
 
 
 class Retention(NamedTuple):

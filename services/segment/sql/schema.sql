@@ -1063,10 +1063,12 @@ CREATE TABLE retention (
     revision         bigint NOT NULL DEFAULT 1,
     enrolment_steps  interval,
     histories        interval,
+    hourly_figures   interval,
     CONSTRAINT retention_pkey PRIMARY KEY (team_id),
     CONSTRAINT retention_audit_entries_check CHECK (((audit_entries >= '365 days'::interval) AND (audit_entries <= '3650 days'::interval))),
     CONSTRAINT retention_enrolment_steps_check CHECK (((enrolment_steps >= '30 days'::interval) AND (enrolment_steps <= '3650 days'::interval))),
     CONSTRAINT retention_histories_check CHECK (((histories >= '30 days'::interval) AND (histories <= '3650 days'::interval))),
+    CONSTRAINT retention_hourly_figures_check CHECK (((hourly_figures >= '400 days'::interval) AND (hourly_figures <= '3650 days'::interval))),
     CONSTRAINT retention_message_contents_check CHECK (((message_contents >= '1 day'::interval) AND (message_contents <= '3650 days'::interval))),
     CONSTRAINT retention_revision_check CHECK ((revision > 0)),
     CONSTRAINT retention_webhook_bodies_check CHECK (((webhook_bodies >= '7 days'::interval) AND (webhook_bodies <= '3650 days'::interval)))

@@ -13,6 +13,7 @@ from libs.common.clients.team_settings import TeamSettingsClient
 from libs.common.clock import Clock
 from libs.common.feeds.follower import AWAY, POISON
 from libs.common.logging import about
+from libs.common.retention import Own, nobody
 from libs.common.tasks import set_within
 from services.stats import metrics
 from services.stats.domain.days import day_starts, hours_since, rolled_before
@@ -38,14 +39,20 @@ class Days:
     """A loop, see `libs.common.tasks`. Any number of processes may run it: one of them works at a time."""
 
     def __init__(
-        self, store: DayStore, settings: TeamSettingsClient, clock: Clock, hours_kept: timedelta | None
+        self,
+        store: DayStore,
+        settings: TeamSettingsClient,
+        clock: Clock,
+        hours_kept: timedelta | None,
+        own: Own = nobody,
     ) -> None:
-        """`settings` gives the zones of teams. `hours_kept`: for how long of domain time figures are kept by hour;
-        None: for ever."""
+        """`settings` gives the zones of teams. `hours_kept`: for how long of domain time figures are kept by hour,
+        None for ever, of teams that do not say so themselves, which `own` asks for."""
         self._store = store
         self._settings = settings
         self._clock = clock
         self._hours_kept = hours_kept
+        self._own = own
         self._rows_max = ROWS_MAX
 
     async def run(self, stopping: asyncio.Event) -> None:
@@ -70,21 +77,26 @@ class Days:
             self._rows_max = min(self._rows_max * 2, ROWS_MAX)
             if await set_within(stopping, PAUSE_S):
                 return
-        if self._hours_kept is not None:
-            await self._fold_all(self._hours_kept, stopping)
+        await self._fold_all(stopping)
 
-    async def _fold_all(self, kept: timedelta, stopping: asyncio.Event) -> None:
+    async def _fold_all(self, stopping: asyncio.Event) -> None:
+        own = await self._own()
+        periods = [each for each in (self._hours_kept, *own.values()) if each is not None]
+        if not periods:
+            return
         now, after = self._clock.now(), UUID(int=0)
         while not stopping.is_set():
-            teams = await self._store.teams_with_hours(now - kept, after, TEAMS_MAX)
+            teams = await self._store.teams_with_hours(now - min(periods), after, TEAMS_MAX)
             if not teams:
                 return
-            settings = await self._settings.of_all([team_id for team_id, _ in teams])
+            kept = {team_id: own.get(team_id, self._hours_kept) for team_id, _ in teams}
+            settings = await self._settings.of_all([team_id for team_id in kept if kept[team_id] is not None])
             for due in teams:
+                span, known = kept[due[0]], settings.get(due[0])
                 # Of a team that segment does not know the zone is not known either: its hours stay.
-                if settings[due[0]].known:
+                if span is not None and known is not None and known.known:
                     try:
-                        await self._fold(due, kept, settings[due[0]].zone, stopping)
+                        await self._fold(due, span, known.zone, stopping)
                     except POISON as error:
                         _log.warning("hours of a team stay", error=repr(error), **about(team_id=due[0]))
             after = teams[-1][0]

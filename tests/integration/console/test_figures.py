@@ -51,6 +51,7 @@ async def enter(stand: Stand, journey_id: str, customers: int) -> None:
     await stand.call("TriggerJourneys", items=items)
 
 
+@pytest.mark.rule("T-01i")
 async def test_a_journeys_page_has_the_eight_figures_and_who_rests_at_which_node(stand: Stand) -> None:
     journey_id = await walked(stand, 3)
     browser = await stand.signed_in(language="zh-TW")

@@ -89,6 +89,7 @@ async def feeds() -> AsyncIterator[dict[str, FeedServer]]:
         found["segment"].answers["BatchGetTeamSettings"] = customers_service_pb2.BatchGetTeamSettingsResponse(
             settings=[settings]
         )
+        found["segment"].answers["ListRetentions"] = customers_service_pb2.ListRetentionsResponse()
         found["journey"].answers["CountWaits"] = journey_service_pb2.CountWaitsResponse()
         yield found
 

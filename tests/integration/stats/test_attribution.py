@@ -142,6 +142,24 @@ async def test_the_window_is_the_teams_and_an_order_is_explained(stats: Stats) -
     assert raised.value.code() is grpc.StatusCode.NOT_FOUND
 
 
+@pytest.mark.rule("T-02a", "T-02c")
+async def test_the_window_is_seven_days_where_the_team_says_nothing(stats: Stats) -> None:
+    stats.feeds["channel_gateway"].record(*(opened(who) for who in PEOPLE[:3]))
+    stats.feeds["segment"].record(
+        bought(PEOPLE[0], "in time", NOON + 7 * DAY),
+        bought(PEOPLE[1], "too late", NOON + 7 * DAY + timedelta(microseconds=1)),
+        bought(PEOPLE[2], "at once", NOON),
+    )
+    await stats.settle()
+    assert await figures(stats) == (2, 180_000_000)
+    reasons = {each: (await explained(stats, each)).reason for each in ("in time", "too late", "at once")}
+    assert reasons == {
+        "in time": attribution_pb2.ATTRIBUTION_REASON_LAST_CLICK,
+        "too late": attribution_pb2.ATTRIBUTION_REASON_CLICK_TOO_OLD,
+        "at once": attribution_pb2.ATTRIBUTION_REASON_LAST_CLICK,
+    }
+
+
 async def test_clicks_are_counted_once_a_send_and_a_quiet_node_has_zero(stats: Stats) -> None:
     feed = stats.feeds["channel_gateway"]
     feed.record(opened(PEOPLE[0]), opened(PEOPLE[0], NOON + HOUR), opened(PEOPLE[1], effect_key=UUID(int=8)))

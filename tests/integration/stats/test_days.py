@@ -21,9 +21,11 @@ from libs.common.db.pool import Pool, open_pool, transaction
 from libs.common.db.roles import service_dsn
 from libs.common.rpc.errors import remote_error
 from libs.common.rpc.values import timestamp
+from libs.testing.feeds import FeedServer
 from libs.testing.fixtures import Database
 from libs.testing.history_rows import JOURNEY, NOON, TEAM
 from omnijourney.common.v1 import operation_pb2
+from omnijourney.internal.v1 import customers_service_pb2
 from omnijourney.stats.v1 import figures_pb2
 from omnijourney.stats.v1 import stats_service_pb2 as pb
 from services.stats.domain.model import NO_CHANNEL, NO_JOURNEY, CounterKey, Counts, Metric, Source, Total
@@ -35,7 +37,7 @@ from services.stats.store.counting import columns
 from services.stats.store.days import FIRST, DayStore
 from services.stats.store.series import NodesAsked, SeriesStore
 from services.stats.worker.days import Days
-from tests.integration.stats.conftest import TIMEOUT_S, Stats
+from tests.integration.stats.conftest import TIMEOUT_S, StartStats, Stats
 from tests.integration.stats.test_checker import Told, check
 from tests.integration.stats.test_rebuilds import rebuild, record_a_day
 
@@ -363,3 +365,47 @@ async def test_the_checker_finds_a_day_that_is_not_the_sum_of_its_figures(
             await admin.execute(spoil.format("-"), scope)
     finally:
         await admin.close()
+
+
+@pytest.mark.rule("S-08c")
+async def test_hours_go_when_the_team_says_so(
+    feeds: dict[str, FeedServer], start_stats: StartStats, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.stats.worker.days.EVERY_S", 0.05)
+    stats = await start_stats()
+    record_a_day(stats, at_hour=-500 * 24)
+    await stats.settle()
+    midnight, *_, last = step_starts(NOON - 502 * DAY, NOON - 498 * DAY, "day", "Asia/Kolkata")
+    asked: dict[str, Any] = {"team_id": str(TEAM), "journey_id": str(JOURNEY)}
+    span: dict[str, Any] = {"start_time": timestamp(midnight), "end_time": timestamp(last)}
+    by_hour = pb.GetJourneySeriesRequest(**asked, **span, step=figures_pb2.STEP_HOUR)
+    by_day = pb.GetJourneySeriesRequest(**asked, **span, step=figures_pb2.STEP_DAY)
+    days_before = await stats.stub.GetJourneySeries(by_day, timeout=TIMEOUT_S)
+    assert sum(point.figures.triggered_count for point in days_before.points) > 0
+    said = customers_service_pb2.TeamRetention(team_id=str(TEAM))
+    said.retention.hourly_figures.FromTimedelta(400 * DAY)
+    answer = customers_service_pb2.ListRetentionsResponse(retentions=[said])
+    feeds["segment"].answers["ListRetentions"] = answer
+
+    async def refused() -> str:
+        try:
+            await stats.stub.GetJourneySeries(by_hour, timeout=TIMEOUT_S)
+        except grpc.aio.AioRpcError as error:
+            return remote_error(error).violations[0].field
+        return ""
+
+    async with asyncio.timeout(TIMEOUT_S):
+        while (field := await refused()) == "":
+            await asyncio.sleep(0.05)
+    assert field == "start_time"
+    columns = pb.StreamSeriesRequest(
+        team_id=str(TEAM),
+        subject=pb.SERIES_SUBJECT_JOURNEY,
+        journey_ids=[str(JOURNEY)],
+        step=figures_pb2.STEP_HOUR,
+        **span,
+    )
+    with pytest.raises(grpc.aio.AioRpcError) as refused_columns:
+        _ = [answer async for answer in stats.stub.StreamSeries(columns, timeout=TIMEOUT_S)]
+    assert remote_error(refused_columns.value).violations[0].field == "start_time"
+    assert await stats.stub.GetJourneySeries(by_day, timeout=TIMEOUT_S) == days_before

@@ -225,6 +225,7 @@ async def test_another_process_goes_on_with_one_whose_process_was_killed(
     assert await contents(admin, *FIGURES) == whole
 
 
+@pytest.mark.rule("T-02a", "T-06c")
 async def test_orders_keep_the_window_that_they_were_counted_with(
     stats: Stats, admin: asyncpg.Connection[Any], start_stats: StartStats
 ) -> None:

@@ -89,6 +89,7 @@ async def test_teams_do_not_see_each_other(stats: Stats) -> None:
     assert (await stats.team(str(uuid5(TEAM, "other")))).order_count == 0
 
 
+@pytest.mark.rule("T-04")
 async def test_a_node_that_was_entered_is_seen_by_itself(stats: Stats) -> None:
     await stats.settle()
     for n, who in enumerate(PEOPLE[:5], start=1):
@@ -255,6 +256,7 @@ async def test_ranges(stats: Stats) -> None:
         assert (await stats.nodes(**span)).get("hello", 0) == expected
 
 
+@pytest.mark.rule("T-06a")
 async def test_series_by_hours_of_a_zone_with_a_half(stats: Stats) -> None:
     await _three_hours(stats)
     request = pb.GetJourneySeriesRequest(
@@ -271,6 +273,7 @@ async def test_series_by_hours_of_a_zone_with_a_half(stats: Stats) -> None:
     assert found == {"10:30": 0, "11:30": 1, "12:30": 1, "13:30": 1, "14:30": 0}
 
 
+@pytest.mark.rule("T-06a", "T-05d")
 async def test_series_by_days_of_a_zone_with_a_half(stats: Stats) -> None:
     # Midnight in Kolkata is 18:30: in the middle of an hour of UTC.
     feed = stats.feeds["channel_gateway"]

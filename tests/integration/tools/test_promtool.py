@@ -10,6 +10,7 @@ from tools.paths import ROOT
 DEPLOYED = ROOT / "deploy" / "prometheus"
 
 
+@pytest.mark.rule("T-07c")
 @pytest.mark.parametrize(
     "asked",
     ["check config --syntax-only prometheus.yml", "check rules alerts.yml", "test rules alerts_test.yml"],

@@ -168,6 +168,7 @@ async def test_periods_are_kept_with_an_etag_an_entry_and_bounds(stage: Stage) -
         days(message_contents=0.5),
         days(histories=29),
         days(audit_entries=3_651),
+        days(hourly_figures=399),
     ):
         refused = await refusal(stage.call("UpdateRetention", retention=periods))
         assert refused.reason == "INVALID_FIELDS"
@@ -175,10 +176,15 @@ async def test_periods_are_kept_with_an_etag_an_entry_and_bounds(stage: Stage) -
         assert violation.field.startswith("retention.")
         assert violation.description.endswith("and less than or equal to 3,650 days")
     cleared = await stage.call(
-        "UpdateRetention", retention=days(histories=40), update_mask={"paths": ["histories", "audit_entries"]}
+        "UpdateRetention",
+        retention=days(histories=40, hourly_figures=500),
+        update_mask={"paths": ["histories", "audit_entries", "hourly_figures"]},
     )
     assert cleared.retention == consent_pb2.Retention(
-        webhook_bodies=duration(timedelta(days=30)), histories=duration(timedelta(days=40)), etag="3"
+        webhook_bodies=duration(timedelta(days=30)),
+        histories=duration(timedelta(days=40)),
+        hourly_figures=duration(timedelta(days=500)),
+        etag="3",
     )
     refused = await refusal(
         stage.call("UpdateRetention", retention=days(audit_entries=400), update_mask={"paths": ["etag"]})

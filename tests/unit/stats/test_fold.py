@@ -218,6 +218,22 @@ def test_messages_are_counted_as_billed_and_sends_that_fail_once() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    "state",
+    [
+        delivery_pb2.SEND_STATE_DEFERRED,
+        delivery_pb2.SEND_STATE_CANCELLED,
+        delivery_pb2.SEND_STATE_EXHAUSTED,
+        delivery_pb2.SEND_STATE_FAILED,
+    ],
+)
+@pytest.mark.rule("T-01g", "T-01h")
+def test_what_left_of_a_send_that_did_not_end_well_is_messages_and_cost_alike(state: int) -> None:
+    part = sent(ANN, state=delivery_pb2.SendState.ValueType(state), messages=1, price_micros=500_000)
+    found = by_metric(counted(Source.GATEWAY, part))
+    assert (found[Metric.MESSAGES_SENT], found[Metric.MESSAGE_COST]) == (1, 500_000)
+
+
 @pytest.mark.rule("T-05e")
 def test_messages_that_fail_are_counted_by_reason_at_once_or_later() -> None:
     what = (JOURNEY.bytes, "hello", WHATSAPP, ANN.bytes)

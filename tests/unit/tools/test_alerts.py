@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import prometheus_client
 import pytest
 import yaml
 
@@ -51,6 +52,17 @@ def test_each_metric_of_an_alert_leads_to_it() -> None:
             assert any(rule["alert"] in each for each in alerts.values()), rule["alert"]
 
 
+@pytest.mark.rule("T-07a")
+def test_no_label_is_one_that_a_scrape_adds_and_no_series_has_a_twin() -> None:
+    configured = yaml.safe_load((DEPLOYED / "prometheus.yml").read_text(encoding="utf-8"))
+    targets = [target for job in configured["scrape_configs"] for target in job["static_configs"]]
+    added = {"job", "instance"}.union(*(target["labels"] for target in targets))
+    assert not {each.name: each.labels for each in metrics_page.defined() if added & {*each.labels}}
+    shown = prometheus_client.generate_latest().decode()
+    assert "omnijourney_" in shown
+    assert "_created" not in shown
+
+
 def test_what_counts_faults_says_what_to_do() -> None:
     silent = [
         each.name
@@ -62,6 +74,7 @@ def test_what_counts_faults_says_what_to_do() -> None:
     assert silent == []
 
 
+@pytest.mark.rule("T-07c")
 def test_each_alert_has_its_section_and_each_section_its_alert() -> None:
     alerts = [rule["alert"] for rule in _rules() if "alert" in rule]
     sections = re.findall(
@@ -70,6 +83,7 @@ def test_each_alert_has_its_section_and_each_section_its_alert() -> None:
     assert sections == alerts
 
 
+@pytest.mark.rule("T-07c")
 def test_each_alert_is_tried() -> None:
     tried = yaml.safe_load((DEPLOYED / "alerts_test.yml").read_text(encoding="utf-8"))["tests"]
     names = {case["alertname"] for test in tried for case in test.get("alert_rule_test", [])}
@@ -88,6 +102,7 @@ def test_each_panel_is_of_metrics_that_there_are_and_each_series_has_a_name(file
             assert panel["datasource"]["uid"] == "prometheus"
 
 
+@pytest.mark.rule("T-07b")
 def test_there_are_four_dashboards() -> None:
     titles = {json.loads(file.read_text(encoding="utf-8"))["title"] for file in DASHBOARDS}
     assert titles == {"Overview", "Journeys and nodes", "Channels and quota", "Runtime"}

@@ -163,6 +163,15 @@ def test_prometheus_scrapes_each_service() -> None:
     assert scraped == {name: [f"{container}:{port}"] for name, (_, port, container) in SERVICES.items()}
 
 
+@pytest.mark.rule("T-07b")
+def test_grafana_has_no_account_and_so_no_password_that_everybody_knows() -> None:
+    containers = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))["services"]
+    said = containers["grafana"]["environment"]
+    assert said["GF_SECURITY_DISABLE_INITIAL_ADMIN_CREATION"] == said["GF_AUTH_DISABLE_LOGIN_FORM"] == "true"
+    assert (said["GF_AUTH_ANONYMOUS_ENABLED"], said["GF_AUTH_ANONYMOUS_ORG_ROLE"]) == ("true", "Viewer")
+    assert all(port.startswith("127.0.0.1:") for port in containers["grafana"]["ports"])
+
+
 def test_every_folder_of_code_is_a_package() -> None:
     # The import contracts look at packages only; a folder without __init__.py would escape them.
     folders = {

@@ -154,7 +154,7 @@ Global___ConsentChange: _TypeAlias = ConsentChange  # noqa: Y015
 class Retention(_message.Message):
     """How long each kind of record of a team is kept: what a team says goes before what the installation does by its environment, whether it is
     shorter or longer. A field that is absent: what the installation says. Records that are older go a little at a time, and only once all work for
-    them is done. What no field names is not pruned by these periods: entries of points never, figures never.
+    them is done. What no field names is not pruned by these periods: entries of points never, figures by day never.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -165,6 +165,7 @@ class Retention(_message.Message):
     HISTORIES_FIELD_NUMBER: _builtins.int
     AUDIT_ENTRIES_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
+    HOURLY_FIGURES_FIELD_NUMBER: _builtins.int
     etag: _builtins.str
     """Changes with each change. Output only."""
     @_builtins.property
@@ -197,6 +198,13 @@ class Retention(_message.Message):
     def audit_entries(self) -> _duration_pb2.Duration:
         """Entries of the audit log, days of real time; 365 to 3,650 days. Absent: `OMNIJOURNEY_AUDIT_RETENTION_DAYS`, 730 by default."""
 
+    @_builtins.property
+    def hourly_figures(self) -> _duration_pb2.Duration:
+        """Figures by quarter of an hour, days of domain time, 400 to 3,650: older ones are kept by day of the team's zone, for ever, and asking for
+        hours of that time is INVALID_ARGUMENT then. What was put together so is not taken apart again by a longer period. Absent:
+        `OMNIJOURNEY_HOURLY_FIGURES_RETENTION_DAYS`, for ever by default.
+        """
+
     def __init__(
         self,
         *,
@@ -206,10 +214,11 @@ class Retention(_message.Message):
         histories: _duration_pb2.Duration | None = ...,
         audit_entries: _duration_pb2.Duration | None = ...,
         etag: _builtins.str = ...,
+        hourly_figures: _duration_pb2.Duration | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["audit_entries", b"audit_entries", "enrolment_steps", b"enrolment_steps", "histories", b"histories", "message_contents", b"message_contents", "webhook_bodies", b"webhook_bodies"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["audit_entries", b"audit_entries", "enrolment_steps", b"enrolment_steps", "histories", b"histories", "hourly_figures", b"hourly_figures", "message_contents", b"message_contents", "webhook_bodies", b"webhook_bodies"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["audit_entries", b"audit_entries", "enrolment_steps", b"enrolment_steps", "etag", b"etag", "histories", b"histories", "message_contents", b"message_contents", "webhook_bodies", b"webhook_bodies"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["audit_entries", b"audit_entries", "enrolment_steps", b"enrolment_steps", "etag", b"etag", "histories", b"histories", "hourly_figures", b"hourly_figures", "message_contents", b"message_contents", "webhook_bodies", b"webhook_bodies"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -26,8 +26,8 @@ if _version_not_supported:
 
 
 class StatsServiceStub:
-    """Counters over the histories of the other services. Each fact is counted exactly once; figures are seconds old at most. An installation may
-    keep figures by quarter of an hour for some time only, and older ones by day of the team's zone: then a series by hour before that, or a range
+    """Counters over the histories of the other services. Each fact is counted exactly once; figures are seconds old at most. An installation or a
+    team may keep figures by quarter of an hour for some time only, and older ones by day of the team's zone: then a series by hour before that, or a range
     that begins or ends within such a day, is INVALID_ARGUMENT `INVALID_FIELDS`, whose description says from when on hours are kept.
     """
 
@@ -125,8 +125,8 @@ class StatsServiceStub:
 
 
 class StatsServiceServicer:
-    """Counters over the histories of the other services. Each fact is counted exactly once; figures are seconds old at most. An installation may
-    keep figures by quarter of an hour for some time only, and older ones by day of the team's zone: then a series by hour before that, or a range
+    """Counters over the histories of the other services. Each fact is counted exactly once; figures are seconds old at most. An installation or a
+    team may keep figures by quarter of an hour for some time only, and older ones by day of the team's zone: then a series by hour before that, or a range
     that begins or ends within such a day, is INVALID_ARGUMENT `INVALID_FIELDS`, whose description says from when on hours are kept.
     """
 
@@ -366,8 +366,8 @@ def add_StatsServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class StatsService:
-    """Counters over the histories of the other services. Each fact is counted exactly once; figures are seconds old at most. An installation may
-    keep figures by quarter of an hour for some time only, and older ones by day of the team's zone: then a series by hour before that, or a range
+    """Counters over the histories of the other services. Each fact is counted exactly once; figures are seconds old at most. An installation or a
+    team may keep figures by quarter of an hour for some time only, and older ones by day of the team's zone: then a series by hour before that, or a range
     that begins or ends within such a day, is INVALID_ARGUMENT `INVALID_FIELDS`, whose description says from when on hours are kept.
     """
 

@@ -27,8 +27,8 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class StatsServiceStub:
-    """Counters over the histories of the other services. Each fact is counted exactly once; figures are seconds old at most. An installation may
-    keep figures by quarter of an hour for some time only, and older ones by day of the team's zone: then a series by hour before that, or a range
+    """Counters over the histories of the other services. Each fact is counted exactly once; figures are seconds old at most. An installation or a
+    team may keep figures by quarter of an hour for some time only, and older ones by day of the team's zone: then a series by hour before that, or a range
     that begins or ends within such a day, is INVALID_ARGUMENT `INVALID_FIELDS`, whose description says from when on hours are kept.
     """
 
@@ -103,8 +103,8 @@ class StatsServiceStub:
 
 @_typing.type_check_only
 class StatsServiceAsyncStub(StatsServiceStub):
-    """Counters over the histories of the other services. Each fact is counted exactly once; figures are seconds old at most. An installation may
-    keep figures by quarter of an hour for some time only, and older ones by day of the team's zone: then a series by hour before that, or a range
+    """Counters over the histories of the other services. Each fact is counted exactly once; figures are seconds old at most. An installation or a
+    team may keep figures by quarter of an hour for some time only, and older ones by day of the team's zone: then a series by hour before that, or a range
     that begins or ends within such a day, is INVALID_ARGUMENT `INVALID_FIELDS`, whose description says from when on hours are kept.
     """
 
@@ -175,8 +175,8 @@ class StatsServiceAsyncStub(StatsServiceStub):
     """
 
 class StatsServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Counters over the histories of the other services. Each fact is counted exactly once; figures are seconds old at most. An installation may
-    keep figures by quarter of an hour for some time only, and older ones by day of the team's zone: then a series by hour before that, or a range
+    """Counters over the histories of the other services. Each fact is counted exactly once; figures are seconds old at most. An installation or a
+    team may keep figures by quarter of an hour for some time only, and older ones by day of the team's zone: then a series by hour before that, or a range
     that begins or ends within such a day, is INVALID_ARGUMENT `INVALID_FIELDS`, whose description says from when on hours are kept.
     """
 
