@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from libs.console.journeys.audience_rows import read_audience
+from libs.console.audiences.tree import read_tree, written
 from libs.console.journeys.choices import Choices
 from libs.console.journeys.reading import Reader
 from libs.console.journeys.shaping import reshape_split
@@ -27,7 +27,7 @@ NAMES: Final[Mapping[str, str]] = {
     "message.template": "template_id",
     "message": "content",
     "delay": "delay_days",
-    "condition": "audience",
+    "condition": "a-joined",
     "tags.add": "add",
     "tags.remove": "remove",
     "tags": "add",
@@ -53,9 +53,13 @@ def read_node(reader: Reader, node: Node, choices: Choices, currency: str, *, fi
     if kind == "split" and fixed:
         return
     if kind == "condition":
-        if reader.flag("rows"):
-            known = {each.key: each for each in choices.attributes}
-            node.condition.audience.CopyFrom(read_audience(reader, known))
+        known = {each.key: each for each in choices.attributes}
+        tree = read_tree(reader.fields, known)
+        if tree is not None:
+            found = written(tree, known)
+            node.condition.audience.CopyFrom(found.audience)
+            for name, sentence in found.wrong:
+                reader.faults.add(name, reader.say(sentence))
     elif kind == "wait":
         _read_wait(reader, node, currency)
     elif kind == "message":

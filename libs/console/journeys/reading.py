@@ -26,8 +26,13 @@ class Reader:
     def __init__(self, form: MultiDictProxy[str], say: Callable[[str], str]) -> None:
         """`say` gives a sentence in the visitor's language."""
         self._form = form
-        self._say = say
+        self.say = say
         self.faults = Faults()
+
+    @property
+    def fields(self) -> MultiDictProxy[str]:
+        """All of them as they were sent."""
+        return self._form
 
     def text(self, name: str) -> str:
         """Without blanks around it; empty for none."""
@@ -52,7 +57,7 @@ class Reader:
         if not text:
             return otherwise
         if not (text.isascii() and text.isdecimal() and len(text) <= 12):
-            self.faults.add(name, self._say(NO_NUMBER))
+            self.faults.add(name, self.say(NO_NUMBER))
             return otherwise
         return int(text)
 
@@ -66,7 +71,7 @@ class Reader:
         except (InvalidOperation, ValueError, OverflowError):
             micros = -1
         if not 0 <= micros <= _MICROS_MAX:
-            self.faults.add(name, self._say(NO_AMOUNT))
+            self.faults.add(name, self.say(NO_AMOUNT))
             return None
         return Money(currency_code=currency, amount_micros=micros)
 

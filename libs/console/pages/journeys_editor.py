@@ -12,10 +12,12 @@ from urllib.parse import quote
 from aiohttp import web
 from google.protobuf.field_mask_pb2 import FieldMask
 
+from libs.console.audiences.builder import Builder
+from libs.console.audiences.tree import Item, is_changed_by, read_tree
+from libs.console.audiences.tree import tree_of as conditions_of
 from libs.console.faults import Faults, sentence_of
 from libs.console.formats import MICROS, parts_of
 from libs.console.journeys import node_forms, setting_forms
-from libs.console.journeys.audience_rows import OPERATORS, ROWS_MAX, SUBJECTS, Row, Rows, rows_of
 from libs.console.journeys.choices import Choices, choices_of
 from libs.console.journeys.content_previews import preview_of
 from libs.console.journeys.found_faults import FoundFaults
@@ -36,6 +38,7 @@ from omnijourney.journey.v1 import journey_service_pb2 as service
 from omnijourney.journey.v1.journey_pb2 import Definition, Journey
 from omnijourney.journey.v1.node_pb2 import Node
 from omnijourney.segment.v1 import segment_service_pb2 as segment
+from omnijourney.segment.v1.attribute_pb2 import Attribute
 
 routes = web.RouteTableDef()
 _PUBLISHED = noted("The journey is published.")
@@ -55,6 +58,8 @@ class Editor:
     choices: Choices
     faults: Faults = field(default_factory=Faults)
     """Of the form that was sent."""
+    conditions: Item | None = None
+    """Of a condition's form that was sent; None: as they are saved."""
 
     @classmethod
     async def of(cls, request: web.Request) -> Editor:
@@ -106,6 +111,11 @@ class Editor:
             self.journey = (await self.visit.call(self.visit.client.journey.UpdateJourney, request)).journey
         except CallError as error:
             names = self._names(definition)
+            if self.conditions is not None:
+                builder = Builder(self.visit, self.conditions, self.choices)
+                for index, node in enumerate(definition.nodes):
+                    if node.HasField("condition") and node.condition.audience == builder.audience:
+                        names |= builder.names(f"definition.nodes[{index}].condition.audience")
             self.faults = Faults.of(error, names, whole=self.visit.say(sentence_of(error)))
             return False
         return True
@@ -148,11 +158,11 @@ class Editor:
         found, live_count, preview = await asyncio.gather(
             self.found(), self.live_count(chosen), preview_of(self.visit, chosen)
         )
+        builder = self._builder(chosen)
+        names = {**node_forms.NAMES, **(builder.names("condition.audience") if builder else {})}
         faults = self.faults
         if not faults:
-            faults = (
-                found.of_node(node, node_forms.NAMES) if chosen else found.of_settings(setting_forms.NAMES)
-            )
+            faults = found.of_node(node, names) if chosen else found.of_settings(setting_forms.NAMES)
         say = self.visit.say
         template = "journeys/edit_part.html" if self.visit.is_part else "journeys/edit.html"
         return self.visit.render(
@@ -185,27 +195,25 @@ class Editor:
             week=drawn_week(self.journey.definition.do_not_disturb),
             starting=[(each, say(TRIGGERS[each.upper()])) for each in STARTING],
             waited=[(each, say(TRIGGERS[each.upper()])) for each in WAITED],
-            rows=_rows(chosen),
+            builder=builder,
             live_count=live_count,
             preview=preview,
             media_fields=node_forms.MEDIA_FIELDS,
-            subjects=self._subjects(),
-            operators=[(value, say(label)) for value, label in OPERATORS],
             parts_of=parts_of,
             field_of=self.visit.formats.field,
             is_draft=self.journey.status == DRAFT,
         )
 
-    def _subjects(self) -> list[tuple[str, str]]:
-        said = [(value, self.visit.say(label)) for value, label in SUBJECTS]
-        return said + [(f"attribute:{key}", text) for key, text in self.choices.attribute_pairs]
+    def _builder(self, node: Node | None) -> Builder | None:
+        if node is None or not node.HasField("condition"):
+            return None
+        root = self.conditions or conditions_of(node.condition.audience, self.attributes)
+        return Builder(self.visit, root, self.choices)
 
-
-def _rows(node: Node | None) -> Rows:
-    """With an empty row to write the next condition into."""
-    rows = rows_of(node.condition.audience) if node is not None and node.HasField("condition") else Rows()
-    rows.rows += [Row()] * max(1, min(3 - len(rows.rows), ROWS_MAX))
-    return rows
+    @property
+    def attributes(self) -> dict[str, Attribute]:
+        """Those in use, by key."""
+        return {each.key: each for each in self.choices.attributes}
 
 
 @routes.get("/journeys/{journey_id}/edit")
@@ -259,8 +267,12 @@ async def add_node(request: web.Request) -> web.Response:
 async def save_node(request: web.Request) -> web.Response:
     """Saves what a node does."""
     editor = await Editor.of(request)
-    reader = Reader(await editor.visit.form(), editor.visit.say)
+    form = await editor.visit.form()
+    reader = Reader(form, editor.visit.say)
     node_id = request.match_info["node_id"]
+    editor.conditions = read_tree(form, editor.attributes)
+    if editor.conditions is not None and is_changed_by(editor.conditions, reader.text("do")):
+        return await editor.render(node=node_id)
 
     def change(definition: Definition) -> None:
         node = next((each for each in definition.nodes if each.node_id == node_id), None)

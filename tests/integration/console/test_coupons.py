@@ -68,7 +68,6 @@ async def test_an_audience_is_saved_from_a_filter_and_reads_in_both_languages(st
     await stand.call("CreateCustomer", customer=customer)
     browser = await stand.signed_in(SCOPE_WRITE)
     assert "There is no audience yet" in (await browser.get("/audiences")).text
-    assert (await browser.get("/audiences/new")).path == "/customers", "a filter comes first"
     form = await browser.get("/audiences/new?tag=VIP")
     assert "VIP" in form.text
     nameless = await browser.post("/audiences/new?tag=VIP", {"name": ""})

@@ -104,11 +104,17 @@ async def test_each_kind_of_node_is_written_as_its_form_says(stand: Stand) -> No
         "points": {"direction": "deduct", "points": "7"},
         "wait": {"event_kind": "customer_replied", "event_texts": "yes", "timeout_days": "2"},
         "condition": {
-            "rows": "1", "joined": "any",
-            "subject_0": "tags", "operator_0": "all", "value_0": "a, b",
-            "subject_1": "balance", "operator_1": "greater_or_equal", "value_1": "100",
-            "subject_2": "attribute:tier", "operator_2": "contains", "value_2": "gold",
-            "subject_3": "checkout_time", "operator_3": "within", "value_3": "30",
+            "a-kind": "group", "a-joined": "any",
+            "a-0-kind": "one", "a-0-drawn": "texts",
+            "a-0-subject": "tags", "a-0-operator": "all", "a-0-value": "a, b",
+            "a-1-kind": "one", "a-1-drawn": "points",
+            "a-1-subject": "balance", "a-1-operator": "greater_or_equal", "a-1-value": "100",
+            "a-2-kind": "one", "a-2-drawn": "texts",
+            "a-2-subject": "attribute:tier", "a-2-operator": "contains", "a-2-value": "gold",
+            "a-3-kind": "group", "a-3-joined": "all", "a-3-negated": "1",
+            "a-3-0-kind": "one", "a-3-0-drawn": "days",
+            "a-3-0-subject": "checkout_time", "a-3-0-operator": "within", "a-3-0-value": "30",
+            "a-4-kind": "one", "a-4-subject": "",
         },
         "split": {"share_0": "80", "share_1": "20", "holdout": "1"},
     }  # fmt: skip
@@ -126,7 +132,12 @@ async def test_each_kind_of_node_is_written_as_its_form_says(stand: Stand) -> No
     assert [way.share for way in by_kind["split"].split.ways] == [80, 20]
     assert by_kind["split"].split.ways[1].holdout
     conditions = by_kind["condition"].condition.audience.any_of.items
-    assert [each.WhichOneof("expression") for each in conditions] == ["tags", "points", "attribute", "time"]
+    assert [each.WhichOneof("expression") for each in conditions] == [
+        "tags",
+        "points",
+        "attribute",
+        "negation",
+    ]
     shown = await browser.get(f"/journeys/{journey_id}/edit?node=condition-1")
     assert 'value="a, b"' in shown.html
     assert 'value="gold"' in shown.html
