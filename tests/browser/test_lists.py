@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Page
+from playwright.async_api import Page, expect
 
 from omnijourney.points.v1 import coupon_pb2
 from omnijourney.segment.v1 import audience_pb2, customer_pb2
 from tests.browser.conftest import accessibility_faults
 from tests.integration.console.conftest import Stand
-from tests.integration.journey.whole_site import WHATSAPP, link, text
+from tests.integration.journey.whole_site import LINE, WHATSAPP, link, text
 
 pytestmark = [pytest.mark.asyncio(loop_scope="package"), pytest.mark.rule("X-07")]
 PHONE = {"width": 360, "height": 740}
@@ -32,6 +32,7 @@ async def _seeded(stand: Stand) -> dict[str, str]:
     return {
         "customer": customer_id,
         "account": account_id,
+        "line": await stand.site.account(LINE),
         "template": await stand.site.template(account_id),
         "coupon": coupon_id,
         "audience": made.saved_audience.saved_audience_id,
@@ -62,7 +63,9 @@ PATHS = (
     "/coupons/{coupon}",
     "/audiences",
     "/audiences/new?tag=VIP",
+    "/audiences/new",
     "/audiences/{audience}",
+    "/audiences/{audience}/edit",
     "/content",
     "/content/templates",
     "/content/new",
@@ -70,6 +73,11 @@ PATHS = (
     "/content/{module}?channel=2",
     "/content/templates/{template}",
     "/channels",
+    "/channels/new",
+    "/channels/new?channel=2",
+    "/channels/{line}",
+    "/channels/{line}/edit",
+    "/channels/charges",
     "/channels/wallet",
     "/settings",
     "/settings/clients",
@@ -125,3 +133,29 @@ async def test_a_file_of_contacts_stays_chosen_while_its_columns_are_said(
     await page.goto("/customers?keyword=M-7")
     await page.get_by_role("link", name="Ann", exact=True).click()
     await page.get_by_text("Taipei").first.wait_for()
+
+
+async def test_an_audience_is_built_and_counted_while_one_types(page: Page, stand: Stand) -> None:
+    """By keyboard, and by what the script of the form does."""
+    await _seeded(stand)
+    await page.goto("/audiences/new")
+    await page.get_by_label("About").select_option(label="Tags")
+    await page.get_by_label("Value").fill("vip")
+    await expect(page.locator("#live-count")).to_have_text('In words: has the tag "vip" · Customers now: 1')
+    await page.get_by_role("button", name="Add a group").press("Enter")
+    inner = page.get_by_role("group", name="Condition 2.1")
+    await expect(inner.get_by_label("About")).to_be_focused()
+    await inner.get_by_label("About").select_option(label="Point balance")
+    await inner.get_by_label("Value").fill("many")
+    await expect(inner.locator("p.fault")).to_have_text("Enter a whole number.")
+    await inner.get_by_label("Value").fill("2000")
+    await expect(page.locator("#live-count")).to_contain_text("Customers now: 0")
+    await page.get_by_role("group", name="Group 2").get_by_label("The opposite").first.check()
+    await expect(page.locator("#live-count")).to_contain_text("Customers now: 1")
+    await expect(inner.locator("p.fault")).to_have_count(0)
+    await page.get_by_role("button", name="Remove condition 1", exact=True).press("Enter")
+    await expect(page.get_by_role("group", name="Group 1")).to_be_visible()
+    assert await accessibility_faults(page) == []
+    await page.get_by_label("Name", exact=True).fill("Not many points")
+    await page.get_by_role("button", name="Save").press("Enter")
+    await page.get_by_text("The audience is saved").wait_for()

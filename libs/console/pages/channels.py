@@ -1,4 +1,4 @@
-"""Channels: the team's accounts and whether they work, what is left of plans, and the prepaid balance."""
+"""Channels: the team's accounts, whether they work, and what is left of their plans."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ async def listing(request: web.Request) -> web.Response:
             team_id=visit.team_id, page_size=PAGE_SIZE, page_token=request.query.get("page_token", "")
         ),
     )
-    quotas = await asyncio.gather(*(_quota(visit, each) for each in page.accounts))
+    quotas = await asyncio.gather(*(quota_of(visit, each) for each in page.accounts))
     return visit.render(
         "channels/list.html",
         accounts=list(zip(page.accounts, quotas, strict=True)),
@@ -58,34 +58,14 @@ async def check(request: web.Request) -> web.Response:
             team_id=visit.team_id, channel_account_id=id_of(request.match_info["account_id"])
         ),
     )
+    path = f"/channels/{request.match_info['account_id']}"
     if answer.usable:
-        return visit.go("/channels", noted("The channel says that the account works."))
+        return visit.go(path, noted("The channel says that the account works."))
     visit.session.note("fault", f"{visit.say(noted('The account does not work.'))} {answer.detail}")
-    return visit.go("/channels")
+    return visit.go(path)
 
 
-@routes.get("/channels/wallet")
-async def wallet(request: web.Request) -> web.Response:
-    """The prepaid balance, and what people added to it or took from it."""
-    visit = Visit.of(request)
-    found, page = await asyncio.gather(
-        visit.call(visit.client.channel_gateway.GetWallet, gateway.GetWalletRequest(team_id=visit.team_id)),
-        visit.call(
-            visit.client.channel_gateway.ListWalletEntries,
-            gateway.ListWalletEntriesRequest(
-                team_id=visit.team_id, page_size=PAGE_SIZE, page_token=request.query.get("page_token", "")
-            ),
-        ),
-    )
-    return visit.render(
-        "channels/wallet.html",
-        wallet=found.wallet,
-        entries=page.entries,
-        next_link=visit.page_link(page.next_page_token),
-    )
-
-
-async def _quota(visit: Visit, account: account_pb2.ChannelAccount) -> Any:
+async def quota_of(visit: Visit, account: account_pb2.ChannelAccount) -> Any:
     """Of a LINE account; None for the others, which have none."""
     if account.channel != channel_pb2.CHANNEL_LINE:
         return None

@@ -100,6 +100,67 @@ async def test_channels_show_what_is_left_and_whether_they_work(stand: Stand) ->
     assert name in (await browser.get("/content/templates")).text
 
 
+async def test_an_account_is_made_checked_changed_switched_off_and_deleted(stand: Stand) -> None:
+    browser = await stand.signed_in(SCOPE_ADMIN)
+    assert "Which channel is it on" in (await browser.get("/channels/new")).text
+    assert 'name="access_token"' in (await browser.get("/channels/new?channel=1")).html
+    wrong = await browser.post("/channels/new", {"channel": "1", "display_name": "", "channel_id": "x"})
+    assert wrong.status == 422
+    assert {
+        f'id="{name}-fault"' in wrong.html for name in ("display_name", "access_token", "channel_id")
+    } == {True}
+    given = {"display_name": "Tea", "channel_id": "1000000001", "access_token": "secret-token"}
+    made = await browser.post("/channels/new", {"channel": "1", **given, "channel_secrets": "a\nb"})
+    assert "The account is there" in made.text
+    refused = await browser.post(f"{made.path}/check")
+    assert "The account does not work" in refused.text
+    form = await browser.get(f"{made.path}/edit")
+    assert "secret-token" not in form.html, "credentials are written and never shown"
+    account = (await stand.call("ListChannelAccounts")).accounts[0]
+    kept = {"display_name": "Tea house", "channel_id": "1000000001", "etag": account.etag}
+    changed = await browser.post(f"{made.path}/edit", {**kept, "access_token": "emulator-token"})
+    assert "The account is changed" in changed.text
+    assert "works" in (await browser.post(f"{made.path}/check")).text
+    late = await browser.post(f"{made.path}/edit", kept)
+    assert late.status == 409
+    await browser.post(f"{made.path}/state")
+    assert "Disabled" in (await browser.get(made.path)).text
+    await browser.post(f"{made.path}/state", {"on": "1"})
+    no_number = await browser.post(f"{made.path}/quota", {"limit": "many"})
+    assert 'id="limit-fault"' in no_number.html
+    assert "0 of 700" in (await browser.post(f"{made.path}/quota", {"limit": "700"})).text
+    assert "no limit" in (await browser.post(f"{made.path}/quota", {"do": "refresh"})).text, "as LINE says"
+    account_id = made.path.rpartition("/")[2]
+    module_id = await stand.site.module()
+    await stand.site.draft(say(LINE, module_id), name="Uses it", targets=[target(LINE, account_id)])
+    assert "Uses it" in (await browser.get(made.path)).text
+    assert (await browser.post(f"{made.path}/delete")).status == 409
+    writer = await stand.signed_in(SCOPE_WRITE)
+    assert "New account" not in (await writer.get("/channels")).text
+    assert (await writer.post("/channels/new", {"channel": "1", **given})).status == 403
+    assert "The account is deleted" in (await browser.post(f"{made.path}/delete", {"force": "1"})).text
+    assert (await browser.get(made.path)).status == 404
+
+
+async def test_the_prepaid_balance_is_changed_watched_and_accounted_for(stand: Stand) -> None:
+    browser = await stand.signed_in(SCOPE_ADMIN)
+    await browser.get("/channels/wallet")
+    wrong = await browser.post("/channels/wallet", {"amount": "much"})
+    assert (wrong.status, 'id="amount-fault"' in wrong.html) == (422, True)
+    added = await browser.post("/channels/wallet", {"amount": "99.50", "note": "invoice 7"})
+    assert "HK$99.50" in added.text
+    assert "invoice 7" in added.text
+    too_much = await browser.post("/channels/wallet", {"direction": "take", "amount": "100"})
+    assert too_much.status == 409
+    low = await browser.post("/channels/wallet/alert", {"threshold": "100"})
+    assert "below the amount at which you want to be warned" in low.text
+    never = await browser.post("/channels/wallet/alert", {"threshold": ""})
+    assert "below the amount at which you want to be warned" not in never.text
+    assert "Nothing has cost anything yet" in (await browser.get("/channels/charges?channel=2")).text
+    writer = await stand.signed_in(SCOPE_WRITE)
+    assert 'name="amount"' not in (await writer.get("/channels/wallet")).html
+
+
 async def test_clients_are_made_revoked_and_audited(stand: Stand) -> None:
     browser = await stand.signed_in(SCOPE_ADMIN)
     await browser.get("/settings/clients")
