@@ -1,4 +1,4 @@
-"""Which journeys use a thing: what is looked at before it goes."""
+"""Which journeys and audiences use a thing: what is looked at before it goes."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any, Final
 from libs.console.partial import Part, part
 from libs.console.visits import Visit
 from omnijourney.journey.v1 import journey_service_pb2 as journey
+from omnijourney.segment.v1 import segment_service_pb2 as segment
 
 SHOWN_MAX: Final = 20
 
@@ -21,3 +22,12 @@ async def journeys_using(visit: Visit, **subject: str) -> Part:
         ),
     )
     return Part([(each.journey_id, each.name) for each in read.answer.journeys]) if not read.fault else read
+
+
+async def audiences_using(visit: Visit, **subject: str) -> list[tuple[str, str]]:
+    """Saved audiences that name it, some of them; `subject` as `ListReferringAudiencesRequest` has it. Raises
+    CallError."""
+    fields: dict[str, Any] = {"team_id": visit.team_id, "page_size": SHOWN_MAX, **subject}
+    asked = segment.ListReferringAudiencesRequest(**fields)
+    page = await visit.call(visit.client.segment.ListReferringAudiences, asked)
+    return [(each.saved_audience_id, each.name) for each in page.saved_audiences]

@@ -29,9 +29,11 @@ async def _seeded(stand: Stand) -> dict[str, str]:
     saved = audience_pb2.SavedAudience(name="Best", audience=audience_pb2.Audience(tags=tags))
     made = await stand.call("CreateSavedAudience", saved_audience=saved)
     account_id = await stand.site.account(WHATSAPP)
+    client = (await stand.call("ListApiClients")).api_clients[0]
     return {
         "customer": customer_id,
         "account": account_id,
+        "client": client.api_client_id,
         "line": await stand.site.account(LINE),
         "template": await stand.site.template(account_id),
         "coupon": coupon_id,
@@ -80,13 +82,21 @@ PATHS = (
     "/channels/charges",
     "/channels/wallet",
     "/settings",
+    "/settings/team",
+    "/settings/attributes",
+    "/settings/attributes/city",
+    "/settings/tags",
+    "/settings/tags/VIP",
+    "/settings/retention",
     "/settings/clients",
+    "/settings/clients/{client}",
 )
 
 
 @pytest.mark.parametrize("language", ["繁體中文", "English"])
 async def test_every_page_is_free_of_faults_and_fits_a_phone(page: Page, stand: Stand, language: str) -> None:
     names = await _seeded(stand)
+    await stand.site.attribute("city")
     await page.get_by_role("button", name=language).click()
     await page.set_viewport_size({"width": PHONE["width"], "height": PHONE["height"]})
     found: dict[str, object] = {}

@@ -59,7 +59,7 @@ _BASIC_FIELDS: Final = (
 async def listing(request: web.Request) -> web.Response:
     """Customers by a keyword, a tag, a saved audience and a channel."""
     visit = Visit.of(request)
-    wanted = filter_of(request.query)
+    wanted = filter_of(request.query, await number_in(visit, _keyword(request.query)))
     page, tags, audiences = await asyncio.gather(
         _customers(visit, wanted), part(visit, _tags(visit)), part(visit, _audiences(visit))
     )
@@ -169,12 +169,22 @@ def id_of(text: str) -> str:
         raise web.HTTPNotFound from None
 
 
+async def number_in(visit: Visit, keyword: str) -> str:
+    """The phone number that a keyword is, in E.164, as people of the team's country write it; empty for none."""
+    if not any(each.isdigit() for each in keyword):
+        return ""
+    request = segment.NormalizePhonesRequest(team_id=visit.team_id, phones=[keyword])
+    read = await part(visit, visit.call(visit.client.segment.NormalizePhones, request))
+    return "" if read.fault else str(read.answer.phones[0].phone)
+
+
 def _keyword(query: MultiMapping[str]) -> str:
     return query.get("keyword", "").strip()[:100]
 
 
-def filter_of(query: MultiMapping[str]) -> audience_pb2.Audience | None:
-    """What the filters besides the keyword ask for, with the keyword; None without any."""
+def filter_of(query: MultiMapping[str], phone: str = "") -> audience_pb2.Audience | None:
+    """What the filters besides the keyword ask for, with the keyword; None without any. `phone` is the number that the
+    keyword is, empty for none."""
     parts: list[audience_pb2.Audience] = []
     if tag := query.get("tag", "").strip():
         parts.append(
@@ -202,7 +212,9 @@ def filter_of(query: MultiMapping[str]) -> audience_pb2.Audience | None:
     if not parts:
         return None
     if keyword := _keyword(query):
-        test = audience_pb2.TextTest(operator=audience_pb2.TEXT_OPERATOR_CONTAINS, values=[keyword])
+        test = audience_pb2.TextTest(
+            operator=audience_pb2.TEXT_OPERATOR_CONTAINS, values=[keyword, *([phone] if phone else [])]
+        )
         fields = (audience_pb2.BasicPredicate(field=field, text=test) for field in _BASIC_FIELDS)
         items = [audience_pb2.Audience(basic=field) for field in fields]
         parts.append(audience_pb2.Audience(any_of=audience_pb2.AudienceList(items=items)))

@@ -16,13 +16,14 @@ from libs.console.forms import refusal, status_of, texts_of
 from libs.console.labels import POINT_SOURCES
 from libs.console.languages import noted
 from libs.console.navigation import Area
-from libs.console.pages.customers import customer_of
+from libs.console.pages.customers import customer_of, number_in
 from libs.console.visits import PAGE_SIZE, Visit
 from omnijourney.client import CallError
 from omnijourney.common.v1.money_pb2 import Money
 from omnijourney.points.v1 import entry_pb2
 from omnijourney.points.v1 import points_service_pb2 as points
 from omnijourney.points.v1.account_pb2 import DailyStatement
+from omnijourney.segment.v1 import segment_service_pb2 as segment
 from omnijourney.segment.v1 import team_pb2
 from omnijourney.segment.v1.customer_pb2 import Customer
 
@@ -132,10 +133,21 @@ async def _filter(visit: Visit, query: MultiMapping[str], customer_id: str) -> p
     return points.EntryFilter(
         start_date=start,
         end_date=end,
-        keyword=query.get("keyword", "").strip()[:100],
+        keyword=await _keyword(visit, query),
         sources=[entry_pb2.EntrySource.ValueType(int(source))] if source in map(str, POINT_SOURCES) else [],
         customer_id=customer_id,
     )
+
+
+async def _keyword(visit: Visit, query: MultiMapping[str]) -> str:
+    """As it was typed; where it is a phone number that nobody has in this spelling, the number."""
+    keyword = query.get("keyword", "").strip()[:100]
+    number = await number_in(visit, keyword)
+    if not number or number == keyword:
+        return keyword
+    asked = segment.ListCustomersRequest(team_id=visit.team_id, keyword=keyword, page_size=1)
+    found = (await visit.call(visit.client.segment.ListCustomers, asked)).customers
+    return number if found and found[0].phone == number else keyword
 
 
 async def today(visit: Visit) -> date:

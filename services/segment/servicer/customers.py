@@ -170,7 +170,13 @@ class CustomerRpcs(Base):
         check.done()
         size = page_size(request.page_size)
         after = page_key(request.page_token, UUID, "customers", team_id, keyword)
-        page, more = await self._deps.customers.page(team_id, keyword=keyword, after=after, size=size)
+        phone = ""
+        if keyword:
+            country = (await self._deps.teams.get(team_id)).settings.country
+            phone = read_phone(keyword, country) or ""
+        page, more = await self._deps.customers.page(
+            team_id, keyword=keyword, phone=phone, after=after, size=size
+        )
         arguments = ("customers", team_id, keyword)
         token = page_token(page[-1].customer.customer_id, *arguments) if more else ""
         messages = [customer_message(view) for view in page]

@@ -103,13 +103,14 @@ def _views(rows: Iterable[Any]) -> dict[CustomerKey, CustomerView]:
 
 
 async def list_customers(
-    connection: Connection, team_id: UUID, *, keyword: str, after: UUID | None, row_max: int
+    connection: Connection, team_id: UUID, *, keyword: str, phone: str, after: UUID | None, row_max: int
 ) -> list[Customer]:
-    """Customers in order of their ids; `keyword` empty: all."""
+    """Customers in order of their ids; `keyword` empty: all; `phone` is the number that it is, empty for none."""
     await replanned(connection)
     page = {"team_id": team_id, "after": after, "row_max": row_max}
     if keyword:
-        query = BOOK.bind("search_customers", **page, keyword=fold(keyword))
+        folded = fold(keyword)
+        query = BOOK.bind("search_customers", **page, keyword=folded, phone=phone or folded)
     else:
         query = BOOK.bind("list_customers", **page)
     rows = await connection.fetch(*query)

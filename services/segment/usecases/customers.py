@@ -175,12 +175,13 @@ class Customers:
         return await customers.read_views(self._pool, keys, parts)
 
     async def page(
-        self, team_id: UUID, *, keyword: str, after: UUID | None, size: int
+        self, team_id: UUID, *, keyword: str, phone: str, after: UUID | None, size: int
     ) -> tuple[list[CustomerView], bool]:
-        """Customers, whole, in the order of their ids, and whether there are more; `keyword` empty: all."""
+        """Customers, whole, in the order of their ids, and whether there are more; `keyword` empty: all; `phone` is the
+        number that it is, empty for none."""
         async with transaction(self._pool, [team_id]) as connection:
             rows = await customers.list_customers(
-                connection, team_id, keyword=keyword, after=after, row_max=size + 1
+                connection, team_id, keyword=keyword, phone=phone, after=after, row_max=size + 1
             )
             keys = [(team_id, row.customer_id) for row in rows[:size]]
             views = await customers.load_views(connection, keys, _WHOLE)

@@ -49,6 +49,8 @@ async def test_customers_are_found_by_keyword_tag_and_channel(stand: Stand) -> N
     for query in (
         "keyword=小美",
         "keyword=912345678",
+        "keyword=0912-345-678",
+        f"channel={LINE}&keyword=０９１２345678",
         "tag=vip",
         f"channel={LINE}",
         f"channel={LINE}&keyword=m-1",

@@ -41,7 +41,7 @@ async def test_the_history_is_searched_by_time_keyword_and_source_and_downloaded
             break
     for shown in ("王小美", "Ann", "+1,250", "-50", "Coupon redemption 10% off", "Last 30 days"):
         assert shown in page.text, shown
-    for keyword in ("小美", "M-1", "mei@", "912345678"):
+    for keyword in ("小美", "M-1", "mei@", "912345678", "0912-345-678"):
         found = await browser.get(f"/points?days=90&keyword={keyword}")
         assert "王小美" in found.text, keyword
         assert "Ann" not in found.text, keyword

@@ -91,6 +91,17 @@ async def test_customers_are_listed_by_pages_and_keyword(segment: Segment) -> No
     assert remote_error(error.value).reason == "PAGE_TOKEN_INVALID"
 
 
+@pytest.mark.parametrize("written", ["0912-345-678", "０９１２３４５６７８", "+886 912 345 678", "912345678"])
+async def test_a_phone_number_is_found_as_people_of_the_country_write_it(
+    segment: Segment, written: str
+) -> None:
+    one = await segment.create(member_id="m", phone="+886912345678")
+    other = await segment.create(member_id="0912345678" if written.startswith("０") else "n")
+    found = (await segment.call("ListCustomers", keyword=written)).customers
+    wanted = {one, other} if written.startswith("０") else {one}
+    assert {each.customer_id for each in found} == wanted, "a member id that reads the same is found as well"
+
+
 async def test_profiles_come_in_order(segment: Segment) -> None:
     await segment.define("tier", "TEXT")
     customer_id = await segment.create(

@@ -75,13 +75,13 @@ SELECT team_id, customer_id, member_id, name, phone, email, customer_interact_ti
  ORDER BY customer_id LIMIT :row_max
 
 -- name: search_customers
--- `after` may be null; `keyword` is folded.
+-- `after` may be null; `keyword` is folded; `phone` is the same, or the number that it is.
 SELECT team_id, customer_id, member_id, name, phone, email, customer_interact_time, team_interact_time,
        marketed_time, checkout_time, mail_number, revision, create_time, update_time
   FROM customer
  WHERE team_id = :team_id AND (:after::uuid IS NULL OR customer_id > :after)
    AND (strpos(name_folded, :keyword) > 0 OR strpos(member_id_folded, :keyword) > 0
-        OR strpos(email_folded, :keyword) > 0 OR strpos(phone, :keyword) > 0)
+        OR strpos(email_folded, :keyword) > 0 OR strpos(phone, :phone) > 0)
  ORDER BY customer_id LIMIT :row_max
 
 -- name: list_tags

@@ -795,7 +795,9 @@ class ListCustomersRequest(_message.Message):
     team_id: _builtins.str
     """The team. Required."""
     keyword: _builtins.str
-    """Only customers whose name, member id, e-mail or phone contains this. Empty: all. Up to 100 characters."""
+    """Only customers whose name, member id, e-mail or phone contains this; a whole phone number may be written as people of the team's country
+    do. Empty: all. Up to 100 characters.
+    """
     page_size: _builtins.int
     """Most customers to answer, 1 to 500. Default 50."""
     page_token: _builtins.str
