@@ -80,8 +80,8 @@ class Check(FieldCheck):
         return tuple(found)
 
     def identity(self, field: str, message: customer_pb2.IdentityKey) -> IdentityKey:
-        """The key of an identity."""
-        channel, external_id = message.channel, message.external_id
+        """The key of an identity; its id on the channel without what people copy along with it."""
+        channel, external_id = message.channel, trimmed(message.external_id)
         if int(channel) not in _CHANNELS:
             self.fault(f"{field}.channel", "is required")
         try:

@@ -155,6 +155,7 @@ async def test_a_redelivered_event_has_the_key_of_the_first(line: Platform) -> N
     assert len(await stored(line.gateway)) == 2, "the second redelivery has the bytes of the first"
 
 
+@pytest.mark.rule("C-20a")
 async def test_the_trial_of_a_line_address_is_answered_and_nothing_is_stored(line: Platform) -> None:
     await line.tell("events", events=[])
     assert await line.heard() == []
@@ -186,6 +187,7 @@ async def test_what_is_wrong_with_one_event_is_kept_beside_the_others(line: Plat
     assert [refusal.index for refusal in record.refusals] == [0, 1, 2, 3, 7]
 
 
+@pytest.mark.rule("C-20a")
 @pytest.mark.parametrize(
     "headers",
     [

@@ -165,6 +165,7 @@ def told(way: str) -> float:
     return float(metrics.BALANCE_CROSSINGS.labels(way)._value.get())
 
 
+@pytest.mark.rule("C-50")
 async def test_a_low_balance_is_told_once_each_time_by_two_gateways(
     gateway: Gateway, maker: GatewayMaker
 ) -> None:

@@ -279,6 +279,7 @@ async def test_amounts_have_a_size_that_can_be_summed(gateway: Gateway, micros: 
     assert await gateway.balance() == 5
 
 
+@pytest.mark.rule("C-50")
 async def test_prices_have_defaults_and_can_be_set(gateway: Gateway) -> None:
     request = pb.ListMessagePricesRequest(team_id=str(gateway.team_id))
 

@@ -152,6 +152,7 @@ async def test_a_refund_that_names_no_order_goes_to_whom_it_names(segment: Segme
     assert letter.body.order_key is None
 
 
+@pytest.mark.rule("C-21c")
 async def test_hints_are_tried_strongest_first(segment: Segment) -> None:
     by_member = await segment.create(member_id="M", phone="+886900000001")
     by_phone = await segment.create(phone="+886900000002", email="x@example.com")

@@ -55,6 +55,7 @@ def test_links_of_a_text_are_addresses_as_people_write_them(text: str, expected:
     assert short(text) == expected
 
 
+@pytest.mark.rule("C-30b")
 @pytest.mark.parametrize(
     "url",
     [

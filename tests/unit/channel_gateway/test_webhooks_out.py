@@ -109,6 +109,7 @@ def test_addresses_of_shops_are_taken() -> None:
     assert not url_fault("http://localhost/hook", LOOPBACK)
 
 
+@pytest.mark.rule("C-40b")
 def test_attempts_go_on_for_a_day_with_jitter_and_then_end() -> None:
     chances = random.Random(1)
     waits = [wait_after(number, 0.0, chances.random()) for number in range(1, len(WAITS_S) + 2)]

@@ -200,6 +200,7 @@ def test_facts_of_one_record_are_counted_each_at_its_own_time_and_for_its_own_jo
     }
 
 
+@pytest.mark.rule("C-03b")
 def test_messages_are_counted_as_billed_and_sends_that_fail_once() -> None:
     rows = [
         sent(ANN, messages=3, price_micros=1_500_000),
