@@ -247,7 +247,9 @@ class IdentityKey(_message.Message):
     account_id: _builtins.str
     """UUID of the team's channel account. Required."""
     external_id: _builtins.str
-    """LINE userId, WhatsApp number (kept as digits from the calling code on; `+886 912…`, `00886…`, and `0912…` in a team of that country are read, too), Messenger PSID or Instagram IGSID. Required, up to 200 characters."""
+    """LINE userId, WhatsApp number (kept as digits from the calling code on; `+886 912…`, `00886…`, and `0912…` in a team of that country are read, too; `US.1349…` of somebody who shows none), Messenger PSID or Instagram IGSID.
+    Blanks around it are left out. Required, up to 200 characters.
+    """
     def __init__(
         self,
         *,
