@@ -56,3 +56,20 @@ async def test_a_customer_is_found_from_the_node_where_they_rest(page: Page, sta
     await expect(page.locator("#node-n0")).to_contain_text("The delay began")
     await _is_for_everybody(page)
     await picture(page, "way")
+
+
+async def test_reasons_of_figures_and_whose_an_order_is(page: Page, stand: Stand) -> None:
+    journey_id = await walked(stand, 1)
+    await page.goto(f"/journeys/{journey_id}/figures")
+    await page.get_by_role("link", name="By node, with reasons").press("Enter")
+    await expect(page.get_by_text("No split of this journey has held anybody out.")).to_be_visible()
+    await _is_for_everybody(page)
+    await page.goto("/overview")
+    await page.get_by_role("link", name="Whose is an order?").press("Enter")
+    await page.get_by_role("textbox", name="Shop", exact=True).fill("web")
+    await page.get_by_label("Id of the order at the shop").fill("1001")
+    await page.keyboard.press("Enter")
+    await expect(page.locator("#order_id-fault")).to_have_text(
+        "No order of this shop with this id has been counted."
+    )
+    await _is_for_everybody(page)
