@@ -35,8 +35,6 @@ def row_of(message: Message, prefix: str = "") -> dict[str, str]:
             row |= {
                 f"{name}_{each.currency_code}": format_micros(each.amount_micros) for each in value.amounts
             }
-        elif isinstance(value, figures_pb2.PointsFigures):
-            row |= row_of(value, "points_")
         elif field.name == "start_time":
             row[name] = value.ToJsonString()
         elif field.name == "figures":
@@ -49,15 +47,10 @@ def row_of(message: Message, prefix: str = "") -> dict[str, str]:
 
 
 def _each(name: str, values: Iterable[Any]) -> dict[str, str]:
-    """A column for each of what is counted by result, by way, by reason or by channel."""
+    """A column for each of what is counted by result, by way or by reason."""
     found: dict[str, str] = {}
     for each in values:
-        if isinstance(each, figures_pb2.ChannelSends):
-            channel = channel_pb2.Channel.Name(each.channel).removeprefix("CHANNEL_").lower()
-            figures = row_of(each, f"{channel}_")
-            del figures[f"{channel}_channel"]
-            found |= figures
-        elif isinstance(each, figures_pb2.NodeResult):
+        if isinstance(each, figures_pb2.NodeResult):
             what = enrolment_pb2.StepResult.Name(each.result).removeprefix("STEP_RESULT_").lower()
             found[what] = str(each.count)
             found |= {f"{what}_{why.detail or 'unknown'}": str(why.count) for why in each.reasons}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from omnijourney.stats.v1 import stats_service_pb2_grpc
 from services.stats.servicer.base import Dependencies
-from services.stats.servicer.columns import ColumnRpcs
 from services.stats.servicer.exports import ExportRpcs
 from services.stats.servicer.orders import OrderRpcs
 from services.stats.servicer.projections import ProjectionRpcs
@@ -12,7 +11,6 @@ from services.stats.servicer.rebuilds import RebuildOperations, RebuildRpcs
 
 
 class StatsServicer(
-    ColumnRpcs,
     ExportRpcs,
     OrderRpcs,
     ProjectionRpcs,

@@ -9,7 +9,10 @@ from typing import Any, Final
 from libs.common.csv_text import BYTE_ORDER_MARK, csv_lines
 from libs.common.errors import FieldViolation, InvalidArgument
 from omnijourney.stats.v1 import stats_service_pb2 as pb
+from services.stats.convert.columns_csv import Table, table_of
 from services.stats.convert.series_csv import columns_of, row_of
+from services.stats.servicer.base import asked_by_step
+from services.stats.servicer.columns import ColumnRpcs
 from services.stats.servicer.figures import FigureRpcs
 from services.stats.servicer.series import NODE_POINTS_MAX, SeriesRpcs
 
@@ -18,33 +21,47 @@ LINES_MAX: Final = 20_000
 _CHUNK_LINES: Final = 2_000
 
 
-class ExportRpcs(FigureRpcs, SeriesRpcs):
+class ExportRpcs(ColumnRpcs, FigureRpcs, SeriesRpcs):
     """The RPCs of exports: what the others show, as lines."""
 
     async def ExportSeries(
         self, request: pb.ExportSeriesRequest, context: Any
     ) -> AsyncIterator[pb.ExportSeriesResponse]:
         """Figures by hour or day as CSV."""
-        rows = [row_of(each) for each in await self._exported(request, context)]
-        columns = columns_of(rows) or ["start_time"]
-        yield pb.ExportSeriesResponse(csv=BYTE_ORDER_MARK + csv_lines([columns]))
-        for start in range(0, len(rows), _CHUNK_LINES):
-            chunk = rows[start : start + _CHUNK_LINES]
-            lines = csv_lines([row.get(column, "") for column in columns] for row in chunk)
-            yield pb.ExportSeriesResponse(csv=lines)
+        if request.subject in {pb.SERIES_SUBJECT_JOURNEY, pb.SERIES_SUBJECT_TEAM}:
+            table = await self._table(request, context)
+        else:
+            rows = [row_of(each) for each in await self._exported(request, context)]
+            names = columns_of(rows) or ["start_time"]
+            table = Table(names, [[row.get(name, "") for name in names] for row in rows])
+        yield pb.ExportSeriesResponse(csv=BYTE_ORDER_MARK + csv_lines([table.names]))
+        for start in range(0, len(table.lines), _CHUNK_LINES):
+            yield pb.ExportSeriesResponse(csv=csv_lines(table.lines[start : start + _CHUNK_LINES]))
+
+    async def _table(self, request: pb.ExportSeriesRequest, context: Any) -> Table:
+        """Of a journey or a team as a whole."""
+        journey_ids = []
+        if request.subject == pb.SERIES_SUBJECT_JOURNEY:
+            journey_ids = [str(asked_by_step(request)[1])]
+        asked = pb.StreamSeriesRequest(
+            team_id=request.team_id,
+            subject=request.subject,
+            journey_ids=journey_ids,
+            step=request.step,
+            start_time=request.start_time,
+            end_time=request.end_time,
+        )
+        (series,) = [each async for answer in self.StreamSeries(asked, context) for each in answer.series]
+        return table_of(series)
 
     async def _exported(self, request: pb.ExportSeriesRequest, context: Any) -> list[Any]:
         asked: dict[str, Any] = {
             "team_id": request.team_id,
+            "journey_id": request.journey_id,
             "step": request.step,
             "start_time": request.start_time,
             "end_time": request.end_time,
         }
-        if request.subject == pb.SERIES_SUBJECT_TEAM:
-            return list((await self.GetTeamSeries(pb.GetTeamSeriesRequest(**asked), context)).points)
-        asked["journey_id"] = request.journey_id
-        if request.subject == pb.SERIES_SUBJECT_JOURNEY:
-            return list((await self.GetJourneySeries(pb.GetJourneySeriesRequest(**asked), context)).points)
         if request.subject == pb.SERIES_SUBJECT_MESSAGES:
             listed = await self.ListMessageFigures(pb.ListMessageFiguresRequest(**asked), context)
             return _few(list(listed.figures))
