@@ -154,7 +154,7 @@ async def test_an_audience_is_built_and_counted_while_one_types(page: Page, stan
     await expect(page.locator("#live-count")).to_have_text('In words: has the tag "vip" · Customers now: 1')
     await page.get_by_role("button", name="Add a group").press("Enter")
     inner = page.get_by_role("group", name="Condition 2.1")
-    await expect(inner.get_by_label("About")).to_be_focused()
+    await expect(page.locator("#a-1-joined")).to_be_focused()
     await inner.get_by_label("About").select_option(label="Point balance")
     await inner.get_by_label("Value").fill("many")
     await expect(inner.locator("p.fault")).to_have_text("Enter a whole number.")

@@ -177,17 +177,19 @@ def test_a_value_of_another_kind_goes_with_its_subject() -> None:
 
 
 def test_faults_stand_at_the_condition_that_they_are_about() -> None:
-    root = tree_of(
-        pb.Audience(any_of=pb.AudienceList(items=[ONES[0], pb.Audience(negation=ONES[-2])])), KNOWN
-    )
+    denied = pb.Audience(negation=pb.Audience(all_of=pb.AudienceList(items=[ONES[0], ONES[1]])))
+    items = [ONES[0], pb.Audience(negation=ONES[-2]), denied]
+    root = tree_of(pb.Audience(any_of=pb.AudienceList(items=items)), KNOWN)
     root.items.insert(0, Item())
     names = Builder(VISIT, root, CHOICES).names("audience")
-    error: Any = SimpleNamespace(
-        violations=[
-            SimpleNamespace(field="audience.any_of.items[1].negation.points.upper", description="no")
-        ],
-        message="",
-    )
-    assert Faults.of(error, names).by_field == {"a-2-value": "no"}
+    paths = {
+        "any_of.items[1].negation.points.upper": "a-2-value",
+        "any_of.items[2].negation.all_of.items[1].tags.tags[0]": "a-3-1-value",
+        "any_of": "a-joined",
+    }
+    for path, field in paths.items():
+        violation = SimpleNamespace(field=f"audience.{path}", description="no")
+        error: Any = SimpleNamespace(violations=[violation], message="")
+        assert Faults.of(error, names).by_field == {field: "no"}, path
     root.items[1].condition.value, root.items[2].condition.value = "", "x"
     assert Builder(VISIT, root, CHOICES).faults.get("a-2-value") == "Enter a whole number."
