@@ -80,6 +80,7 @@ PATHS = (
     "/channels/{line}",
     "/channels/{line}/edit",
     "/channels/charges",
+    "/channels/limits",
     "/channels/wallet",
     "/settings",
     "/settings/team",

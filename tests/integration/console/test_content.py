@@ -239,3 +239,25 @@ async def test_the_editor_shows_a_message_with_a_sample_customers_values(stand: 
     part = await browser.post(f"/journeys/{journey_id}/nodes/n0", form, headers={"X-Requested-With": "fetch"})
     assert "Hello friend" in part.text, "what changes while one types"
     assert etag in part.html, "choosing a customer to look with changes nothing"
+
+
+async def test_prices_and_the_frequency_cap_are_set_and_faults_stand_at_their_fields(stand: Stand) -> None:
+    browser = await stand.signed_in(SCOPE_ADMIN)
+    assert "Usual price" in (await browser.get("/channels/limits")).text
+    wrong = await browser.post("/channels/limits/price", {"channel": "1", "price": "-1", "currency": "TWD"})
+    assert (wrong.status, 'id="price-fault"' in wrong.html) == (422, True)
+    price = {"channel": "1", "price": "0.35", "currency": "twd"}
+    assert "0.35" in (await browser.post("/channels/limits/price", price)).text
+    rules = {"channel_0": "0", "max_0": "", "channel_1": "1", "max_1": "3", "period_1_days": "7"}
+    set_now = await browser.post("/channels/limits/frequency", rules)
+    assert "The frequency cap is set" in set_now.text
+    (rule,) = (await stand.call("GetFrequencyCap")).frequency_cap.rules
+    assert (rule.channel, rule.message_max, rule.period.seconds) == (LINE, 3, 7 * 86_400)
+    short = await browser.post("/channels/limits/frequency", {**rules, "period_1_days": "0"})
+    assert (short.status, 'id="period_0_days-fault"' in short.html) == (422, True)
+    late = await browser.post("/channels/limits/frequency", {**rules, "etag": "old"})
+    assert late.status == 409
+    await browser.post("/channels/limits/frequency", {"max_0": ""})
+    assert not (await stand.call("GetFrequencyCap")).frequency_cap.rules
+    writer = await stand.signed_in(SCOPE_WRITE)
+    assert (await writer.post("/channels/limits/frequency", rules)).status == 403
