@@ -197,10 +197,10 @@ def _environment(
     container: Mapping[str, Any], secrets: Mapping[str, Mapping[str, str]]
 ) -> Iterator[tuple[str, str]]:
     for each in container["env"]:
+        asked = each.get("valueFrom", {}).get("secretKeyRef", {})
         if "value" in each:
             yield each["name"], each["value"]
-        else:
-            asked = each["valueFrom"]["secretKeyRef"]
+        elif not asked.get("optional") or asked["key"] in secrets[asked["name"]]:
             # Secrets are in base64: what a person writes there comes out as it was.
             held = base64.b64encode(secrets[asked["name"]][asked["key"]].encode())
             yield each["name"], base64.b64decode(held).decode()

@@ -15,7 +15,7 @@ from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Final, Literal, TypeVar
-from urllib.parse import quote, urlsplit, urlunsplit
+from urllib.parse import SplitResult, quote, urlsplit, urlunsplit
 
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic.fields import FieldInfo
@@ -116,20 +116,36 @@ def whole_dsn(given: SecretStr, info: ValidationInfo) -> SecretStr:
     Raises ValueError for what is no address."""
     if not given:
         return given
+    parts = _with_password(given, info, "postgres_password")
+    if parts.scheme not in {"postgresql", "postgres"} or not (parts.username and parts.password):
+        raise ValueError("must be postgresql://user:password@host:port/database")
+    return SecretStr(urlunsplit(parts))
+
+
+def whole_redis_url(given: SecretStr, info: ValidationInfo) -> SecretStr:
+    """The same of Redis, with the password of the field `redis_password`."""
+    if not given:
+        return given
+    parts = _with_password(given, info, "redis_password")
+    if not _REDIS_ADDRESS.match(given.get_secret_value()):
+        raise ValueError("must be redis://…, rediss://…, redis+cluster://… or rediss+cluster://…")
+    return SecretStr(urlunsplit(parts))
+
+
+def _with_password(given: SecretStr, info: ValidationInfo, field: str) -> SplitResult:
+    """An address, with a field as its password where it has none. Raises ValueError where a password broke it."""
     parts = urlsplit(given.get_secret_value())
     if "@" in parts.path + parts.query + parts.fragment:
         # What follows a / ? or # of a password would be looked for as the host.
         raise ValueError(
             "has a password with / ? or #: percent-encode it (%2F, %3F, %23), or leave it out and set"
-            " OMNIJOURNEY_POSTGRES_PASSWORD"
+            f" {PREFIX}{field.upper()}"
         )
-    password = info.data.get("postgres_password", SecretStr("")).get_secret_value()
-    if password and parts.username and not parts.password:
-        user, _, host = parts.netloc.rpartition("@")
-        parts = parts._replace(netloc=f"{user.rstrip(':')}:{quote(password, safe='')}@{host}")
-    if parts.scheme not in {"postgresql", "postgres"} or not (parts.username and parts.password):
-        raise ValueError("must be postgresql://user:password@host:port/database")
-    return SecretStr(urlunsplit(parts))
+    password = info.data.get(field, SecretStr("")).get_secret_value()
+    if not password or parts.password:
+        return parts
+    user, _, host = parts.netloc.rpartition("@")
+    return parts._replace(netloc=f"{user.rstrip(':')}:{quote(password, safe='')}@{host}")
 
 
 class ServiceSettings(TlsSettings):
@@ -148,6 +164,8 @@ class ServiceSettings(TlsSettings):
     first. Empty: embedded."""
     credentials_file: Path | None = None
     """File of the service's own credentials, which `omnijourney migrate` writes: lines `VARIABLE=value`."""
+    redis_password: SecretStr = SecretStr("")
+    """The password where `redis_url` has none: as it is, with whatever characters."""
     redis_url: SecretStr = SecretStr("")
     """Redis or Valkey, `redis://…`, or nodes of a cluster, `redis+cluster://host:port,host:port`. Empty: embedded."""
     data_dir: Path = Path(".omnijourney")
@@ -211,10 +229,8 @@ class ServiceSettings(TlsSettings):
 
     @field_validator("redis_url")
     @classmethod
-    def _is_redis_address(cls, given: SecretStr) -> SecretStr:
-        if given and not _REDIS_ADDRESS.match(given.get_secret_value()):
-            raise ValueError("must be redis://…, rediss://…, redis+cluster://… or rediss+cluster://…")
-        return given
+    def _is_redis_address(cls, given: SecretStr, info: ValidationInfo) -> SecretStr:
+        return whole_redis_url(given, info)
 
     @field_validator("traces_endpoint")
     @classmethod

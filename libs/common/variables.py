@@ -80,6 +80,7 @@ VARIABLES: Final = frozenset(
         "POOL_SIZE_MAX",
         "POSTGRES_DSN",
         "POSTGRES_PASSWORD",
+        "REDIS_PASSWORD",
         "REDIS_URL",
         "SECRET_KEYS",
         "SEGMENT_METRICS_PORT",

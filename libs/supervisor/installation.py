@@ -39,6 +39,7 @@ from libs.supervisor.plan import (
 )
 from libs.supervisor.preparation import FirstToken, prepare
 from libs.supervisor.processes import Processes
+from libs.supervisor.watching import end_when_silent
 
 READY_WITHIN_S = 60.0
 DRAIN_S = 6.0
@@ -250,6 +251,7 @@ class Installation:
         await self._until_ready()
         for process in self._processes.values():
             self._keepers.append(asyncio.create_task(keep_alive(process, self._options.listener)))
+            self._keepers.append(asyncio.create_task(end_when_silent(process)))
         self._file.publish(
             self.targets,
             self.http_url,

@@ -10,7 +10,7 @@ from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import SettingsConfigDict
 
 from libs.client.services import SERVICES, ServiceName
-from libs.common.config import DEFAULT_PORTS, METRICS_PORT_DISTANCE, TlsSettings, whole_dsn
+from libs.common.config import DEFAULT_PORTS, METRICS_PORT_DISTANCE, TlsSettings, whole_dsn, whole_redis_url
 from libs.console.config import PORT_DEFAULT as CONSOLE_PORT
 from libs.embedded.keepalive import Listener, log_event
 
@@ -26,6 +26,8 @@ class InstallationSettings(TlsSettings):
     """The password where `postgres_dsn` has none: as it is, with whatever characters."""
     postgres_dsn: SecretStr = SecretStr("")
     """Administrator's address of a PostgreSQL; empty: the embedded one."""
+    redis_password: SecretStr = SecretStr("")
+    """The password where `redis_url` has none: as it is, with whatever characters."""
     redis_url: SecretStr = SecretStr("")
     """Address of a Redis or Valkey; empty: the embedded one."""
     data_dir: Path = Path(".omnijourney")
@@ -81,6 +83,11 @@ class InstallationSettings(TlsSettings):
     @classmethod
     def _is_postgres_address(cls, given: SecretStr, info: ValidationInfo) -> SecretStr:
         return whole_dsn(given, info)
+
+    @field_validator("redis_url")
+    @classmethod
+    def _is_redis_address(cls, given: SecretStr, info: ValidationInfo) -> SecretStr:
+        return whole_redis_url(given, info)
 
     def port_of(self, service: ServiceName) -> int:
         """The configured gRPC port."""

@@ -15,7 +15,15 @@ import pytest
 from libs.client import ClientSettings, is_serving
 from libs.embedded import StartFailedError
 from libs.embedded.datadir import DataDir, OwnerLock
-from libs.supervisor import Died, Event, Installation, InstallationSettings, PortTakenError, Restarted
+from libs.supervisor import (
+    Died,
+    Event,
+    Installation,
+    InstallationSettings,
+    PortTakenError,
+    Restarted,
+    watching,
+)
 from libs.supervisor import installation as installation_module
 from tests.integration.embedded.holder import still_running
 from tests.integration.supervisor.stubs import STUBBED, stub_options
@@ -90,6 +98,25 @@ async def test_a_killed_service_comes_back_at_its_old_address(data_dir: Path) ->
     assert [(event.name, event.why, event.delay_s) for event in died] == [
         ("journey", "signal SIGKILL", 0.2),
         ("journey", "signal SIGKILL", 0.4),
+    ]
+
+
+async def test_a_service_that_runs_and_answers_no_more_is_started_again(
+    data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watching, "LOOK_EVERY_S", 0.05)
+    monkeypatch.setattr(watching, "SILENT_S_MAX", 0.5)
+    heard: list[Event] = []
+    async with Installation(stub_options(data_dir, listener=heard.append)) as installation:
+        old = installation.pid_of("journey")
+        os.kill(old, signal.SIGSTOP)
+        while not heard:
+            await asyncio.sleep(0.02)
+        while not await is_serving(installation.targets["journey"]):
+            await asyncio.sleep(0.02)
+        assert installation.pid_of("journey") != old
+    assert [(event.name, event.why) for event in heard if isinstance(event, Died)] == [
+        ("journey", "signal SIGKILL")
     ]
 
 

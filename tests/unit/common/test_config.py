@@ -116,19 +116,43 @@ def test_a_password_by_itself_may_have_whatever_characters(
         assert password not in repr(settings) or password == "plain"
 
 
+@pytest.mark.parametrize("password", ["p@ss/w:rd", "a?b#c%d", "50%40", "鑰匙 1", "plain"])
+@pytest.mark.parametrize(
+    "address", ["redis://cache:6379/1", "rediss://shop@cache:6379/1", "redis+cluster://cache:6379,other:6380"]
+)
+def test_a_password_of_redis_may_have_whatever_characters(
+    monkeypatch: pytest.MonkeyPatch, password: str, address: str
+) -> None:
+    monkeypatch.setenv("OMNIJOURNEY_REDIS_URL", address)
+    monkeypatch.setenv("OMNIJOURNEY_REDIS_PASSWORD", password)
+    for settings in (Settings(), InstallationSettings()):
+        whole = settings.redis_url.get_secret_value()
+        parts = urlsplit(whole)
+        assert (unquote(parts.password or ""), parts.hostname) == (password, "cache")
+        assert whole.replace(f":{parts.password}", "").replace("//@", "//") == address
+        assert password not in repr(settings) or password == "plain"
+    monkeypatch.setenv("OMNIJOURNEY_REDIS_URL", "redis://:own@cache:6379/1")
+    assert Settings().redis_url.get_secret_value() == "redis://:own@cache:6379/1"
+
+
 @pytest.mark.parametrize("password", ["p@ss/w:rd", "a?b", "a#b"])
 def test_a_password_that_breaks_the_address_is_told_how_to_stand_there(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], password: str
 ) -> None:
-    monkeypatch.setenv("OMNIJOURNEY_POSTGRES_DSN", f"postgresql://owner:{password}@db:5432/x")
-    for settings in (Settings, InstallationSettings):
-        with pytest.raises(SystemExit):
-            load_or_exit(settings)
-        said = capsys.readouterr().err
-        assert said.startswith("OMNIJOURNEY_POSTGRES_DSN: ")
-        assert "percent-encode it" in said
-        assert "OMNIJOURNEY_POSTGRES_PASSWORD" in said
-        assert password not in said
+    for address, variable, other in (
+        (f"postgresql://owner:{password}@db:5432/x", "POSTGRES_DSN", "POSTGRES_PASSWORD"),
+        (f"redis://:{password}@cache:6379/0", "REDIS_URL", "REDIS_PASSWORD"),
+    ):
+        monkeypatch.setenv(f"OMNIJOURNEY_{variable}", address)
+        for settings in (Settings, InstallationSettings):
+            with pytest.raises(SystemExit):
+                load_or_exit(settings)
+            said = capsys.readouterr().err
+            assert said.startswith(f"OMNIJOURNEY_{variable}: ")
+            assert "percent-encode it" in said
+            assert f"OMNIJOURNEY_{other}" in said
+            assert password not in said
+        monkeypatch.delenv(f"OMNIJOURNEY_{variable}")
 
 
 @pytest.mark.rule("X-03")
