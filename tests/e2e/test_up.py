@@ -123,6 +123,7 @@ def settings(running: Up) -> ClientSettings:
 
 
 @pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.rule("X-01a")
 def test_a_service_is_described_and_answers_with_no_file_at_hand(
     settings: ClientSettings, service: ServiceName
 ) -> None:

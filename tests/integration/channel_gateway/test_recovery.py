@@ -103,6 +103,7 @@ async def test_a_marked_whatsapp_send_of_a_dead_process_is_unknown_and_never_rep
     assert await gateway.balance() == 10_000_000 - 500_000, "an unknown send keeps what it took"
 
 
+@pytest.mark.rule("X-05")
 async def test_what_waits_at_a_stop_leaves_after_the_next_start(maker: GatewayMaker) -> None:
     async with maker.start() as first:
         account = await first.account(LINE)

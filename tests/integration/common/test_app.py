@@ -237,6 +237,7 @@ async def _log_line(process: Process, event: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.rule("X-05")
 async def test_a_signal_drains(start: Start, number: signal.Signals) -> None:
     process = await start()
     serving = await asyncio.wait_for(_log_line(process, "serving"), 20)

@@ -286,6 +286,7 @@ async def test_a_channel_that_answers_at_once_needs_no_task() -> None:
     assert wire.happened == [("recorded", {1}), ("attempt", (1, Verdict.SENT))]
 
 
+@pytest.mark.rule("X-05")
 async def test_while_it_stops_it_starts_nothing_new_and_waits_for_the_answers() -> None:
     wire, stopping = Wire(), asyncio.Event()
     wire.free.clear()

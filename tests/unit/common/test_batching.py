@@ -252,6 +252,7 @@ async def test_a_fault_of_one_lane_is_told_to_callers_of_that_lane_only() -> Non
     assert work.pending == 0
 
 
+@pytest.mark.rule("X-05")
 async def test_what_waits_in_lanes_is_done_before_a_drain_ends() -> None:
     held = Held()
     work = by_parity(held, size_max=1)

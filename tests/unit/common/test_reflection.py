@@ -45,6 +45,7 @@ async def _file(stub: Any, **asked: Any) -> FileDescriptorProto:
         {"file_by_filename": node_pb2.DESCRIPTOR.name},
     ],
 )
+@pytest.mark.rule("X-01a")
 async def test_a_field_is_described_with_its_bounds(stub: Any, asked: dict[str, str]) -> None:
     (comment,) = _comments(await _file(stub, **asked), "DelayNode")
     assert "365 days" in comment

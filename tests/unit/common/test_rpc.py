@@ -97,6 +97,7 @@ async def test_health_and_reflection_are_open() -> None:
         assert {SERVICE, "grpc.health.v1.Health"} <= set(names)
 
 
+@pytest.mark.rule("X-01a")
 async def test_a_call_needs_a_deadline(serve: Serve) -> None:
     async with serve(_slow()) as stub:
         with pytest.raises(DeadlineMissingError, match="without a timeout"):
@@ -129,6 +130,7 @@ async def test_an_address_of_another_machine_is_told() -> None:
         GrpcServer(host="192.0.2.1", port=0, callers=StaticDirectory.installation(TOKEN))
 
 
+@pytest.mark.rule("X-05")
 async def test_draining_lets_running_calls_end_and_takes_no_new_ones() -> None:
     slow = _slow()
     server = _server(slow)

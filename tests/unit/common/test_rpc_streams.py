@@ -91,6 +91,7 @@ async def test_a_fault_in_the_middle_of_a_stream_has_its_reason(opened: Any) -> 
     assert remote_error(caught.value).reason == "ETAG_MISMATCH"
 
 
+@pytest.mark.rule("X-01a")
 async def test_streams_need_token_and_deadline(opened: Any) -> None:
     with pytest.raises(DeadlineMissingError):
         async for _ in opened.unary_stream("/tests.Streams/Count")(b"2"):
