@@ -1,5 +1,6 @@
-# One image for all five services; docker-compose.yml says which one a container runs.
-FROM python:3.12-slim AS build
+# One image for all five services; docker-compose.yml says which one a container runs. `make digests` says how PYTHON is pinned.
+ARG PYTHON=python:3.12-slim
+FROM $PYTHON AS build
 WORKDIR /src
 RUN python -m venv /opt/omnijourney
 ENV PATH=/opt/omnijourney/bin:$PATH PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
@@ -11,7 +12,7 @@ COPY libs libs
 COPY services services
 RUN pip install --no-deps --no-build-isolation --no-index .
 
-FROM python:3.12-slim
+FROM $PYTHON
 RUN useradd --system --uid 10001 --no-create-home omnijourney \
     && install -d -o omnijourney -m 700 /var/lib/omnijourney/credentials
 COPY --from=build /opt/omnijourney /opt/omnijourney

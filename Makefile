@@ -38,6 +38,12 @@ chart: install-dev ## lint the Helm chart, render it, and look at it by the sche
 	@$(PYTHON) tools/install.py chart
 	@$(RUN) -m pytest -q -n 0 tests/unit/tools/test_deployments.py
 
+.PHONY: digests
+digests: ## pin images of others to the digests that they have in your registry: docker-compose.override.yml (needs docker)
+	@docker compose -f docker-compose.yml config --lock-image-digests postgres valkey prometheus grafana > build.override
+	@mv build.override docker-compose.override.yml
+	@echo "docker-compose.override.yml has them; ours is built on: export PYTHON_IMAGE=python:3.12-slim@$$(docker buildx imagetools inspect python:3.12-slim --format '{{.Manifest.Digest}}')"
+
 matrix: install-dev ## integration tests on PostgreSQL 15, on Redis and behind PgBouncer, where the machine has them (SHORT=1)
 	@$(RUN) -m tools.matrix $(if $(SHORT),--short)
 

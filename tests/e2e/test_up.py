@@ -247,7 +247,8 @@ async def test_what_there_is_can_be_listed_from_the_command_line(running: Up) ->
     team, customer = made["team_id"], made["customer_id"]
     assert made["texts"] == ["Hello Ann, welcome!"]
     assert f"{team}  Asia/Taipei TWD  Quickstart shop  JOURNEYS" in await said("team", "show", team)
-    other = (await said("team", "create", "Other", "--zone", "UTC", "--module", "points")).strip()
+    created = await said("team", "create", "Other", "--zone", "UTC", "--module", "points", "--json")
+    other = json.loads(created)["team_id"]
     assert {team, other} <= {
         json.loads(line)["team_id"] for line in (await said("team", "list", "--json")).splitlines()
     }
@@ -277,6 +278,16 @@ async def test_what_there_is_can_be_listed_from_the_command_line(running: Up) ->
     assert await said("points", "balance", customer, "--team", other) == "balance 0, cumulative 0\n"
     no_audience = await omnijourney("audience", "count", "VIP", "--team", team, environment=environment)
     assert (no_audience.code, "there are no audiences 'VIP'" in no_audience.err) == (1, True)
+    for words in (
+        ("token", "create", "shop", "--scope", "read"),
+        ("attribute", "create", "size", "number"),
+        ("journey", "trigger", "Welcome", "--customer", customer),
+        ("journey", "stop", "Welcome"),
+        ("customer", "erase", customer, "--yes", "--no-follow"),
+    ):
+        assert isinstance(json.loads(await said(*words, "--json", "--team", team)), dict), words
+    checked = await said("points", "check", "--json", "--team", other)
+    assert "summary" in json.loads(checked.splitlines()[-1])
 
 
 @pytest.mark.rule("X-03")
