@@ -41,7 +41,7 @@ from tests.integration.journey.house import House
 from tests.integration.journey.neighbours import KeyedEffects, MailArchive, RecordingStopper, UtcZones
 
 START = datetime(2026, 3, 4, 12, tzinfo=UTC)
-QUIET_S = 20.0
+QUIET_S = 60.0
 
 
 @dataclass
