@@ -31,6 +31,7 @@ from services.journey.store.journeys import JourneyStore
 from services.journey.store.places import CountedPlans, PlacedEffects, PlaceStore
 from services.journey.store.turns import TurnStore
 from services.journey.usecases.schedule import ScheduledChanges
+from services.journey.worker import actors, pacing, timers
 from services.journey.worker.actors import Worker
 from services.journey.worker.brakes import Brakes
 from services.journey.worker.catalog import JourneyCatalog
@@ -202,6 +203,14 @@ async def site(databases: Databases) -> AsyncIterator[Site]:
             yield Site(pool)
         finally:
             pool.terminate()
+
+
+@pytest.fixture
+def looks_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker whom nothing wakes looks at everything soon, not after five seconds."""
+    for module in (pacing, actors):
+        monkeypatch.setattr(module, "IDLE_WAIT_S", 0.2)
+    monkeypatch.setattr(timers, "LOOK_S", 0.2)
 
 
 @pytest.fixture

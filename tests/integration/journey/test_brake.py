@@ -161,6 +161,7 @@ async def _stopping(site: Site, number: int) -> d.Journey:
 
 
 @pytest.mark.rule("J-03b")
+@pytest.mark.usefixtures("looks_soon")
 async def test_a_parked_customer_inside_does_not_keep_a_journey_from_being_over(site: Site) -> None:
     journey = await site.save_journey(d.Node("wait", d.Delay(3600), "points"), d.Node("points", d.Points(5)))
     crowd = list(islice(customers(), 3))

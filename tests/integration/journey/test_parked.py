@@ -54,6 +54,7 @@ async def retry(site: Site, customer: UUID, unparked: Callable[[], None] = lambd
     await parked_of(site, unparked).retry(call, customer)
 
 
+@pytest.mark.usefixtures("looks_soon")
 @pytest.mark.parametrize("here", [True, False], ids=["asked the owner's process", "asked another process"])
 async def test_a_timer_of_a_customer_who_was_tried_again_fires_without_mail(
     site: Site, monkeypatch: pytest.MonkeyPatch, here: bool

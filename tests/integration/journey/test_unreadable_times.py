@@ -30,7 +30,6 @@ from services.journey.servicer.internal import JourneyHistory
 from services.journey.store.codec import StatusRecord, pack
 from services.journey.store.history import HistoryStore
 from services.journey.store.mail import JourneyMailStore
-from services.journey.worker import pacing
 from tests.integration.journey.conftest import Site
 from tests.integration.journey.turns_by_hand import POINTS
 
@@ -119,12 +118,12 @@ async def test_a_row_of_the_history_of_no_time_is_told_by_its_place(
 
 
 @pytest.mark.rule("C-20d")
+@pytest.mark.usefixtures("looks_soon")
 @pytest.mark.parametrize("at", NO_TIMES)
 @pytest.mark.parametrize("column", ["wake_at", "live_since"])
 async def test_a_timer_of_no_time_keeps_no_other_from_firing(
-    site: Site, database: Database, monkeypatch: pytest.MonkeyPatch, column: str, at: str
+    site: Site, database: Database, column: str, at: str
 ) -> None:
-    monkeypatch.setattr(pacing, "IDLE_WAIT_S", 0.2)
     journey = await site.save_journey(d.Node("wait", d.Delay(3600), "points"), POINTS)
     crowd = list(islice(customers(), 20))
     async with site.worker():

@@ -41,6 +41,7 @@ from tests.integration.journey.turns_by_hand import (
 )
 
 
+@pytest.mark.usefixtures("looks_soon")
 async def test_a_hundred_customers_walk_to_the_end(site: Site) -> None:
     nodes = (
         d.Node("hello", MESSAGE.action, "wait"),
@@ -167,6 +168,7 @@ async def _owned(site: Site) -> bool:
     return bool(await site.pool.fetchval("SELECT bool_and(owner IS NOT NULL) FROM partition_lease"))
 
 
+@pytest.mark.usefixtures("looks_soon")
 async def test_mailboxes_are_rebuilt_after_a_wipe(site: Site) -> None:
     journey = await site.save_journey(POINTS)
     crowd = list(islice(customers(), 20))
