@@ -71,6 +71,7 @@ from omnijourney.segment.v1 import (
 from services.channel_gateway.app import GatewayApp, app
 from services.channel_gateway.config import Settings
 from services.channel_gateway.store.vault import Vault
+from services.channel_gateway.worker import recovery
 
 if TYPE_CHECKING:
     from omnijourney.channel_gateway.v1.channel_gateway_service_pb2_grpc import ChannelGatewayServiceAsyncStub
@@ -512,6 +513,12 @@ def facts_of(row: GatewayRow) -> list[GatewayRow]:
             sent.messages, sent.micros, sent.currency = fact.messages, fact.micros, fact.currency
             facts.append(sent)
     return facts
+
+
+@pytest.fixture
+def looks_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sends that nobody works on are looked for soon, not every two seconds."""
+    monkeypatch.setattr(recovery, "INTERVAL_S", 0.5)
 
 
 @pytest.fixture

@@ -96,6 +96,7 @@ async def test_a_send_whose_row_is_written_meanwhile_goes_on_and_repeats_no_mess
 
 
 @pytest.mark.rule("C-04c")
+@pytest.mark.usefixtures("looks_soon")
 @pytest.mark.parametrize("began", ["parts_sent = 1", "attempts = 2", "doubtful = true"])
 async def test_a_send_in_flight_that_memory_lost_is_unknown_where_it_may_have_left(
     whatsapp: Platform, began: str

@@ -119,6 +119,7 @@ async def test_what_waits_at_a_stop_leaves_after_the_next_start(maker: GatewayMa
             assert await outcomes(second, customer) == [(Outcome.SENT, "")]
 
 
+@pytest.mark.usefixtures("looks_soon")
 async def test_an_accepted_send_that_memory_lost_is_found_again(gateway: Gateway) -> None:
     account = await gateway.account(LINE)
     module = await gateway.module()

@@ -79,6 +79,7 @@ async def test_what_finds_no_room_waits_and_the_rest_is_marked_at_once(gateway: 
     assert {(await gateway.delivery(send.effect_key)).attempts for send in sends} == {1}
 
 
+@pytest.mark.usefixtures("looks_soon")
 @pytest.mark.parametrize(
     ("channel", "told", "left"),
     [
@@ -113,6 +114,7 @@ async def test_a_process_that_dies_before_the_request_leaves_a_marked_send(
         assert len(await second.accepted(NAMES[channel])) == left
 
 
+@pytest.mark.usefixtures("looks_soon")
 @pytest.mark.parametrize("channel", [LINE, WHATSAPP])
 async def test_a_reservation_whose_commit_nobody_heard_of_is_sent_once(
     gateway: Gateway, monkeypatch: pytest.MonkeyPatch, channel: int

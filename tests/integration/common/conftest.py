@@ -4,10 +4,17 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from libs.common.db import listening
 from libs.common.db.pool import Pool, open_pool
 from libs.testing.fixtures import Database, Databases
 
 PACKAGE = "tests.integration.common.diary"
+
+
+@pytest.fixture
+def polls_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who follows a table and hears of no change looks at it soon, not after four seconds."""
+    monkeypatch.setattr(listening, "POLL_S", 0.3)
 
 
 @pytest.fixture

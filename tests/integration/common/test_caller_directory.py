@@ -83,6 +83,7 @@ async def test_a_revoked_client_is_refused_by_processes_that_follow(
         await _until(directory, b"oj_a", known=False)
 
 
+@pytest.mark.usefixtures("polls_soon")
 async def test_a_lost_notification_costs_a_poll(database: Database, owner: "asyncpg.Connection[Any]") -> None:
     async with ClientDirectory.follow(database.dsn_of("diary")) as directory:
         # Without its trigger the row changes unheard, but for its version.

@@ -34,7 +34,7 @@ ENDS = schedule_of(START, START + timedelta(hours=1), journey_pb2.EXPIRY_ACTION_
 
 
 async def until(desk: Desk, asked: int) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while len(desk.gateway.asked) < asked:
             await asyncio.sleep(0.02)
 
