@@ -11,20 +11,22 @@ import pytest
 
 _FOLDERS: Final = ("tests/integration/whole_path/", "tests/integration/console/")
 """The files of each share services that take seconds to start, by a fixture of the package."""
+_OLDER: Final = "tests/e2e/test_release_before.py"
+"""The older release's own tests, which start its services within their process: it is long, and no installation."""
 _INSTALLATIONS: Final = tuple(f"tests/{folder}/" for folder in ("e2e", "chaos", "fuzz", "overload", "walk"))
 
 
 def unit_of(nodeid: str) -> str:
     """What a test is given to a worker with: ``installations``, its folder where files share services, or its file."""
     file = nodeid.partition("::")[0]
-    if file.startswith(_INSTALLATIONS):
+    if file.startswith(_INSTALLATIONS) and file != _OLDER:
         return "installations"
     return next((folder for folder in _FOLDERS if file.startswith(folder)), file)
 
 
 def rank_of(nodeid: str) -> int:
     """When a test is given out, 0 first: what takes longest, so that no worker is alone with it in the end."""
-    return ("installations", *_FOLDERS, unit_of(nodeid)).index(unit_of(nodeid))
+    return ("installations", _OLDER, *_FOLDERS, unit_of(nodeid)).index(unit_of(nodeid))
 
 
 @pytest.hookimpl(trylast=True)

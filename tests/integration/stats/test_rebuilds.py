@@ -37,6 +37,7 @@ from omnijourney.journey.v1 import enrolment_pb2
 from omnijourney.points.v1 import entry_pb2
 from omnijourney.segment.v1 import team_pb2
 from omnijourney.stats.v1 import stats_service_pb2 as pb
+from services.stats.worker import rebuilds
 from tests.integration.stats.conftest import TIMEOUT_S, StartStats, Stats
 from tests.integration.stats.test_attribution import bought, returned
 from tests.integration.stats.test_lift import came
@@ -126,6 +127,13 @@ async def ended(stats: Stats, operation: operation_pb2.Operation) -> operation_p
             answer = await stats.long_work.WaitOperation(request, timeout=TIMEOUT_S)
             if answer.operation.state > operation_pb2.OPERATION_STATE_RUNNING:
                 return answer.operation  # type: ignore[no-any-return]
+
+
+@pytest.fixture(autouse=True)
+def asks_again_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A history that gives nothing yet is asked as long as ever, but every twentieth of a second."""
+    monkeypatch.setattr(rebuilds, "STALL_S", 0.05)
+    monkeypatch.setattr(rebuilds, "STALLS_MAX", 600)
 
 
 @pytest.fixture

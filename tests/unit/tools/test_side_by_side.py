@@ -39,6 +39,7 @@ def test_files_that_share_services_are_one_workers_and_the_services_end_with_the
 
 
 def test_what_takes_longest_is_begun_first() -> None:
-    files = ["unit/test_a", "integration/console/test_b", "integration/whole_path/test_c", "e2e/test_d"]
+    files = ["unit/test_a", "integration/console/test_b", "integration/whole_path/test_c"]
+    files += ["e2e/test_release_before", "e2e/test_d"]
     nodes = [f"tests/{file}.py::test_it" for file in files]
     assert sorted(nodes, key=rank_of) == list(reversed(nodes))
