@@ -1,5 +1,6 @@
 """Free ports on loopback, each handed out to one process of the machine at a time."""
 
+import atexit
 import errno
 import secrets
 import socket
@@ -54,3 +55,9 @@ def _reserve(port: int) -> bool:
         return False
     _handed_out[port] = held
     return True
+
+
+@atexit.register
+def _give_back() -> None:
+    for held in _handed_out.values():
+        held.close()
