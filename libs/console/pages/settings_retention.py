@@ -59,6 +59,14 @@ KINDS: Final = (
         noted("The audit log"),
         noted("365 to 3,650 days. Empty: as the installation says, 730 by default."),
     ),
+    Kind(
+        "hourly_figures",
+        noted("Figures by hour"),
+        noted(
+            "400 to 3,650 days; older ones are kept by day, for ever, and come back to hours no more."
+            " Empty: as the installation says, for ever by default."
+        ),
+    ),
 )
 
 

@@ -6,8 +6,9 @@ import re
 
 import pytest
 
+from libs.console.pages.settings_retention import KINDS
 from omnijourney.common.v1.scope_pb2 import SCOPE_ADMIN, SCOPE_READ, SCOPE_WRITE
-from omnijourney.segment.v1 import audience_pb2, customer_pb2
+from omnijourney.segment.v1 import audience_pb2, consent_pb2, customer_pb2
 from tests.integration.console.browser import Browser, Page
 from tests.integration.console.conftest import Stand
 from tests.integration.journey.whole_site import ALL, ask
@@ -121,6 +122,10 @@ async def test_how_long_records_are_kept_is_said_in_days(stand: Stand) -> None:
     assert re.search(r'name="histories"[^>]*value="400"', changed.html)
     emptied = await browser.post("/settings/retention", {"webhook_bodies": "7"})
     assert 'value="400"' not in emptied.html, "as the installation says"
+    hours = await browser.post("/settings/retention", {"hourly_figures": "399"})
+    assert (hours.status, 'id="hourly_figures-fault"' in hours.html) == (422, True)
+    kinds = {each.name for each in consent_pb2.Retention.DESCRIPTOR.fields} - {"etag"}
+    assert kinds == {kind.name for kind in KINDS}, "every kind of the contract has its field"
     reader = await stand.signed_in(SCOPE_READ)
     assert (await reader.post("/settings/retention", {"webhook_bodies": "8"})).status == 403
 
