@@ -4,7 +4,7 @@ from collections import Counter
 from datetime import UTC, datetime, timedelta
 from zoneinfo import available_timezones
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from services.stats.domain.days import (
@@ -81,6 +81,7 @@ def test_days_add_up_to_steps_as_their_quarters_do(
 
 @settings(deadline=None)
 @given(quarters=_quarters, zone=_zones, ends=st.tuples(_at, _at))
+@example(quarters={4: 1}, zone="Africa/Abidjan", ends=(0, 4))  # one step, a day, of several hours
 def test_hours_of_utc_are_enough_where_all_steps_begin_on_them(
     quarters: dict[int, int], zone: str, ends: tuple[int, int]
 ) -> None:
