@@ -106,6 +106,9 @@ def preview(asked: Asked) -> Command:
             return 0
         for column in answer.columns:
             say(f"{column.heading}: {column.field or 'passed over'}")
+        if answer.message:
+            complain(f"the file {answer.message}")
+            return EXIT_FAULT
         for row in answer.rows:
             status = messages.ImportRowStatus.Name(row.status).removeprefix("IMPORT_ROW_STATUS_")
             say(f"line {row.line}  {status:9}  {row.message}")

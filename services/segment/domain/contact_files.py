@@ -96,7 +96,7 @@ class ContactLine(msgspec.Struct, frozen=True):
 
 
 def columns_of(
-    heading: tables.Line, attributes: Iterable[Attribute], given: Mapping[str, str], channel: int
+    heading: tables.Line, attributes: Iterable[Attribute], given: Mapping[str, str]
 ) -> tuple[Column, ...]:
     """What the columns of a heading are. `given`: heading → field, where people say it; it wins.
 
@@ -119,7 +119,7 @@ def columns_of(
     for text in headings_of(heading):
         field = said.pop(fold(text), None)
         columns.append(Column(text, named.get(fold(text), "") if field is None else field))
-    _check(columns, said, known, channel)
+    _check(columns, said, known)
     return tuple(columns)
 
 
@@ -128,26 +128,36 @@ def headings_of(heading: tables.Line) -> list[str]:
     return [_UNREADABLE.sub("\ufffd", tables.cell_text(cell))[:HEADING_LENGTH_MAX] for cell in heading.cells]
 
 
-def _check(columns: Sequence[Column], strange: Mapping[str, str], known: set[str], channel: int) -> None:
+def _check(columns: Sequence[Column], strange: Mapping[str, str], known: set[str]) -> None:
     for heading in strange:
         raise InvalidArgument.of(FieldViolation("mapping", f"the file has no column {heading!r}"))
-    fields = [column.field for column in columns if column.field]
     for column in columns:
         if column.field and column.field not in known:
             choices = ", ".join(sorted(known))
             raise InvalidArgument.of(
                 FieldViolation("mapping", f"{column.field!r} is no field to be filled: take one of {choices}")
             )
-        if column.field and fields.count(column.field) > 1:
-            raise _refused(f"has more than one column for {column.field}: map all but one to nothing")
+
+
+POINTS_CLOSED: Final = (
+    f"has the column {POINTS_HEADING}, and the team does not have the module POINTS: map it to nothing"
+)
+
+
+def columns_fault(columns: Sequence[Column], channel: int) -> str:
+    """What keeps a file from being imported as its columns are understood, which another mapping may mend; empty:
+    nothing."""
+    fields = [column.field for column in columns if column.field]
+    for field in fields:
+        if fields.count(field) > 1:
+            return f"has more than one column for {field}: map all but one to nothing"
     if not {"member_id", "phone", "email", EXTERNAL_ID} & set(fields):
-        raise _refused(
-            "has no column that says whom a line is of: Member ID, Phone, Email or the id on the channel"
-        )
+        return "has no column that says whom a line is of: Member ID, Phone, Email or the id on the channel"
     if POINTS in fields and channel != ChannelNumber.WHATSAPP:
-        raise _refused(f"has the column {POINTS_HEADING}, which is for contacts of WhatsApp only")
+        return f"has the column {POINTS_HEADING}, which is for contacts of WhatsApp only: map it to nothing"
     if EXTERNAL_ID in fields and not channel:
-        raise _refused("has a column of ids on a channel: say of which channel and account the contacts are")
+        return "has a column of ids on a channel: say of which channel and account the contacts are"
+    return ""
 
 
 def read_line(line: tables.Line, terms: FileTerms) -> ContactLine:

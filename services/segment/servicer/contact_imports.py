@@ -72,9 +72,10 @@ class ContactImportRpcs(Base):
         team_id = check.uuid("team_id", request.team_id)
         head = convert.preview_head(check, request)
         check.done()
-        columns, rows = await self._deps.contact_imports.preview(team_id, head)
+        columns, fault, rows = await self._deps.contact_imports.preview(team_id, head)
         return pb.PreviewContactImportResponse(
             columns=convert.column_messages(columns),
+            message=fault,
             rows=[convert.previewed_message(line, outcome) for line, outcome in rows],
         )
 

@@ -24,7 +24,14 @@ from libs.common.errors import (
     ResourceExhausted,
 )
 from libs.common.ids import epoch_ms, new_id
-from services.segment.domain.contact_files import POINTS, Column, columns_of, read_line
+from services.segment.domain.contact_files import (
+    POINTS,
+    POINTS_CLOSED,
+    Column,
+    columns_fault,
+    columns_of,
+    read_line,
+)
 from services.segment.domain.contact_imports import (
     TEAM_BYTES_MAX,
     Asked,
@@ -70,7 +77,11 @@ class ContactImports:
         `IMPORT_FILE_REPEATED`, ResourceExhausted."""
 
         async def keep(connection: Connection) -> Reply:
-            columns, _ = await self._columns(connection, team_id, head)
+            columns, closed, _ = await self._columns(connection, team_id, head)
+            if fault := columns_fault(columns, head.channel):
+                raise InvalidArgument.of(FieldViolation("csv", fault))
+            if closed:
+                raise FailedPrecondition.module_missing("POINTS")
             if await self._store.bytes_of_team(connection, team_id) + wish.file_bytes > TEAM_BYTES_MAX:
                 raise ResourceExhausted.overloaded("import_bytes_max", _RETRY_S)
             now = self._clock.now()
@@ -137,31 +148,34 @@ class ContactImports:
 
     async def preview(
         self, team_id: UUID, head: FileHead
-    ) -> tuple[tuple[Column, ...], list[tuple[int, RowOutcome]]]:
-        """What columns are, and what the first lines would do, by number. Raises as `start`."""
+    ) -> tuple[tuple[Column, ...], str, list[tuple[int, RowOutcome]]]:
+        """What columns are, what is wrong with them, and, if that is nothing, what the first lines would do, by number.
+        Raises as `start`, but for what another mapping may mend."""
         now = self._clock.now()
         async with transaction(self._store.pool, [team_id]) as connection:
-            columns, found = await self._columns(connection, team_id, head)
+            columns, closed, found = await self._columns(connection, team_id, head)
+            if fault := columns_fault(columns, head.channel) or (POINTS_CLOSED if closed else ""):
+                return columns, fault, []
             terms = await file_terms(connection, team_id, head.channel, head.account_id, columns)
             lines = [read_line(line, terms) for line in found[:PREVIEWED_MAX]]
             context = await load_rows(connection, team_id, lines, now)
             rows = ContactRows(team_id, context, now, ids_of(now), triggers=False)
-            return columns, [(line.number, rows.apply(line)) for line in lines]
+            return columns, "", [(line.number, rows.apply(line)) for line in lines]
 
     async def _columns(
         self, connection: Connection, team_id: UUID, head: FileHead
-    ) -> tuple[tuple[Column, ...], list[tables.Line]]:
-        """What columns are, and the lines behind the heading."""
+    ) -> tuple[tuple[Column, ...], bool, list[tables.Line]]:
+        """What columns are, whether there are points among them that the team does not have, and the lines behind the
+        heading."""
         team = await teams.load_team(connection, team_id)
         if head.account_id is not None and not await find_accounts(connection, [(team_id, head.account_id)]):
             raise NotFound.of("account", head.account_id)
         lines = _lines(head)
         if not lines:
             raise InvalidArgument.of(FieldViolation("csv", "is empty"))
-        columns = columns_of(lines[0], await attributes_of(connection, team_id), head.mapping, head.channel)
-        if any(column.field == POINTS for column in columns) and Module.POINTS not in team.settings.modules:
-            raise FailedPrecondition.module_missing("POINTS")
-        return columns, lines[1:]
+        columns = columns_of(lines[0], await attributes_of(connection, team_id), head.mapping)
+        moves_points = any(column.field == POINTS for column in columns)
+        return columns, moves_points and Module.POINTS not in team.settings.modules, lines[1:]
 
     async def cancel(
         self,

@@ -56,6 +56,14 @@ async def test_contacts_are_looked_at_before_they_are_imported(stand: Stand) -> 
         browser, f"/customers/imports/preview?{here}", csv, **{**mapping, "column-3": "no field"}
     )
     assert wrong.status == 422
+    unclear = await _sent(browser, f"/customers/imports/preview?{here}", "Card,Name\nM-1,Mei\n")
+    assert "As the columns are understood the file cannot be imported" in unclear.text
+    assert 'name="heading-0" value="Card"' in unclear.html
+    mended = {"heading-0": "Card", "column-0": "member_id"}
+    assert (
+        "New"
+        in (await _sent(browser, f"/customers/imports/preview?{here}", "Card,Name\nM-1,Mei\n", **mended)).text
+    )
     started = await _sent(browser, f"/customers/imports?{here}", csv, **mapping)
     done = await _until(browser, started.path, "Done")
     assert "Download the report" in done.text

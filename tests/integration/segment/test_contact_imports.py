@@ -148,8 +148,16 @@ async def test_a_preview_says_what_columns_are_and_what_lines_would_change(segme
         ),
     ]
     assert await segment.facts() == before
+    # Another mapping may mend that, so the columns are said all the same.
+    unclear = await segment.call("PreviewContactImport", csv=b"Name,Card\nAnn,x\n")
+    assert [each.heading for each in unclear.columns] == ["Name", "Card"]
+    assert "no column that says whom" in unclear.message
+    assert not unclear.rows
+    said = {"columns": [{"heading": "Card", "field": "member_id"}]}
+    mended = await segment.call("PreviewContactImport", csv=b"Name,Card\nAnn,x\n", mapping=said)
+    assert (mended.message, len(mended.rows)) == ("", 1)
     with pytest.raises(grpc.aio.AioRpcError) as refused:
-        await segment.call("PreviewContactImport", csv=b"Name,Note\nAnn,x\n")
+        await segment.call("StartContactImport", csv=b"Name,Card\nAnn,x\n", file_name="x.csv")
     assert "no column that says whom" in remote_error(refused.value).violations[0].description
 
 

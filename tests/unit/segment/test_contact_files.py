@@ -10,13 +10,14 @@ import pytest
 
 from libs.common.audience.expressions import AttributeType
 from libs.common.csv_text import csv_lines
-from libs.common.errors import InvalidArgument
+from libs.common.errors import FieldViolation, InvalidArgument
 from libs.common.ids import new_id
 from libs.common.tables import Line, read_table
 from services.segment.domain.contact_files import (
     ContactLine,
     FileTerms,
     attribute_text,
+    columns_fault,
     columns_of,
     read_line,
     sample,
@@ -31,13 +32,15 @@ OLD = Attribute(TEAM, "old", "Old", AttributeType.TEXT, True, 1, NOW, NOW)
 
 
 def fields_of(heading: str, given: dict[str, str] | None = None, channel: int = 0) -> list[str]:
-    columns = columns_of(Line(1, heading.split(",")), [CITY, OLD], given or {}, channel)
+    columns = columns_of(Line(1, heading.split(",")), [CITY, OLD], given or {})
+    if fault := columns_fault(columns, channel):
+        raise InvalidArgument.of(FieldViolation("csv", fault))
     return [column.field for column in columns]
 
 
 def read(file: str | bytes, channel: int = 0) -> list[ContactLine]:
     heading, *lines = read_table(file.encode() if isinstance(file, str) else file)
-    columns = columns_of(heading, [CITY], {}, channel)
+    columns = columns_of(heading, [CITY], {})
     terms = FileTerms("TW", channel, ACCOUNT if channel else None, columns, {"city": AttributeType.TEXT})
     return [read_line(line, terms) for line in lines]
 
@@ -100,7 +103,7 @@ def test_a_heading_that_cannot_be_understood_is_refused(
 )
 def test_what_is_no_text_is_refused_with_the_remedy(content: bytes) -> None:
     with pytest.raises(InvalidArgument) as refused:
-        columns_of(next(iter(read_table(content))), (), {}, 0)
+        columns_of(next(iter(read_table(content))), (), {})
     assert "save it as CSV" in refused.value.violations[0].description
 
 

@@ -4808,23 +4808,30 @@ class PreviewContactImportResponse(_message.Message):
 
     COLUMNS_FIELD_NUMBER: _builtins.int
     ROWS_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
+    message: _builtins.str
+    """For people: what keeps the file from being imported as its columns are understood, and another `mapping` may mend: no column says
+    whom a line is of, two are of the same field, a field is not for this channel or team. `StartContactImport` refuses
+    such a file. Empty: nothing.
+    """
     @_builtins.property
     def columns(self) -> _containers.RepeatedCompositeFieldContainer[_identity_conflict_pb2.ImportColumn]:
         """How each column is understood, in the order of the file."""
 
     @_builtins.property
     def rows(self) -> _containers.RepeatedCompositeFieldContainer[_operation_pb2_1.ImportRow]:
-        """What each row would do, at most 100."""
+        """What each row would do, at most 100. None where there is a `message`."""
 
     def __init__(
         self,
         *,
         columns: _abc.Iterable[_identity_conflict_pb2.ImportColumn] | None = ...,
         rows: _abc.Iterable[_operation_pb2_1.ImportRow] | None = ...,
+        message: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["columns", b"columns", "rows", b"rows"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["columns", b"columns", "message", b"message", "rows", b"rows"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -996,8 +996,7 @@ class SegmentServiceServicer:
 
     def PreviewContactImport(self, request, context):
         """Tells what the first 100 rows of a file would change, and how its columns are understood; changes nothing. Points are not
-        compared with balances. Errors: NOT_FOUND for an account that the team has not; INVALID_ARGUMENT `INVALID_FIELDS`; FAILED_PRECONDITION
-        `MODULE_MISSING`.
+        compared with balances. Errors: NOT_FOUND for an account that the team has not; INVALID_ARGUMENT `INVALID_FIELDS`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

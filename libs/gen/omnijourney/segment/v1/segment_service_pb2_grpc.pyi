@@ -291,8 +291,7 @@ class SegmentServiceStub:
     """
     PreviewContactImport: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.PreviewContactImportRequest, _segment_service_pb2.PreviewContactImportResponse]
     """Tells what the first 100 rows of a file would change, and how its columns are understood; changes nothing. Points are not
-    compared with balances. Errors: NOT_FOUND for an account that the team has not; INVALID_ARGUMENT `INVALID_FIELDS`; FAILED_PRECONDITION
-    `MODULE_MISSING`.
+    compared with balances. Errors: NOT_FOUND for an account that the team has not; INVALID_ARGUMENT `INVALID_FIELDS`.
     """
 
 @_typing.type_check_only
@@ -558,8 +557,7 @@ class SegmentServiceAsyncStub(SegmentServiceStub):
     """
     PreviewContactImport: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.PreviewContactImportRequest, _segment_service_pb2.PreviewContactImportResponse]  # type: ignore[assignment]
     """Tells what the first 100 rows of a file would change, and how its columns are understood; changes nothing. Points are not
-    compared with balances. Errors: NOT_FOUND for an account that the team has not; INVALID_ARGUMENT `INVALID_FIELDS`; FAILED_PRECONDITION
-    `MODULE_MISSING`.
+    compared with balances. Errors: NOT_FOUND for an account that the team has not; INVALID_ARGUMENT `INVALID_FIELDS`.
     """
 
 class SegmentServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -1260,8 +1258,7 @@ class SegmentServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_segment_service_pb2.PreviewContactImportResponse, _abc.Awaitable[_segment_service_pb2.PreviewContactImportResponse]]:
         """Tells what the first 100 rows of a file would change, and how its columns are understood; changes nothing. Points are not
-        compared with balances. Errors: NOT_FOUND for an account that the team has not; INVALID_ARGUMENT `INVALID_FIELDS`; FAILED_PRECONDITION
-        `MODULE_MISSING`.
+        compared with balances. Errors: NOT_FOUND for an account that the team has not; INVALID_ARGUMENT `INVALID_FIELDS`.
         """
 
 def add_SegmentServiceServicer_to_server(servicer: SegmentServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
