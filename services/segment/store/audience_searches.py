@@ -37,19 +37,22 @@ class Search:
         self._team_id = team_id
         self._expression = expression
         self._scope = scope
+        self._reads_all = any(map(_is_of_all, predicates(expression)))
 
     async def count(self) -> int:
         """How many are in the audience."""
         await self._prepare()
+        if self._reads_all:
+            await self._connection.execute(BOOK["plan_two_processes"])
         compiler = SetCompiler(self._team_id, self._scope, Span())
         sql = compiler.count(self._expression)
-        count: int = await self._connection.fetchval(sql, *compiler.arguments)
-        return count
+        # `fetchval` asks for one row at most, and what may stop early is done by one process.
+        ((count,),) = await self._connection.fetch(sql, *compiler.arguments)
+        return int(count)
 
     async def first(self, after: UUID | None, row_max: int) -> list[UUID]:
         """The first in the audience after one."""
-        looks = (NEAR_ROWS, FAR_ROWS) if any(map(_is_of_all, predicates(self._expression))) else (NEAR_ROWS,)
-        for rows in looks:
+        for rows in (NEAR_ROWS, FAR_ROWS) if self._reads_all else (NEAR_ROWS,):
             near = await self._near(after or _FIRST, rows, row_max)
             if near is not None:
                 return near

@@ -7,8 +7,9 @@ does, and is not looked at.
 
 from __future__ import annotations
 
+import asyncio
 import re
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, Final
 
 import asyncpg
@@ -23,6 +24,7 @@ from libs.common.ids import new_id
 from libs.testing.fixtures import Database
 from omnijourney.segment.v1 import audience_pb2
 from services.segment.store import base
+from services.segment.store.audience_searches import Search
 from services.segment.store.audience_sets import SetCompiler, Span
 from services.segment.store.audience_sql import BOOK, Scope
 from tests.integration.segment.conftest import START
@@ -59,6 +61,7 @@ _FOUND: Final = {
     "bound to LINE, a city, a tag": {"identity by team_id, channel", _TEXT, _TAG},
 }
 """What each audience reads: which index of values, else the table, by which columns."""
+_SCOPE: Final = Scope({key: AttributeType(kind) for key, kind in ATTRIBUTES.items()}, START, "Asia/Taipei")
 _JUDGED: Final = {
     "customer by team_id, customer_id",
     "customer_tag by team_id, tag_folded, customer_id",
@@ -91,25 +94,44 @@ async def test_audiences_are_found_and_customers_judged_by_indexes(database: Dat
     assert judged == _JUDGED
 
 
+async def test_only_what_looks_at_everybody_is_counted_by_two_processes(database: Database) -> None:
+    connection = await asyncpg.connect(database.admin_dsn)
+    team_id = new_id()
+    try:
+        await connection.execute(
+            f"SET search_path = segment; SET omnijourney.teams = '{{{team_id}}}';"
+            "SET max_parallel_workers_per_gather = 0"
+        )
+        # Whatever may be done by others is, at any size.
+        await connection.execute(f"SET {await _forcing_parallel(connection)} = on")
+        by_two = {each.name for each in AUDIENCES if await _is_counted_by_two(connection, team_id, each)}
+    finally:
+        await connection.close()
+    whole = {name for name, read in _FOUND.items() if any(each.startswith("all of") for each in read)}
+    assert by_two == (whole - {"without a tag"}) | {"a note with a word"}
+
+
+async def _forcing_parallel(connection: Any) -> str:
+    """The setting, which has another name since PostgreSQL 16."""
+    version: int = await connection.fetchval("SELECT current_setting('server_version_num')::integer")
+    return "debug_parallel_query" if version >= 160_000 else "force_parallel_mode"
+
+
+async def _is_counted_by_two(connection: Any, team_id: Any, audience: BenchAudience) -> bool:
+    expression = read_audience(ParseDict(audience.form, audience_pb2.Audience())).expression
+    async with connection.transaction():
+        plans = await _plans(connection, lambda: Search(connection, team_id, expression, _SCOPE).count())
+    return any("Workers Planned" in plan for plan in plans)
+
+
 async def _set_reads(connection: Any, team_id: Any, audience: BenchAudience) -> set[str]:
-    scope = Scope({key: AttributeType(kind) for key, kind in ATTRIBUTES.items()}, START, "Asia/Taipei")
-    compiler = SetCompiler(team_id, scope, Span())
+    compiler = SetCompiler(team_id, _SCOPE, Span())
     sql = compiler.count(read_audience(ParseDict(audience.form, audience_pb2.Audience())).expression)
     return _reads(await connection.fetchval(f"EXPLAIN (FORMAT JSON) {sql}", *compiler.arguments))
 
 
 async def _judging_reads(connection: Any, team_id: Any) -> set[str]:
-    """As the server itself tells, since the statements are within a function."""
-    told: list[str] = []
-
-    def tell(_: Any, message: Any) -> None:
-        told.append(message.message)
-
-    await connection.execute(
-        "LOAD 'auto_explain'; SET auto_explain.log_min_duration = 0; SET auto_explain.log_format = json;"
-        "SET auto_explain.log_nested_statements = on; SET client_min_messages = log;"
-        "SET plan_cache_mode = force_generic_plan"
-    )
+    await connection.execute("SET plan_cache_mode = force_generic_plan")
     ids = [row[0] for row in await connection.fetch("SELECT customer_id FROM customer")]
     query = base.BOOK.bind(
         "read_judged",
@@ -123,10 +145,25 @@ async def _judging_reads(connection: Any, team_id: Any) -> set[str]:
         with_accounts=True,
     )
     await connection.fetch(*query)  # the driver asks for types before it first sends this
-    connection.add_log_listener(tell)
-    await connection.fetch(*query)
-    connection.remove_log_listener(tell)
-    return set().union(*(_reads(message.partition("plan:\n")[2]) for message in told if "plan:\n" in message))
+    return set().union(*map(_reads, await _plans(connection, lambda: connection.fetch(*query))))
+
+
+async def _plans(connection: Any, work: Callable[[], Awaitable[Any]]) -> list[str]:
+    """Of all statements, as the server itself tells: some are within functions."""
+    messages: list[str] = []
+
+    def note(_: Any, message: Any) -> None:
+        messages.append(message.message)
+
+    await connection.execute(
+        "LOAD 'auto_explain'; SET auto_explain.log_min_duration = 0; SET auto_explain.log_format = json;"
+        "SET auto_explain.log_nested_statements = on; SET client_min_messages = log"
+    )
+    connection.add_log_listener(note)
+    await work()
+    await connection.execute("SELECT")  # the driver hands messages on later
+    connection.remove_log_listener(note)
+    return [message.partition("plan:\n")[2] for message in messages if "plan:\n" in message]
 
 
 def _reads(plan: str) -> set[str]:

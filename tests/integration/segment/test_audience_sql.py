@@ -22,6 +22,7 @@ from libs.common.db.pool import Pool, open_pool, transaction
 from libs.common.ids import CustomerKey, new_id
 from libs.common.text import fold
 from omnijourney.segment.v1 import audience_pb2
+from services.segment.store import judged
 from services.segment.store.audiences import insert_audience
 from services.segment.usecases.evaluator import AudienceEvaluator, AudienceQuestion
 from tests.integration.segment.conftest import Segment
@@ -144,8 +145,11 @@ async def _save_audiences(pool: Pool, segment: Segment) -> None:
 
 @pytest.mark.rule("S-03b")
 @pytest.mark.rule("X-06")
-async def test_one_expression_has_one_answer_in_every_form(segment: Segment) -> None:
+async def test_one_expression_has_one_answer_in_every_form(
+    segment: Segment, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """In memory, one by one, over ids, in SQL listed from the beginning and resumed, and counted; points included."""
+    monkeypatch.setattr(judged, "HALVED_FROM", _CUSTOMERS)
     for key, number in TYPES.items():
         await segment.call("CreateAttribute", attribute={"key": key, "type": number})
     pool = await open_pool(segment.dsn, name="test of audiences")

@@ -8,6 +8,12 @@
 SELECT set_config('plan_cache_mode', 'force_custom_plan', true), set_config('enable_nestloop', 'off', true),
        set_config('enable_hashjoin', 'on', true), set_config('enable_mergejoin', 'on', true), set_config('work_mem', '64MB', true)
 
+-- name: plan_two_processes
+-- Where every customer is looked at, each of two processes looks at half of them, which costs hardly more. Sets that indexes hand out in
+-- order are joined by one: two would each read all of one side.
+SELECT set_config('max_parallel_workers_per_gather', '1', true), set_config('parallel_setup_cost', '100', true),
+       set_config('parallel_tuple_cost', '0.01', true), set_config('min_parallel_index_scan_size', '64kB', true)
+
 -- name: plan_window
 -- Each customer of a window is looked up by keys.
 SELECT set_config('plan_cache_mode', 'force_custom_plan', true), set_config('enable_hashjoin', 'off', true),
