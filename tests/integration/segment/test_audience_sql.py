@@ -154,6 +154,8 @@ async def test_one_expression_has_one_answer_in_every_form(
         await segment.call("CreateAttribute", attribute={"key": key, "type": number})
     pool = await open_pool(segment.dsn, name="test of audiences")
     try:
+        # Some rows are spelled as nothing that comes in is: who searches for such would change them meanwhile.
+        await pool.execute("DELETE FROM spelling_search")
         await _save_audiences(pool, segment)
         ids = sorted(await _fill(pool, segment))
         segment.clock.set(NOW)
