@@ -7,7 +7,6 @@ does, and is not looked at.
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, Final
