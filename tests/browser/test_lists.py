@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Page, expect
 
+from omnijourney.channel_gateway.v1 import webhook_pb2
 from omnijourney.points.v1 import coupon_pb2
 from omnijourney.segment.v1 import audience_pb2, customer_pb2
 from tests.browser.conftest import accessibility_faults
@@ -30,7 +31,10 @@ async def _seeded(stand: Stand) -> dict[str, str]:
     made = await stand.call("CreateSavedAudience", saved_audience=saved)
     account_id = await stand.site.account(WHATSAPP)
     client = (await stand.call("ListApiClients")).api_clients[0]
+    hook = webhook_pb2.WebhookSubscription(url="https://example.com/hook", event_types=["contact.bound"])
+    hook = (await stand.call("CreateWebhookSubscription", subscription=hook)).subscription
     return {
+        "webhook": hook.webhook_subscription_id,
         "customer": customer_id,
         "account": account_id,
         "client": client.api_client_id,
@@ -91,6 +95,8 @@ PATHS = (
     "/settings/retention",
     "/settings/clients",
     "/settings/clients/{client}",
+    "/settings/webhooks",
+    "/settings/webhooks/{webhook}",
 )
 PARTS = 4
 """A test looks at a part of them, so that none takes as long as a test may on a busy machine."""
