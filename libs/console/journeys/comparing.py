@@ -70,14 +70,9 @@ class Comparison:
         nodes = [self._node(node_id, of) for (_, node_id), of in found.items() if node_id]
         return settings + nodes
 
-    def marks(self, differences: Sequence[Difference], *, after: bool) -> dict[str, str]:
-        """What is said at the nodes of one of the two trees."""
-        absent = REMOVED if after else ADDED
-        return {
-            each.node_id: self._visit.say(each.kind)
-            for each in differences
-            if each.node_id and each.kind != absent
-        }
+    def marks(self, differences: Sequence[Difference]) -> dict[str, str]:
+        """What is said at the nodes of the two trees."""
+        return {each.node_id: self._visit.say(each.kind) for each in differences if each.node_id}
 
     def _setting(self, name: str, changes: Sequence[DefinitionChange]) -> Difference:
         say = self._SAYS.get(name)

@@ -70,9 +70,10 @@ async def compared(request: web.Request) -> web.Response:
         after=after,
         differences=differences,
         badges=BADGES,
+        marks=comparison.marks(differences),
         sides=[
-            (number, tree_of(definition), comparison.marks(differences, after=is_after))
-            for number, definition, is_after in zip((before, after), definitions, (False, True), strict=True)
+            (number, tree_of(definition))
+            for number, definition in zip((before, after), definitions, strict=True)
         ],
         summaries=summaries,
         kinds=NODES,
