@@ -235,6 +235,16 @@ def test_the_readme_asks_services_by_grpcurl(workplace: Callable[[Block], str]) 
     assert "service PointsService {" in said
 
 
+def test_the_readme_gives_a_program_a_token_of_its_own(workplace: Callable[[Block], str]) -> None:
+    (block,) = [each for each in blocks_below("Who may call") if "token create" in each.text]
+    listed = 'omnijourney token list --team $TEAM --json | sed \'s/.*"api_client_id": "\\([^"]*\\)".*/\\1/\' | head -1'
+    text = block.text.replace("TEAM=…", "TEAM=$(omnijourney team create 'My shop' --module journeys)")
+    said = workplace(Block("", text.replace(" CLIENT_ID", f" $({listed})") + "cat audit.jsonl\n"))
+    assert '"memberId": "M-1"' in said
+    assert "revoked: my shop" in said
+    assert "CreateCustomer" in said, "in the audit log"
+
+
 async def test_what_there_is_can_be_listed_from_the_command_line(running: Up) -> None:
     environment = {"OMNIJOURNEY_DATA_DIR": str(running.data_dir)}
 
