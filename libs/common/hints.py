@@ -10,7 +10,7 @@ from enum import Enum
 from typing import Final
 
 from libs.common.phones import read_phone
-from libs.common.text import trimmed
+from libs.common.text import as_address, as_key, as_seen, trimmed
 
 ID_LENGTH_MAX: Final = 200
 """Member ids, browser tokens, ids of shops, orders and refunds."""
@@ -41,7 +41,7 @@ def line_fault(text: str, length_max: int) -> Reason | None:
 
 def read_id(text: str) -> str | Reason:
     """A member id or token; empty where it is blank."""
-    found = trimmed(text)
+    found = as_key(text)
     return line_fault(found, ID_LENGTH_MAX) or found
 
 
@@ -52,13 +52,13 @@ def read_click(text: str) -> str | Reason:
 
 def read_name(text: str) -> str | Reason:
     """A name; empty where it is blank."""
-    found = trimmed(text)
+    found = as_seen(text)
     return line_fault(found, NAME_LENGTH_MAX) or found
 
 
 def read_email(text: str) -> str | Reason:
     """An e-mail address; empty where it is blank."""
-    found = trimmed(text)
+    found = as_address(text)
     if not found:
         return found
     return line_fault(found, EMAIL_LENGTH_MAX) or (found if is_email(found) else Reason.MALFORMED)

@@ -13,6 +13,8 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
+from libs.common.text import trimmed
+
 LINE_LENGTH_MAX: Final = 64 * 1024
 """Characters of a line, those of all line breaks within its cells included. A longer one is broken."""
 BREAKS_MAX: Final = 50
@@ -266,14 +268,15 @@ def _separator(heading: str) -> str:
 
 
 def cell_text(cell: str) -> str:
-    """What a cell means: without blanks around it, without the apostrophe that keeps spreadsheets from taking it for a
-    formula, and without the formula `="…"` that keeps them from taking it for a number.
+    """What a cell means: without blanks and what else nobody sees around it, without the apostrophe that keeps
+    spreadsheets from taking it for a formula, and without the formula `="…"` that keeps them from taking it for a
+    number.
     """
-    text = cell.strip()
+    text = trimmed(cell)
     if text.startswith("'") and text[1:].startswith(_FORMULA_SIGNS):
         text = text[1:]
     formula = _FORMULA_OF_TEXT.fullmatch(text)
-    return formula[1].replace('""', '"').strip() if formula else text
+    return trimmed(formula[1].replace('""', '"')) if formula else text
 
 
 def is_mangled(text: str) -> bool:

@@ -3,10 +3,20 @@
 import unicodedata
 from typing import Final
 
+_JOINERS: Final = (0x200C, 0x200D)
+"""Emoji of several people and words of some scripts are written with them."""
 UNSEEN: Final = dict.fromkeys(
-    [0x00AD, *range(0x200B, 0x2010), *range(0x202A, 0x202F), 0x2060, *range(0x2066, 0x206A), 0xFEFF]
+    [
+        *(0x00AD, 0x061C, 0x115F, 0x1160, 0x180E, 0x2800, 0x3164, 0xFEFF, 0xFFA0),
+        *range(0x200B, 0x2010),
+        *range(0x202A, 0x202F),
+        *range(0x2060, 0x2070),
+        *range(0xFFF9, 0xFFFC),
+    ]
 )
-"""For `str.translate`: removes marks without width (directions, joiners, byte order), which come with copied text."""
+"""For `str.translate`: removes marks without width (directions, joiners, byte order) and letters that are blank, which
+come with copied text. Variation selectors are none: they say how the character before them looks."""
+_UNSEEN_BUT_JOINERS: Final = {code: None for code in UNSEEN if code not in _JOINERS}
 
 
 def fold(text: str) -> str:
@@ -32,6 +42,23 @@ def trimmed(text: str) -> str:
     while end > start and _is_unseen(text[end - 1]):
         end -= 1
     return text[start:end]
+
+
+def as_seen(text: str) -> str:
+    """A name or a tag: without what nobody sees around it, and without marks without width within it, but for
+    joiners."""
+    return trimmed(text if text.isascii() else text.translate(_UNSEEN_BUT_JOINERS))
+
+
+def as_key(text: str) -> str:
+    """What names one person or thing (a member id, an id on a channel): without anything that nobody sees, but for
+    blanks within it. Two that look alike are one."""
+    return trimmed(text if text.isascii() else text.translate(UNSEEN))
+
+
+def as_address(text: str) -> str:
+    """An e-mail address as it is seen, in letters of usual width: keyboards of East Asia write `＠` and `．`."""
+    return text.strip() if text.isascii() else as_key(unicodedata.normalize("NFKC", text))
 
 
 def _is_unseen(character: str) -> bool:

@@ -16,7 +16,7 @@ from libs.common.audience.expressions import CompareOperator, Expression
 from libs.common.audience.faults import Fault
 from libs.common.audience.values import KEY, ValueFault, parse_date, parse_number
 from libs.common.rpc.values import datetime_of
-from libs.common.text import fold
+from libs.common.text import as_seen, fold
 from omnijourney.segment.v1 import audience_pb2 as pb
 
 Choice = TypeVar("Choice", bound=IntEnum)
@@ -87,7 +87,7 @@ class _Reader:
 
     def tags(self, message: pb.TagPredicate, path: str) -> Expression:
         operator = self.choice(domain.TagOperator, message.operator, f"{path}.operator")
-        tags = self._texts(message.tags, f"{path}.tags")
+        tags = self._texts([as_seen(tag) for tag in message.tags], f"{path}.tags")
         return _NOTHING if operator is None else domain.HasTags(operator, frozenset(tags))
 
     def attribute(self, message: pb.AttributePredicate, path: str) -> Expression:

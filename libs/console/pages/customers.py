@@ -119,7 +119,7 @@ async def render_customer(
         part(visit, visit.call(client.segment.ListOrders, segment.ListOrdersRequest(page_size=SOME, **ids))),
         part(visit, _enrolments(visit, customer.customer_id)),
         part(visit, _points(visit, customer.customer_id)),
-        part(visit, timeline(visit, customer.customer_id, SOME, before=None)),
+        part(visit, timeline(visit, customer.customer_id, SOME)),
         part(visit, _duplicates(visit, customer.customer_id)),
         part(visit, _begun(visit)),
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -19,10 +18,6 @@ from omnijourney.segment.v1.history_pb2 import Fact
 
 routes = web.RouteTableDef()
 
-_CALL_MAX: Final = 1000
-READ_MAX: Final = 20_000
-"""Facts that are read to find the newest, which is more than a customer has in years."""
-
 
 @dataclass(frozen=True, slots=True)
 class Happening:
@@ -38,8 +33,7 @@ class Timeline:
     """A page of it."""
 
     lines: list[Happening]
-    next_before: str
-    """Where the page with what was before begins, as the address takes it; empty on the last page."""
+    next_page_token: str
 
 
 def _channel(key: Any) -> str:
@@ -81,37 +75,18 @@ KINDS: Final[Mapping[str, tuple[str, Detail]]] = {
 }
 
 
-async def timeline(visit: Visit, customer_id: str, most: int, before: Timestamp | None) -> Timeline:
-    """The newest `most` of what happened before `before`. Facts are listed from the oldest on: those are passed by."""
+async def timeline(visit: Visit, customer_id: str, most: int, page_token: str = "") -> Timeline:
+    """The newest `most` of what happened, or those behind a page."""
     request = segment.ListFactsRequest(
-        team_id=visit.team_id, customer_id=customer_id, page_size=_CALL_MAX, end_time=before
+        team_id=visit.team_id,
+        customer_id=customer_id,
+        page_size=most,
+        page_token=page_token,
+        newest_first=True,
     )
-    newest: deque[Fact] = deque(maxlen=most + 1)
-    read = 0
-    while True:
-        page = await visit.call(visit.client.segment.ListFacts, request)
-        newest.extend(page.facts)
-        read += len(page.facts)
-        request.page_token = page.next_page_token
-        if not page.next_page_token or read >= READ_MAX:
-            break
-    facts = sorted(newest, key=_time_of, reverse=True)
-    shown = facts[:most]
-    next_before = ""
-    if len(facts) > most:
-        # What happened in one moment is not torn apart by a page, unless that is all that there is.
-        cut = _time_of(facts[most])
-        whole = [fact for fact in shown if _time_of(fact) > cut]
-        shown = whole or shown
-        at = Timestamp()
-        at.FromMicroseconds(cut + (1 if whole else 0))
-        next_before = at.ToJsonString()
-    lines = (_line(visit, fact) for fact in shown)
-    return Timeline([line for line in lines if line is not None], next_before)
-
-
-def _time_of(fact: Fact) -> int:
-    return fact.occur_time.ToMicroseconds()
+    page = await visit.call(visit.client.segment.ListFacts, request)
+    lines = (_line(visit, fact) for fact in page.facts)
+    return Timeline([line for line in lines if line is not None], page.next_page_token)
 
 
 def _line(visit: Visit, fact: Fact) -> Happening | None:
@@ -120,18 +95,6 @@ def _line(visit: Visit, fact: Fact) -> Happening | None:
         return None
     sentence, detail = KINDS[kind]
     return Happening(fact.occur_time, visit.say(sentence), detail(visit, getattr(fact, kind)))
-
-
-def read_before(text: str) -> Timestamp | None:
-    """A moment of an address; None without one. Raises HTTPNotFound for what is none."""
-    if not text:
-        return None
-    at = Timestamp()
-    try:
-        at.FromJsonString(text)
-    except ValueError:
-        raise web.HTTPNotFound from None
-    return at
 
 
 @routes.get("/customers/{customer_id}/timeline")
@@ -145,11 +108,10 @@ async def shown_timeline(request: web.Request) -> web.Response:
             segment.GetCustomerRequest(team_id=visit.team_id, customer_id=customer_id),
         )
     ).customer
-    before = read_before(request.query.get(PAGE, ""))
-    page = await timeline(visit, customer.customer_id, PAGE_SIZE, before)
+    page = await timeline(visit, customer.customer_id, PAGE_SIZE, request.query.get(PAGE, ""))
     return visit.render(
         "customers/timeline.html",
         customer=customer,
         timeline=page,
-        next_link=visit.page_link(page.next_before),
+        next_link=visit.page_link(page.next_page_token),
     )

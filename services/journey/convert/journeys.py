@@ -9,6 +9,7 @@ import msgspec
 
 from libs.common.rpc.fields import FieldCheck
 from libs.common.rpc.values import seconds_of, timestamp
+from libs.common.text import as_seen
 from omnijourney.common.v1 import channel_pb2
 from omnijourney.journey.v1 import journey_pb2, node_pb2, validation_pb2
 from services.journey.convert.branching import add_branching, branching_from
@@ -137,7 +138,7 @@ def _action_from(sent: node_pb2.Node, path: str, check: Reading) -> d.Action | N
                 check.gap(f"{path}.delay", "must be whole minutes")
             return d.Delay(int(seconds))
         case "tags":
-            return d.Tags(tuple(sent.tags.add), tuple(sent.tags.remove))
+            return d.Tags(tuple(map(as_seen, sent.tags.add)), tuple(map(as_seen, sent.tags.remove)))
         case "attribute":
             return d.Attribute(sent.attribute.key, sent.attribute.text)
         case "points":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from libs.common.text import as_seen
 from omnijourney.common.v1 import money_pb2
 from omnijourney.journey.v1 import trigger_pb2
 from services.journey.convert.reading import Reading
@@ -29,7 +30,7 @@ def trigger_from(holder: Any, field: str, path: str, check: Reading) -> d.Trigge
         case "contact_added":
             return d.ContactTrigger()
         case "tag_applied":
-            return d.TagTrigger(tuple(sent.tag_applied.tags))
+            return d.TagTrigger(tuple(map(as_seen, sent.tag_applied.tags)))
         case "attribute_changed":
             changed = sent.attribute_changed
             test = value_test_from(changed, f"{path}.attribute_changed.value", check.gap)
@@ -55,7 +56,8 @@ def _checkout_from(sent: trigger_pb2.CheckoutCompleted, path: str, check: Readin
         check.gap(f"{path}.amount", "has two currencies")
     return d.CheckoutTrigger(
         item_match=match,
-        item_names=tuple(sent.item.names),
+        # What a name is to contain may begin with a blank.
+        item_names=tuple(map(as_seen, sent.item.names) if match == "is" else sent.item.names),
         at_least=low.amount_micros if sent.amount.HasField("at_least") else None,
         at_most=high.amount_micros if sent.amount.HasField("at_most") else None,
         currency=min(currencies, default=""),

@@ -12,7 +12,7 @@ import msgspec
 
 from libs.common.kept_by_size import characters, kept_by_size
 from libs.common.mailbox import mail as m
-from libs.common.text import fold
+from libs.common.text import as_seen, fold
 from services.journey.domain.model import (
     OPEN,
     AttributeTrigger,
@@ -136,7 +136,7 @@ def has_item(trigger: CheckoutTrigger, names_of_items: Sequence[str]) -> bool:
     if not trigger.item_names:
         return True
     names = _folded(trigger.item_names)
-    items = [fold(item) for item in names_of_items]
+    items = [fold(as_seen(item)) for item in names_of_items]
     if trigger.item_match == "is":
         return any(item in names for item in items)
     return any(name in item for item in items for name in names)

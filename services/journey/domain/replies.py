@@ -7,7 +7,7 @@ from typing import Final
 
 from libs.common.kept_by_size import characters, kept_by_size
 from libs.common.mailbox import mail as m
-from libs.common.text import fold
+from libs.common.text import as_seen, fold
 from services.journey.domain.effects import effect_key
 from services.journey.domain.enrolment import Enrolment
 from services.journey.domain.model import ButtonReply, Journey, ReplyEvent
@@ -47,7 +47,7 @@ def _presses(button: ButtonReply, enrolment: Enrolment, said: m.Said) -> bool:
 
 
 def _says(event: ReplyEvent, text: str) -> bool:
-    said, wanted = fold(text).strip(), _folded(event.texts)
+    said, wanted = as_seen(fold(text)), _folded(event.texts)
     if event.text_match == "is":
         return said in wanted
     return any(each in said for each in wanted)
@@ -55,4 +55,4 @@ def _says(event: ReplyEvent, text: str) -> bool:
 
 @kept_by_size(characters, small_kept=_TEXTS_KEPT)
 def _folded(texts: tuple[str, ...]) -> frozenset[str]:
-    return frozenset(fold(text).strip() for text in texts)
+    return frozenset(as_seen(fold(text)) for text in texts)

@@ -9,6 +9,7 @@ from uuid import UUID
 from libs.common.csv_text import csv_lines, harmless
 from libs.common.rpc.fields import FieldCheck
 from libs.common.rpc.values import timestamp
+from libs.common.text import as_key
 from omnijourney.common.v1 import operation_pb2
 from omnijourney.points.v1 import points_import_pb2 as messages
 from omnijourney.points.v1 import points_service_pb2 as pb
@@ -112,7 +113,7 @@ def _line(check: FieldCheck, path: str, row: messages.ImportRowInput) -> Line:
     given = own.optional_uuid("customer_id", row.customer_id)
     if own.violations or "\x00" in "".join((*texts.values(), row.points_text)):
         return Line(number, Hints(), "", fault=Fault.MALFORMED.value)
-    hints = Hints(**{name: text.strip() for name, text in texts.items()})
+    hints = Hints(**{name: as_key(text) for name, text in texts.items()})
     return Line(number, hints, row.points_text, given=given, fault=fault)
 
 

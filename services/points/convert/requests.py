@@ -13,7 +13,7 @@ import msgspec
 from libs.common.ids import derived_id
 from libs.common.money import MoneyError, parse_micros
 from libs.common.rpc.fields import FieldCheck
-from libs.common.text import fold
+from libs.common.text import fold, trimmed
 from omnijourney.internal.v1 import ledger_service_pb2
 from omnijourney.points.v1 import points_service_pb2 as pb
 from services.points.domain.days import SEARCH_DAYS_DEFAULT, Days, beginning, day_of, last_days
@@ -26,6 +26,8 @@ BATCH_MAX: Final = 500
 FINDINGS_DEFAULT: Final = 100
 FINDINGS_MAX: Final = 10_000
 KEYWORD_LENGTH_MAX: Final = 100
+_LEADING_ZEROS: Final = re.compile(r"^0+(?=[0-9]{8,}$)")
+"""Of a number as its country writes it; in E.164 the rest of it stands behind the calling code."""
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 _DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 CLOCK_LAG_MAX: Final = timedelta(hours=1)
@@ -170,7 +172,7 @@ def _keyword(check: FieldCheck, text: str) -> str:
     check.text("filter.keyword", text, length_max=KEYWORD_LENGTH_MAX)
     if _CONTROL.search(text):
         check.fault("filter.keyword", "must not hold control characters")
-    return fold(text.strip())
+    return _LEADING_ZEROS.sub("", fold(trimmed(text)))
 
 
 class _Span(msgspec.Struct, frozen=True):

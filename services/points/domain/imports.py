@@ -12,7 +12,7 @@ import msgspec
 
 from libs.common import tables
 from libs.common.errors import FieldViolation, InvalidArgument
-from libs.common.text import fold
+from libs.common.text import as_key, fold
 from services.points.domain.model import (
     POINTS_MAX,
     ImportRow,
@@ -326,7 +326,7 @@ def _heading(cells: Sequence[str]) -> dict[str, int]:
     named = {fold(name): field for field, names in _HEADINGS.items() for name in names}
     found: dict[str, int] = {}
     for column, cell in enumerate(cells):
-        field = named.get(fold(tables.cell_text(cell)))
+        field = named.get(fold(as_key(tables.cell_text(cell))))
         if field is None:
             continue
         if field in found:
@@ -352,7 +352,7 @@ def _line(number: int, cells: Sequence[str], heading: dict[str, int], width: int
     sound = {field: "" if tables.is_mangled(text) else text for field, text in texts.items()}
     if any(texts.values()) and not any(sound.values()):
         return Line(number, Hints(**texts), points_text, fault=Fault.MANGLED_NUMBER.value)
-    return Line(number, Hints(**sound), points_text)
+    return Line(number, Hints(**{field: as_key(text) for field, text in sound.items()}), points_text)
 
 
 def _whole_line(cells: Sequence[str], points: int, width: int) -> Sequence[str] | None:

@@ -15,7 +15,7 @@ from libs.common.hints import CONTROL, EMAIL_LENGTH_MAX, ID_LENGTH_MAX, is_email
 from libs.common.money import AMOUNT_MICROS_MAX, is_currency
 from libs.common.phones import is_e164, is_whatsapp_id, read_phone, whatsapp_id
 from libs.common.rpc.fields import FieldCheck
-from libs.common.text import trimmed
+from libs.common.text import as_address, as_key, as_seen
 from omnijourney.common.v1 import error_reason_pb2, money_pb2
 from omnijourney.segment.v1 import customer_pb2
 from services.segment.domain.model import IdentityKey
@@ -62,21 +62,21 @@ class Check(FieldCheck):
         return number
 
     def email(self, field: str, text: str) -> str | None:
-        """An e-mail address without blanks around it, or None when the field is empty."""
-        email = trimmed(text)
+        """An e-mail address as it is seen, or None when the field is empty."""
+        email = as_address(text)
         if email and not is_email(email):
             self.fault(field, "must be an e-mail address")
         return self.optional_line(field, email, length_max=EMAIL_LENGTH_MAX)
 
     def member(self, field: str, text: str) -> str | None:
-        """A member id without blanks around it, or None when the field is empty."""
-        return self.line(field, trimmed(text)) if text else None
+        """A member id or token as it is seen, or None when the field is empty."""
+        return self.line(field, as_key(text)) if text else None
 
     def tags(self, field: str, tags: Iterable[str]) -> tuple[str, ...]:
-        """Tags without blanks around them, each once as far as they are written alike."""
+        """Tags as they are seen, each once as far as they are written alike."""
         found: dict[str, None] = {}
         for index, tag in enumerate(tags):
-            found[self.line(f"{field}[{index}]", trimmed(tag), length_max=TAG_LENGTH_MAX)] = None
+            found[self.line(f"{field}[{index}]", as_seen(tag), length_max=TAG_LENGTH_MAX)] = None
         return tuple(found)
 
     def identity(self, field: str, message: customer_pb2.IdentityKey) -> IdentityKey:
@@ -95,8 +95,8 @@ class Check(FieldCheck):
                     f"{field}.external_id", "must be a phone number with its country, such as 886912345678"
                 )
             external_id = number or external_id
-        if not external_id.isalnum() or len(external_id) > ID_LENGTH_MAX:
-            self.line(f"{field}.external_id", external_id)
+        if not (external_id.isascii() and external_id.isalnum()) or len(external_id) > ID_LENGTH_MAX:
+            external_id = self.line(f"{field}.external_id", as_key(external_id))
         return IdentityKey(channel, account_id, external_id)
 
     def customer(self, message: _Ref) -> tuple[UUID, UUID]:

@@ -13,7 +13,7 @@ from libs.common.audience.expressions import AttributeType
 from libs.common.audience.values import KEY
 from libs.common.hints import NAME_LENGTH_MAX
 from libs.common.rpc.values import timestamp
-from libs.common.text import trimmed
+from libs.common.text import as_seen
 from omnijourney.internal.v1 import profile_pb2
 from omnijourney.segment.v1 import attribute_pb2, customer_pb2, identity_conflict_pb2
 from services.segment.convert.checks import Check, local_numbers, reason_number
@@ -59,7 +59,7 @@ def read_basics(check: Check, message: customer_pb2.Customer, path: str, country
     """Basic data, the phone as people of `country` write it."""
     return Basics(
         member_id=check.member(f"{path}.member_id", message.member_id),
-        name=check.line(f"{path}.name", trimmed(message.name), length_max=NAME_LENGTH_MAX, required=False),
+        name=check.line(f"{path}.name", as_seen(message.name), length_max=NAME_LENGTH_MAX, required=False),
         phone=check.phone(f"{path}.phone", message.phone, country),
         email=check.email(f"{path}.email", message.email),
     )

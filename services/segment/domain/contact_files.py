@@ -13,7 +13,6 @@ from libs.common import tables
 from libs.common.audience.expressions import AttributeType, ChannelNumber
 from libs.common.errors import FieldViolation, InvalidArgument
 from libs.common.hints import (
-    ID_LENGTH_MAX,
     Reason,
     line_fault,
     read_email,
@@ -21,7 +20,7 @@ from libs.common.hints import (
     read_name,
     read_phone_hint,
 )
-from libs.common.text import fold, trimmed
+from libs.common.text import as_key, as_seen, fold
 from services.segment.domain.changes import TAGS_MAX
 from services.segment.domain.edits import Profile
 from services.segment.domain.model import Attribute, IdentityKey
@@ -113,12 +112,13 @@ def columns_of(
     named |= {fold(each.key): ATTRIBUTE + each.key for each in usable}
     named |= {fold(ATTRIBUTE + each.key): ATTRIBUTE + each.key for each in usable}
     named |= _NAMED
-    said = {fold(name): field for name, field in given.items()}
+    said = {fold(as_key(name)): field for name, field in given.items()}
     known = {*_HEADINGS, *(ATTRIBUTE + each.key for each in usable)}
     columns: list[Column] = []
     for text in headings_of(heading):
-        field = said.pop(fold(text), None)
-        columns.append(Column(text, named.get(fold(text), "") if field is None else field))
+        name = fold(as_key(text))
+        field = said.pop(name, None)
+        columns.append(Column(text, named.get(name, "") if field is None else field))
     _check(columns, said, known)
     return tuple(columns)
 
@@ -227,13 +227,13 @@ def _identities(text: str, phone: str, terms: FileTerms) -> tuple[IdentityKey, .
         if isinstance(number, Reason):
             raise _LineFault(f"{EXTERNAL_ID}: {number.value}")
         text = number.removeprefix("+")
-    elif (fault := line_fault(text, ID_LENGTH_MAX)) is not None:
-        raise _LineFault(f"{EXTERNAL_ID}: {fault.value}")
+    else:
+        text = _read(EXTERNAL_ID, {EXTERNAL_ID: text}, read_id)
     return (IdentityKey(terms.channel, terms.account_id, text),) if text else ()
 
 
 def _tags(text: str) -> tuple[str, ...]:
-    tags = tuple(dict.fromkeys(tag for part in _TAG_SEPARATORS.split(text) if (tag := trimmed(part))))
+    tags = tuple(dict.fromkeys(tag for part in _TAG_SEPARATORS.split(text) if (tag := as_seen(part))))
     if len(tags) > TAGS_MAX:
         raise _LineFault(f"tags: at most {TAGS_MAX}")
     for tag in tags:

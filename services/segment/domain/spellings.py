@@ -4,18 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
-from typing import NamedTuple
+from typing import Final, NamedTuple
 from uuid import UUID
 
 import msgspec
 
+from libs.common.ids import CustomerKey
 from libs.common.phones import read_phone, whatsapp_id
-from libs.common.text import fold, trimmed
+from libs.common.text import as_address, as_key, fold
 from services.segment.domain.conflicts import Conflict
 from services.segment.domain.customer_changes import CustomerChanges
 from services.segment.domain.facts import ContactJoined, ContactLeft, ContactRemoved, ContactReturned, Fact
+from services.segment.domain.merging import AliasKind
 from services.segment.domain.model import Binding, Customer, Event, IdentityKey, Selector, TeamInteracted
 from services.segment.domain.recorder import BoundIdentity, EventContext
+
+
+class Alias(NamedTuple):
+    """A text that led to somebody who was merged into the customer, folded as it is kept."""
+
+    kind: AliasKind
+    text: str
 
 
 class Spelled(NamedTuple):
@@ -27,37 +36,64 @@ class Spelled(NamedTuple):
     email: str | None
     identities: tuple[IdentityKey, ...]
     """On WhatsApp."""
+    aliases: tuple[Alias, ...] = ()
 
 
 def spelled_now(known: Spelled, country: str) -> Spelled:
     """The same as all doors spell it now, in the same order. What cannot be read stays as it is."""
     return known._replace(
-        member_id=(trimmed(known.member_id) or known.member_id) if known.member_id else known.member_id,
+        member_id=(as_key(known.member_id) or known.member_id) if known.member_id else known.member_id,
         phone=(read_phone(known.phone, country) or known.phone) if known.phone else known.phone,
-        email=(trimmed(known.email) or known.email) if known.email else known.email,
+        email=(as_address(known.email) or known.email) if known.email else known.email,
         identities=tuple(
             key._replace(external_id=whatsapp_id(key.external_id, country) or key.external_id)
             for key in known.identities
         ),
+        aliases=tuple(Alias(kind, _alias_now(kind, text, country) or text) for kind, text in known.aliases),
     )
+
+
+def _alias_now(kind: AliasKind, text: str, country: str) -> str | None:
+    match kind:
+        case AliasKind.MEMBER_ID:
+            return fold(as_key(text))
+        case AliasKind.EMAIL:
+            return fold(as_address(text))
+        case AliasKind.PHONE:
+            return read_phone(text, country)
 
 
 def hints_of_spelling(team_id: UUID, now: Spelled, at: datetime) -> list[Event]:
     """Events that name whatever a customer is known by: whom it leads to is read as theirs is."""
     selectors = [Selector(now.customer_id, now.member_id, now.phone, now.email)]
     selectors += [Selector(now.customer_id, identity=key) for key in now.identities]
+    for kind, text in now.aliases:
+        member_id, phone, email = (
+            text if kind is each else None for each in (AliasKind.MEMBER_ID, AliasKind.PHONE, AliasKind.EMAIL)
+        )
+        selectors.append(Selector(now.customer_id, member_id, phone, email))
     return [Event(team_id, "", selector, at, TeamInteracted()) for selector in selectors]
 
 
-class Respelled(msgspec.Struct):
-    """What is to be written."""
+_FIELDS: Final = {
+    AliasKind.MEMBER_ID: "member_id",
+    AliasKind.EMAIL: "email",
+    AliasKind.PHONE: "phone",
+}
 
+
+class Respelled(msgspec.Struct):
+    """What is to be written of a customer."""
+
+    key: CustomerKey
     changed: list[Customer]
     bound: list[BoundIdentity]
     unbound: list[tuple[UUID, UUID, IdentityKey]]
     switched: dict[tuple[UUID, IdentityKey], Binding]
     conflicts: list[Conflict]
     facts: list[Fact]
+    aliases: list[tuple[Alias, Alias]]
+    """As they are kept, and as they are to be."""
 
 
 class Respelling:
@@ -70,13 +106,18 @@ class Respelling:
         self._customer = customer
         self._pending = CustomerChanges(context.customers, at, ids)
         self._pending.quiet = True
-        self._made = Respelled([], [], [], {}, [], self._pending.facts)
+        self._made = Respelled(
+            (customer.team_id, customer.customer_id), [], [], [], {}, [], self._pending.facts, []
+        )
 
-    def done(self, identities: dict[IdentityKey, IdentityKey], now: Spelled) -> Respelled:
+    def done(self, identities: dict[IdentityKey, IdentityKey], was: Spelled, now: Spelled) -> Respelled:
         """What is to be written; `identities` are old ones with their new spellings."""
         self._basics(now)
         for old, new in identities.items():
             self._identity(old, new)
+        for before, after in zip(was.aliases, now.aliases, strict=True):
+            if before != after and not self._is_others(_FIELDS[after.kind], self._led_to(after)):
+                self._made.aliases.append((before, after))
         self._made.changed = self._pending.changed_customers()
         return self._made
 
@@ -95,6 +136,14 @@ class Respelling:
             fields["email"] = now.email
         if fields:
             self._pending.change(customer, **fields)
+
+    def _led_to(self, alias: Alias) -> UUID | None:
+        holders = {
+            AliasKind.MEMBER_ID: self._context.members,
+            AliasKind.EMAIL: self._context.emails,
+            AliasKind.PHONE: self._context.phones,
+        }
+        return holders[alias.kind].get((self._customer.team_id, alias.text))
 
     def _identity(self, old: IdentityKey, new: IdentityKey) -> None:
         team, customer_id = self._customer.team_id, self._customer.customer_id

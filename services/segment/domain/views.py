@@ -74,6 +74,13 @@ class FactPage(NamedTuple):
     """Everything that was there was looked at."""
 
 
+class ListedFacts(NamedTuple):
+    """A page of a team's or a customer's facts, in order."""
+
+    facts: list[Fact]
+    is_last: bool
+
+
 class MailFacts(NamedTuple):
     """Facts that are mail, in order."""
 

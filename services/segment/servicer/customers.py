@@ -14,6 +14,7 @@ from libs.common.paging import Page, fitting, page_key, page_of, page_size, page
 from libs.common.phones import read_phone
 from libs.common.rpc.servicing import changed_fields
 from libs.common.rpc.validation import plain_faults
+from libs.common.text import trimmed
 from omnijourney.segment.v1 import customer_pb2
 from omnijourney.segment.v1 import segment_service_pb2 as pb
 from services.segment.convert.checks import Check, error_line, reason_number
@@ -166,7 +167,9 @@ class CustomerRpcs(Base):
         """Customers in order of their ids."""
         check = Check()
         team_id = check.uuid("team_id", request.team_id)
-        keyword = check.line("keyword", request.keyword, length_max=_KEYWORD_LENGTH_MAX, required=False)
+        keyword = check.line(
+            "keyword", trimmed(request.keyword), length_max=_KEYWORD_LENGTH_MAX, required=False
+        )
         check.done()
         size = page_size(request.page_size)
         after = page_key(request.page_token, UUID, "customers", team_id, keyword)

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from libs.common.callers import caller
 from libs.common.hints import Reason
-from libs.common.paging import fitting, page_key, page_of, page_size
+from libs.common.paging import Page, fitting, page_key, page_size, page_token
 from omnijourney.segment.v1 import segment_service_pb2 as pb
 from services.segment.convert.checks import Check
 from services.segment.convert.events import (
@@ -71,7 +71,7 @@ class HistoryRpcs(Base):
         return [_known(each, strange) for each in read] if strange else list(read)
 
     async def ListFacts(self, request: pb.ListFactsRequest, context: Any) -> pb.ListFactsResponse:
-        """Facts of a team in order of time."""
+        """Facts of a team or of a customer, in order of time."""
         size = page_size(request.page_size, default=_FACTS_DEFAULT, most=_FACTS_MAX)
         check = Check()
         team_id = check.uuid("team_id", request.team_id)
@@ -83,16 +83,17 @@ class HistoryRpcs(Base):
         check.done()
         assert start is not None
         assert end is not None
-        arguments = ("facts", team_id, customer_id, start, end)
-        after = page_key(request.page_token, tuple[datetime, int, int], *arguments) or (_BEGINNING, -1, 0)
-        facts = await self._deps.history.facts(
+        newest_first = request.newest_first
+        arguments = ("facts", team_id, customer_id, start, end, *(["newest first"] if newest_first else []))
+        facts, is_last = await self._deps.history.facts(
             team_id,
             customer_id=customer_id,
             span=(start, end),
-            after=after,
-            row_max=size + 1,
+            after=page_key(request.page_token, tuple[datetime, int, int], *arguments),
+            row_max=size,
+            newest_first=newest_first,
         )
-        page = page_of(facts, size, _key_of, *arguments)
+        page = Page(facts, "" if is_last else page_token(_key_of(facts[-1]), *arguments))
         shown, token = fitting(page, [shown_fact(fact) for fact in page.rows], _key_of, *arguments)
         return pb.ListFactsResponse(facts=shown, next_page_token=token)
 

@@ -875,6 +875,8 @@ CREATE UNIQUE INDEX fact_event_key ON segment.fact USING btree (team_id, event_k
 -- Gaps are found and doubles refused by it.
 CREATE UNIQUE INDEX fact_mail ON segment.fact USING btree (team_id, customer_id, mail_number) WHERE (mail_number IS NOT NULL);
 CREATE INDEX fact_time ON segment.fact USING btree (team_id, occur_time, partition, "position");
+-- A customer's facts are found without passing by those of the whole team: those that are mail by `fact_mail`, the few others by this.
+CREATE INDEX fact_unmailed ON segment.fact USING btree (team_id, customer_id) WHERE ((mail_number IS NULL) AND (customer_id IS NOT NULL));
 ALTER TABLE fact ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own_teams ON fact USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
 

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from datetime import datetime
-from typing import Final
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
 from uuid import UUID
 
 from libs.common.db.pool import Pool, connection_of, replanned, transaction
 from libs.common.db.reading import read_alone, read_rows
 from libs.common.feeds.notifier import PAGE_MAX
-from services.segment.domain.facts import NOBODY, Fact
-from services.segment.domain.views import FactKey, FactPage, MailFacts
+from services.segment.domain.facts import NOBODY
+from services.segment.domain.views import FactKey, FactPage, ListedFacts, MailFacts
 from services.segment.store.base import BOOK, fact_of
 
 _LOOKED_AT_MAX: Final = 5_000
 """Rows of a partition that one read looks at, as in the function `fact_feed_v2`."""
 PAGE_BYTES_MAX: Final = 4 * 1024 * 1024
 """Bodies of one page, but for the last fact: as messages, with keys and times, they fit into an answer of 16 MiB."""
+
+_BEFORE_ALL: Final[FactKey] = (datetime(1, 1, 1, tzinfo=UTC), -1, 0)
+_AFTER_ALL: Final[FactKey] = (datetime(9999, 12, 31, tzinfo=UTC), 0, 0)
 
 
 async def read_facts(
@@ -117,9 +120,14 @@ async def team_mail(
     async with transaction(pool, [team_id]) as connection:
         await replanned(connection)
         rows = await read_rows(connection, *query)
+    return MailFacts(*_listed(rows, row_max))
+
+
+def _listed(rows: Sequence[Mapping[str, Any]], row_max: int) -> ListedFacts:
+    """Rows of a page with how many there were before it was cut short."""
     facts = [fact_of(list(row.values())[:-1]) for row in rows]
     read = rows[0]["page_rows"] if rows else 0
-    return MailFacts(facts, is_last=read < row_max and len(facts) == read)
+    return ListedFacts(facts, is_last=read < row_max and len(facts) == read)
 
 
 async def list_facts(
@@ -128,25 +136,34 @@ async def list_facts(
     *,
     customer_id: UUID | None,
     span: tuple[datetime, datetime],
-    after: FactKey,
+    after: FactKey | None,
     row_max: int,
-) -> list[Fact]:
-    """Facts of a team in order of time; `span` is [start, end)."""
+    newest_first: bool = False,
+    byte_max: int = PAGE_BYTES_MAX,
+) -> ListedFacts:
+    """Facts of a team or of one of its customers in order of time; `span` is [start, end). Cut short as in
+    `read_facts`."""
+    after_time, after_partition, after_position = after or (_AFTER_ALL if newest_first else _BEFORE_ALL)
+    asked = {
+        "team_id": team_id,
+        "start_time": span[0],
+        "end_time": span[1],
+        "after_time": after_time,
+        "after_partition": after_partition,
+        "after_position": after_position,
+        "row_max": row_max,
+        "byte_max": byte_max,
+    }
+    if customer_id is not None:
+        query = BOOK.bind(
+            "list_facts_of_customer", **asked, customer_id=customer_id, newest_first=newest_first
+        )
+    else:
+        query = BOOK.bind("list_newest_facts" if newest_first else "list_facts", **asked)
     async with transaction(pool, [team_id]) as connection:
         await replanned(connection)
-        query = BOOK.bind(
-            "list_facts",
-            team_id=team_id,
-            customer_id=customer_id,
-            start_time=span[0],
-            end_time=span[1],
-            after_time=after[0],
-            after_partition=after[1],
-            after_position=after[2],
-            row_max=row_max,
-        )
         rows = await read_rows(connection, *query)
-    return [fact_of(row) for row in rows]
+    return _listed(rows, row_max)
 
 
 async def load_mail_cursors(pool: Pool) -> dict[int, int]:

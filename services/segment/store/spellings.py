@@ -9,9 +9,10 @@ from uuid import UUID
 from libs.common.audience.expressions import ChannelNumber
 from libs.common.db.pool import Connection, Pool, transaction
 from services.segment.domain.facts import Fact
+from services.segment.domain.merging import AliasKind
 from services.segment.domain.model import IdentityKey
 from services.segment.domain.recorder import EventContext
-from services.segment.domain.spellings import Respelled, Spelled
+from services.segment.domain.spellings import Alias, Respelled, Spelled
 from services.segment.store.base import BOOK
 from services.segment.store.conflicts import note_conflicts
 from services.segment.store.writes import Writes, save
@@ -44,6 +45,7 @@ class SpellingStore:
                 row["phone"],
                 row["email"],
                 _identities(row["account_ids"], row["external_ids"]),
+                _aliases(row["alias_kinds"], row["alias_texts"]),
             )
             for row in rows
         ]
@@ -70,12 +72,20 @@ async def save_respelled(
     for team_id, customer_id, key in respelled.unbound:
         query = BOOK.bind("delete_identity", team_id=team_id, customer_id=customer_id, **key._asdict())
         await connection.execute(*query)
+    team_id, customer_id = respelled.key
+    for before, after in respelled.aliases:
+        of = {"team_id": team_id, "customer_id": customer_id, "kind": int(after.kind)}
+        await connection.execute(*BOOK.bind("respell_alias", **of, before=before.text, after=after.text))
     writes = Writes()
     writes.change_customers(respelled.changed, context.customers)
     writes.bind(respelled.bound)
     writes.switched = [(team, *key, *binding) for (team, key), binding in respelled.switched.items()]
     await note_conflicts(connection, respelled.conflicts, now)
     return await save(connection, writes, respelled.facts, now)
+
+
+def _aliases(kinds: list[int], texts: list[str]) -> tuple[Alias, ...]:
+    return tuple(Alias(AliasKind(kind), text) for kind, text in zip(kinds, texts, strict=True))
 
 
 def _identities(account_ids: list[UUID], external_ids: list[str]) -> tuple[IdentityKey, ...]:

@@ -12,7 +12,7 @@ from libs.common.feeds.serving import Reading
 from libs.common.ids import CustomerKey
 from services.segment.convert.facts import kind_of, tags_of
 from services.segment.domain.facts import Fact, Unreadable
-from services.segment.domain.views import FactKey, MailFacts
+from services.segment.domain.views import FactKey, ListedFacts, MailFacts
 from services.segment.store import history
 from services.segment.worker.notifier import FactNotifiers
 
@@ -75,10 +75,17 @@ class History:
         *,
         customer_id: UUID | None,
         span: tuple[datetime, datetime],
-        after: FactKey,
+        after: FactKey | None,
         row_max: int,
-    ) -> list[Fact]:
-        """Facts of a team in the order of time; `span` is [start, end)."""
+        newest_first: bool = False,
+    ) -> ListedFacts:
+        """Facts of a team, or of a customer, in the order of time or in the other one; `span` is [start, end)."""
         return await history.list_facts(
-            self._pool, team_id, customer_id=customer_id, span=span, after=after, row_max=row_max
+            self._pool,
+            team_id,
+            customer_id=customer_id,
+            span=span,
+            after=after,
+            row_max=row_max,
+            newest_first=newest_first,
         )

@@ -74,9 +74,9 @@ class PersonExports:
 
     async def _facts(self, key: CustomerKey) -> AsyncIterator[list[str]]:
         """All facts in the order of time, orders with what was bought and what the customer wrote among them."""
-        after: FactKey = (_BEGINNING, -1, 0)
+        after: FactKey | None = None
         while True:
-            facts = await self._history.facts(
+            facts, is_last = await self._history.facts(
                 key[0], customer_id=key[1], span=(_BEGINNING, _END), after=after, row_max=FACTS_MAX
             )
             if facts:
@@ -89,7 +89,7 @@ class PersonExports:
                     )
                     lines.append(_line("fact", {**_shown(shown_fact(fact)), **said}))
                 yield lines
-            if len(facts) < FACTS_MAX:
+            if is_last:
                 return
             last = facts[-1]
             after = (last.occurred_at, last.partition, last.position)

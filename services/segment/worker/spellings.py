@@ -96,6 +96,6 @@ class Spellings:
                 for old, new in zip(known.identities, wanted.identities, strict=True)
                 if old != new and (team_id, old) in context.identities
             }
-            respelled = Respelling(context, customer, now, ids_of(now)).done(renamed, wanted)
+            respelled = Respelling(context, customer, now, ids_of(now)).done(renamed, known, wanted)
             facts = await save_respelled(connection, respelled, context, now)
         self._publisher.publish(facts)

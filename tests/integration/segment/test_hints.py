@@ -9,7 +9,7 @@ import grpc
 import pytest
 
 from omnijourney.common.v1 import channel_pb2, error_reason_pb2
-from omnijourney.segment.v1 import customer_pb2, event_pb2, team_pb2
+from omnijourney.segment.v1 import audience_pb2, customer_pb2, event_pb2, team_pb2
 from tests.integration.segment.conftest import Segment, identity
 
 ACCEPTED, REFUSED = event_pb2.EVENT_STATUS_ACCEPTED, event_pb2.EVENT_STATUS_REFUSED
@@ -76,12 +76,40 @@ async def test_blanks_and_marks_around_a_tag_make_no_other_tag(segment: Segment)
     customer = await segment.create(member_id="1", tags=[" VIP\u200b"])
     await segment.call("ChangeCustomerTags", customer_id=customer, add=["VIP\u00a0", "\u3000new"])
     assert sorted((await segment.customer(customer)).tags) == ["VIP", "new"]
-    await segment.call("ChangeCustomerTags", customer_id=customer, remove=[" vip "])
+    tags = audience_pb2.TagPredicate(operator=audience_pb2.TAG_OPERATOR_ANY_OF, tags=["V\u200bIP "])
+    counted = await segment.call("CountAudience", audience=audience_pb2.Audience(tags=tags))
+    assert counted.customer_count == 1
+    await segment.call("ChangeCustomerTags", customer_id=customer, remove=[" v\u2060ip "])
     assert list((await segment.customer(customer)).tags) == ["new"]
     for unseen in ("\u200b\u200d", " \u2060"):
         with pytest.raises(grpc.aio.AioRpcError) as refused:
             await segment.call("ChangeCustomerTags", customer_id=customer, add=[unseen])
         assert "add[0]" in (refused.value.details() or "")
+
+
+@pytest.mark.rule("S-01c")
+async def test_marks_within_a_member_id_or_an_address_make_no_other_person(segment: Segment) -> None:
+    """At each door: they come with what was copied from a chat or a page."""
+    plain = await segment.create(member_id="M-1", email="ann@example.com", name="陳怡君")
+    await segment.call("BindIdentity", customer_id=plain, identity=identity("U1", channel=1))
+    hints: list[dict[str, Any]] = [
+        {"member_id": "m\u200b-1"},
+        {"member_id": "\u202aM-1\u202c"},
+        {"email": "ann@\u2060example.com"},
+        {"email": "ａｎｎ＠example．com"},
+        {"identity": identity("\u2066U1\u2069 ", channel=1)},
+    ]
+    for number, who in enumerate(hints):
+        (result,) = await segment.record(segment.order(f"e{number}", f"o{number}", who=who))
+        assert (result.customer_id, list(result.left_out)) == (plain, []), who
+        found = await segment.call("FindCustomer", selector=customer_pb2.CustomerSelector(**who))
+        assert found.customer.customer_id == plain
+    upserted = customer_pb2.Customer(member_id="M-\u200b1", name="陳\u200b怡君")
+    known = (await segment.call("UpsertCustomer", customer=upserted)).customer
+    assert (known.customer_id, known.name, known.member_id) == (plain, "陳怡君", "M-1")
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await segment.call("BindIdentity", customer_id=plain, identity=identity("\u200b", channel=1))
+    assert "external_id" in (refused.value.details() or "")
 
 
 @pytest.mark.rule("S-01c")

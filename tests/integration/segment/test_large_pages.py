@@ -4,15 +4,19 @@ last."""
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from uuid import UUID
 
 import grpc
 
+from libs.common.db.pool import open_pool
 from libs.common.ids import PARTITIONS
 from libs.common.mailbox.mail import Mail, decode
 from libs.testing.fixtures import Servers
 from omnijourney.common.v1 import history_pb2
 from omnijourney.internal.v1 import mail_service_pb2
 from services.points.clients.segment import customer_history
+from services.segment.store.history import list_facts
 from services.stats.clients.histories import PAGE_ROWS, CountedHistory, Peers, histories
 from services.stats.domain.model import Source
 from tests.integration.segment.conftest import Segment
@@ -96,6 +100,26 @@ async def test_mail_of_large_facts_is_listed_to_the_last(segment: Segment) -> No
         assert [number for page in pages for number in page] == list(range(1, len(ORDERS) + 1))
         assert all(pages)
         assert max(map(len, pages)) < len(ORDERS)
+
+
+async def test_what_happened_with_a_customer_is_read_in_pages_that_fit(segment: Segment) -> None:
+    """From either end, and no more of it than a page is read at once."""
+    customer_id = await _record_orders(segment)
+    async with await open_pool(segment.dsn, name="facts") as pool:
+        span = (datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC))
+        for named in (UUID(customer_id), None):
+            for newest_first in (False, True):
+                page = await list_facts(
+                    pool,
+                    segment.team_id,
+                    customer_id=named,
+                    span=span,
+                    after=None,
+                    row_max=100,
+                    newest_first=newest_first,
+                )
+                assert 1 < len(page.facts) < len(ORDERS)
+                assert not page.is_last
 
 
 async def test_a_full_page_with_nothing_behind_it_is_the_last(segment: Segment) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 import grpc
@@ -85,6 +86,10 @@ async def test_customers_are_listed_by_pages_and_keyword(segment: Segment) -> No
     assert found == sorted(ids)
     page = await segment.call("ListCustomers", keyword="CUSTOMER 3")
     assert [customer.customer_id for customer in page.customers] == [ids[3]]
+    page = await segment.call("ListCustomers", keyword=" \u200bcustomer 3\u3000")
+    assert [customer.customer_id for customer in page.customers] == [ids[3]]
+    blank = await segment.call("ListCustomers", keyword="\u3000")
+    assert len(blank.customers) == len(ids)
     first = await segment.call("ListCustomers", page_size=2)
     with pytest.raises(grpc.aio.AioRpcError) as error:
         await segment.call("ListCustomers", page_size=2, keyword="x", page_token=first.next_page_token)
@@ -100,6 +105,51 @@ async def test_a_phone_number_is_found_as_people_of_the_country_write_it(
     found = (await segment.call("ListCustomers", keyword=written)).customers
     wanted = {one, other} if written.startswith("０") else {one}
     assert {each.customer_id for each in found} == wanted, "a member id that reads the same is found as well"
+
+
+@pytest.mark.parametrize("newest_first", [False, True])
+async def test_a_customers_facts_are_listed_from_either_end_and_by_pages(
+    segment: Segment, newest_first: bool
+) -> None:
+    """Facts that are no mail (who became known) among them; those of others are not passed by."""
+    one, other = [await segment.create(member_id=text) for text in "ab"]
+    for number in range(4):
+        segment.clock.advance(timedelta(hours=1))
+        for customer_id in (one, other):
+            await segment.call("ChangeCustomerTags", customer_id=customer_id, add=[str(number)])
+    # Told late: what happened first is not what was recorded first.
+    early = segment.order("e", "o", who={"customer_id": one}, at=segment.clock.now() - timedelta(hours=2))
+    await segment.record(early)
+    whole = await segment.facts()
+    for customer_id in (one, ""):
+        wanted = sorted(
+            (fact for fact in whole if fact.customer_id == one or not customer_id),
+            key=lambda fact: (fact.occur_time.ToNanoseconds(), fact.partition, fact.position),
+            reverse=newest_first,
+        )
+        found: list[Any] = []
+        token = ""
+        while True:
+            page = await segment.call(
+                "ListFacts",
+                customer_id=customer_id,
+                page_size=2,
+                page_token=token,
+                newest_first=newest_first,
+            )
+            assert len(page.facts) <= 2
+            found += page.facts
+            if not (token := page.next_page_token):
+                break
+        assert found == wanted
+        kinds = [fact.WhichOneof("fact") for fact in found if fact.customer_id == one]
+        assert sorted(set(kinds)) == ["checkout_completed", "customer_created", "tag_applied"]
+    first = await segment.call("ListFacts", customer_id=one, page_size=2, newest_first=newest_first)
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await segment.call(
+            "ListFacts", customer_id=one, page_token=first.next_page_token, newest_first=not newest_first
+        )
+    assert remote_error(refused.value).reason == "PAGE_TOKEN_INVALID"
 
 
 async def test_profiles_come_in_order(segment: Segment) -> None:

@@ -100,7 +100,7 @@ async def test_texts_of_a_release_before_are_spelled_as_now(old: Old) -> None:
     mexico, email = [await segment.create(name=name) for name in ("Mexico", "Mail")]
     plain = await segment.create(member_id="M-9", phone="+886912000009")
     await old.write(mexico, phone="+5215512345678")
-    await old.write(email, email=" ann@example.com\u00a0", member_id="M-1\u200b")
+    await old.write(email, email=" ann@\u200bexample.com\u00a0", member_id="M\u2060-1\u200b")
     before = await segment.customer(plain)
     await old.spell()
     assert (await segment.customer(mexico)).phone == "+525512345678"
@@ -167,6 +167,31 @@ async def test_an_identity_is_spelled_as_the_channel_does_with_what_was_heard_of
         pass
     assert (await old.known(written))[0] == "+525512345678"
     assert await old.owner.fetchval("SELECT count(*) FROM segment.spelling_search") == 0
+
+
+@pytest.mark.rule("S-01c")
+@pytest.mark.rule("S-05e")
+async def test_what_led_to_somebody_who_was_merged_is_spelled_as_now(old: Old) -> None:
+    segment = old.segment
+    survivor, other, holder = [await segment.create(name=name) for name in ("one", "two", "three")]
+    put = "INSERT INTO segment.customer_alias (team_id, kind, text, customer_id) VALUES ($1, $2, $3, $4)"
+    for kind, text, customer_id in (
+        (3, "+5215512345678", survivor),
+        (2, "ann@\u200bexample.com", survivor),
+        (1, "m\u2060-1", survivor),
+        (3, "0912-345-678", other),
+    ):
+        await old.owner.execute(put, segment.team_id, kind, text, UUID(customer_id))
+    await old.write(holder, phone="+886912345678")
+    await old.spell()
+    found = await segment.record(
+        segment.order("1", "o-1", who={"phone": "+52 1 55 1234 5678"}),
+        segment.order("2", "o-2", who={"email": "Ann@example.com"}),
+        segment.order("3", "o-3", who={"member_id": "M-1"}),
+        segment.order("4", "o-4", who={"phone": "0912345678"}),
+    )
+    assert [each.customer_id for each in found] == [survivor, survivor, survivor, holder]
+    assert await old.pairs() == {(frozenset((other, holder)), "phone")}
 
 
 async def test_a_customer_who_cannot_be_spelled_keeps_no_other_from_it(

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from libs.common.text import fold
+from libs.common.text import as_address, as_key, as_seen, fold, trimmed
 
 
 @pytest.mark.parametrize(
@@ -40,3 +40,27 @@ def test_every_character_rests_after_one_fold() -> None:
 @given(st.text(st.characters(max_codepoint=127)))
 def test_the_short_way_of_plain_text_is_the_long_way(text: str) -> None:
     assert fold(text) == fold("é" + text)[1:]
+
+
+@pytest.mark.parametrize(
+    "unseen", ["\u200b", "\ufeff", "\u061c", "\u180e", "\u3164", "\u2800", "\u2063", "\u00ad"]
+)
+def test_what_nobody_sees_is_left_out_within_and_around(unseen: str) -> None:
+    assert as_key(f"{unseen} M{unseen}-1\u00a0{unseen}") == "M-1"
+    assert as_address(f"{unseen}ann@{unseen}example.com ") == "ann@example.com"
+    assert as_seen(f" 陳{unseen}怡君{unseen}\u3000") == "陳怡君"
+
+
+def test_addresses_in_full_width_are_read() -> None:
+    assert as_address("ａｎｎ＠ｅｘａｍｐｌｅ．ｃｏｍ") == "ann@example.com"
+
+
+@pytest.mark.parametrize("text", ["👨‍👩‍👧", "❤️", "می‌خواهم", "🏴󠁧󠁢󠁥󠁮󠁧󠁿", "Chan Tai Man"])
+def test_a_name_keeps_what_it_is_written_with(text: str) -> None:
+    assert as_seen(f" {text} ") == text
+
+
+@given(st.text())
+def test_what_was_cleaned_is_clean(text: str) -> None:
+    for clean in (trimmed, as_seen, as_key, as_address):
+        assert clean(clean(text)) == clean(text)

@@ -25,7 +25,8 @@ SELECT points.erase_notes(:team_id, :customer_id, :sequences::bigint[], :hashes:
 -- name: blank_import_rows
 -- Of the next lines of imports after one; the last of them.
 WITH page AS MATERIALIZED (
-    SELECT import_id, row_number, customer_id, lower(member_id || ' ' || email || ' ' || phone) AS text FROM points.import_row
+    SELECT import_id, row_number, customer_id, lower(member_id || ' ' || email || ' ' || phone || ' ' || points_text) AS text
+      FROM points.import_row
      WHERE team_id = :team_id AND (import_id, row_number) > (:import_id::uuid, :row_number::bigint)
      ORDER BY import_id, row_number LIMIT :row_max
 ), blanked AS (

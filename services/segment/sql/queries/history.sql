@@ -29,13 +29,66 @@ SELECT partition, position, team_id, customer_id, event_id, occur_time, record_t
  ORDER BY customer_id, mail_number
 
 -- name: list_facts
--- `customer_id` may be null; `after_…` is the key of the last fact seen.
-SELECT partition, position, team_id, customer_id, event_id, occur_time, record_time, depth, mail_number, body
-  FROM fact
- WHERE team_id = :team_id AND (:customer_id::uuid IS NULL OR customer_id = :customer_id)
-   AND occur_time >= :start_time AND occur_time < :end_time
-   AND (occur_time, partition, position) > (:after_time, :after_partition, :after_position)
- ORDER BY occur_time, partition, position LIMIT :row_max
+-- `after_…` is the key of the last fact seen. `page_rows`: how many there were before those after `byte_max` bytes were left out.
+SELECT partition, position, team_id, customer_id, event_id, occur_time, record_time, depth, mail_number, body, page_rows
+  FROM (
+    SELECT f.*, count(*) OVER () AS page_rows,
+           sum(octet_length(f.body)) OVER (ORDER BY f.occur_time, f.partition, f.position ROWS UNBOUNDED PRECEDING)
+           - octet_length(f.body) AS bytes_before
+      FROM (
+        SELECT partition, position, team_id, customer_id, event_id, occur_time, record_time, depth, mail_number, body
+          FROM fact
+         WHERE team_id = :team_id AND occur_time >= :start_time AND occur_time < :end_time
+           AND (occur_time, partition, position) > (:after_time, :after_partition, :after_position)
+         ORDER BY occur_time, partition, position LIMIT :row_max
+      ) AS f
+  ) AS page
+ WHERE bytes_before < :byte_max
+ ORDER BY occur_time, partition, position
+
+-- name: list_newest_facts
+-- The same in the other order.
+SELECT partition, position, team_id, customer_id, event_id, occur_time, record_time, depth, mail_number, body, page_rows
+  FROM (
+    SELECT f.*, count(*) OVER () AS page_rows,
+           sum(octet_length(f.body)) OVER (ORDER BY f.occur_time DESC, f.partition DESC, f.position DESC ROWS UNBOUNDED PRECEDING)
+           - octet_length(f.body) AS bytes_before
+      FROM (
+        SELECT partition, position, team_id, customer_id, event_id, occur_time, record_time, depth, mail_number, body
+          FROM fact
+         WHERE team_id = :team_id AND occur_time >= :start_time AND occur_time < :end_time
+           AND (occur_time, partition, position) < (:after_time, :after_partition, :after_position)
+         ORDER BY occur_time DESC, partition DESC, position DESC LIMIT :row_max
+      ) AS f
+  ) AS page
+ WHERE bytes_before < :byte_max
+ ORDER BY occur_time DESC, partition DESC, position DESC
+
+-- name: list_facts_of_customer
+-- As `list_facts`, or `list_newest_facts` where `newest_first`. All of one customer are put in order, and the bodies of a page are read.
+WITH own AS MATERIALIZED (
+    SELECT partition, position, occur_time FROM fact
+     WHERE team_id = :team_id AND customer_id = :customer_id AND mail_number IS NOT NULL
+       AND occur_time >= :start_time AND occur_time < :end_time
+     UNION ALL
+    SELECT partition, position, occur_time FROM fact
+     WHERE team_id = :team_id AND customer_id = :customer_id AND mail_number IS NULL
+       AND occur_time >= :start_time AND occur_time < :end_time
+), numbered AS (
+    SELECT o.partition, o.position,
+           row_number() OVER (ORDER BY CASE WHEN NOT :newest_first THEN o.occur_time END, CASE WHEN :newest_first THEN o.occur_time END DESC,
+                                       CASE WHEN :newest_first THEN -o.position ELSE o.position END) AS place
+      FROM own AS o
+     WHERE CASE WHEN :newest_first THEN (o.occur_time, o.partition, o.position) < (:after_time, :after_partition, :after_position)
+                ELSE (o.occur_time, o.partition, o.position) > (:after_time, :after_partition, :after_position) END
+), page AS (
+    SELECT f.*, n.place, count(*) OVER () AS page_rows,
+           sum(octet_length(f.body)) OVER (ORDER BY n.place ROWS UNBOUNDED PRECEDING) - octet_length(f.body) AS bytes_before
+      FROM (SELECT * FROM numbered WHERE place <= :row_max) AS n
+     CROSS JOIN LATERAL (SELECT * FROM fact AS r WHERE r.partition = n.partition AND r.position = n.position LIMIT 1) AS f
+)
+SELECT partition, position, team_id, customer_id, event_id, occur_time, record_time, depth, mail_number, body, page_rows
+  FROM page WHERE bytes_before < :byte_max ORDER BY place
 
 -- name: load_mail_cursors
 SELECT partition, position FROM mail_cursor

@@ -20,14 +20,27 @@ UPDATE spelling_search
  WHERE passes_left > 1 AND NOT EXISTS (SELECT FROM ended)
 
 -- name: read_spellings
--- Of identities those on a channel, in one order.
+-- Of identities those on a channel, and what led to those who were merged, each in one order.
 SELECT c.customer_id, c.member_id, c.phone, c.email,
        ARRAY(SELECT i.account_id FROM identity AS i
               WHERE i.team_id = :team_id AND i.customer_id = c.customer_id AND i.channel = :channel
               ORDER BY i.account_id, i.external_id) AS account_ids,
        ARRAY(SELECT i.external_id FROM identity AS i
               WHERE i.team_id = :team_id AND i.customer_id = c.customer_id AND i.channel = :channel
-              ORDER BY i.account_id, i.external_id) AS external_ids
+              ORDER BY i.account_id, i.external_id) AS external_ids,
+       ARRAY(SELECT a.kind FROM customer_alias AS a
+              WHERE a.team_id = :team_id AND a.customer_id = c.customer_id ORDER BY a.kind, a.text) AS alias_kinds,
+       ARRAY(SELECT a.text FROM customer_alias AS a
+              WHERE a.team_id = :team_id AND a.customer_id = c.customer_id ORDER BY a.kind, a.text) AS alias_texts
   FROM customer AS c
  WHERE c.team_id = :team_id AND c.customer_id > :after
  ORDER BY c.customer_id LIMIT :row_max
+
+-- name: respell_alias
+-- Where the new text leads to the customer already, the old one goes.
+WITH gone AS (
+    DELETE FROM customer_alias
+     WHERE team_id = :team_id AND kind = :kind::smallint AND text = :before AND customer_id = :customer_id RETURNING 1
+)
+INSERT INTO customer_alias (team_id, kind, text, customer_id)
+SELECT :team_id, :kind::smallint, :after, :customer_id FROM gone ON CONFLICT DO NOTHING

@@ -133,7 +133,9 @@ Global___CheckoutCompleted: _TypeAlias = CheckoutCompleted  # noqa: Y015
 
 @_typing.final
 class ItemCondition(_message.Message):
-    """Met when one item of the order matches one of the names. Letter case and width are ignored."""
+    """Met when one item of the order matches one of the names. Letter case and width are ignored, and so are marks that nobody sees and, but
+    for names that are to be contained, blanks around them.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -366,7 +368,7 @@ Global___CustomerReplied: _TypeAlias = CustomerReplied  # noqa: Y015
 
 @_typing.final
 class TextReply(_message.Message):
-    """Met when what was written matches one of the texts. Letter case, width and blanks around it are ignored; of what was written the first 500
+    """Met when what was written matches one of the texts. Letter case, width, marks that nobody sees and blanks around it are ignored; of what was written the first 500
     characters are looked at. What stands on a button that was pressed is no text, but what a button says for the customer is.
     """
 

@@ -576,8 +576,9 @@ class EntryFilter(_message.Message):
     end_date: _builtins.str
     """Last day in the team's zone, inclusive, instead of `end_time`."""
     keyword: _builtins.str
-    """Part of a customer's name, member id, email or phone, 1 to 100 characters, compared after NFKC and casefold.
-    Empty: everybody.
+    """Part of a customer's name, member id, email or phone, 1 to 100 characters, compared after NFKC and casefold, without blanks and marks that
+    nobody sees around it. Zeros before eight digits or more are left out: `0912345678` finds `+886912345678`. Empty, or nothing but
+    blanks: everybody.
     """
     customer_id: _builtins.str
     """Only this customer (UUID); empty: everybody."""

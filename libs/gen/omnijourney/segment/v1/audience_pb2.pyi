@@ -385,7 +385,7 @@ class TagPredicate(_message.Message):
     """How they are compared. Required."""
     @_builtins.property
     def tags(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The tags; 1 to 100, none empty."""
+        """The tags, each as in `Customer.tags`; 1 to 100, none empty."""
 
     def __init__(
         self,

@@ -95,22 +95,28 @@ class Customer(_message.Message):
     customer_id: _builtins.str
     """UUID. Chosen by the server unless the caller gives one at creation."""
     member_id: _builtins.str
-    """Id in the team's own member system, up to 200 characters, unique in the team (letter case ignored). Empty: none."""
+    """Id in the team's own member system, up to 200 characters, unique in the team (letter case ignored). Kept without blanks around it and
+    without marks that nobody sees (zero width, direction, byte order), wherever it comes from. Empty: none.
+    """
     name: _builtins.str
-    """Name shown to people, up to 200 characters."""
+    """Name shown to people, up to 200 characters. Kept as `member_id` is, but for joiners within it, with which emoji and some scripts are
+    written.
+    """
     phone: _builtins.str
     """Phone number as people of the team's country write it, or international; kept and answered in E.164 form, for example
     `+886912345678`. Empty: none. Several customers may share one.
     """
     email: _builtins.str
-    """E-mail address, up to 320 characters. Empty: none. Several customers may share one."""
+    """E-mail address, up to 320 characters, kept as `member_id` is and in letters of usual width (`＠` is `@`). Empty: none. Several customers
+    may share one.
+    """
     merged_into: _builtins.str
     """Set when the customer was merged into another one: that one. Output only."""
     etag: _builtins.str
     """Changes with every update; in requests it stands beside the resource. Output only."""
     @_builtins.property
     def tags(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Tags, each 1 to 100 characters, at most 500; tags that differ in letter case only are one."""
+        """Tags, each 1 to 100 characters, at most 500, kept as `name` is; tags that differ in letter case or width only are one."""
 
     @_builtins.property
     def attributes(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
@@ -248,7 +254,7 @@ class IdentityKey(_message.Message):
     """UUID of the team's channel account. Required."""
     external_id: _builtins.str
     """LINE userId, WhatsApp number (kept as digits from the calling code on; `+886 912…`, `00886…`, and `0912…` in a team of that country are read, too; `US.1349…` of somebody who shows none), Messenger PSID or Instagram IGSID.
-    Blanks around it are left out. Required, up to 200 characters.
+    Kept without blanks around it and without marks that nobody sees, as `Customer.member_id` is. Required, up to 200 characters.
     """
     def __init__(
         self,

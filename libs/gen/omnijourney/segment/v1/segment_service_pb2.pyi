@@ -865,7 +865,7 @@ class ChangeCustomerTagsRequest(_message.Message):
     """The customer. Required."""
     @_builtins.property
     def add(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Tags to add."""
+        """Tags to add, each as in `Customer.tags`."""
 
     @_builtins.property
     def remove(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
@@ -2542,6 +2542,7 @@ class ListFactsRequest(_message.Message):
     END_TIME_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    NEWEST_FIRST_FIELD_NUMBER: _builtins.int
     team_id: _builtins.str
     """The team. Required."""
     customer_id: _builtins.str
@@ -2550,6 +2551,8 @@ class ListFactsRequest(_message.Message):
     """Most facts to answer, 1 to 1,000. Default 100."""
     page_token: _builtins.str
     """From the answer before; empty for the first page."""
+    newest_first: _builtins.bool
+    """The newest first, as a customer's page shows them. Else the oldest."""
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
         """Only facts that happened at or after this. Absent: from the beginning."""
@@ -2567,10 +2570,11 @@ class ListFactsRequest(_message.Message):
         end_time: _timestamp_pb2.Timestamp | None = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        newest_first: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["customer_id", b"customer_id", "end_time", b"end_time", "page_size", b"page_size", "page_token", b"page_token", "start_time", b"start_time", "team_id", b"team_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["customer_id", b"customer_id", "end_time", b"end_time", "newest_first", b"newest_first", "page_size", b"page_size", "page_token", b"page_token", "start_time", b"start_time", "team_id", b"team_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -2588,7 +2592,9 @@ class ListFactsResponse(_message.Message):
     """For the next page; empty on the last."""
     @_builtins.property
     def facts(self) -> _containers.RepeatedCompositeFieldContainer[_history_pb2.Fact]:
-        """In order of the time at which they happened."""
+        """In order of the time at which they happened, or in the other one; bodies of about 4 MiB at the most, so that there may be fewer than
+        were asked for.
+        """
 
     def __init__(
         self,

@@ -742,7 +742,7 @@ class SegmentServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListFacts(self, request, context):
-        """Lists facts of one team by time, for people and for simulation on past events.
+        """Lists facts of one team, or of one of its customers, by time, for people and for simulation on past events.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

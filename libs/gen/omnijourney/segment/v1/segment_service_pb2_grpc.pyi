@@ -170,7 +170,7 @@ class SegmentServiceStub:
     the call is recorded then. So answer edits that change what journeys start on, such as ChangeCustomerTags.
     """
     ListFacts: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.ListFactsRequest, _segment_service_pb2.ListFactsResponse]
-    """Lists facts of one team by time, for people and for simulation on past events."""
+    """Lists facts of one team, or of one of its customers, by time, for people and for simulation on past events."""
     StartContactImport: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.StartContactImportRequest, _segment_service_pb2.StartContactImportResponse]
     """Starts an import of contacts from CSV, as spreadsheets write it: UTF-8 with or without a byte order mark, UTF-16 with one, or
     Big5; cells separated by commas, semicolons or tabs, as in the heading; at most 512 MiB and 2,000,000 lines.
@@ -436,7 +436,7 @@ class SegmentServiceAsyncStub(SegmentServiceStub):
     the call is recorded then. So answer edits that change what journeys start on, such as ChangeCustomerTags.
     """
     ListFacts: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.ListFactsRequest, _segment_service_pb2.ListFactsResponse]  # type: ignore[assignment]
-    """Lists facts of one team by time, for people and for simulation on past events."""
+    """Lists facts of one team, or of one of its customers, by time, for people and for simulation on past events."""
     StartContactImport: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.StartContactImportRequest, _segment_service_pb2.StartContactImportResponse]  # type: ignore[assignment]
     """Starts an import of contacts from CSV, as spreadsheets write it: UTF-8 with or without a byte order mark, UTF-16 with one, or
     Big5; cells separated by commas, semicolons or tabs, as in the heading; at most 512 MiB and 2,000,000 lines.
@@ -957,7 +957,7 @@ class SegmentServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _segment_service_pb2.ListFactsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_segment_service_pb2.ListFactsResponse, _abc.Awaitable[_segment_service_pb2.ListFactsResponse]]:
-        """Lists facts of one team by time, for people and for simulation on past events."""
+        """Lists facts of one team, or of one of its customers, by time, for people and for simulation on past events."""
 
     @_abc_1.abstractmethod
     def StartContactImport(
