@@ -65,9 +65,13 @@ def read_email(text: str) -> str | Reason:
 
 
 def is_email(text: str) -> bool:
-    """Whether there is something on both sides of the last @, and no blank within."""
-    name, at, domain = text.rpartition("@")
-    return bool(name and at and domain) and not any(map(str.isspace, text))
+    """Whether it is one address, with something on both sides of its @ and nothing within that separates several."""
+    name, _, domain = text.rpartition("@")
+    return (
+        bool(name and domain)
+        and "@" not in name
+        and not any(each.isspace() or each in ",;<>" for each in text)
+    )
 
 
 def read_phone_hint(text: str, country: str) -> str | Reason:

@@ -24,13 +24,24 @@ COUNTRIES: Final = frozenset(phonenumbers.SUPPORTED_REGIONS)
 _KEPT_MAX: Final = 65_536
 _CALLING_CODES: Final = frozenset(phonenumbers.COUNTRY_CODE_TO_REGION_CODE)
 _CALLING_CODE_DIGITS_MAX: Final = 3
-_DASHES: Final = dict.fromkeys(map(ord, "\u2010\u2011\u2012\u2013\u2014\u2015\u2212\u30fc\ufe63\uff0d"), "-")
+_DASHES: Final = dict.fromkeys(
+    map(ord, "_\u00b7\u2010\u2011\u2012\u2013\u2014\u2015\u2022\u2027\u2212\u30fb\u30fc\ufe63\uff0d"), "-"
+)
+"""And other marks that people put between digits."""
+_QUOTES: Final = "'\"`\u00b4\u2018\u2019\u201c\u201d"
+_FRACTION: Final = re.compile(r"(?<=[0-9]{6})\.0+$", re.ASCII)
+"""What programs add that take a column of numbers for measures."""
+_LABELS: Final = re.compile(r"(?:tel|phone|whatsapp)\s*:\s*", re.ASCII | re.IGNORECASE)
+_ACCOUNTS: Final = re.compile(r"@(?:c\.us|s\.whatsapp\.net)$", re.IGNORECASE)
+"""What tools on WhatsApp write behind the digits."""
 # Numbers that are copied from an address book or a spreadsheet come with marks that nobody sees, or with an apostrophe.
 _WRITTEN: Final = re.compile(r"\+?[0-9 ().\-/]*[0-9][0-9 ().\-/]*", re.ASCII)
 _NO_DIGITS: Final = re.compile(r"[^0-9]+", re.ASCII)
 _SPELLED_TWICE: Final = ("+521", "+54", "+55")
 _OLD_SPELLINGS: Final = ("+521", "+55")
 """Those that the library takes for no numbers."""
+_LOCAL_MEXICO: Final = re.compile(r"0(?:1|44|45)([2-9][0-9]{9})", re.ASCII)
+"""As calls were made within the country until 2019."""
 _MEXICO: Final = re.compile(r"\+521([2-9][0-9]{9})", re.ASCII)
 _BRAZIL: Final = re.compile(r"\+55([1-9][1-9])([6-9][0-9]{7})", re.ASCII)
 _ARGENTINA: Final = re.compile(r"\+54[1-8][0-9]{11}", re.ASCII)
@@ -65,6 +76,9 @@ def is_whatsapp_id(text: str) -> bool:
 def whatsapp_id(text: str, country: str) -> str | None:
     """The digits by which WhatsApp knows a number, written in any of the ways that `read_phone` reads; a text that is
     no number (an id of WhatsApp's own, `US.134912`) as it is. None: it is a number, and cannot be told which."""
+    if is_whatsapp_id(text):
+        return text
+    text = _ACCOUNTS.sub("", text)
     if is_whatsapp_id(text):
         return text
     number = text if is_e164(text) else read_phone(text, country)
@@ -115,7 +129,11 @@ def country_of_zone(zone: str) -> str:
 
 def _written(text: str) -> str | None:
     plain = unicodedata.normalize("NFKC", text.translate(UNSEEN)).translate(_DASHES)
-    plain = plain.strip().lstrip("'").strip().removeprefix("tel:").strip()
+    plain = _FRACTION.sub("", plain.strip().strip(_QUOTES).strip())
+    if found := _LABELS.match(plain):
+        plain = plain[found.end() :]
+    if not plain.isascii():
+        plain = "".join(str(unicodedata.decimal(each, each)) for each in plain)
     return plain if _WRITTEN.fullmatch(plain) else None
 
 
@@ -129,8 +147,18 @@ def _international(written: str, *, possible: bool) -> str | None:
 
 
 def _local(written: str, country: str) -> str | None:
-    number = _parsed(written, country) if country else None
-    return _e164(number) if number is not None and phonenumbers.is_valid_number(number) else None
+    if not country:
+        return None
+    if country == "MX" and (found := _LOCAL_MEXICO.fullmatch(_NO_DIGITS.sub("", written))):
+        written = found[1]
+    number = _parsed(written, country)
+    if number is None:
+        return None
+    if phonenumbers.is_valid_number(number):
+        return _e164(number)
+    # Mobile numbers of Brazil without their ninth digit are none any more, and are written still.
+    old = f"+{number.country_code}{number.national_number}"
+    return _international(old, possible=False) if old.startswith(_OLD_SPELLINGS) else None
 
 
 def _from_abroad(written: str) -> str | None:

@@ -57,8 +57,12 @@ def as_key(text: str) -> str:
 
 
 def as_address(text: str) -> str:
-    """An e-mail address as it is seen, in letters of usual width: keyboards of East Asia write `＠` and `．`."""
-    return text.strip() if text.isascii() else as_key(unicodedata.normalize("NFKC", text))
+    """An e-mail address as it is seen, in letters of usual width (keyboards of East Asia write `＠` and `．`) and
+    without what is copied with it: `mailto:`, `<` and `>`, a comma, semicolon or full stop behind it."""
+    plain = text.strip() if text.isascii() else as_key(unicodedata.normalize("NFKC", text))
+    if plain[:7].lower() == "mailto:":
+        plain = plain[7:]
+    return plain.rstrip(",;. ").removeprefix("<").removesuffix(">").strip()
 
 
 def _is_unseen(character: str) -> bool:

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from libs.common.hints import Reason, read_email
 from libs.common.text import as_address, as_key, as_seen, fold, trimmed
 
 
@@ -53,6 +54,27 @@ def test_what_nobody_sees_is_left_out_within_and_around(unseen: str) -> None:
 
 def test_addresses_in_full_width_are_read() -> None:
     assert as_address("ａｎｎ＠ｅｘａｍｐｌｅ．ｃｏｍ") == "ann@example.com"
+
+
+@pytest.mark.parametrize(
+    "copied",
+    [
+        "mailto:ann@example.com",
+        "MAILTO:ann@example.com ",
+        "<ann@example.com>",
+        "ann@example.com;",
+        " ann@example.com. ",
+    ],
+)
+def test_an_address_is_read_without_what_is_copied_with_it(copied: str) -> None:
+    assert read_email(copied) == "ann@example.com"
+
+
+@pytest.mark.parametrize(
+    "several", ["ann@a.tw,bob@a.tw", "ann@a.tw;bob@a.tw", "ann@@a.tw", "Ann <ann@a.tw>", "@a.tw"]
+)
+def test_what_is_not_one_address_is_none(several: str) -> None:
+    assert read_email(several) is Reason.MALFORMED
 
 
 @pytest.mark.parametrize("text", ["👨‍👩‍👧", "❤️", "می‌خواهم", "🏴󠁧󠁢󠁥󠁮󠁧󠁿", "Chan Tai Man"])
