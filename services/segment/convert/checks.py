@@ -81,7 +81,7 @@ class Check(FieldCheck):
 
     def identity(self, field: str, message: customer_pb2.IdentityKey) -> IdentityKey:
         """The key of an identity; its id on the channel without what people copy along with it."""
-        channel, external_id = message.channel, trimmed(message.external_id)
+        channel, external_id = message.channel, as_key(message.external_id)
         if int(channel) not in _CHANNELS:
             self.fault(f"{field}.channel", "is required")
         try:
@@ -95,8 +95,8 @@ class Check(FieldCheck):
                     f"{field}.external_id", "must be a phone number with its country, such as 886912345678"
                 )
             external_id = number or external_id
-        if not (external_id.isascii() and external_id.isalnum()) or len(external_id) > ID_LENGTH_MAX:
-            external_id = self.line(f"{field}.external_id", as_key(external_id))
+        if not external_id.isalnum() or len(external_id) > ID_LENGTH_MAX:
+            self.line(f"{field}.external_id", external_id)
         return IdentityKey(channel, account_id, external_id)
 
     def customer(self, message: _Ref) -> tuple[UUID, UUID]:

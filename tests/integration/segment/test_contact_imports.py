@@ -250,6 +250,56 @@ async def test_an_import_can_be_cancelled_and_another_file_fails(servers: Server
     assert counts(await imported(segment, csv)) == ("SUCCEEDED", 1, 0, 0)
 
 
+@pytest.mark.rule("S-06a")
+async def test_what_was_applied_before_an_import_is_cancelled_stays_and_nothing_follows(
+    servers: Servers, segment: Segment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "LINES_OF_A_STEP", 10)
+    applied, go_on = asyncio.Event(), asyncio.Event()
+    kept_write = worker.ContactImportSteps._write
+
+    async def write(own: Any, found: Any, reading: Any, lines: Any) -> Any:
+        if applied.is_set():
+            await go_on.wait()
+        taken = await kept_write(own, found, reading, lines)
+        applied.set()
+        return taken
+
+    monkeypatch.setattr(worker.ContactImportSteps, "_write", write)
+    made = await start(segment, b"Member ID\n" + b"".join(b"M%d\n" % number for number in range(100)))
+    await applied.wait()
+    request = operations_service_pb2.CancelOperationRequest(
+        team_id=str(segment.team_id), request_id=str(new_id()), operation_id=made.contact_import_id
+    )
+    async with servers.channel(segment.port) as channel:
+        operations = operations_service_pb2_grpc.OperationsServiceStub(channel)
+        cancelled = (await operations.CancelOperation(request, timeout=TIMEOUT_S)).operation
+    assert (cancelled.state, cancelled.done_count) == (operation_pb2.OPERATION_STATE_CANCELLED, 10)
+    go_on.set()
+    # Another file is worked after it: whatever was going on has come to its end.
+    assert counts(await imported(segment, b"Member ID\nlater\n")) == ("SUCCEEDED", 1, 0, 0)
+    there = {each.member_id for each in (await segment.call("ListCustomers", page_size=500)).customers}
+    assert there == {*(f"M{number}" for number in range(10)), "later"}
+    assert (await look(segment, made.contact_import_id)).operation == cancelled
+
+
+@pytest.mark.rule("S-01d")
+async def test_a_line_with_more_tags_than_its_customer_may_have_is_told(segment: Segment) -> None:
+    full = await segment.create(member_id="M1", tags=[f"t{number}" for number in range(500)])
+    done = await imported(segment, b"Member ID,Tags\nM1,one more\nM1,t1;t2\nM2,new\n")
+    assert counts(done) == ("SUCCEEDED", 1, 1, 1)
+    assert "500 tags" in (await faults(segment, done))[2]
+    assert len((await segment.customer(full)).tags) == 500
+
+
+@pytest.mark.rule("S-06d")
+async def test_marks_that_nobody_sees_make_no_other_column_or_person(segment: Segment) -> None:
+    known = await segment.create(member_id="M-1", email="ann@example.com")
+    csv = "\ufeff\u200bMember\u00a0ID,\u2060Email\u200b,Tags\nM\u200b-1,,V\u200bIP\n,<ann@example.com>,vip\n"
+    assert counts(await imported(segment, csv.encode())) == ("SUCCEEDED", 1, 1, 0)
+    assert list((await segment.customer(known)).tags) == ["VIP"]
+
+
 @pytest.mark.rule("S-06b")
 async def test_lines_of_one_person_are_one_customer_and_other_members_are_refused(segment: Segment) -> None:
     first = await segment.create(member_id="M1", phone="+886912345678", tags=["vip"])

@@ -85,6 +85,18 @@ async def test_the_survivor_keeps_the_union_and_what_is_theirs_wins(segment: Seg
     assert {type(letter.body) for letter in new} <= {ProfileChanged, TagRemoved}, new
 
 
+@pytest.mark.rule("S-01d")
+async def test_two_who_have_too_many_tags_together_are_not_merged(segment: Segment) -> None:
+    survivor, loser = [
+        await segment.create(tags=[f"{letter}{number}" for number in range(251)]) for letter in "ab"
+    ]
+    asked = segment.call("MergeCustomers", survivor_id=survivor, loser_id=loser)
+    assert await refused(asked) == "CUSTOMER_LIMIT_REACHED"
+    await segment.call("ChangeCustomerTags", customer_id=loser, remove=["b0", "b1"])
+    await merge(segment, survivor, loser)
+    assert len((await segment.customer(survivor)).tags) == 500
+
+
 @pytest.mark.rule("S-08b")
 async def test_who_is_being_erased_is_merged_with_nobody(segment: Segment) -> None:
     erased, other = await segment.create(phone=PHONE), await segment.create(name="other")

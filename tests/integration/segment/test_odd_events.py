@@ -96,6 +96,12 @@ async def test_a_time_ahead_is_no_time_of_an_event(segment: Segment) -> None:
         for each in (ahead, close)
     ]
     assert times == [now, now], "the time of a customer is never ahead"
+    happened = [
+        fact.occur_time.ToDatetime(UTC)
+        for fact in await segment.facts()
+        if fact.HasField("checkout_completed")
+    ]
+    assert sorted(happened) == [now, now + timedelta(minutes=4)]
 
 
 async def test_a_customer_has_no_more_tags_than_the_limit(segment: Segment) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import pytest
 from google.protobuf.duration_pb2 import Duration
+from google.protobuf.json_format import ParseDict
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from libs.common.rpc.fields import FieldCheck
 from omnijourney.common.v1 import channel_pb2, money_pb2
 from omnijourney.journey.v1 import journey_pb2, node_pb2, trigger_pb2
 from services.journey.convert.journeys import DEFINITION_BYTES_MAX, definition_from, definition_message
+from services.journey.domain import model as d
 from services.journey.domain.validate import faults_of
 from services.journey.store import codec
 
@@ -144,3 +146,24 @@ def test_what_is_wrong_by_itself_or_too_large_is_no_gap() -> None:
     tags = node_pb2.TagsNode(add=["x" * (DEFINITION_BYTES_MAX // 10)] * 10)
     definition_from(journey_pb2.Definition(name="x", nodes=[node_pb2.Node(node_id="x", tags=tags)]), check)
     assert [fault.field for fault in check.violations] == ["definition"]
+
+
+def test_tags_and_names_of_items_are_read_as_segment_keeps_them() -> None:
+    """Else a trigger would wait for what no customer ever has."""
+    tags = node_pb2.TagsNode(add=["V\u200bIP "], remove=["\u3000old\u2060"])
+    node = node_pb2.Node(node_id="n", tags=tags)
+    for trigger, read in (
+        ({"tag_applied": {"tags": [" V\u2060IP"]}}, d.TagTrigger(("VIP",))),
+        (
+            {"checkout_completed": {"item": {"match": 1, "names": ["Tea\u00a0"]}}},
+            d.CheckoutTrigger("is", ("Tea",)),
+        ),
+        (
+            {"checkout_completed": {"item": {"match": 2, "names": [" Tea "]}}},
+            d.CheckoutTrigger("contains", (" Tea ",)),
+        ),
+    ):
+        sent = ParseDict({"name": "x", "trigger": trigger}, journey_pb2.Definition(nodes=[node]))
+        definition = definition_from(sent, FieldCheck())
+        assert definition.trigger == read
+        assert definition.nodes[0].action == d.Tags(("VIP",), ("old",))

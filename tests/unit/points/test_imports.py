@@ -116,6 +116,14 @@ def test_a_file_that_is_none_is_refused_whole(file: bytes, fault: str) -> None:
     ]
 
 
+@pytest.mark.rule("P-10d")
+def test_marks_that_nobody_sees_make_no_other_column_or_person() -> None:
+    heading = "\ufeff\u200bMember\u00a0ID,Email\u2060,Point\u00a0Balance\u200b\n"
+    file = heading + " M\u200b-1\u202c,ann@\u2060x.tw,\u200b50\u00a0\n"
+    (line,) = read_file(file.encode())
+    assert (line.hints, line.points_text, line.fault) == (Hints("M-1", "ann@x.tw"), "50", "")
+
+
 def test_the_sample_is_a_good_file() -> None:
     lines = read_file("\n".join(",".join(cells) for cells in sample()).encode())
     assert [(line.fault, parse_points(line.points_text)) for line in lines] == [("", 50), ("", -20), ("", 0)]
