@@ -13,6 +13,7 @@ import pytest_asyncio
 from axe_playwright_python.base import AXE_FILE_PATH
 from playwright.async_api import Browser, BrowserContext, Page, async_playwright
 
+from libs.console.languages import OWN_NAMES
 from libs.testing.fixtures import Databases, Servers
 from tests.integration.console.conftest import Stand, serving_console
 from tests.integration.journey.whole_site import ALL
@@ -104,10 +105,16 @@ async def picture(page: Page, name: str) -> None:
     """Keeps the page in both languages as pictures for docs, where PICTURES=1 of the environment says so."""
     if os.environ.get("PICTURES") != "1":
         return
-    PICTURES.mkdir(parents=True, exist_ok=True)
-    for language, own_name in (("zh-TW", "繁體中文"), ("en", "English")):
+    for language, own_name in OWN_NAMES.items():
         address = page.url.partition("#")[0]
         await page.get_by_role("button", name=own_name).click()
         await page.goto(address)
         await page.evaluate("document.activeElement.blur()")
+        await picture_of(page, name, language)
+
+
+async def picture_of(page: Page, name: str, language: str) -> None:
+    """Keeps the page as it is, where PICTURES=1 says so."""
+    if os.environ.get("PICTURES") == "1":
+        PICTURES.mkdir(parents=True, exist_ok=True)
         await page.screenshot(path=PICTURES / f"{name}.{language}.png")

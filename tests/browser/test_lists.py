@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 from playwright.async_api import Page, expect
 
+from libs.console.languages import OWN_NAMES
 from omnijourney.channel_gateway.v1 import webhook_pb2
 from omnijourney.points.v1 import coupon_pb2
 from omnijourney.segment.v1 import audience_pb2, customer_pb2
-from tests.browser.conftest import accessibility_faults
+from tests.browser.conftest import accessibility_faults, picture_of
 from tests.integration.console.conftest import Stand
 from tests.integration.journey.whole_site import LINE, WHATSAPP, link, text
 
 pytestmark = [pytest.mark.asyncio(loop_scope="package"), pytest.mark.rule("X-07")]
 PHONE = {"width": 360, "height": 740}
+DESK = {"width": 1100, "height": 720}
+
+
+def picture_name(path: str) -> str:
+    """What the pictures of a page are called."""
+    return re.sub(r"\W+", "-", path).strip("-")
 
 
 async def _seeded(stand: Stand) -> dict[str, str]:
@@ -102,22 +110,24 @@ PARTS = 4
 """A test looks at a part of them, so that none takes as long as a test may on a busy machine."""
 
 
-@pytest.mark.parametrize("language", ["繁體中文", "English"])
+@pytest.mark.parametrize("language", OWN_NAMES)
 @pytest.mark.parametrize("part", range(PARTS))
 async def test_every_page_is_free_of_faults_and_fits_a_phone(
     page: Page, stand: Stand, part: int, language: str
 ) -> None:
     names = await _seeded(stand)
     await stand.site.attribute("city")
-    await page.get_by_role("button", name=language).click()
-    await page.set_viewport_size({"width": PHONE["width"], "height": PHONE["height"]})
+    await page.get_by_role("button", name=OWN_NAMES[language]).click()
     found: dict[str, object] = {}
     for path in PATHS[part::PARTS]:
+        await page.set_viewport_size({"width": PHONE["width"], "height": PHONE["height"]})
         await page.goto(path.format(**names))
         if faults := await accessibility_faults(page):
             found[path] = faults
         if (width := await page.evaluate("document.documentElement.scrollWidth")) > PHONE["width"]:
             found[path] = width
+        await page.set_viewport_size({"width": DESK["width"], "height": DESK["height"]})
+        await picture_of(page, picture_name(path), language)
     assert found == {}
 
 
