@@ -105,3 +105,20 @@ def restore(key: Key, *, team: Team, as_json: AsJson = False, data_dir: DataDir 
     from libs.cli import attributes
 
     run(data_dir, attributes.restore(team, key, as_json=as_json))
+
+
+@attribute.command(epilog="Example: omnijourney attribute delete size --team $TEAM")
+def delete(
+    key: Key,
+    *,
+    team: Team,
+    force: Annotated[
+        bool, typer.Option("--force", help="Also while journeys or saved audiences name it.")
+    ] = False,
+    as_json: AsJson = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Delete an attribute with everyone's value of it. Refused while journeys or saved audiences name it."""
+    from libs.cli import attributes
+
+    run(data_dir, attributes.delete(team, key, force=force, as_json=as_json))

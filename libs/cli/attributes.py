@@ -8,6 +8,7 @@ from libs.cli.answers import json_of, tell
 from libs.cli.console import EXIT_FAULT, complain, say
 from libs.cli.journeys import Command
 from libs.cli.listings import at_most
+from libs.cli.tags import show_users, wait
 from libs.client import Client
 from libs.client.long_work import ended
 from libs.client.paging import items
@@ -95,6 +96,18 @@ def restore(team_id: str, key: str, *, as_json: bool = False) -> Command:
         changed = (await client.segment.RestoreAttribute(request, timeout=_TIMEOUT_S)).attribute
         tell(changed, _line(changed), as_json=as_json)
         return 0
+
+    return command
+
+
+def delete(team_id: str, key: str, *, force: bool, as_json: bool = False) -> Command:
+    """Deletes an attribute with everyone's value of it, and waits until that is done."""
+
+    async def command(client: Client) -> int:
+        request = pb.DeleteAttributeRequest(team_id=team_id, request_id=str(new_id()), key=key, force=force)
+        started = await client.segment.DeleteAttribute(request, timeout=_TIMEOUT_S)
+        show_users(started.users, "names the attribute")
+        return await wait(client, started.operation, as_json=as_json)
 
     return command
 

@@ -25,8 +25,8 @@ def rename(team_id: str, tag: str, new_tag: str, *, merge: bool, as_json: bool =
             team_id=team_id, request_id=str(new_id()), tag=tag, new_tag=new_tag, merge=merge
         )
         started = await client.segment.RenameTag(request, timeout=_TIMEOUT_S)
-        _show_users(started.users, "still names")
-        return await _wait(client, started.operation, as_json=as_json)
+        show_users(started.users, "still names the tag")
+        return await wait(client, started.operation, as_json=as_json)
 
     return command
 
@@ -37,19 +37,21 @@ def delete(team_id: str, tag: str, *, force: bool, as_json: bool = False) -> Com
     async def command(client: Client) -> int:
         request = pb.DeleteTagRequest(team_id=team_id, request_id=str(new_id()), tag=tag, force=force)
         started = await client.segment.DeleteTag(request, timeout=_TIMEOUT_S)
-        _show_users(started.users, "names")
-        return await _wait(client, started.operation, as_json=as_json)
+        show_users(started.users, "names the tag")
+        return await wait(client, started.operation, as_json=as_json)
 
     return command
 
 
-def _show_users(users: Sequence[pb.ThingUser], verb: str) -> None:
+def show_users(users: Sequence[pb.ThingUser], how: str) -> None:
+    """Says on the side what uses a thing; `how` it does, such as "names the tag"."""
     for each in users:
         kind = "journey" if each.journey_id else "saved audience"
-        complain(f"{kind} {each.journey_id or each.saved_audience_id} {verb} the tag: {each.name}")
+        complain(f"{kind} {each.journey_id or each.saved_audience_id} {how}: {each.name}")
 
 
-async def _wait(client: Client, operation: operation_pb2.Operation, *, as_json: bool) -> int:
+async def wait(client: Client, operation: operation_pb2.Operation, *, as_json: bool) -> int:
+    """Until the operation has ended, which counts customers; the exit status."""
     found = await ended(client, "segment", operation)
     if found.state != operation_pb2.OPERATION_STATE_SUCCEEDED:
         complain(found.error.message or operation_pb2.OperationState.Name(found.state))

@@ -1,4 +1,4 @@
-"""Custom attributes: made, renamed, given another type after a look at what would fit, put away and brought back."""
+"""Custom attributes: made, renamed, given another type after a look at what fits, put away, brought back, deleted."""
 
 from __future__ import annotations
 
@@ -147,6 +147,27 @@ async def put_away(request: web.Request) -> web.Response:
         else noted("The attribute is back, with its values.")
     )
     return visit.go(f"/settings/attributes/{key}", done)
+
+
+@routes.post("/settings/attributes/{key}/delete")
+async def delete(request: web.Request) -> web.Response:
+    """Begins to delete it with its values; while something uses it only where that was said."""
+    visit = Visit.of(request)
+    given = await texts_of(visit)
+    asked = segment.DeleteAttributeRequest(
+        team_id=visit.team_id,
+        request_id=given["request_id"],
+        key=request.match_info["key"],
+        force=given.get("force") == "1",
+    )
+    try:
+        answer = await visit.call(visit.client.segment.DeleteAttribute, asked)
+    except CallError as error:
+        return await _show_page(visit, status=status_of(error), faults=refusal(visit, error, {}))
+    return visit.go(
+        f"/settings/work/{answer.operation.operation_id}",
+        noted("The attribute is being deleted, with everybody's value of it."),
+    )
 
 
 @routes.get("/settings/work/{operation_id}")

@@ -65,7 +65,7 @@ class AudienceChange(msgspec.Struct, frozen=True):
     """The attribute whose values are converted, of everyone; empty: none, and what stands above is done."""
     convert_from: int = 0
     convert_to: int = 0
-    """`AttributeType`s."""
+    """`AttributeType`s; `convert_to` 0: the values go, and then the definition (`deletes_attribute`)."""
 
     @property
     def key(self) -> ChangeKey:
@@ -76,6 +76,11 @@ class AudienceChange(msgspec.Struct, frozen=True):
     def values(self) -> dict[str, str]:
         """Attributes to set."""
         return dict(zip(self.keys, self.texts, strict=True))
+
+    @property
+    def deletes_attribute(self) -> bool:
+        """It is done when nobody has a value of the attribute. Its definition, archived till then, goes last."""
+        return bool(self.convert_key) and not self.convert_to
 
     @property
     def spells(self) -> bool:

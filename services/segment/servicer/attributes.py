@@ -16,7 +16,7 @@ from services.segment.convert.customers import attribute_message, read_attribute
 from services.segment.convert.uses import user_message
 from services.segment.domain.model import Attribute
 from services.segment.servicer.base import Base
-from services.segment.usecases.attributes import Archived, Retyped
+from services.segment.usecases.attributes import Archived, Deletion, Retyped
 from services.segment.usecases.edits import Once
 
 _MISFITS_MAX: Final = 20
@@ -108,6 +108,18 @@ class AttributeRpcs(Base):
         once = Once(team_id, request, pb.RestoreAttributeResponse, _restore_reply)
         return await self._deps.attributes.change(once, team_id, request.key, request.etag, archived=False)
 
+    async def DeleteAttribute(
+        self, request: pb.DeleteAttributeRequest, context: Any
+    ) -> pb.DeleteAttributeResponse:
+        """Starts to delete it with its values."""
+        check = Check()
+        team_id = check.uuid("team_id", request.team_id)
+        check.done()
+        once = Once(team_id, request, pb.DeleteAttributeResponse, _delete_reply, _update_reply)
+        return await self._deps.attributes.delete(
+            once, team_id, request.key, request.etag, force=request.force
+        )
+
     async def ListAttributes(
         self, request: pb.ListAttributesRequest, context: Any
     ) -> pb.ListAttributesResponse:
@@ -145,6 +157,12 @@ def _retype_reply(retyped: Retyped) -> pb.UpdateAttributeResponse:
 def _archive_reply(archived: Archived) -> pb.ArchiveAttributeResponse:
     users = map(user_message, archived.users)
     return pb.ArchiveAttributeResponse(attribute=attribute_message(archived.attribute), users=users)
+
+
+def _delete_reply(deletion: Deletion) -> pb.DeleteAttributeResponse:
+    return pb.DeleteAttributeResponse(
+        operation=operation_message(deletion.change), users=map(user_message, deletion.users)
+    )
 
 
 def _restore_reply(attribute: Attribute) -> pb.RestoreAttributeResponse:

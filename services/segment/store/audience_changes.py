@@ -142,6 +142,32 @@ async def convert_values(connection: Connection, change: AudienceChange, custome
     return len(rows) - len(fitting)
 
 
+async def customers_with_value(connection: Connection, team_id: UUID, key: str, row_max: int) -> list[UUID]:
+    """Some who have a value of the attribute, of whatever type, in order of their ids; none: nobody has."""
+    query = BOOK.bind("customers_with_value", team_id=team_id, key=key, row_max=row_max)
+    return [row["customer_id"] for row in await connection.fetch(*query)]
+
+
+async def count_values(connection: Connection, team_id: UUID, key: str) -> int:
+    """Customers who have a value of the attribute, of whatever type."""
+    return int(await connection.fetchval(*BOOK.bind("count_values", team_id=team_id, key=key)))
+
+
+async def delete_values(connection: Connection, team_id: UUID, key: str, customers: Sequence[UUID]) -> None:
+    """Deletes the values that customers have of an archived attribute; of nobody: its definition."""
+    if customers:
+        query = BOOK.bind("delete_values", team_id=team_id, key=key, customers=customers)
+    else:
+        query = BOOK.bind("delete_archived_attribute", team_id=team_id, key=key)
+    await connection.execute(*query)
+
+
+async def unfinished_deletion(connection: Connection, team_id: UUID, key: str) -> AudienceChange | None:
+    """The work that deletes an attribute; None: none does."""
+    row = await connection.fetchrow(*BOOK.bind("unfinished_deletion", team_id=team_id, key=key))
+    return _change_of(row) if row else None
+
+
 async def values_of_attribute(
     connection: Connection, team_id: UUID, key: str, kind: AttributeType, row_max: int
 ) -> list[str]:

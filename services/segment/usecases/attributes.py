@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from datetime import datetime
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
@@ -10,7 +11,7 @@ import msgspec
 
 from libs.common.audience.expressions import AttributeType
 from libs.common.db.pool import Connection, Pool, transaction
-from libs.common.errors import NotFound, Unavailable
+from libs.common.errors import FailedPrecondition, NotFound, Unavailable
 from libs.common.ids import epoch_ms, new_id
 from libs.common.rpc.servicing import check_etag
 from services.segment.clients.journeys import JourneyUses
@@ -20,7 +21,7 @@ from services.segment.domain.facts import Fact
 from services.segment.domain.model import Attribute
 from services.segment.domain.uses import User, in_use
 from services.segment.store import attributes, teams
-from services.segment.store.audience_changes import insert_change, values_of_attribute
+from services.segment.store import audience_changes as store
 from services.segment.usecases.edits import Edits, Once, Reply
 from services.segment.usecases.uses import naming_audiences
 from services.segment.worker.writers import ids_of
@@ -40,6 +41,13 @@ class Archived(NamedTuple):
 
     attribute: Attribute
     users: Sequence[User]
+
+
+class Deletion(NamedTuple):
+    """The work that deletes a definition with its values, and who named it."""
+
+    change: AudienceChange
+    users: Sequence[User] = ()
 
 
 class TypePreview(NamedTuple):
@@ -110,6 +118,36 @@ class Attributes:
 
         return await self._edits.once(once, work)
 
+    async def delete(
+        self, once: Once[Deletion, Reply], team_id: UUID, key: str, etag: str, *, force: bool
+    ) -> Reply:
+        """Archives the definition and starts the work that deletes it with its values. Raises
+        FailedPrecondition `IN_USE` and Unavailable, unless `force`."""
+        journeys, away = await self._naming_journeys(team_id, key)
+        async with transaction(self._pool, [team_id]) as reading:
+            total = await store.count_values(reading, team_id, key)
+
+        async def work(connection: Connection, facts: list[Fact]) -> Deletion:
+            present = await attributes.lock_attribute(connection, team_id, key)
+            check_etag(etag, present.revision)
+            once.note_before(present)
+            going_on = await store.unfinished_deletion(connection, team_id, key)
+            if going_on is not None:
+                return Deletion(going_on)
+            if away is not None and not force:
+                raise away
+            users = [*journeys, *await naming_audiences(connection, team_id, attribute_key=key)]
+            if users and not force:
+                raise in_use("the attribute", users)
+            await self._change(connection, facts, present, {"archived": True})
+            change = _of_values(present, self._edits.now(), convert_to=0, total_count=total)
+            await store.insert_change(connection, change)
+            return Deletion(change, users)
+
+        reply = await self._edits.once(once, work)
+        self._wake()
+        return reply
+
     async def _naming_journeys(self, team_id: UUID, key: str) -> tuple[list[User], Unavailable | None]:
         """Asked outside of the transaction; the error where they could not be."""
         try:
@@ -129,31 +167,8 @@ class Attributes:
             changed = await self._change(connection, facts, before, changes)
             if changed.type == before.type:
                 return Retyped(changed, None)
-            now = self._edits.now()
-            change = AudienceChange(
-                team_id=team_id,
-                change_id=new_id(epoch_ms(now)),
-                audience=b"",
-                add_tags=(),
-                remove_tags=(),
-                keys=(),
-                texts=(),
-                triggers=False,
-                of_tag=False,
-                state=ChangeState.PENDING,
-                reached=None,
-                done_count=0,
-                refused_count=0,
-                total_count=0,
-                reason="",
-                message="",
-                created_at=now,
-                updated_at=now,
-                convert_key=key,
-                convert_from=int(before.type),
-                convert_to=int(changed.type),
-            )
-            await insert_change(connection, change)
+            change = _of_values(before, self._edits.now(), convert_to=int(changed.type))
+            await store.insert_change(connection, change)
             return Retyped(changed, change)
 
         reply = await self._edits.once(once, work)
@@ -166,6 +181,9 @@ class Attributes:
         wanted = msgspec.structs.replace(present, **changes)
         if wanted == present:
             return present
+        if present.archived and await store.unfinished_deletion(connection, present.team_id, present.key):
+            message = f"the attribute {present.key} is being deleted: wait until it is gone, or cancel that"
+            raise FailedPrecondition("ATTRIBUTE_UNAVAILABLE", message)
         now = self._edits.now()
         changed = await attributes.update_attribute(connection, wanted, now)
         facts += await attributes.save_definition_fact(connection, changed, present.type, now, ids_of(now))
@@ -178,7 +196,7 @@ class Attributes:
             if not found:
                 raise NotFound.of("attribute", key)
             present = found[team_id, key].type
-            values = await values_of_attribute(connection, team_id, key, present, PREVIEW_VALUES_MAX)
+            values = await store.values_of_attribute(connection, team_id, key, present, PREVIEW_VALUES_MAX)
         misfits = [value for value in values if fitted(kind, value) is None]
         return TypePreview(len(values), len(values) - len(misfits), list(dict.fromkeys(misfits)))
 
@@ -202,3 +220,32 @@ class Attributes:
             return await attributes.list_attributes(
                 connection, team_id, after=after, archived=archived, row_max=row_max
             )
+
+
+def _of_values(
+    attribute: Attribute, now: datetime, *, convert_to: int, total_count: int = 0
+) -> AudienceChange:
+    """Work on everyone's values of an attribute, see `AudienceChange.convert_to`."""
+    return AudienceChange(
+        team_id=attribute.team_id,
+        change_id=new_id(epoch_ms(now)),
+        audience=b"",
+        add_tags=(),
+        remove_tags=(),
+        keys=(),
+        texts=(),
+        triggers=False,
+        of_tag=False,
+        state=ChangeState.PENDING,
+        reached=None,
+        done_count=0,
+        refused_count=0,
+        total_count=total_count,
+        reason="",
+        message="",
+        created_at=now,
+        updated_at=now,
+        convert_key=attribute.key,
+        convert_from=int(attribute.type),
+        convert_to=convert_to,
+    )

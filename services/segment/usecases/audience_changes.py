@@ -59,6 +59,11 @@ class AudienceMembers:
 
     async def first(self, change: AudienceChange) -> Sequence[UUID]:
         """See there."""
+        if change.deletes_attribute:
+            async with transaction(self._pool, [change.team_id]) as connection:
+                return await store.customers_with_value(
+                    connection, change.team_id, change.convert_key, STEP_CUSTOMERS
+                )
         if change.convert_key:
             return await self._everyone(change)
         audience = audience_pb2.Audience.FromString(change.audience)

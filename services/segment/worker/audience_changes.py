@@ -83,7 +83,8 @@ class AudienceChangeSteps:
     async def _apply(self, found: AudienceChange, customers: Sequence[UUID]) -> int:
         async with transaction(self._changes.pool, [found.team_id]) as connection:
             present = await store.lock_change(connection, found.key)
-            if present.state.has_ended or present.reached != found.reached:
+            elsewhere = (present.reached, present.done_count) != (found.reached, found.done_count)
+            if present.state.has_ended or elsewhere:
                 return 0
             facts, refused = await self._change(connection, found, customers)
             if any(fact.mail_number is not None for fact in facts):
@@ -97,6 +98,9 @@ class AudienceChangeSteps:
         self, connection: Connection, found: AudienceChange, customers: Sequence[UUID]
     ) -> tuple[list[Fact], int]:
         """The facts, and how many customers refused."""
+        if found.deletes_attribute:
+            await store.delete_values(connection, found.team_id, found.convert_key, customers)
+            return [], 0
         if found.convert_key:
             return [], await store.convert_values(connection, found, customers)
         if found.spells:
@@ -119,7 +123,12 @@ class AudienceChangeSteps:
     ) -> AudienceChange:
         refused += present.refused_count
         state, reached = ChangeState.RUNNING, customers[-1] if customers else present.reached
-        if len(customers) < STEP_CUSTOMERS:
+        if present.deletes_attribute:
+            # Until nobody is found: a write that began before it was archived may have set another value.
+            reached = None
+            if not customers:
+                state = ChangeState.SUCCEEDED
+        elif len(customers) < STEP_CUSTOMERS:
             # Who got the tag meanwhile, before the place that was reached, is changed as well.
             again = present.of_tag and not (present.spells or refused)
             if again and await store.has_tag(connection, present.team_id, present.remove_tags[0]):

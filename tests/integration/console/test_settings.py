@@ -49,7 +49,7 @@ async def test_the_team_s_settings_are_changed_and_faults_stand_at_their_fields(
     assert (await writer.post("/settings/team", given)).status == 403
 
 
-async def test_attributes_are_made_renamed_given_another_type_and_put_away(stand: Stand) -> None:
+async def test_attributes_are_made_renamed_given_another_type_put_away_and_deleted(stand: Stand) -> None:
     browser = await stand.signed_in(SCOPE_WRITE)
     assert "The team has no attribute yet" in (await browser.get("/settings/attributes")).text
     wrong = await browser.post("/settings/attributes", {"key": "1st", "display_name": "", "type": "1"})
@@ -77,8 +77,19 @@ async def test_attributes_are_made_renamed_given_another_type_and_put_away(stand
     archived = await browser.post("/settings/attributes/size/archive", {"force": "1"})
     assert "The attribute is archived" in archived.text
     assert "The attribute is back" in (await browser.post("/settings/attributes/size/restore")).text
+    used = await browser.get("/settings/attributes/size")
+    assert ("Delete it all the same" in used.text, "Delete this attribute?" in used.text) == (True, False)
+    refused = await browser.post("/settings/attributes/size/delete")
+    assert (refused.status, "Asks for it" in refused.text) == (409, True)
+    await browser.post("/settings/attributes", {"key": "old", "display_name": "", "type": "1"})
+    assert "Delete this attribute?" in (await browser.get("/settings/attributes/old")).text
+    deleted = await browser.post("/settings/attributes/old/delete")
+    assert "The attribute is being deleted" in deleted.text
+    assert "Done" in (await ended(browser, deleted)).text
+    assert (await browser.get("/settings/attributes/old")).status == 404
     reader = await stand.signed_in(SCOPE_READ)
     assert "New attribute" not in (await reader.get("/settings/attributes")).text
+    assert (await reader.post("/settings/attributes/size/delete", {"force": "1"})).status == 403
     await stand.site.team(ALL)
     stranger = await stand.signed_in()
     assert (await stranger.get("/settings/attributes/size")).status == 404

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import grpc
 import pytest
 from pydantic import SecretStr
 
-from libs.cli import journeys, records, tags
+from libs.cli import attributes, journeys, records, tags
 from libs.client import ClientSettings
+from libs.common.errors import ResourceExhausted
 from libs.common.ids import new_id
 from libs.common.mailbox.mail import ProfileChanged, TagRemoved
 from libs.common.rpc.errors import remote_error
@@ -210,3 +213,102 @@ async def test_values_that_fit_a_new_type_are_kept(site: Site) -> None:
         "UpdateAttribute", attribute={"key": "age", "type": 2}, convert_values=True
     )
     assert not again.HasField("operation")
+
+
+@pytest.mark.rule("S-01a")
+async def test_an_attribute_is_deleted_with_everyone_s_values_wherever_it_was_interrupted(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.segment.usecases.audience_changes.STEP_CUSTOMERS", 2)
+    monkeypatch.setattr(worker, "STEP_CUSTOMERS", 2)
+    broken, mended, steps = asyncio.Event(), asyncio.Event(), [0]
+
+    def reach(_point: str) -> None:
+        steps[0] += 1
+        if steps[0] > 1 and not mended.is_set():
+            broken.set()
+            raise ResourceExhausted.overloaded("the test", 1.0)
+
+    segment = site.segment
+    for key in ("size", "tier"):
+        await segment.define(key, "TEXT")
+    values = ("12", "large", "x" * 300, "7", "12")
+    customers = [await segment.create(attributes={"size": each, "tier": "gold"}) for each in values]
+    facts, mail = len(await segment.facts()), len(await segment.mail(customers[0]))
+    monkeypatch.setattr("services.segment.worker.audience_changes.crash.reach", reach)
+    asked = {"key": "size", "request_id": "once"}
+    started = await segment.call("DeleteAttribute", **asked)
+    await broken.wait()
+    assert (await segment.call("DeleteAttribute", **asked)) == started
+    going_on = await segment.call("DeleteAttribute", key="size")
+    assert going_on.operation.operation_id == started.operation.operation_id
+    kept = await refusal(segment.call("RestoreAttribute", key="size"))
+    assert kept[:2] == (grpc.StatusCode.FAILED_PRECONDITION, "ATTRIBUTE_UNAVAILABLE")
+    text = {"attribute": {"key": "size", "type": 1}}
+    taken = await refusal(segment.call("CreateAttribute", **text))
+    assert taken[:2] == (grpc.StatusCode.ALREADY_EXISTS, "DUPLICATE_VALUE")
+    mended.set()
+    ended = await site.ended(started.operation)
+    assert (ended.state, ended.done_count, ended.total_count) == (SUCCEEDED, 5, 5)
+    assert steps[0] >= 5, "what was interrupted was done again, and the last finds nobody"
+    gone = await refusal(segment.call("DeleteAttribute", key="size"))
+    assert gone[:2] == (grpc.StatusCode.NOT_FOUND, "RESOURCE_NOT_FOUND")
+    assert (await segment.call("DeleteAttribute", **asked)) == started
+    assert len(await segment.facts()) == facts + 1, "of the definition, which was archived"
+    assert len(await segment.mail(customers[0])) == mail
+    await segment.call("CreateAttribute", **text)
+    found = [dict((await segment.customer(each)).attributes) for each in customers]
+    assert found == [{"tier": "gold"}] * 5, "also as the type that the values had they are not there"
+    await site.ended((await segment.call("DeleteAttribute", key="size")).operation)
+    await segment.define("size", "NUMBER")
+    await segment.call("SetCustomerAttributes", customer_id=customers[0], values={"size": "7.50"})
+    assert (await segment.customer(customers[0])).attributes["size"] == "7.5"
+
+
+@pytest.mark.rule("S-04")
+async def test_an_attribute_in_use_is_deleted_by_force_only(site: Site) -> None:
+    segment = site.segment
+    await segment.define("tier", "TEXT")
+    customer = await segment.create(attributes={"tier": "gold"})
+    gold = {"attribute": {"key": "tier", "text": {"operator": 1, "values": ["gold"]}}}
+    audience, journey_id = await save(segment, "golden", gold), str(new_id())
+    site.journey.answers["ListReferringJourneys"] = journey_service_pb2.ListReferringJourneysResponse(
+        journeys=[validation_pb2.ReferringJourney(journey_id=journey_id, name="Welcome")]
+    )
+    code, reason, metadata = await refusal(segment.call("DeleteAttribute", key="tier"))
+    assert (code, reason) == (grpc.StatusCode.FAILED_PRECONDITION, "IN_USE")
+    assert metadata["used_by"] == f"journey {journey_id}, saved audience {audience}"
+    assert (await segment.customer(customer)).attributes["tier"] == "gold"
+    other = str(new_id())
+    await segment.create_team(UUID(other))
+    missing = await refusal(segment.call("DeleteAttribute", key="tier", team_id=other))
+    assert missing[:2] == (grpc.StatusCode.NOT_FOUND, "RESOURCE_NOT_FOUND")
+    await segment.call("CreateAttribute", attribute={"key": "tier", "type": 1}, team_id=other)
+    theirs = await segment.call("CreateCustomer", customer={"attributes": {"tier": "gold"}}, team_id=other)
+    started = await segment.call("DeleteAttribute", key="tier", force=True)
+    assert {each.journey_id or each.saved_audience_id for each in started.users} == {journey_id, audience}
+    assert (await site.ended(started.operation)).state == SUCCEEDED
+    assert dict((await segment.customer(customer)).attributes) == {}
+    asked = {"customer_id": theirs.customer.customer_id, "team_id": other}
+    assert (await segment.call("GetCustomer", **asked)).customer.attributes["tier"] == "gold"
+    told = [f.attribute_defined for f in await segment.facts() if f.WhichOneof("fact") == "attribute_defined"]
+    assert [(each.key, each.state) for each in told] == [("tier", 1), ("tier", 2)]
+
+
+async def test_an_attribute_is_deleted_on_the_command_line(
+    site: Site, servers: Servers, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings: Any = ClientSettings(
+        token=SecretStr(servers.token), segment_target=f"127.0.0.1:{site.segment.port}"
+    )
+    team = str(site.segment.team_id)
+    await site.segment.define("tier", "TEXT")
+    await site.segment.create(attributes={"tier": "gold"})
+    gold = {"attribute": {"key": "tier", "text": {"operator": 1, "values": ["gold"]}}}
+    audience = await save(site.segment, "golden", gold)
+    assert await journeys.run(settings, attributes.delete(team, "tier", force=False)) == 1
+    assert audience in capsys.readouterr().err
+    assert await journeys.run(settings, attributes.delete(team, "tier", force=True)) == 0
+    shown = capsys.readouterr()
+    assert shown.out == "1 customers\n"
+    assert shown.err == f"saved audience {audience} names the attribute: golden\n"

@@ -73,3 +73,39 @@ UPDATE customer_attribute AS v
 -- name: values_of_attribute
 SELECT value FROM customer_attribute
  WHERE team_id = :team_id AND key = :key AND type = :type::smallint LIMIT :row_max
+
+-- name: unfinished_deletion
+-- Of an attribute: `convert_to` 0.
+SELECT team_id, change_id, audience, add_tags, remove_tags, keys, texts, triggers, of_tag, state, reached, done_count,
+       refused_count, total_count, reason, message, created_at, updated_at, convert_key,
+       convert_from, convert_to
+  FROM audience_change
+ WHERE team_id = :team_id AND NOT ended AND convert_key = :key AND convert_to = 0
+ LIMIT 1
+
+-- name: customers_with_value
+-- Each part is read by an index of its own; the policy of the table itself would not let them.
+SELECT customer_id FROM (
+    (SELECT customer_id FROM team_attribute WHERE team_id = :team_id AND key = :key AND type = 2 LIMIT :row_max)
+    UNION
+    (SELECT customer_id FROM team_attribute
+      WHERE team_id = :team_id AND key = :key AND type <> 2 AND octet_length(value_folded) <= 200 LIMIT :row_max)
+    UNION
+    (SELECT customer_id FROM team_attribute
+      WHERE team_id = :team_id AND key = :key AND octet_length(value_folded) > 200 LIMIT :row_max)
+) AS found
+ ORDER BY customer_id LIMIT :row_max
+
+-- name: count_values
+SELECT (SELECT count(*) FROM team_attribute WHERE team_id = :team_id AND key = :key AND type = 2)
+     + (SELECT count(*) FROM team_attribute
+         WHERE team_id = :team_id AND key = :key AND type <> 2 AND octet_length(value_folded) <= 200)
+     + (SELECT count(*) FROM team_attribute
+         WHERE team_id = :team_id AND key = :key AND type <> 2 AND octet_length(value_folded) > 200)
+
+-- name: delete_values
+DELETE FROM customer_attribute
+ WHERE team_id = :team_id AND customer_id = ANY (:customers::uuid[]) AND key = :key
+
+-- name: delete_archived_attribute
+DELETE FROM attribute WHERE team_id = :team_id AND key = :key AND archived

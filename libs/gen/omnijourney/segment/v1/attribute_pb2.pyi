@@ -88,7 +88,9 @@ class Attribute(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
     key: _builtins.str
-    """Name in expressions and variables, unique in the team: a letter, then up to 63 letters, digits and `_`. Never changes."""
+    """Name in expressions and variables, unique in the team: a letter, then up to 63 letters, digits and `_`. Never changes; free again
+    once the definition is deleted.
+    """
     display_name: _builtins.str
     """Name shown to people, 1 to 200 characters."""
     type: Global___AttributeType.ValueType

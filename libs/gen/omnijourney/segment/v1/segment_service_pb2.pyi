@@ -1695,6 +1695,74 @@ class RestoreAttributeResponse(_message.Message):
 Global___RestoreAttributeResponse: _TypeAlias = RestoreAttributeResponse  # noqa: Y015
 
 @_typing.final
+class DeleteAttributeRequest(_message.Message):
+    """Deletes a definition and its values."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEAM_ID_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    KEY_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    FORCE_FIELD_NUMBER: _builtins.int
+    team_id: _builtins.str
+    """The team. Required."""
+    request_id: _builtins.str
+    """Makes the call safe to repeat: 1 to 100 printable characters, chosen by the caller. Required."""
+    key: _builtins.str
+    """The attribute. Required."""
+    etag: _builtins.str
+    """The version that was read; empty: any."""
+    force: _builtins.bool
+    """Whether it is deleted although journeys or audiences use it."""
+    def __init__(
+        self,
+        *,
+        team_id: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        key: _builtins.str = ...,
+        etag: _builtins.str = ...,
+        force: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "force", b"force", "key", b"key", "request_id", b"request_id", "team_id", b"team_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteAttributeRequest: _TypeAlias = DeleteAttributeRequest  # noqa: Y015
+
+@_typing.final
+class DeleteAttributeResponse(_message.Message):
+    """Answer of `DeleteAttribute`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OPERATION_FIELD_NUMBER: _builtins.int
+    USERS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def operation(self) -> _operation_pb2.Operation:
+        """The work that was started; it counts customers who had a value."""
+
+    @_builtins.property
+    def users(self) -> _containers.RepeatedCompositeFieldContainer[Global___ThingUser]:
+        """What names the attribute, the first 20 of each kind, where it is deleted by `force`; without journeys when these could not be asked."""
+
+    def __init__(
+        self,
+        *,
+        operation: _operation_pb2.Operation | None = ...,
+        users: _abc.Iterable[Global___ThingUser] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["operation", b"operation"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["operation", b"operation", "users", b"users"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteAttributeResponse: _TypeAlias = DeleteAttributeResponse  # noqa: Y015
+
+@_typing.final
 class ListAttributesRequest(_message.Message):
     """Lists definitions."""
 

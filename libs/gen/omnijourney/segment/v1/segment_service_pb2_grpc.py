@@ -187,6 +187,11 @@ class SegmentServiceStub:
                 request_serializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.RestoreAttributeRequest.SerializeToString,
                 response_deserializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.RestoreAttributeResponse.FromString,
                 _registered_method=True)
+        self.DeleteAttribute = channel.unary_unary(
+                '/omnijourney.segment.v1.SegmentService/DeleteAttribute',
+                request_serializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.DeleteAttributeRequest.SerializeToString,
+                response_deserializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.DeleteAttributeResponse.FromString,
+                _registered_method=True)
         self.ListAttributes = channel.unary_unary(
                 '/omnijourney.segment.v1.SegmentService/ListAttributes',
                 request_serializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.ListAttributesRequest.SerializeToString,
@@ -620,7 +625,8 @@ class SegmentServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def UpdateAttribute(self, request, context):
-        """Changes `display_name` or `type` of a definition. Values of the type before are no longer seen.
+        """Changes `display_name` or `type` of a definition. Values of the type before are no longer seen. Errors: NOT_FOUND, ABORTED,
+        FAILED_PRECONDITION `ATTRIBUTE_UNAVAILABLE` while it is being deleted.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -635,7 +641,20 @@ class SegmentServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def RestoreAttribute(self, request, context):
-        """Brings a definition back into use with the values that it had. Nothing happens when it is active.
+        """Brings a definition back into use with the values that it had. Nothing happens when it is active. Errors: NOT_FOUND, ABORTED,
+        FAILED_PRECONDITION `ATTRIBUTE_UNAVAILABLE` while it is being deleted.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteAttribute(self, request, context):
+        """Starts to delete a definition, archived or not, with every customer's value of it. It is archived from the answer on, so live
+        journeys that name it stop; it cannot be brought back or changed while the operation goes on. No journey is triggered by a value
+        that goes. The key is free once the operation has succeeded; cancelled, the definition stays archived, with the values that are left.
+        What is being deleted is answered with the operation that does it. Errors: NOT_FOUND, ABORTED `ETAG_MISMATCH`; unless `force`,
+        FAILED_PRECONDITION `IN_USE` while journeys or saved audiences name it, and UNAVAILABLE while the journey service does not say
+        whether any does; RESOURCE_EXHAUSTED `OVERLOADED` while 20 such works of the team go on.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -1149,6 +1168,11 @@ def add_SegmentServiceServicer_to_server(servicer, server):
                     servicer.RestoreAttribute,
                     request_deserializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.RestoreAttributeRequest.FromString,
                     response_serializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.RestoreAttributeResponse.SerializeToString,
+            ),
+            'DeleteAttribute': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteAttribute,
+                    request_deserializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.DeleteAttributeRequest.FromString,
+                    response_serializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.DeleteAttributeResponse.SerializeToString,
             ),
             'ListAttributes': grpc.unary_unary_rpc_method_handler(
                     servicer.ListAttributes,
@@ -2162,6 +2186,33 @@ class SegmentService:
             '/omnijourney.segment.v1.SegmentService/RestoreAttribute',
             omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.RestoreAttributeRequest.SerializeToString,
             omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.RestoreAttributeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteAttribute(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/omnijourney.segment.v1.SegmentService/DeleteAttribute',
+            omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.DeleteAttributeRequest.SerializeToString,
+            omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.DeleteAttributeResponse.FromString,
             options,
             channel_credentials,
             insecure,

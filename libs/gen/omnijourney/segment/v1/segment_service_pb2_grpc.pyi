@@ -122,13 +122,25 @@ class SegmentServiceStub:
     GetAttribute: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.GetAttributeRequest, _segment_service_pb2.GetAttributeResponse]
     """Reads a definition."""
     UpdateAttribute: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.UpdateAttributeRequest, _segment_service_pb2.UpdateAttributeResponse]
-    """Changes `display_name` or `type` of a definition. Values of the type before are no longer seen."""
+    """Changes `display_name` or `type` of a definition. Values of the type before are no longer seen. Errors: NOT_FOUND, ABORTED,
+    FAILED_PRECONDITION `ATTRIBUTE_UNAVAILABLE` while it is being deleted.
+    """
     ArchiveAttribute: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.ArchiveAttributeRequest, _segment_service_pb2.ArchiveAttributeResponse]
     """Archives a definition. Nothing happens when it is archived.
     Errors: NOT_FOUND, ABORTED; with `unless_used` FAILED_PRECONDITION `IN_USE`, UNAVAILABLE.
     """
     RestoreAttribute: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.RestoreAttributeRequest, _segment_service_pb2.RestoreAttributeResponse]
-    """Brings a definition back into use with the values that it had. Nothing happens when it is active."""
+    """Brings a definition back into use with the values that it had. Nothing happens when it is active. Errors: NOT_FOUND, ABORTED,
+    FAILED_PRECONDITION `ATTRIBUTE_UNAVAILABLE` while it is being deleted.
+    """
+    DeleteAttribute: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.DeleteAttributeRequest, _segment_service_pb2.DeleteAttributeResponse]
+    """Starts to delete a definition, archived or not, with every customer's value of it. It is archived from the answer on, so live
+    journeys that name it stop; it cannot be brought back or changed while the operation goes on. No journey is triggered by a value
+    that goes. The key is free once the operation has succeeded; cancelled, the definition stays archived, with the values that are left.
+    What is being deleted is answered with the operation that does it. Errors: NOT_FOUND, ABORTED `ETAG_MISMATCH`; unless `force`,
+    FAILED_PRECONDITION `IN_USE` while journeys or saved audiences name it, and UNAVAILABLE while the journey service does not say
+    whether any does; RESOURCE_EXHAUSTED `OVERLOADED` while 20 such works of the team go on.
+    """
     ListAttributes: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.ListAttributesRequest, _segment_service_pb2.ListAttributesResponse]
     """Lists the definitions of a team in order of their keys."""
     CheckAudiences: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.CheckAudiencesRequest, _segment_service_pb2.CheckAudiencesResponse]
@@ -388,13 +400,25 @@ class SegmentServiceAsyncStub(SegmentServiceStub):
     GetAttribute: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.GetAttributeRequest, _segment_service_pb2.GetAttributeResponse]  # type: ignore[assignment]
     """Reads a definition."""
     UpdateAttribute: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.UpdateAttributeRequest, _segment_service_pb2.UpdateAttributeResponse]  # type: ignore[assignment]
-    """Changes `display_name` or `type` of a definition. Values of the type before are no longer seen."""
+    """Changes `display_name` or `type` of a definition. Values of the type before are no longer seen. Errors: NOT_FOUND, ABORTED,
+    FAILED_PRECONDITION `ATTRIBUTE_UNAVAILABLE` while it is being deleted.
+    """
     ArchiveAttribute: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.ArchiveAttributeRequest, _segment_service_pb2.ArchiveAttributeResponse]  # type: ignore[assignment]
     """Archives a definition. Nothing happens when it is archived.
     Errors: NOT_FOUND, ABORTED; with `unless_used` FAILED_PRECONDITION `IN_USE`, UNAVAILABLE.
     """
     RestoreAttribute: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.RestoreAttributeRequest, _segment_service_pb2.RestoreAttributeResponse]  # type: ignore[assignment]
-    """Brings a definition back into use with the values that it had. Nothing happens when it is active."""
+    """Brings a definition back into use with the values that it had. Nothing happens when it is active. Errors: NOT_FOUND, ABORTED,
+    FAILED_PRECONDITION `ATTRIBUTE_UNAVAILABLE` while it is being deleted.
+    """
+    DeleteAttribute: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.DeleteAttributeRequest, _segment_service_pb2.DeleteAttributeResponse]  # type: ignore[assignment]
+    """Starts to delete a definition, archived or not, with every customer's value of it. It is archived from the answer on, so live
+    journeys that name it stop; it cannot be brought back or changed while the operation goes on. No journey is triggered by a value
+    that goes. The key is free once the operation has succeeded; cancelled, the definition stays archived, with the values that are left.
+    What is being deleted is answered with the operation that does it. Errors: NOT_FOUND, ABORTED `ETAG_MISMATCH`; unless `force`,
+    FAILED_PRECONDITION `IN_USE` while journeys or saved audiences name it, and UNAVAILABLE while the journey service does not say
+    whether any does; RESOURCE_EXHAUSTED `OVERLOADED` while 20 such works of the team go on.
+    """
     ListAttributes: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.ListAttributesRequest, _segment_service_pb2.ListAttributesResponse]  # type: ignore[assignment]
     """Lists the definitions of a team in order of their keys."""
     CheckAudiences: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.CheckAudiencesRequest, _segment_service_pb2.CheckAudiencesResponse]  # type: ignore[assignment]
@@ -813,7 +837,9 @@ class SegmentServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _segment_service_pb2.UpdateAttributeRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_segment_service_pb2.UpdateAttributeResponse, _abc.Awaitable[_segment_service_pb2.UpdateAttributeResponse]]:
-        """Changes `display_name` or `type` of a definition. Values of the type before are no longer seen."""
+        """Changes `display_name` or `type` of a definition. Values of the type before are no longer seen. Errors: NOT_FOUND, ABORTED,
+        FAILED_PRECONDITION `ATTRIBUTE_UNAVAILABLE` while it is being deleted.
+        """
 
     @_abc_1.abstractmethod
     def ArchiveAttribute(
@@ -831,7 +857,23 @@ class SegmentServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _segment_service_pb2.RestoreAttributeRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_segment_service_pb2.RestoreAttributeResponse, _abc.Awaitable[_segment_service_pb2.RestoreAttributeResponse]]:
-        """Brings a definition back into use with the values that it had. Nothing happens when it is active."""
+        """Brings a definition back into use with the values that it had. Nothing happens when it is active. Errors: NOT_FOUND, ABORTED,
+        FAILED_PRECONDITION `ATTRIBUTE_UNAVAILABLE` while it is being deleted.
+        """
+
+    @_abc_1.abstractmethod
+    def DeleteAttribute(
+        self,
+        request: _segment_service_pb2.DeleteAttributeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_segment_service_pb2.DeleteAttributeResponse, _abc.Awaitable[_segment_service_pb2.DeleteAttributeResponse]]:
+        """Starts to delete a definition, archived or not, with every customer's value of it. It is archived from the answer on, so live
+        journeys that name it stop; it cannot be brought back or changed while the operation goes on. No journey is triggered by a value
+        that goes. The key is free once the operation has succeeded; cancelled, the definition stays archived, with the values that are left.
+        What is being deleted is answered with the operation that does it. Errors: NOT_FOUND, ABORTED `ETAG_MISMATCH`; unless `force`,
+        FAILED_PRECONDITION `IN_USE` while journeys or saved audiences name it, and UNAVAILABLE while the journey service does not say
+        whether any does; RESOURCE_EXHAUSTED `OVERLOADED` while 20 such works of the team go on.
+        """
 
     @_abc_1.abstractmethod
     def ListAttributes(
