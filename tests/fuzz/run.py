@@ -27,7 +27,6 @@ from tests.fuzz.table import Tally
 from tests.fuzz.watch import ORDER_WITHIN_S, Bystander, Logs, Memory
 from tests.fuzz.world import World, world
 
-SLOW_S: Final = 5.0
 HTTP_EACH: Final = 7
 """Every so many cases are one of the HTTP edge; a prime, so that each RPC has its turn."""
 _API_CLIENT: Final = "omnijourney.segment.v1.ApiClient"
@@ -51,12 +50,15 @@ class Options:
     """Whether some of the cases go to the HTTP edge."""
     described: int = 0
     """Requests of each operation of the HTTP edge's description, good and bad, by schemathesis."""
+    slow_s: float = 5.0
+    """A call that takes longer, and longer again when it is repeated, is a fault."""
     only: str = ""
     """Part of the names of RPCs; empty: all."""
 
 
 FULL = Options(seed=1, cases=20_000, described=300)
-SHORT = Options(seed=1, cases=420, chunk=420, described=10)
+SHORT = Options(seed=1, cases=420, chunk=420, described=10, slow_s=60.0)
+"""What `make test` runs, beside other tests: of speed it says nothing."""
 
 
 @dataclass
@@ -183,10 +185,10 @@ class Runner:
 
     async def _request(self, case: HttpCase) -> None:
         answer = await http.send(self._world, case)
-        if answer.took_s > SLOW_S:  # as of calls: what is slow is slow once more
+        if answer.took_s > self._options.slow_s:  # as of calls: what is slow is slow once more
             answer = min(answer, await http.send(self._world, case), key=lambda each: each.took_s)
         self.report.tally.note(f"HTTP {case.name}", answer.code, answer.took_s)
-        if answer.code.startswith("5") or answer.code == "NONE" or answer.took_s > SLOW_S:
+        if answer.code.startswith("5") or answer.code == "NONE" or answer.took_s > self._options.slow_s:
             shown = {"head": answer.head, "request": repr(case.data[:1_500])}
             self.report.fault(f"HTTP {answer.code}", case=case.number, kind=case.name, **shown)
 
@@ -196,14 +198,14 @@ class Runner:
         if not case.rpc.is_read:  # before the call: what it writes others may read before it is answered
             self._written |= self._named(parts)
         answer = await calls.make(channel, case.rpc, parts, deadline_s)
-        if answer.took_s > SLOW_S:
+        if answer.took_s > self._options.slow_s:
             # The machine may have been busy: what is slow is slow when it is alone, too.
             again = await calls.make(channel, case.rpc, parts, deadline_s)
             answer = min(answer, again, key=lambda each: each.took_s)
         self.report.tally.note(case.rpc.name, answer.code, answer.took_s)
         if not case.said and answer.code not in ("OK", "UNIMPLEMENTED"):
             self.report.refused[f"{case.rpc.name} {answer.code} {answer.reason}: {answer.message[:200]}"] += 1
-        why = _why_bad(case, answer) or self._why_foreign(case, parts, answer)
+        why = _why_bad(case, answer, self._options.slow_s) or self._why_foreign(case, parts, answer)
         if why:
             self.report.fault(why, **_shown(case, parts, answer))
 
@@ -225,14 +227,14 @@ class Runner:
         return f"an id of another team: {leaked[0]} in {' '.join(told[max(at - 300, 0) : at + 100].split())}"
 
 
-def _why_bad(case: Case, answer: Answer) -> str:
+def _why_bad(case: Case, answer: Answer, slow_s: float) -> str:
     if answer.code == "DEADLINE_EXCEEDED" and case.waits:
         return ""
     if answer.code in BAD:
         return answer.code
     if answer.code == "UNAVAILABLE" and not answer.reason:
         return "no connection"
-    if answer.took_s > SLOW_S:
+    if answer.took_s > slow_s:
         return "slow"
     if any(map(_says_internal, answer.answers)):
         return "an item's INTERNAL"

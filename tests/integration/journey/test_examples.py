@@ -79,6 +79,7 @@ async def test_reply_menu_sends_what_was_pressed_and_leaves_the_silent_alone(sho
     await shop.waiting(journey_id, "answered", 3)
     await shop.press(journey_id, "menu", news, "news")
     await shop.press(journey_id, "menu", best, "best")
+    await shop.waiting(journey_id, "wants-news", 1)
     await shop.settled(journey_id, live=2, completed=1)
     await shop.site.advance(minutes=1)
     await shop.settled(journey_id, live=1, completed=2)
