@@ -85,7 +85,8 @@ class Builder:
         return list(self._choices.tags)
 
     def kept_line(self, item: Item) -> str:
-        """What a condition that is carried along says."""
+        """What a condition that is carried along says; a dash for one that is not whole, such as an older draft has: a
+        sentence cannot be made of it, and what is wrong stands at its field."""
         kept = written(Item("group", items=[item]), self._attributes).audience
         zone = str(self._visit.formats.zone)
         try:
