@@ -1,7 +1,9 @@
 """Fixtures of every kind of test."""
 
 import gc
+import logging
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +48,16 @@ def _stacks_are_plain() -> None:
     """Where nothing has configured logging, structlog draws each stack with all variables: half a second for one."""
     renderer = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback, colors=False)
     structlog.configure(processors=[*structlog.get_config()["processors"][:-1], renderer])
+
+
+@pytest.fixture(autouse=True)
+def _logging_is_as_before(_stacks_are_plain: None) -> Iterator[None]:
+    """A command that logs warnings alone would keep lines from the tests after it that look for them."""
+    root = logging.getLogger()
+    handlers, level, configured = root.handlers[:], root.level, structlog.get_config()
+    yield
+    root.handlers[:], root.level = handlers, level
+    structlog.configure(**configured)
 
 
 @pytest.fixture(scope="session")

@@ -75,6 +75,8 @@ class Listening:
         )
         try:
             await connection.add_listener(self.channel, lambda *_: self._notified.set())
+            # A lost connection notifies nobody: it is read at once, which fails, and another one is made.
+            connection.add_termination_listener(lambda *_: self._notified.set())
             self.begin()
             await self.read(connection)
         except BaseException:

@@ -114,19 +114,20 @@ async def test_an_unused_installation_may_begin_in_the_past_once(database: Datab
         await begin_clock(database.admin_dsn, past)
 
 
-@pytest.mark.usefixtures("polls_soon")
-async def test_a_lost_connection_is_made_again(
-    database: Database, pool: Pool, clock: InstallationClock
+async def test_a_lost_connection_is_made_again_before_the_next_poll(
+    database: Database, pool: Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    admin = await asyncpg.connect(database.admin_dsn)
-    await admin.execute(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-        " WHERE application_name = 'omnijourney clock' AND datname = current_database()"
-    )
-    await admin.close()
-    version = await set_clock(pool, 0, FUTURE)
-    await asyncio.wait_for(clock.wait_version(version), 15)
-    assert clock.now() == FUTURE
+    monkeypatch.setattr("libs.common.db.listening.POLL_S", 3_600.0)
+    async with InstallationClock.follow(database.dsn_of("diary")) as clock:
+        admin = await asyncpg.connect(database.admin_dsn)
+        await admin.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE application_name = 'omnijourney clock' AND datname = current_database()"
+        )
+        await admin.close()
+        version = await set_clock(pool, 0, FUTURE)
+        await asyncio.wait_for(clock.wait_version(version), 15)
+        assert clock.now() == FUTURE
 
 
 @pytest.mark.usefixtures("polls_soon")

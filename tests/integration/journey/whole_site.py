@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, Final
 
 import grpc
@@ -13,6 +15,7 @@ import pytest
 from google.protobuf.duration_pb2 import Duration
 
 from libs.common.ids import new_id
+from libs.common.rpc.client import retrying
 from libs.common.rpc.errors import RemoteError, remote_error
 from libs.common.rpc.values import datetime_of, timestamp
 from libs.embedded.ports import LOOPBACK, free_port
@@ -106,8 +109,10 @@ class Site:
         changed = await self.installations[-1].SetClock(
             SetClockRequest(rate=1, domain_time=at), timeout=TIMEOUT_S
         )
-        for service in self.installations:
-            await service.GetLag(GetLagRequest(min_clock_version=changed.version), timeout=TIMEOUT_S)
+        lag = GetLagRequest(min_clock_version=changed.version)
+        async with asyncio.timeout(TIMEOUT_S):
+            for service in self.installations:
+                await retrying(partial(service.GetLag, lag, timeout=TIMEOUT_S), attempts=None)
 
     async def team(self, modules: Sequence[int], points_channels: Sequence[int] = ()) -> None:
         """Another team, which the calls from now on are about."""

@@ -2,7 +2,6 @@
 
 import json
 import logging
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -11,15 +10,6 @@ import pytest
 import structlog
 
 from libs.common.logging import about, setup_logging
-
-
-@pytest.fixture(autouse=True)
-def _as_before() -> Iterator[None]:
-    root = logging.getLogger()
-    handlers, level, configured = root.handlers[:], root.level, structlog.get_config()
-    yield
-    root.handlers[:], root.level = handlers, level
-    structlog.configure(**configured)
 
 
 def _read(text: str) -> list[dict[str, Any]]:
