@@ -45,6 +45,19 @@ def said(act: dict[str, Any], answered: str) -> dict[str, Any]:
     return text
 
 
+def moved_value(wa_id: str, new_wa_id: str, message_id: str, at_s: int) -> dict[str, Any]:
+    """Of a person who changed their number: the business's id of them is another one, too."""
+    system = {
+        "type": "user_changed_number",
+        "body": f"Person {wa_id[-4:]} changed from {wa_id} to {new_wa_id}",
+        "wa_id": new_wa_id,
+        "user_id": f"US.{new_wa_id}",
+        "previous_user_id": f"US.{wa_id}",
+    }
+    message = {"from": wa_id, "id": message_id, "timestamp": str(at_s), "type": "system", "system": system}
+    return {"messages": [message]}
+
+
 def preference_value(wa_id: str, value: str, at_s: int) -> dict[str, Any]:
     """Of a person who wants marketing messages no more, or again: `stop`, `resume`."""
     preference = {

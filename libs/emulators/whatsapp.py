@@ -19,6 +19,7 @@ from libs.emulators.meta_acts import (
     CHANGED,
     envelope,
     inbound_value,
+    moved_value,
     number_entry,
     preference_value,
     said,
@@ -65,6 +66,7 @@ class WhatsAppEmulator(Emulator):
             web.post("/_emulator/inbound", self._inbound),
             web.post("/_emulator/statuses", self._tell_status),
             web.post("/_emulator/preferences", self._prefer),
+            web.post("/_emulator/moves", self._move),
             web.post("/_emulator/talk", self._talk),
             web.post("/_emulator/webhooks/greet", self._greet),
             web.get("/_emulator/templates", self._show_templates),
@@ -270,7 +272,7 @@ class WhatsAppEmulator(Emulator):
         wa_id = str(data["wa_id"])
         self.tell({"command": "inbound", "wa_id": wa_id, "at": now.isoformat()})
         message = {
-            "id": f"wamid.{base64.b64encode(f'in/{self.next_id()}'.encode()).decode()}",
+            "id": self._inbound_id(),
             "timestamp": str(int(now.timestamp())),
             **said(data, self._answered(wa_id) if data.keys() & {"button", "row"} else ""),
         }
@@ -278,6 +280,9 @@ class WhatsAppEmulator(Emulator):
         sender = self._sender(data)
         self.sender.send(_webhook(sender, inbound_value(wa_id, name, message)))
         return web.json_response({}, status=202)
+
+    def _inbound_id(self) -> str:
+        return f"wamid.{base64.b64encode(f'in/{self.next_id()}'.encode()).decode()}"
 
     def _answered(self, wa_id: str) -> str:
         """The message that a person answers: the last that was accepted for them."""
@@ -307,6 +312,15 @@ class WhatsAppEmulator(Emulator):
         )
         at_s, sender = int(self.clock.now().timestamp()), self._sender(data)
         self.aimed().send(_webhook(sender, preference_value(wa_id, value, at_s), "user_preferences"))
+        return web.json_response({}, status=202)
+
+    async def _move(self, request: web.Request) -> web.Response:
+        """A person changes their number: `{"wa_id", "new_wa_id"}`."""
+        data = await read_object(request)
+        old, new = str(data["wa_id"]), str(data["new_wa_id"])
+        self.tell({"command": "moved", "wa_id": old, "new_wa_id": new})
+        value = moved_value(old, new, self._inbound_id(), int(self.clock.now().timestamp()))
+        self.aimed().send(_webhook(self._sender(data), value))
         return web.json_response({}, status=202)
 
     async def _talk(self, request: web.Request) -> web.Response:

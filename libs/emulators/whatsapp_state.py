@@ -71,6 +71,7 @@ class WhatsAppState:
             "template_delete": self._template_delete,
             "inbound": self._inbound,
             "person": self._person,
+            "moved": self._moved,
         }
         handler = handlers.get(command["command"])
         if handler is None:
@@ -111,6 +112,15 @@ class WhatsAppState:
 
     def _inbound(self, command: Mapping[str, Any]) -> None:
         self.last_inbound[str(command["wa_id"])] = parse_time(command["at"])
+
+    def _moved(self, command: Mapping[str, Any]) -> None:
+        old, new = str(command["wa_id"]), str(command["new_wa_id"])
+        if (last := self.last_inbound.pop(old, None)) is not None:
+            self.last_inbound[new] = last
+        if old in self.opted_out:
+            self.opted_out.add(new)
+        self.opted_out.discard(old)
+        self.undeliverable.add(old)
 
     def _person(self, command: Mapping[str, Any]) -> None:
         wa_id, state = str(command["wa_id"]), command["state"]

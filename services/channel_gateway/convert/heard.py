@@ -21,6 +21,7 @@ from services.channel_gateway.domain.heard import (
     Left,
     MessageReceipt,
     MessageTaken,
+    Moved,
     PageReceipt,
     Wrote,
 )
@@ -75,7 +76,7 @@ def _converted(
             heard.append(kept)
             if isinstance(kept, Wrote):
                 heard += _said_by(kept, channel)
-            if isinstance(kept, Joined | Left | Wrote):
+            if isinstance(kept, Acted):
                 events.append(_event(webhook, channel, kept))
                 places.append(place)
     faults = [Refusal(place, item.fault) for place, item in enumerate(items) if item.fault]
@@ -118,6 +119,10 @@ def _event(webhook: StoredWebhook, channel: Channel, heard: Acted) -> event_pb2.
         case Wrote(name=name):
             event.message_received.CopyFrom(_message(heard, identity))
             event.customer_name = found if isinstance(found := read_name(name), str) else ""
+        case Moved(moved_to=moved_to):
+            event.contact_moved.identity.CopyFrom(identity)
+            event.contact_moved.external_id = moved_to
+            return event
     phone = f"+{heard.external_id}"
     if channel is Channel.WHATSAPP and is_e164(phone):
         event.customer.phone = phone

@@ -60,6 +60,16 @@ class Wrote(NamedTuple):
     """Of the message that it answers, on the channel, where it names one."""
 
 
+class Moved(NamedTuple):
+    """Somebody is known on the channel by another id from now on."""
+
+    external_id: str
+    """As they were known before."""
+    at: datetime
+    key: str
+    moved_to: str
+
+
 class MessageReceipt(NamedTuple):
     """What became of a message of ours."""
 
@@ -120,7 +130,7 @@ class TemplateReport(NamedTuple):
     """Empty: as it was."""
 
 
-Acted = Joined | Left | Wrote
+Acted = Joined | Left | Wrote | Moved
 """What a person did, of which segment is told."""
 Heard = Acted | MessageReceipt | MessageTaken | PageReceipt | Limited | Preference | TemplateReport
 

@@ -16,6 +16,7 @@ from services.channel_gateway.domain.heard import (
     Limited,
     MessageReceipt,
     MessageTaken,
+    Moved,
     PageReceipt,
     Preference,
     PreferenceSource,
@@ -45,6 +46,14 @@ class Reply(NamedTuple):
     """The message that it names; empty: none."""
 
 
+class PersonMoved(NamedTuple):
+    """Somebody is known on a channel by another id."""
+
+    channel: int
+    account_id: UUID
+    moved: Moved
+
+
 class Hearsay(msgspec.Struct):
     """By key, so that it can be noted in the order of keys."""
 
@@ -52,6 +61,8 @@ class Hearsay(msgspec.Struct):
     """When people last wrote, where the channel has a window."""
     preferences: dict[ChannelPerson, Preference] = {}
     limited: dict[ChannelPerson, datetime] = {}
+    moved: list[PersonMoved] = []
+    """In the order in which it was told."""
     template_states: dict[AccountTemplate, tuple[datetime, TemplateState]] = {}
     template_categories: dict[AccountTemplate, tuple[datetime, str]] = {}
     receipts: dict[UUID, tuple[UUID, list[ReceiptKind]]] = {}
@@ -75,11 +86,8 @@ def heard_of(webhooks: Iterable[tuple[Channel, UUID, Sequence[Heard]]], words: C
             match each:
                 case Wrote():
                     _wrote(gathered, channel, account_id, each, words)
-                case Preference():
-                    _prefer(gathered, (int(channel), each.external_id), each)
-                case Limited(external_id=external_id, at=at):
-                    who = (int(channel), external_id)
-                    gathered.limited[who] = max(at, gathered.limited.get(who, at))
+                case Preference() | Limited() | Moved():
+                    _of_person(gathered, channel, account_id, each)
                 case TemplateReport():
                     _template_reported(gathered, (account_id, each.name, each.language), each)
                 case MessageReceipt():
@@ -92,6 +100,18 @@ def heard_of(webhooks: Iterable[tuple[Channel, UUID, Sequence[Heard]]], words: C
                 case _:
                     pass
     return gathered
+
+
+def _of_person(
+    gathered: Hearsay, channel: Channel, account_id: UUID, said: Preference | Limited | Moved
+) -> None:
+    who = (int(channel), said.external_id)
+    if isinstance(said, Preference):
+        _prefer(gathered, who, said)
+    elif isinstance(said, Limited):
+        gathered.limited[who] = max(said.at, gathered.limited.get(who, said.at))
+    else:
+        gathered.moved.append(PersonMoved(int(channel), account_id, said))
 
 
 def _received(gathered: Hearsay, account_id: UUID, receipt: MessageReceipt) -> None:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final, NamedTuple, Protocol
 from uuid import UUID
 
@@ -30,7 +30,6 @@ from services.channel_gateway.domain.model import (
     BegunSend,
     Channel,
     ConnectionKind,
-    Identity,
     Price,
     Profile,
     Reason,
@@ -53,12 +52,9 @@ from services.channel_gateway.domain.template_shapes import (
     is_address,
     shape_faults,
 )
+from services.channel_gateway.domain.windows import identity_for, is_outside_window
 
 _NIL: Final = UUID(int=0)
-SERVICE_WINDOW: Final = timedelta(hours=24)
-"""WhatsApp, Messenger, Instagram: free content is taken this long after the customer's last message."""
-
-
 _NOT_OF_A_LINE: Final = re.compile(r" *[\t\n\v\f\r\x1c-\x1f\x85\u2028\u2029]\s*| {5,}")
 
 
@@ -224,12 +220,12 @@ def prepare(
     refusal = _refuse_account(account, send, writers) or _missing_content(send, account, catalogue)
     if refusal is not None:
         return refusal
-    identity = _identity(send.channel, account, customer.profile.identities)
+    identity = identity_for(send, account, customer.profile.identities, customer.last_inbound, now)
     if identity is None:
         return SendAnswer(SendState.SKIPPED, Reason.UNBOUND)
     if identity.blocked:
         return SendAnswer(SendState.SKIPPED, Reason.BLOCKED)
-    if _outside_window(send, account, identity, customer.last_inbound, now):
+    if is_outside_window(send, account, identity, customer.last_inbound, now):
         return SendAnswer(SendState.SKIPPED, Reason.OUTSIDE_WINDOW)
     try:
         writer = writers[account.connection.kind]
@@ -274,31 +270,6 @@ def _missing_content(send: Send, account: Account, catalogue: Catalogue) -> Send
     if template.state is not TemplateState.APPROVED or template.account_id != account.account_id:
         return SendAnswer(SendState.FAILED, Reason.TEMPLATE_NOT_APPROVED)
     return None
-
-
-def _identity(channel: Channel, account: Account, identities: Sequence[Identity]) -> Identity | None:
-    """The first by which the account can be reached; one that blocks it where there is no other."""
-    own = [each for each in identities if each.channel == channel and each.account_id == account.account_id]
-    return next((each for each in own if not each.blocked), own[0] if own else None)
-
-
-def has_window(send: Send) -> bool:
-    """Whether the send is taken only within a time after the customer's last message."""
-    return send.channel is not Channel.LINE and isinstance(send.content, ModuleContent)
-
-
-def _outside_window(
-    send: Send,
-    account: Account,
-    identity: Identity,
-    last_inbound: Mapping[tuple[UUID, str], datetime],
-    now: datetime,
-) -> bool:
-    # Only what we know for sure is refused here; where we never saw a message, the channel decides.
-    if not has_window(send):
-        return False
-    last = last_inbound.get((account.account_id, identity.external_id))
-    return last is not None and now - last >= SERVICE_WINDOW
 
 
 def write(

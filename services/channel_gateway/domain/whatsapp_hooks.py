@@ -20,6 +20,7 @@ from services.channel_gateway.domain.heard import (
     Limited,
     MessageReceipt,
     MessageTaken,
+    Moved,
     Preference,
     PreferenceSource,
     Wrote,
@@ -34,7 +35,9 @@ from services.channel_gateway.domain.whatsapp_messages import WhatsappMessage, a
 
 _WA_ID: Final = re.compile(r"[0-9]{5,20}")
 _USER_ID: Final = re.compile(r"[A-Z]{2}\.[0-9A-Za-z]{1,128}")
-_FIELDS: Final = frozenset({"messages", "user_preferences"})
+_FIELDS: Final = frozenset({"messages", "user_preferences", "user_id_update"})
+_CHANGED: Final = frozenset({"user_changed_number", "customer_changed_number", "user_changed_user_id"})
+"""Kinds of notices that somebody is known by other ids from now on."""
 _RECEIPTS: Final = {
     "delivered": ReceiptKind.DELIVERED,
     "read": ReceiptKind.READ,
@@ -79,6 +82,7 @@ class _Value(msgspec.Struct, frozen=True):
     messages: list[msgspec.Raw] = []
     statuses: list[msgspec.Raw] = []
     user_preferences: list[msgspec.Raw] = []
+    user_id_update: list[msgspec.Raw] = []
 
 
 class _Error(msgspec.Struct, frozen=True):
@@ -109,12 +113,24 @@ class _UserPreference(msgspec.Struct, frozen=True):
     category: str = ""
 
 
+class _UserIds(msgspec.Struct, frozen=True):
+    previous: str = ""
+    current: str = ""
+
+
+class _UserIdUpdate(msgspec.Struct, frozen=True):
+    user_id: _UserIds
+    timestamp: Id
+    """Seconds."""
+
+
 _PLACED: Final = msgspec.json.Decoder(_PlacedChange)
 _VALUE: Final = msgspec.json.Decoder(_Value)
 _CONTACT: Final = msgspec.json.Decoder(_Contact)
 _MESSAGE: Final = msgspec.json.Decoder(WhatsappMessage)
 _STATUS: Final = msgspec.json.Decoder(_Status)
 _USER_PREFERENCE: Final = msgspec.json.Decoder(_UserPreference)
+_USER_ID_UPDATE: Final = msgspec.json.Decoder(_UserIdUpdate)
 
 
 def number_of(change: msgspec.Raw) -> str:
@@ -141,6 +157,7 @@ def read_changes(changes: Iterable[msgspec.Raw], entry_time: Id) -> list[Item]:
         items += read_items(value.messages, functools.partial(_message, names=_names(value.contacts)))
         items += read_items(value.statuses, _status)
         items += read_items(value.user_preferences, _preference)
+        items += read_items(value.user_id_update, _other_user_id)
     return items
 
 
@@ -156,7 +173,8 @@ def event_count(raw: msgspec.Raw) -> int:
         value = _value(raw)
     except ItemFaultError:
         return 1
-    return max(1, len(value.messages) + len(value.statuses) + len(value.user_preferences))
+    parts = (value.messages, value.statuses, value.user_preferences, value.user_id_update)
+    return max(1, sum(map(len, parts)))
 
 
 def _names(contacts: Iterable[msgspec.Raw]) -> dict[str, str]:
@@ -175,7 +193,7 @@ def _names(contacts: Iterable[msgspec.Raw]) -> dict[str, str]:
 def _message(part: msgspec.Raw, names: Mapping[str, str]) -> tuple[Heard, ...]:
     message = read_part(_MESSAGE, part)
     if message.type == "system":
-        return ()
+        return _noticed(message)
     sender = _person(message.sender, message.from_user_id)
     if sender is None:
         raise ItemFaultError("from is no phone number, and from_user_id no id of a person")
@@ -184,6 +202,40 @@ def _message(part: msgspec.Raw, names: Mapping[str, str]) -> tuple[Heard, ...]:
     name = names.get(message.sender or message.from_user_id, "")
     answered = kept_id(answered_id(message))
     return (Wrote(sender, at, key, name, press.text or text, press.data, press.effect_key, answered),)
+
+
+def _noticed(message: WhatsappMessage) -> tuple[Heard, ...]:
+    """Who is known by another number, and by another id of the business's, which come together or apart."""
+    notice = message.system
+    if notice is None or notice.type not in _CHANGED:
+        return ()
+    at, key = at_seconds(message.timestamp), checked_id(message.id, "id")
+    pairs = (
+        (_number(notice.customer or message.sender), _number(notice.wa_id or notice.new_wa_id)),
+        (_user_id(notice.previous_user_id or message.from_user_id), _user_id(notice.user_id)),
+    )
+    known = [(old, new) for old, new in pairs if old is not None and new is not None]
+    if not known:
+        raise ItemFaultError("it does not say by which ids the person was known, and is")
+    names = ("", ".user_id")
+    return tuple(
+        Moved(old, at, f"{key}{name}", new)
+        for name, (old, new) in zip(names, known, strict=False)
+        if old != new
+    )
+
+
+def _other_user_id(part: msgspec.Raw) -> tuple[Heard, ...]:
+    update = read_part(_USER_ID_UPDATE, part)
+    old, new = _user_id(update.user_id.previous), _user_id(update.user_id.current)
+    if old is None or new is None:
+        raise ItemFaultError("user_id does not say by which ids the person was known, and is")
+    at = at_seconds(update.timestamp)
+    return (Moved(old, at, f"{old}.{update.timestamp}", new),) if old != new else ()
+
+
+def _user_id(text: str) -> str | None:
+    return text if _USER_ID.fullmatch(text) else None
 
 
 def _status(part: msgspec.Raw) -> tuple[Heard, ...]:
@@ -210,7 +262,7 @@ def _person(number: str, user_id: str) -> str | None:
     """Who somebody is: by their number, or, where they show none, by what the business knows them by; None: nobody."""
     if number:
         return _number(number)
-    return user_id if _USER_ID.fullmatch(user_id) else None
+    return _user_id(user_id)
 
 
 def _number(text: str) -> str | None:

@@ -30,6 +30,20 @@ class _Context(msgspec.Struct, frozen=True):
     id: str = ""
 
 
+class SystemNotice(msgspec.Struct, frozen=True):
+    """Of WhatsApp itself, about a person: by which ids they were known, and are."""
+
+    type: str = ""
+    wa_id: str = ""
+    """The new number."""
+    new_wa_id: str = ""
+    """The same, as older versions say it."""
+    customer: str = ""
+    """The number before, where it is not who the message is from."""
+    user_id: str = ""
+    previous_user_id: str = ""
+
+
 class WhatsappMessage(msgspec.Struct, frozen=True, rename={"sender": "from"}):
     """Of a person."""
 
@@ -45,6 +59,7 @@ class WhatsappMessage(msgspec.Struct, frozen=True, rename={"sender": "from"}):
     button: _TemplateButton | None = None
     interactive: _Interactive | None = None
     context: _Context | None = None
+    system: SystemNotice | None = None
 
 
 def answered_id(message: WhatsappMessage) -> str:

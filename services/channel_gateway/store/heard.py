@@ -13,11 +13,11 @@ from libs.common.feeds.records import SHARDS, epoch_us
 from libs.common.ids import partition_of
 from services.channel_gateway.domain.facts import FactKind
 from services.channel_gateway.domain.heard import Preference
-from services.channel_gateway.domain.hearsay import AccountPerson, ChannelPerson, Reply
+from services.channel_gateway.domain.hearsay import AccountPerson, ChannelPerson, PersonMoved, Reply
 from services.channel_gateway.domain.model import Channel, SendState, is_test
 from services.channel_gateway.domain.page_receipts import SentToPerson
-from services.channel_gateway.domain.prepare import SERVICE_WINDOW
 from services.channel_gateway.domain.receipts import ReceiptKind, after, new_steps
+from services.channel_gateway.domain.windows import SERVICE_WINDOW
 from services.channel_gateway.store.book import QUERIES, columns
 from services.channel_gateway.store.charges import note_refunds_due
 from services.channel_gateway.store.facts import Written
@@ -87,6 +87,16 @@ class HeardStore:
         ]
         async with transaction(self._pool, [team_id]) as connection:
             await connection.execute(QUERIES["note_preferences"], team_id, *columns(rows, 5))
+
+    async def note_moved(self, team_id: UUID, person: PersonMoved) -> None:
+        """What is known of a person under one id is known under another: when they last wrote, what they want, whether
+        they get marketing. Of two times the later counts; told again, nothing changes."""
+        channel, account_id, moved = person
+        ids = {"team_id": team_id, "old_id": moved.external_id, "new_id": moved.moved_to, "at": moved.at}
+        async with transaction(self._pool, [team_id]) as connection:
+            await connection.execute(*QUERIES.bind("move_inbound", account_id=account_id, **ids))
+            await connection.execute(*QUERIES.bind("follow_preference", channel=channel, **ids))
+            await connection.execute(*QUERIES.bind("follow_limit", channel=channel, **ids))
 
     async def sends_to(
         self, team_id: UUID, people: Iterable[AccountPerson]

@@ -50,12 +50,12 @@ from services.channel_gateway.domain.prepare import (
     Prepared,
     continued,
     fill_template,
-    has_window,
     prepare,
     write,
 )
 from services.channel_gateway.domain.recipients import known_profiles
 from services.channel_gateway.domain.reserve import Reserved, reserve_optimistically
+from services.channel_gateway.domain.windows import has_window
 from services.channel_gateway.store.send_groups import SendBatch
 from services.channel_gateway.store.sends import (
     SendKey,

@@ -76,6 +76,9 @@ class Hearing:
             await self._store.note_preferences(team_id, hearsay.preferences)
         if hearsay.limited:
             await self._limits.note(team_id, hearsay.limited)
+        for moved in hearsay.moved:
+            # After what was heard of them under the id before.
+            await self._store.note_moved(team_id, moved)
         if hearsay.template_states or hearsay.template_categories:
             written = await self._templates.note_templates(
                 team_id, hearsay.template_states, hearsay.template_categories

@@ -156,15 +156,17 @@ class Running:
         return ask
 
     def _recipient(self, send: fx.Send) -> fx.Recipient | None:
+        """Nobody where there are several to choose from: by which of them they may be written to now, the gateway
+        knows."""
         if self._view is None:
             return None
-        for identity in self._view.identities:
-            if (identity.channel, identity.account_id) == (
-                send.channel,
-                send.account_id,
-            ) and not identity.blocked:
-                return fx.Recipient(identity.external_id, self._view.name)
-        return None
+        account = (send.channel, send.account_id)
+        able = [
+            each
+            for each in self._view.identities
+            if (each.channel, each.account_id) == account and not each.blocked
+        ]
+        return fx.Recipient(able[0].external_id, self._view.name) if len(able) == 1 else None
 
     def _keep(self, enrolment: Enrolment) -> None:
         self._changed[enrolment.enrolment_id] = enrolment

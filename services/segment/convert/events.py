@@ -38,7 +38,7 @@ class LeftOut(NamedTuple):
     reason: Reason
 
 
-_OF_IDENTITIES: Final = frozenset({"contact_added", "contact_blocked", "message_received"})
+_OF_IDENTITIES: Final = frozenset({"contact_added", "contact_blocked", "message_received", "contact_moved"})
 """Events that name who it was on a channel."""
 
 
@@ -68,6 +68,15 @@ def _identities(message: event_pb2.CustomerEvent) -> Iterator[customer_pb2.Ident
     kind = message.WhichOneof("event")
     if kind in _OF_IDENTITIES:
         yield getattr(message, kind).identity
+    if kind == "contact_moved":
+        yield _moved_to(message.contact_moved)
+
+
+def _moved_to(message: event_pb2.ContactMoved) -> customer_pb2.IdentityKey:
+    key = message.identity
+    return customer_pb2.IdentityKey(
+        channel=key.channel, account_id=key.account_id, external_id=message.external_id
+    )
 
 
 def _read_event(
@@ -282,6 +291,19 @@ def _contact_blocked(check: Check, message: event_pb2.ContactBlocked, path: str)
     return model.ContactBlocked(check.identity(f"{path}.identity", message.identity))
 
 
+def _contact_moved(check: Check, message: event_pb2.ContactMoved, path: str) -> model.ContactMoved:
+    before = check.identity(f"{path}.identity", message.identity)
+    now = Check()
+    now.country = check.country
+    external_id = now.identity(path, _moved_to(message)).external_id
+    for violation in now.violations:
+        if violation.field == f"{path}.external_id":
+            check.fault(violation.field, violation.description)
+    if external_id == before.external_id:
+        check.fault(f"{path}.external_id", "must be another id than before")
+    return model.ContactMoved(before, external_id)
+
+
 def _message_received(check: Check, message: event_pb2.MessageReceived, path: str) -> model.MessageReceived:
     return model.MessageReceived(
         check.identity(f"{path}.identity", message.identity),
@@ -325,6 +347,7 @@ _EVENTS: Final[dict[str, Callable[[Check, Any, str], model.EventBody]]] = {
     "contact_added": _contact_added,
     "contact_blocked": _contact_blocked,
     "message_received": _message_received,
+    "contact_moved": _contact_moved,
     "customer_interacted": _customer_interacted,
     "team_interacted": _team_interacted,
 }

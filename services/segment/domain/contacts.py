@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from services.segment.domain.customer_changes import later
 from services.segment.domain.facts import MessageTaken
-from services.segment.domain.model import ContactAdded, ContactBlocked, Event, MessageReceived
+from services.segment.domain.model import ContactAdded, ContactBlocked, ContactMoved, Event, MessageReceived
 from services.segment.domain.recorder import Recorder, accepted
 from services.segment.domain.results import EventResult, EventStatus
 
@@ -44,6 +44,19 @@ def contact_blocked(recorder: Recorder, event: Event) -> EventResult:
         recorder.departed(event.team_id, key, event.occurred_at)
         return EventResult(EventStatus.ACCEPTED)
     recorder.left(customer, key, event.occurred_at)
+    return accepted(customer, created=False)
+
+
+def contact_moved(recorder: Recorder, event: Event) -> EventResult:
+    """A customer is known by another id. One that nobody has, or by which they were there since, stays as it is."""
+    body = event.body
+    assert isinstance(body, ContactMoved)
+    binding = recorder.identities.get((event.team_id, body.identity))
+    customer = binding and recorder.pending.customer(event.team_id, binding.customer_id)
+    if binding is None or not customer:
+        return EventResult(EventStatus.ACCEPTED)
+    if binding.seen_at is None or binding.seen_at <= event.occurred_at:
+        recorder.move(customer, body.identity, body.moved_to, event.occurred_at)
     return accepted(customer, created=False)
 
 

@@ -16,6 +16,7 @@ import msgspec
 from services.segment.domain.contacts import (
     contact_added,
     contact_blocked,
+    contact_moved,
     customer_interacted,
     message_received,
     team_interacted,
@@ -24,6 +25,7 @@ from services.segment.domain.keys import content_of_event, digest_of
 from services.segment.domain.model import (
     ContactAdded,
     ContactBlocked,
+    ContactMoved,
     CustomerInteracted,
     Event,
     MessageReceived,
@@ -42,6 +44,7 @@ _HANDLERS: Final[dict[type, Callable[[Recorder, Event], EventResult]]] = {
     ContactAdded: contact_added,
     ContactBlocked: contact_blocked,
     MessageReceived: message_received,
+    ContactMoved: contact_moved,
     CustomerInteracted: customer_interacted,
     TeamInteracted: team_interacted,
 }
@@ -55,7 +58,7 @@ def named_accounts(event: Event) -> Iterator[UUID]:
     """Channel accounts of identities that the event may bind, or keep a word of."""
     if event.selector.identity is not None:
         yield event.selector.identity.account_id
-    if isinstance(event.body, ContactAdded | ContactBlocked | MessageReceived):
+    if isinstance(event.body, ContactAdded | ContactBlocked | MessageReceived | ContactMoved):
         yield event.body.identity.account_id
 
 

@@ -272,6 +272,19 @@ class TeamInteracted(msgspec.Struct, frozen=True, array_like=True, tag=7):
     """Somebody of the team wrote to the customer."""
 
 
+class ContactMoved(msgspec.Struct, frozen=True, array_like=True, tag=8):
+    """The customer is known on a channel account by another id from now on."""
+
+    identity: IdentityKey
+    """As they were known before."""
+    external_id: str
+
+    @property
+    def moved_to(self) -> IdentityKey:
+        """As they are known now."""
+        return self.identity._replace(external_id=self.external_id)
+
+
 EventBody = (
     OrderCompleted
     | OrderRefunded
@@ -280,6 +293,7 @@ EventBody = (
     | MessageReceived
     | CustomerInteracted
     | TeamInteracted
+    | ContactMoved
 )
 
 
@@ -304,7 +318,9 @@ class Event(msgspec.Struct, frozen=True, array_like=True):
         selector = self.selector
         if selector.phone is not None or (selector.identity is None and type(self.body) in _OF_NO_IDENTITY):
             return selector
-        for identity in (getattr(self.body, "identity", None), selector.identity):
+        body = self.body
+        own = body.moved_to if isinstance(body, ContactMoved) else getattr(body, "identity", None)
+        for identity in (own, selector.identity):
             if identity is not None and (phone := identity.phone) is not None:
                 return msgspec.structs.replace(selector, phone=phone)
         return selector

@@ -13,7 +13,7 @@ from libs.common.ids import CustomerKey
 from libs.common.text import fold
 from services.segment.domain.conflicts import Conflict, candidates, conflicts_of, index_customer
 from services.segment.domain.customer_changes import CustomerChanges, later
-from services.segment.domain.facts import ContactJoined, ContactLeft, ContactReturned, Fact
+from services.segment.domain.facts import ContactJoined, ContactLeft, ContactRemoved, ContactReturned, Fact
 from services.segment.domain.model import (
     Binding,
     Customer,
@@ -79,6 +79,8 @@ class Recording(msgspec.Struct):
     created: list[Customer]
     changed: list[Customer]
     bound: list[BoundIdentity]
+    unbound: list[tuple[UUID, UUID, IdentityKey]]
+    """Team, customer and identity; of bindings that were stored before."""
     switched: dict[tuple[UUID, IdentityKey], Binding]
     """Bindings that are different now, of the new ones, too."""
     departed: dict[tuple[UUID, IdentityKey], datetime]
@@ -112,6 +114,7 @@ class Recorder:
             self._note_refund(refund_id, refund)
         self.keys: dict[tuple[UUID, str], KeyUse] = {}
         self._bound: list[BoundIdentity] = []
+        self._unbound: list[tuple[UUID, UUID, IdentityKey]] = []
         self._departures = dict(context.departures)
         self._switched: dict[tuple[UUID, IdentityKey], Binding] = {}
         self._departed: dict[tuple[UUID, IdentityKey], datetime] = {}
@@ -125,6 +128,7 @@ class Recorder:
             created=self.pending.created_customers(),
             changed=self.pending.changed_customers(),
             bound=self._bound,
+            unbound=self._unbound,
             switched=self._switched,
             departed=self._departed,
             tokens=self._new_tokens,
@@ -274,6 +278,60 @@ class Recorder:
         """The customer left at a time; emits an event if they are gone by it."""
         if self._switch(customer.team_id, key, self.identities[customer.team_id, key].left(at)):
             self.pending.emit(customer, at, ContactLeft(key))
+
+    def move(self, customer: Customer, old: IdentityKey, new: IdentityKey, at: datetime) -> None:
+        """The customer is known by another id since a time. Nobody loses what is theirs: of an id that is another
+        customer's the pair is noted."""
+        team = customer.team_id
+        was, other = self._unbind(customer, old, at), self.identities.get((team, new))
+        if other is None:
+            self._bind_moved(customer, new, was, at)
+        elif other.customer_id != customer.customer_id:
+            self._note_pair(customer, other.customer_id, "identity")
+        else:
+            if was.seen_at is not None:
+                self.seen(customer, new, was.seen_at)
+            if was.left_at is not None:
+                self.left(customer, new, was.left_at)
+        self._move_phone(customer, old.phone, new.phone)
+
+    def _unbind(self, customer: Customer, key: IdentityKey, at: datetime) -> Binding:
+        team = customer.team_id
+        self._switched.pop((team, key), None)
+        bound = [each for each in self._bound if (each.team_id, each.key) != (team, key)]
+        if len(bound) == len(self._bound):
+            self._unbound.append((team, customer.customer_id, key))
+        self._bound = bound
+        self.pending.emit(customer, at, ContactRemoved(key))
+        return self.identities.pop((team, key))
+
+    def _bind_moved(self, customer: Customer, key: IdentityKey, was: Binding, at: datetime) -> None:
+        team = customer.team_id
+        left_at = self._departures.pop((team, key), None)
+        self._departed.pop((team, key), None)
+        binding = self.identities[team, key] = was if left_at is None else was.left(left_at)
+        self._bound.append(BoundIdentity(team, customer.customer_id, key, *binding[1:]))
+        # They joined long ago: nothing starts by it.
+        self.pending.emit(customer, at, ContactJoined(key, quiet=True))
+        if binding.blocked:
+            self.pending.emit(customer, at, ContactLeft(key))
+
+    def _move_phone(self, customer: Customer, old: str | None, new: str | None) -> None:
+        """A phone number that is the customer's no longer, and soon somebody else's."""
+        team = customer.team_id
+        present = self.pending.customer(team, customer.customer_id) or customer
+        if old is None or new is None or present.phone != old:
+            return
+        holder = self.phones.get((team, new))
+        if holder is not None and holder != customer.customer_id:
+            self._note_pair(present, holder, "phone")
+        if self.phones.get((team, old)) == customer.customer_id:
+            del self.phones[team, old]
+        self._index(self.pending.change(present, phone=new))
+
+    def _note_pair(self, customer: Customer, other_id: UUID, field: str) -> None:
+        pair = Conflict(customer.team_id, customer.customer_id, other_id, field, field)
+        self._conflicts.setdefault(pair.pair, pair)
 
     def departed(self, team: UUID, key: IdentityKey, at: datetime) -> None:
         """Somebody whom nobody is known to be left at a time."""

@@ -16,6 +16,7 @@ from services.segment.domain.conflicts import candidates
 from services.segment.domain.facts import Fact
 from services.segment.domain.model import (
     Binding,
+    ContactMoved,
     Event,
     IdentityKey,
     Order,
@@ -167,6 +168,9 @@ async def save_recording(
     connection: Connection, context: EventContext, recording: Recording, now: datetime
 ) -> list[Fact]:
     """Writes it all; returns the facts with their positions. Raises as `save`."""
+    for team_id, customer_id, key in recording.unbound:
+        query = BOOK.bind("delete_identity", team_id=team_id, customer_id=customer_id, **key._asdict())
+        await connection.execute(*query)
     writes = Writes()
     writes.create_customers(recording.created)
     writes.change_customers(recording.changed, context.customers)
@@ -241,8 +245,9 @@ def _by_text(rows: Iterable[Any] | None) -> dict[tuple[UUID, str], UUID]:
 
 
 def _identities_of(event: Event) -> list[IdentityKey]:
-    own = getattr(event.body, "identity", None)
-    return [key for key in (event.selector.identity, own) if key is not None]
+    body = event.body
+    own = [getattr(body, "identity", None), body.moved_to if isinstance(body, ContactMoved) else None]
+    return [key for key in (event.selector.identity, *own) if key is not None]
 
 
 def _named(context: EventContext, event: Event) -> list[UUID]:

@@ -303,6 +303,7 @@ async def test_the_best_kept_client_of_whatsapp_reads_every_webhook_that_the_emu
             await told("inbound", wa_id=TO, **said)
         for value in ("stop", "resume"):
             await told("preferences", wa_id=TO, value=value)
+        await told("moves", wa_id=TO, new_wa_id=TO[:-1])
         for status in ("PAUSED", "APPROVED", "REJECTED", "DISABLED"):
             change = {"name": "sale", "status": status, "told": True}
             await answer_of(http.patch(f"{url}/_emulator/templates", json=change))
@@ -316,6 +317,7 @@ async def test_the_best_kept_client_of_whatsapp_reads_every_webhook_that_the_emu
         "CallbackButton",
         "CallbackSelection",
         "UserMarketingPreferences",
+        "PhoneNumberChange",
         "TemplateStatusUpdate",
     }
     prices = {each.pricing.category.value for each in read if getattr(each, "pricing", None)}

@@ -27,14 +27,18 @@ scalars = st.one_of(
     st.floats(allow_nan=False),
     st.text(st.characters(exclude_categories=()), max_size=8),
     st.sampled_from(
-        ["messages", "user", "follow", "U" + "1" * 32, "886912000001", "1", "failed", "text", "STOP"]
+        [
+            *("messages", "user", "follow", "U" + "1" * 32, "886912000001", "1", "failed", "text", "STOP"),
+            *("system", "user_changed_number", "886912000002", "TW.1", "1750030073"),
+        ]
     ),
 )
 NAMES = """
     type timestamp source userId webhookEventId message text id changes field value metadata phone_number_id contacts
     wa_id profile name messages from statuses status errors code recipient_id biz_opaque_callback_data messaging
     sender mid postback referral user_preferences category standby is_echo body button payload interactive button_reply
-    list_reply title quick_reply data
+    list_reply title quick_reply data system new_wa_id customer user_id previous_user_id from_user_id user_id_update
+    previous current recipient_user_id delivery read mids watermark optin referral reply_to unreachable key
 """
 names = st.sampled_from(NAMES.split())
 values = st.recursive(

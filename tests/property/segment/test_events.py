@@ -16,6 +16,7 @@ from services.segment.domain.model import (
     Binding,
     ContactAdded,
     ContactBlocked,
+    ContactMoved,
     CustomerInteracted,
     Event,
     EventBody,
@@ -52,7 +53,13 @@ _refunds = st.builds(
     order_id=st.sampled_from(["", "o1", "o2"]),
     signed=st.booleans(),
 )
+_moves = (
+    st.tuples(_identities, st.sampled_from(["1", "2", "3"]))
+    .filter(lambda move: move[0].external_id != move[1])
+    .map(lambda move: ContactMoved(*move))
+)
 _contacts = st.one_of(
+    _moves,
     st.builds(ContactAdded, _identities),
     st.builds(ContactBlocked, _identities),
     st.builds(MessageReceived, _identities),
@@ -127,6 +134,8 @@ def remember(known: EventContext, recording: Recording) -> None:
             known.phones.setdefault((TEAM, customer.phone), customer.customer_id)
         if customer.email is not None:
             known.emails.setdefault((TEAM, customer.email.casefold()), customer.customer_id)
+    for team, _, key in recording.unbound:
+        del known.identities[team, key]
     for bound in recording.bound:
         known.identities[TEAM, bound.key] = Binding(bound.customer_id, *bound[3:])
         known.departures.pop((TEAM, bound.key), None)

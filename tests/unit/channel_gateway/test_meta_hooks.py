@@ -17,6 +17,7 @@ from services.channel_gateway.domain.heard import (
     Limited,
     MessageReceipt,
     MessageTaken,
+    Moved,
     Preference,
     Wrote,
 )
@@ -223,3 +224,77 @@ def test_a_time_that_lies_too_far_ahead_is_that_of_receipt_whatever_is_told_of()
     assert len(heard) == 6
     times = {each.sent_at if isinstance(each, MessageTaken) else each.at for each in heard}  # type: ignore[union-attr]
     assert times == {AT}
+
+
+OLD, NEW = "886912000001", "886912000002"
+OLD_ID, NEW_ID = "TW.1", "TW.2"
+
+
+def _notice(sender: dict[str, object], **system: object) -> bytes:
+    notice = {"id": "wamid.1", "timestamp": "1527492624", "type": "system", "system": system, **sender}
+    return _whatsapp(messages=[notice])
+
+
+@pytest.mark.rule("C-20b")
+@pytest.mark.parametrize(
+    ("body", "moved"),
+    [
+        (_notice({"from": OLD}, type="user_changed_number", wa_id=NEW), [(OLD, NEW)]),
+        (_notice({"from": f"+{OLD}"}, type="user_changed_number", new_wa_id=NEW), [(OLD, NEW)]),
+        (_notice({}, type="customer_changed_number", customer=OLD, wa_id=NEW), [(OLD, NEW)]),
+        (
+            _notice(
+                {"from": OLD},
+                type="user_changed_number",
+                wa_id=NEW,
+                user_id=NEW_ID,
+                previous_user_id=OLD_ID,
+            ),
+            [(OLD, NEW), (OLD_ID, NEW_ID)],
+        ),
+        (
+            _notice({}, type="user_changed_user_id", user_id=NEW_ID, previous_user_id=OLD_ID),
+            [(OLD_ID, NEW_ID)],
+        ),
+        (
+            _notice({"from_user_id": OLD_ID}, type="user_changed_user_id", user_id=NEW_ID),
+            [(OLD_ID, NEW_ID)],
+        ),
+        (
+            _whatsapp(
+                user_id_update=[
+                    {"user_id": {"previous": OLD_ID, "current": NEW_ID}, "timestamp": "1527492624"}
+                ]
+            ),
+            [(OLD_ID, NEW_ID)],
+        ),
+        (_notice({"from": OLD}, type="user_changed_number", wa_id=OLD), []),
+        (_notice({"from": OLD}, type="customer_identity_changed", identity="x", wa_id=OLD), []),
+        (_notice({"from": OLD}, type="something_new", wa_id=NEW), []),
+    ],
+)
+def test_who_changes_their_number_or_gets_another_id_is_known_by_it(
+    body: bytes, moved: list[tuple[str, str]]
+) -> None:
+    _, [item] = meta_hooks.read_meta(body)
+    assert not item.fault
+    found = [each for each in item.heard if isinstance(each, Moved)]
+    assert [(each.external_id, each.moved_to) for each in found] == moved
+    assert {each.at for each in found} <= {AT}
+    assert len({each.key for each in found}) == len(moved)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        _notice({"from": OLD}, type="user_changed_number"),
+        _notice({}, type="user_changed_number", wa_id=NEW),
+        _notice({"from": OLD}, type="user_changed_number", wa_id="Mei"),
+        _notice({"from": OLD}, type="user_changed_user_id", user_id="TW 2", previous_user_id=OLD_ID),
+        _whatsapp(user_id_update=[{"user_id": {"current": NEW_ID}, "timestamp": "1527492624"}]),
+    ],
+)
+def test_a_change_that_does_not_say_who_it_is_is_set_aside_with_that(body: bytes) -> None:
+    _, [item] = meta_hooks.read_meta(body)
+    assert item.heard == ()
+    assert "does not say" in item.fault

@@ -124,6 +124,40 @@ def test_values_of_a_template_stand_in_one_line(name: str, filled: str) -> None:
     assert [each["text"] for each in body] == [filled, "b"]
 
 
+@pytest.mark.rule("C-02a")
+@pytest.mark.parametrize(
+    ("hours", "chosen"),
+    [
+        ((30, 2), 1),
+        ((2, 30), 0),
+        ((5, 2), 1),
+        ((None, 2), 1),
+        ((30, None), 1),
+        ((40, 30), 1),
+        ((None, None), 0),
+    ],
+)
+def test_of_several_identities_the_one_with_an_open_window_is_used(
+    hours: tuple[int | None, int | None], chosen: int
+) -> None:
+    both = tuple(Identity(Channel.WHATSAPP, ACCOUNT, f"44770090012{n}", False) for n in range(2))
+    last = {
+        (ACCOUNT, each.external_id): NOW - timedelta(hours=ago)
+        for each, ago in zip(both, hours, strict=True)
+        if ago is not None
+    }
+    result = decided(send(channel=Channel.WHATSAPP), profile=Profile("Mei", {}, both), last_inbound=last)
+    if hours == (40, 30):
+        assert refusal(result) == (SendState.SKIPPED, "OUTSIDE_WINDOW")
+        return
+    assert isinstance(result, Prepared)
+    assert result.recipient == both[chosen].external_id
+    blocked = (*both[:chosen], both[chosen]._replace(blocked=True), *both[chosen + 1 :])
+    result = decided(send(channel=Channel.WHATSAPP), profile=Profile("Mei", {}, blocked))
+    assert isinstance(result, Prepared)
+    assert result.recipient == both[1 - chosen].external_id
+
+
 def test_missing_content_exhausts() -> None:
     lost = send(content=ModuleContent(UUID(int=97)))
     assert refusal(decided(lost)) == (SendState.EXHAUSTED, "BOT_MODULE_MISSING")

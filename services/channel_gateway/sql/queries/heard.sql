@@ -47,6 +47,48 @@ SELECT :team_id, gen_random_uuid(), w.channel, w.external_id, w.withdrawn,
   ) AS b ON true
  WHERE b.withdrawn IS DISTINCT FROM w.withdrawn
 
+-- name: move_inbound
+-- When somebody last wrote, and what they were last sent, under the id that they have now; what came later than the change is of somebody else.
+WITH gone AS (
+    DELETE FROM inbound WHERE team_id = :team_id AND account_id = :account_id AND external_id = :old_id AND last_at <= :at
+    RETURNING last_at, sent_key, sent_at
+)
+INSERT INTO inbound AS i (team_id, account_id, external_id, last_at, sent_key, sent_at)
+SELECT :team_id, :account_id, :new_id, last_at, sent_key, sent_at FROM gone
+ON CONFLICT (team_id, account_id, external_id) DO UPDATE
+   SET last_at = greatest(i.last_at, EXCLUDED.last_at),
+       sent_key = CASE WHEN i.sent_at >= EXCLUDED.sent_at THEN i.sent_key ELSE coalesce(EXCLUDED.sent_key, i.sent_key) END,
+       sent_at = greatest(i.sent_at, EXCLUDED.sent_at)
+
+-- name: follow_preference
+-- What somebody wants holds under the id that they have now, too; the one before keeps it: they may have it on another account still.
+WITH written AS (
+    INSERT INTO opt_out AS o (team_id, channel, external_id, withdrawn, source, changed_at)
+    SELECT team_id, channel, :new_id, withdrawn, source, changed_at
+      FROM opt_out AS b
+     WHERE b.team_id = :team_id AND b.channel = :channel AND b.external_id = :old_id AND b.changed_at <= :at
+    ON CONFLICT (team_id, channel, external_id) DO UPDATE
+       SET withdrawn = EXCLUDED.withdrawn, source = EXCLUDED.source, changed_at = EXCLUDED.changed_at
+     WHERE o.changed_at < EXCLUDED.changed_at
+    RETURNING o.channel, o.external_id, o.withdrawn, o.source, o.changed_at
+)
+INSERT INTO consent_change (team_id, change_id, channel, external_id, withdrawn, before_state, source, note, actor, changed_at)
+SELECT :team_id, gen_random_uuid(), w.channel, w.external_id, w.withdrawn,
+       CASE WHEN b.withdrawn IS NULL THEN 0 WHEN b.withdrawn THEN 2 ELSE 1 END, w.source, '', 'channel_gateway', w.changed_at
+  FROM written AS w
+  LEFT JOIN LATERAL (
+    SELECT o.withdrawn FROM opt_out AS o WHERE (o.team_id, o.channel, o.external_id) = (:team_id, w.channel, w.external_id) LIMIT 1
+  ) AS b ON true
+ WHERE b.withdrawn IS DISTINCT FROM w.withdrawn
+
+-- name: follow_limit
+-- Who gets no marketing for now gets none under the id that they have now, either.
+INSERT INTO limited_person AS l (team_id, channel, external_id, noted_at)
+SELECT team_id, channel, :new_id, noted_at
+  FROM limited_person AS b
+ WHERE b.team_id = :team_id AND b.channel = :channel AND b.external_id = :old_id AND b.noted_at <= :at
+ON CONFLICT (team_id, channel, external_id) DO UPDATE SET noted_at = EXCLUDED.noted_at WHERE l.noted_at < EXCLUDED.noted_at
+
 -- name: find_sends_to
 -- The newest sends to people through accounts of Messenger and Instagram, which name no send in what they tell: those sent, or under way,
 -- that nobody is known to have read.

@@ -29,7 +29,7 @@ from omnijourney.common.v1 import money_pb2 as omnijourney_dot_common_dot_v1_dot
 from omnijourney.segment.v1 import customer_pb2 as omnijourney_dot_segment_dot_v1_dot_customer__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"omnijourney/segment/v1/event.proto\x12\x16omnijourney.segment.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a(omnijourney/common/v1/error_reason.proto\x1a!omnijourney/common/v1/money.proto\x1a%omnijourney/segment/v1/customer.proto\"\xff\x05\n\rCustomerEvent\x12\x0f\n\x07team_id\x18\x01 \x01(\t\x12\x1b\n\tevent_key\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\x12:\n\x08\x63ustomer\x18\x03 \x01(\x0b\x32(.omnijourney.segment.v1.CustomerSelector\x12.\n\noccur_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\rcustomer_name\x18\x05 \x01(\t\x12\x1c\n\x0btraceparent\x18\x06 \x01(\tB\x07\xbaH\x04r\x02\x18\x37\x12\x41\n\x0forder_completed\x18\n \x01(\x0b\x32&.omnijourney.segment.v1.OrderCompletedH\x00\x12?\n\x0eorder_refunded\x18\x0b \x01(\x0b\x32%.omnijourney.segment.v1.OrderRefundedH\x00\x12=\n\rcontact_added\x18\x0c \x01(\x0b\x32$.omnijourney.segment.v1.ContactAddedH\x00\x12\x41\n\x0f\x63ontact_blocked\x18\r \x01(\x0b\x32&.omnijourney.segment.v1.ContactBlockedH\x00\x12\x43\n\x10message_received\x18\x0e \x01(\x0b\x32\'.omnijourney.segment.v1.MessageReceivedH\x00\x12I\n\x13\x63ustomer_interacted\x18\x0f \x01(\x0b\x32*.omnijourney.segment.v1.CustomerInteractedH\x00\x12\x41\n\x0fteam_interacted\x18\x10 \x01(\x0b\x32&.omnijourney.segment.v1.TeamInteractedH\x00\x12=\n\rorder_updated\x18\x14 \x01(\x0b\x32$.omnijourney.segment.v1.OrderUpdatedH\x00\x42\x07\n\x05\x65vent\"\x93\x02\n\x0eOrderCompleted\x12\x19\n\x07shop_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\x12\x1a\n\x08order_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\x12\x14\n\x0corder_number\x18\x03 \x01(\t\x12,\n\x06\x61mount\x18\x04 \x01(\x0b\x32\x1c.omnijourney.common.v1.Money\x12;\n\x05items\x18\x05 \x03(\x0b\x32!.omnijourney.segment.v1.OrderItemB\t\xbaH\x06\x92\x01\x03\x10\xe8\x07\x12\x0e\n\x06signed\x18\x06 \x01(\x08\x12\x0c\n\x04test\x18\x07 \x01(\x08\x12\x10\n\x08\x63lick_id\x18\x08 \x01(\t\x12\x19\n\x07\x63\x61rt_id\x18\t \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\"\x88\x01\n\tOrderItem\x12\x16\n\x04name\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xf4\x03\x12\x10\n\x08quantity\x18\x02 \x01(\t\x12\x30\n\nunit_price\x18\x03 \x01(\x0b\x32\x1c.omnijourney.common.v1.Money\x12\x12\n\nproduct_id\x18\x04 \x01(\t\x12\x0b\n\x03sku\x18\x05 \x01(\t\"\x8d\x01\n\rOrderRefunded\x12\x0f\n\x07shop_id\x18\x01 \x01(\t\x12\x1b\n\trefund_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\x12\x10\n\x08order_id\x18\x03 \x01(\t\x12,\n\x06\x61mount\x18\x04 \x01(\x0b\x32\x1c.omnijourney.common.v1.Money\x12\x0e\n\x06signed\x18\x05 \x01(\x08\"~\n\x0cOrderUpdated\x12\x0f\n\x07shop_id\x18\x01 \x01(\t\x12\x1a\n\x08order_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\x12\x31\n\x0bleft_amount\x18\x03 \x01(\x0b\x32\x1c.omnijourney.common.v1.Money\x12\x0e\n\x06signed\x18\x04 \x01(\x08\"E\n\x0c\x43ontactAdded\x12\x35\n\x08identity\x18\x01 \x01(\x0b\x32#.omnijourney.segment.v1.IdentityKey\"G\n\x0e\x43ontactBlocked\x12\x35\n\x08identity\x18\x01 \x01(\x0b\x32#.omnijourney.segment.v1.IdentityKey\"\x96\x01\n\x0fMessageReceived\x12\x35\n\x08identity\x18\x01 \x01(\x0b\x32#.omnijourney.segment.v1.IdentityKey\x12\x0c\n\x04text\x18\x02 \x01(\t\x12\x1d\n\x0b\x62utton_data\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xac\x02\x12\x1f\n\neffect_key\x18\x04 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"\x14\n\x12\x43ustomerInteracted\"\x10\n\x0eTeamInteracted\"\xe9\x01\n\x0b\x45ventResult\x12\x33\n\x06status\x18\x01 \x01(\x0e\x32#.omnijourney.segment.v1.EventStatus\x12\x32\n\x06reason\x18\x02 \x01(\x0e\x32\".omnijourney.common.v1.ErrorReason\x12\x0f\n\x07message\x18\x03 \x01(\t\x12\x13\n\x0b\x63ustomer_id\x18\x04 \x01(\t\x12\x18\n\x10\x63ustomer_created\x18\x05 \x01(\x08\x12\x31\n\x08left_out\x18\x06 \x03(\x0b\x32\x1f.omnijourney.segment.v1.LeftOut\")\n\x07LeftOut\x12\r\n\x05\x66ield\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t*|\n\x0b\x45ventStatus\x12\x1c\n\x18\x45VENT_STATUS_UNSPECIFIED\x10\x00\x12\x19\n\x15\x45VENT_STATUS_ACCEPTED\x10\x01\x12\x1a\n\x16\x45VENT_STATUS_DUPLICATE\x10\x02\x12\x18\n\x14\x45VENT_STATUS_REFUSED\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"omnijourney/segment/v1/event.proto\x12\x16omnijourney.segment.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a(omnijourney/common/v1/error_reason.proto\x1a!omnijourney/common/v1/money.proto\x1a%omnijourney/segment/v1/customer.proto\"\xbe\x06\n\rCustomerEvent\x12\x0f\n\x07team_id\x18\x01 \x01(\t\x12\x1b\n\tevent_key\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\x12:\n\x08\x63ustomer\x18\x03 \x01(\x0b\x32(.omnijourney.segment.v1.CustomerSelector\x12.\n\noccur_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\rcustomer_name\x18\x05 \x01(\t\x12\x1c\n\x0btraceparent\x18\x06 \x01(\tB\x07\xbaH\x04r\x02\x18\x37\x12\x41\n\x0forder_completed\x18\n \x01(\x0b\x32&.omnijourney.segment.v1.OrderCompletedH\x00\x12?\n\x0eorder_refunded\x18\x0b \x01(\x0b\x32%.omnijourney.segment.v1.OrderRefundedH\x00\x12=\n\rcontact_added\x18\x0c \x01(\x0b\x32$.omnijourney.segment.v1.ContactAddedH\x00\x12\x41\n\x0f\x63ontact_blocked\x18\r \x01(\x0b\x32&.omnijourney.segment.v1.ContactBlockedH\x00\x12\x43\n\x10message_received\x18\x0e \x01(\x0b\x32\'.omnijourney.segment.v1.MessageReceivedH\x00\x12I\n\x13\x63ustomer_interacted\x18\x0f \x01(\x0b\x32*.omnijourney.segment.v1.CustomerInteractedH\x00\x12\x41\n\x0fteam_interacted\x18\x10 \x01(\x0b\x32&.omnijourney.segment.v1.TeamInteractedH\x00\x12=\n\rcontact_moved\x18\x11 \x01(\x0b\x32$.omnijourney.segment.v1.ContactMovedH\x00\x12=\n\rorder_updated\x18\x14 \x01(\x0b\x32$.omnijourney.segment.v1.OrderUpdatedH\x00\x42\x07\n\x05\x65vent\"\x93\x02\n\x0eOrderCompleted\x12\x19\n\x07shop_id\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\x12\x1a\n\x08order_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\x12\x14\n\x0corder_number\x18\x03 \x01(\t\x12,\n\x06\x61mount\x18\x04 \x01(\x0b\x32\x1c.omnijourney.common.v1.Money\x12;\n\x05items\x18\x05 \x03(\x0b\x32!.omnijourney.segment.v1.OrderItemB\t\xbaH\x06\x92\x01\x03\x10\xe8\x07\x12\x0e\n\x06signed\x18\x06 \x01(\x08\x12\x0c\n\x04test\x18\x07 \x01(\x08\x12\x10\n\x08\x63lick_id\x18\x08 \x01(\t\x12\x19\n\x07\x63\x61rt_id\x18\t \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\"\x88\x01\n\tOrderItem\x12\x16\n\x04name\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xf4\x03\x12\x10\n\x08quantity\x18\x02 \x01(\t\x12\x30\n\nunit_price\x18\x03 \x01(\x0b\x32\x1c.omnijourney.common.v1.Money\x12\x12\n\nproduct_id\x18\x04 \x01(\t\x12\x0b\n\x03sku\x18\x05 \x01(\t\"\x8d\x01\n\rOrderRefunded\x12\x0f\n\x07shop_id\x18\x01 \x01(\t\x12\x1b\n\trefund_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\x12\x10\n\x08order_id\x18\x03 \x01(\t\x12,\n\x06\x61mount\x18\x04 \x01(\x0b\x32\x1c.omnijourney.common.v1.Money\x12\x0e\n\x06signed\x18\x05 \x01(\x08\"~\n\x0cOrderUpdated\x12\x0f\n\x07shop_id\x18\x01 \x01(\t\x12\x1a\n\x08order_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\x12\x31\n\x0bleft_amount\x18\x03 \x01(\x0b\x32\x1c.omnijourney.common.v1.Money\x12\x0e\n\x06signed\x18\x04 \x01(\x08\"E\n\x0c\x43ontactAdded\x12\x35\n\x08identity\x18\x01 \x01(\x0b\x32#.omnijourney.segment.v1.IdentityKey\"G\n\x0e\x43ontactBlocked\x12\x35\n\x08identity\x18\x01 \x01(\x0b\x32#.omnijourney.segment.v1.IdentityKey\"d\n\x0c\x43ontactMoved\x12\x35\n\x08identity\x18\x01 \x01(\x0b\x32#.omnijourney.segment.v1.IdentityKey\x12\x1d\n\x0b\x65xternal_id\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\"\x96\x01\n\x0fMessageReceived\x12\x35\n\x08identity\x18\x01 \x01(\x0b\x32#.omnijourney.segment.v1.IdentityKey\x12\x0c\n\x04text\x18\x02 \x01(\t\x12\x1d\n\x0b\x62utton_data\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xac\x02\x12\x1f\n\neffect_key\x18\x04 \x01(\tB\x0b\xbaH\x08r\x03\xb0\x01\x01\xd8\x01\x01\"\x14\n\x12\x43ustomerInteracted\"\x10\n\x0eTeamInteracted\"\xe9\x01\n\x0b\x45ventResult\x12\x33\n\x06status\x18\x01 \x01(\x0e\x32#.omnijourney.segment.v1.EventStatus\x12\x32\n\x06reason\x18\x02 \x01(\x0e\x32\".omnijourney.common.v1.ErrorReason\x12\x0f\n\x07message\x18\x03 \x01(\t\x12\x13\n\x0b\x63ustomer_id\x18\x04 \x01(\t\x12\x18\n\x10\x63ustomer_created\x18\x05 \x01(\x08\x12\x31\n\x08left_out\x18\x06 \x03(\x0b\x32\x1f.omnijourney.segment.v1.LeftOut\")\n\x07LeftOut\x12\r\n\x05\x66ield\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t*|\n\x0b\x45ventStatus\x12\x1c\n\x18\x45VENT_STATUS_UNSPECIFIED\x10\x00\x12\x19\n\x15\x45VENT_STATUS_ACCEPTED\x10\x01\x12\x1a\n\x16\x45VENT_STATUS_DUPLICATE\x10\x02\x12\x18\n\x14\x45VENT_STATUS_REFUSED\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -54,34 +54,38 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ORDERREFUNDED'].fields_by_name['refund_id']._serialized_options = b'\272H\005r\003\030\310\001'
   _globals['_ORDERUPDATED'].fields_by_name['order_id']._loaded_options = None
   _globals['_ORDERUPDATED'].fields_by_name['order_id']._serialized_options = b'\272H\005r\003\030\310\001'
+  _globals['_CONTACTMOVED'].fields_by_name['external_id']._loaded_options = None
+  _globals['_CONTACTMOVED'].fields_by_name['external_id']._serialized_options = b'\272H\005r\003\030\310\001'
   _globals['_MESSAGERECEIVED'].fields_by_name['button_data']._loaded_options = None
   _globals['_MESSAGERECEIVED'].fields_by_name['button_data']._serialized_options = b'\272H\005r\003\030\254\002'
   _globals['_MESSAGERECEIVED'].fields_by_name['effect_key']._loaded_options = None
   _globals['_MESSAGERECEIVED'].fields_by_name['effect_key']._serialized_options = b'\272H\010r\003\260\001\001\330\001\001'
-  _globals['_EVENTSTATUS']._serialized_start=2315
-  _globals['_EVENTSTATUS']._serialized_end=2439
+  _globals['_EVENTSTATUS']._serialized_start=2480
+  _globals['_EVENTSTATUS']._serialized_end=2604
   _globals['_CUSTOMEREVENT']._serialized_start=241
-  _globals['_CUSTOMEREVENT']._serialized_end=1008
-  _globals['_ORDERCOMPLETED']._serialized_start=1011
-  _globals['_ORDERCOMPLETED']._serialized_end=1286
-  _globals['_ORDERITEM']._serialized_start=1289
-  _globals['_ORDERITEM']._serialized_end=1425
-  _globals['_ORDERREFUNDED']._serialized_start=1428
-  _globals['_ORDERREFUNDED']._serialized_end=1569
-  _globals['_ORDERUPDATED']._serialized_start=1571
-  _globals['_ORDERUPDATED']._serialized_end=1697
-  _globals['_CONTACTADDED']._serialized_start=1699
-  _globals['_CONTACTADDED']._serialized_end=1768
-  _globals['_CONTACTBLOCKED']._serialized_start=1770
-  _globals['_CONTACTBLOCKED']._serialized_end=1841
-  _globals['_MESSAGERECEIVED']._serialized_start=1844
-  _globals['_MESSAGERECEIVED']._serialized_end=1994
-  _globals['_CUSTOMERINTERACTED']._serialized_start=1996
-  _globals['_CUSTOMERINTERACTED']._serialized_end=2016
-  _globals['_TEAMINTERACTED']._serialized_start=2018
-  _globals['_TEAMINTERACTED']._serialized_end=2034
-  _globals['_EVENTRESULT']._serialized_start=2037
-  _globals['_EVENTRESULT']._serialized_end=2270
-  _globals['_LEFTOUT']._serialized_start=2272
-  _globals['_LEFTOUT']._serialized_end=2313
+  _globals['_CUSTOMEREVENT']._serialized_end=1071
+  _globals['_ORDERCOMPLETED']._serialized_start=1074
+  _globals['_ORDERCOMPLETED']._serialized_end=1349
+  _globals['_ORDERITEM']._serialized_start=1352
+  _globals['_ORDERITEM']._serialized_end=1488
+  _globals['_ORDERREFUNDED']._serialized_start=1491
+  _globals['_ORDERREFUNDED']._serialized_end=1632
+  _globals['_ORDERUPDATED']._serialized_start=1634
+  _globals['_ORDERUPDATED']._serialized_end=1760
+  _globals['_CONTACTADDED']._serialized_start=1762
+  _globals['_CONTACTADDED']._serialized_end=1831
+  _globals['_CONTACTBLOCKED']._serialized_start=1833
+  _globals['_CONTACTBLOCKED']._serialized_end=1904
+  _globals['_CONTACTMOVED']._serialized_start=1906
+  _globals['_CONTACTMOVED']._serialized_end=2006
+  _globals['_MESSAGERECEIVED']._serialized_start=2009
+  _globals['_MESSAGERECEIVED']._serialized_end=2159
+  _globals['_CUSTOMERINTERACTED']._serialized_start=2161
+  _globals['_CUSTOMERINTERACTED']._serialized_end=2181
+  _globals['_TEAMINTERACTED']._serialized_start=2183
+  _globals['_TEAMINTERACTED']._serialized_end=2199
+  _globals['_EVENTRESULT']._serialized_start=2202
+  _globals['_EVENTRESULT']._serialized_end=2435
+  _globals['_LEFTOUT']._serialized_start=2437
+  _globals['_LEFTOUT']._serialized_end=2478
 # @@protoc_insertion_point(module_scope)

@@ -70,6 +70,7 @@ class CustomerEvent(_message.Message):
     MESSAGE_RECEIVED_FIELD_NUMBER: _builtins.int
     CUSTOMER_INTERACTED_FIELD_NUMBER: _builtins.int
     TEAM_INTERACTED_FIELD_NUMBER: _builtins.int
+    CONTACT_MOVED_FIELD_NUMBER: _builtins.int
     ORDER_UPDATED_FIELD_NUMBER: _builtins.int
     team_id: _builtins.str
     """The team. Required."""
@@ -122,6 +123,10 @@ class CustomerEvent(_message.Message):
         """Somebody of the team wrote to the customer in person."""
 
     @_builtins.property
+    def contact_moved(self) -> Global___ContactMoved:
+        """The customer is known on a channel account by another id from now on."""
+
+    @_builtins.property
     def order_updated(self) -> Global___OrderUpdated:
         """A shop says what is left of an order."""
 
@@ -141,13 +146,14 @@ class CustomerEvent(_message.Message):
         message_received: Global___MessageReceived | None = ...,
         customer_interacted: Global___CustomerInteracted | None = ...,
         team_interacted: Global___TeamInteracted | None = ...,
+        contact_moved: Global___ContactMoved | None = ...,
         order_updated: Global___OrderUpdated | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["contact_added", b"contact_added", "contact_blocked", b"contact_blocked", "customer", b"customer", "customer_interacted", b"customer_interacted", "event", b"event", "message_received", b"message_received", "occur_time", b"occur_time", "order_completed", b"order_completed", "order_refunded", b"order_refunded", "order_updated", b"order_updated", "team_interacted", b"team_interacted"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["contact_added", b"contact_added", "contact_blocked", b"contact_blocked", "contact_moved", b"contact_moved", "customer", b"customer", "customer_interacted", b"customer_interacted", "event", b"event", "message_received", b"message_received", "occur_time", b"occur_time", "order_completed", b"order_completed", "order_refunded", b"order_refunded", "order_updated", b"order_updated", "team_interacted", b"team_interacted"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["contact_added", b"contact_added", "contact_blocked", b"contact_blocked", "customer", b"customer", "customer_interacted", b"customer_interacted", "customer_name", b"customer_name", "event", b"event", "event_key", b"event_key", "message_received", b"message_received", "occur_time", b"occur_time", "order_completed", b"order_completed", "order_refunded", b"order_refunded", "order_updated", b"order_updated", "team_id", b"team_id", "team_interacted", b"team_interacted", "traceparent", b"traceparent"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["contact_added", b"contact_added", "contact_blocked", b"contact_blocked", "contact_moved", b"contact_moved", "customer", b"customer", "customer_interacted", b"customer_interacted", "customer_name", b"customer_name", "event", b"event", "event_key", b"event_key", "message_received", b"message_received", "occur_time", b"occur_time", "order_completed", b"order_completed", "order_refunded", b"order_refunded", "order_updated", b"order_updated", "team_id", b"team_id", "team_interacted", b"team_interacted", "traceparent", b"traceparent"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["order_completed", "order_refunded", "contact_added", "contact_blocked", "message_received", "customer_interacted", "team_interacted", "order_updated"]  # noqa: Y015
+    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["order_completed", "order_refunded", "contact_added", "contact_blocked", "message_received", "customer_interacted", "team_interacted", "contact_moved", "order_updated"]  # noqa: Y015
     _WhichOneofArgType_event: _TypeAlias = _typing.Literal["event", b"event"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_event) -> _WhichOneofReturnType_event | None: ...
 
@@ -387,6 +393,38 @@ class ContactBlocked(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ContactBlocked: _TypeAlias = ContactBlocked  # noqa: Y015
+
+@_typing.final
+class ContactMoved(_message.Message):
+    """A customer is known on a channel account by another id from now on: on WhatsApp they changed their number, or got another id there.
+    The identity goes on under the new id, with whether it is blocked; it starts no journey. A phone number of the customer that was the
+    old number becomes the new one. Where the new id is another customer's already, the old one is removed and the pair is listed by
+    `ListIdentityConflicts`. An id that is bound to nobody, or by which the customer was there later than `occur_time`, is left alone.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    IDENTITY_FIELD_NUMBER: _builtins.int
+    EXTERNAL_ID_FIELD_NUMBER: _builtins.int
+    external_id: _builtins.str
+    """How they are known now, 1 to 200 characters, another than before. Required."""
+    @_builtins.property
+    def identity(self) -> _customer_pb2.IdentityKey:
+        """Who it is, as they were known before. Required; it also selects the customer."""
+
+    def __init__(
+        self,
+        *,
+        identity: _customer_pb2.IdentityKey | None = ...,
+        external_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["identity", b"identity"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["external_id", b"external_id", "identity", b"identity"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ContactMoved: _TypeAlias = ContactMoved  # noqa: Y015
 
 @_typing.final
 class MessageReceived(_message.Message):
