@@ -122,3 +122,21 @@ def delete(
     from libs.cli import attributes
 
     run(data_dir, attributes.delete(team, key, force=force, as_json=as_json))
+
+
+@attribute.command(epilog="Example: omnijourney attribute merge shoe_size size --team $TEAM")
+def merge(
+    key: Annotated[str, typer.Argument(help="The attribute that goes, by its key.")],
+    into_key: Annotated[str, typer.Argument(help="The one that stays, of the same type.")],
+    *,
+    team: Team,
+    force: Annotated[
+        bool, typer.Option("--force", help="Also while journeys or saved audiences name the one that goes.")
+    ] = False,
+    as_json: AsJson = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Make one attribute of two: who has a value of both keeps that of the one that stays."""
+    from libs.cli import attributes
+
+    run(data_dir, attributes.merge(team, key, into_key, force=force, as_json=as_json))

@@ -112,6 +112,20 @@ def delete(team_id: str, key: str, *, force: bool, as_json: bool = False) -> Com
     return command
 
 
+def merge(team_id: str, key: str, into_key: str, *, force: bool, as_json: bool = False) -> Command:
+    """Gives everyone's value of an attribute to another one, deletes the attribute, and waits until that is done."""
+
+    async def command(client: Client) -> int:
+        request = pb.MergeAttributesRequest(
+            team_id=team_id, request_id=str(new_id()), key=key, into_key=into_key, force=force
+        )
+        started = await client.segment.MergeAttributes(request, timeout=_TIMEOUT_S)
+        show_users(started.users, "names the attribute")
+        return await wait(client, started.operation, as_json=as_json)
+
+    return command
+
+
 def _update(team_id: str, attribute: attribute_pb2.Attribute, *, convert: bool, as_json: bool) -> Command:
     async def command(client: Client) -> int:
         request = pb.UpdateAttributeRequest(

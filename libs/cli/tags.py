@@ -56,5 +56,6 @@ async def wait(client: Client, operation: operation_pb2.Operation, *, as_json: b
     if found.state != operation_pb2.OPERATION_STATE_SUCCEEDED:
         complain(found.error.message or operation_pb2.OperationState.Name(found.state))
         return EXIT_FAULT
-    tell(found, f"{found.done_count:,} customers", as_json=as_json)
+    kept = f", of whom {found.refused_count:,} are as they were" if found.refused_count else ""
+    tell(found, f"{found.done_count:,} customers{kept}", as_json=as_json)
     return 0

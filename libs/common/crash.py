@@ -31,6 +31,7 @@ POINTS: Final = {
     "segment.after_changes": "a batch of effects is committed, neither answered nor mailed",
     "segment.after_merge_step": "the services have done their parts of a step of a merge, which is not noted",
     "segment.before_audience_change_commit": "customers of an audience are changed, their transaction is not committed",
+    "segment.after_audience_change": "customers of an audience are changed and committed, nothing was published",
     "segment.before_import_commit": "lines of an import are applied, their transaction is not committed",
     "segment.after_import_step": "lines of an import are committed, nothing was published",
     "segment.after_import_posting": "points of lines are posted, and the lines are not settled",

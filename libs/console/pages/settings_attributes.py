@@ -31,6 +31,8 @@ TYPES: Final[Mapping[int, str]] = {
     attribute_pb2.ATTRIBUTE_TYPE_DATE: noted("Date"),
     attribute_pb2.ATTRIBUTE_TYPE_BOOLEAN: noted("Yes or no"),
 }
+_OTHERS_MAX: Final = 500
+"""Attributes of the team among which one to be made one with is looked for."""
 _FIELDS: Final = {
     "attribute.key": "key",
     "attribute.display_name": "display_name",
@@ -170,6 +172,29 @@ async def delete(request: web.Request) -> web.Response:
     )
 
 
+@routes.post("/settings/attributes/{key}/merge")
+async def merge(request: web.Request) -> web.Response:
+    """Begins to make it one with another, which stays; while something uses it only where that was said."""
+    visit = Visit.of(request)
+    given = await texts_of(visit)
+    asked = segment.MergeAttributesRequest(
+        team_id=visit.team_id,
+        request_id=given["request_id"],
+        key=request.match_info["key"],
+        into_key=given.get("into_key", ""),
+        force=given.get("force") == "1",
+    )
+    try:
+        answer = await visit.call(visit.client.segment.MergeAttributes, asked)
+    except CallError as error:
+        faults = refusal(visit, error, {"into_key": "into_key"})
+        return await _show_page(visit, status=status_of(error), given=given, faults=faults)
+    return visit.go(
+        f"/settings/work/{answer.operation.operation_id}",
+        noted("The two attributes become one. What names this one goes on naming it: change it there."),
+    )
+
+
 @routes.get("/settings/work/{operation_id}")
 async def work(request: web.Request) -> web.Response:
     """How far work on attributes or tags is."""
@@ -219,8 +244,10 @@ async def _show_page(
     key = visit.request.match_info["key"][:100]
     asked = segment.GetAttributeRequest(team_id=visit.team_id, key=key)
     attribute = (await visit.call(visit.client.segment.GetAttribute, asked)).attribute
-    journeys, audiences = await asyncio.gather(
-        journeys_using(visit, attribute_key=key), part(visit, audiences_using(visit, attribute_key=key))
+    journeys, audiences, others = await asyncio.gather(
+        journeys_using(visit, attribute_key=key),
+        part(visit, audiences_using(visit, attribute_key=key)),
+        _alike(visit, attribute),
     )
     return visit.render(
         "settings/attribute.html",
@@ -229,12 +256,22 @@ async def _show_page(
         is_archived=attribute.state == attribute_pb2.ATTRIBUTE_STATE_ARCHIVED,
         types=TYPES,
         type_options=[each for each in _options(visit) if each[0] != str(attribute.type)],
+        others=[(each.key, f"{each.display_name or each.key} ({each.key})") for each in others],
         journeys=journeys,
         audiences=audiences,
         preview=preview,
         given=given or {},
         faults=faults or Faults(),
     )
+
+
+async def _alike(visit: Visit, attribute: Attribute) -> list[Attribute]:
+    """Those that it can be made one with: active, of its type."""
+    asked = segment.ListAttributesRequest(
+        team_id=visit.team_id, state=attribute_pb2.ATTRIBUTE_STATE_ACTIVE, page_size=_OTHERS_MAX
+    )
+    found = (await visit.call(visit.client.segment.ListAttributes, asked)).attributes
+    return [each for each in found if each.type == attribute.type and each.key != attribute.key]
 
 
 def _type(given: Mapping[str, str]) -> attribute_pb2.AttributeType.ValueType:

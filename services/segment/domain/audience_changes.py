@@ -15,6 +15,9 @@ STEP_CUSTOMERS: Final = 200
 """Customers of one transaction."""
 RUNNING_MAX: Final = 20
 """Changes of a team that have not ended."""
+DELETED: Final = 0
+MERGED: Final = -1
+"""Values of `convert_to` that are no type."""
 
 ChangeKey = tuple[UUID, UUID]
 """Team and id."""
@@ -65,7 +68,9 @@ class AudienceChange(msgspec.Struct, frozen=True):
     """The attribute whose values are converted, of everyone; empty: none, and what stands above is done."""
     convert_from: int = 0
     convert_to: int = 0
-    """`AttributeType`s; `convert_to` 0: the values go, and then the definition (`deletes_attribute`)."""
+    """`AttributeType`s; `convert_to` may be DELETED or MERGED: the values go, and then the definition."""
+    merge_into: str = ""
+    """The attribute that the values become values of before they go; empty: none."""
 
     @property
     def key(self) -> ChangeKey:
@@ -80,7 +85,7 @@ class AudienceChange(msgspec.Struct, frozen=True):
     @property
     def deletes_attribute(self) -> bool:
         """It is done when nobody has a value of the attribute. Its definition, archived till then, goes last."""
-        return bool(self.convert_key) and not self.convert_to
+        return bool(self.convert_key) and self.convert_to in {DELETED, MERGED}
 
     @property
     def spells(self) -> bool:

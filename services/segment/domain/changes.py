@@ -159,14 +159,19 @@ class TraitEditor:
         self, customer: Customer, attribute: Attribute, text: str | None, at: datetime, depth: int = 0
     ) -> bool:
         """Sets a canonical text, or clears with None. Returns whether that is another value than before."""
-        key = (customer.team_id, customer.customer_id, attribute.key)
-        stored = self._values[key] if key in self._values else self._traits.values.get(key)
-        old = visible_text(attribute, stored)
+        old = self.text(customer, attribute)
         if old == text:
             return False
+        key = (customer.team_id, customer.customer_id, attribute.key)
         self._values[key] = None if text is None else AttributeValue(attribute.type, text)
         self._pending.emit(customer, at, AttributeChanged(attribute.key, attribute.type, old, text), depth)
         return True
+
+    def text(self, customer: Customer, attribute: Attribute) -> str | None:
+        """The value as it counts by now."""
+        key = (customer.team_id, customer.customer_id, attribute.key)
+        stored = self._values[key] if key in self._values else self._traits.values.get(key)
+        return visible_text(attribute, stored)
 
     def attribute(self, team_id: UUID, key: str) -> Attribute | None:
         """A definition, if the batch named it and the team has it."""

@@ -218,6 +218,16 @@ class Editor:
             assert attribute is not None
             self._traits.set_value(customer, attribute, text, self._pending.now)
 
+    def take_over(self, customer: Customer, key: str, text: str) -> bool:
+        """Gives a customer a canonical value of an attribute that another one is merged into, unless they have a value
+        of it. Returns whether the given one is lost: theirs is another."""
+        attribute = self._traits.attribute(customer.team_id, key)
+        assert attribute is not None, "what is merged into is neither deleted nor archived meanwhile"
+        own = self._traits.text(customer, attribute)
+        if own is None:
+            self._traits.set_value(customer, attribute, text, self._pending.now)
+        return own not in {None, text}
+
     def bind(self, customer: Customer, key: IdentityKey) -> bool:
         """Binds an identity; returns whether that is new.
 

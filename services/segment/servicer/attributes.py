@@ -120,6 +120,20 @@ class AttributeRpcs(Base):
             once, team_id, request.key, request.etag, force=request.force
         )
 
+    async def MergeAttributes(
+        self, request: pb.MergeAttributesRequest, context: Any
+    ) -> pb.MergeAttributesResponse:
+        """Starts to give the values of one to another."""
+        check = Check()
+        team_id = check.uuid("team_id", request.team_id)
+        if request.key == request.into_key:
+            check.fault("into_key", "is the attribute that goes: name the one that stays")
+        check.done()
+        once = Once(team_id, request, pb.MergeAttributesResponse, _merge_reply, _update_reply)
+        return await self._deps.attributes.merge(
+            once, team_id, request.key, request.into_key, request.etag, force=request.force
+        )
+
     async def ListAttributes(
         self, request: pb.ListAttributesRequest, context: Any
     ) -> pb.ListAttributesResponse:
@@ -161,6 +175,12 @@ def _archive_reply(archived: Archived) -> pb.ArchiveAttributeResponse:
 
 def _delete_reply(deletion: Deletion) -> pb.DeleteAttributeResponse:
     return pb.DeleteAttributeResponse(
+        operation=operation_message(deletion.change), users=map(user_message, deletion.users)
+    )
+
+
+def _merge_reply(deletion: Deletion) -> pb.MergeAttributesResponse:
+    return pb.MergeAttributesResponse(
         operation=operation_message(deletion.change), users=map(user_message, deletion.users)
     )
 

@@ -553,6 +553,7 @@ CREATE TABLE audience_change (
     convert_key   text NOT NULL DEFAULT ''::text,
     convert_from  smallint NOT NULL DEFAULT 0,
     convert_to    smallint NOT NULL DEFAULT 0,
+    merge_into    text NOT NULL DEFAULT ''::text,
     CONSTRAINT audience_change_pkey PRIMARY KEY (team_id, change_id),
     CONSTRAINT audience_change_state_check CHECK (((state >= 1) AND (state <= 5)))
 );

@@ -67,6 +67,7 @@ async def insert_change(connection: Connection, change: AudienceChange) -> None:
             key=change.convert_key,
             old_type=change.convert_from,
             new_type=change.convert_to,
+            merge_into=change.merge_into,
         )
         await connection.execute(*query)
 
@@ -110,9 +111,10 @@ async def next_customers(
     return [row["customer_id"] for row in await connection.fetch(*query)]
 
 
-async def convert_values(connection: Connection, change: AudienceChange, customers: Sequence[UUID]) -> int:
-    """Converts the values that fit; returns how many do not."""
-    kind = AttributeType(change.convert_to)
+async def seen_values(
+    connection: Connection, change: AudienceChange, customers: Sequence[UUID]
+) -> list[tuple[UUID, str]]:
+    """The values that customers have of the attribute as the type that it had when the change was asked for."""
     query = BOOK.bind(
         "values_of_type",
         team_id=change.team_id,
@@ -120,10 +122,14 @@ async def convert_values(connection: Connection, change: AudienceChange, custome
         key=change.convert_key,
         type=change.convert_from,
     )
-    rows = await connection.fetch(*query)
-    fitting = [
-        (row["customer_id"], row["value"], text) for row in rows if (text := fitted(kind, row["value"]))
-    ]
+    return [(row["customer_id"], row["value"]) for row in await connection.fetch(*query)]
+
+
+async def convert_values(connection: Connection, change: AudienceChange, customers: Sequence[UUID]) -> int:
+    """Converts the values that fit; returns how many do not."""
+    kind = AttributeType(change.convert_to)
+    values = await seen_values(connection, change, customers)
+    fitting = [(customer, value, text) for customer, value in values if (text := fitted(kind, value))]
     if fitting:
         ids, before, texts = zip(*fitting, strict=True)
         query = BOOK.bind(
@@ -139,7 +145,7 @@ async def convert_values(connection: Connection, change: AudienceChange, custome
             numbers=[Decimal(text) if kind is AttributeType.NUMBER else None for text in texts],
         )
         await connection.execute(*query)
-    return len(rows) - len(fitting)
+    return len(values) - len(fitting)
 
 
 async def customers_with_value(connection: Connection, team_id: UUID, key: str, row_max: int) -> list[UUID]:
@@ -162,10 +168,12 @@ async def delete_values(connection: Connection, team_id: UUID, key: str, custome
     await connection.execute(*query)
 
 
-async def unfinished_deletion(connection: Connection, team_id: UUID, key: str) -> AudienceChange | None:
-    """The work that deletes an attribute; None: none does."""
-    row = await connection.fetchrow(*BOOK.bind("unfinished_deletion", team_id=team_id, key=key))
-    return _change_of(row) if row else None
+async def unfinished_works_on_values(
+    connection: Connection, team_id: UUID, keys: Sequence[str]
+) -> list[AudienceChange]:
+    """Works that convert, delete or merge any of the attributes, or merge another into one; oldest first."""
+    query = BOOK.bind("unfinished_works_on_values", team_id=team_id, keys=keys)
+    return [_change_of(row) for row in await connection.fetch(*query)]
 
 
 async def values_of_attribute(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 from uuid import UUID
@@ -15,8 +15,8 @@ from libs.common.errors import FailedPrecondition, NotFound, Unavailable
 from libs.common.ids import epoch_ms, new_id
 from libs.common.rpc.servicing import check_etag
 from services.segment.clients.journeys import JourneyUses
-from services.segment.domain.attributes import fitted
-from services.segment.domain.audience_changes import AudienceChange, ChangeState
+from services.segment.domain.attributes import check_merge, fitted
+from services.segment.domain.audience_changes import DELETED, MERGED, AudienceChange, ChangeState
 from services.segment.domain.facts import Fact
 from services.segment.domain.model import Attribute
 from services.segment.domain.uses import User, in_use
@@ -44,7 +44,7 @@ class Archived(NamedTuple):
 
 
 class Deletion(NamedTuple):
-    """The work that deletes a definition with its values, and who named it."""
+    """The work that deletes a definition with its values or merges it into another, and who named it."""
 
     change: AudienceChange
     users: Sequence[User] = ()
@@ -122,8 +122,8 @@ class Attributes:
         self, once: Once[Deletion, Reply], team_id: UUID, key: str, etag: str, *, force: bool
     ) -> Reply:
         """Archives the definition and starts the work that deletes it with its values. Raises
-        FailedPrecondition `IN_USE` and Unavailable, unless `force`."""
-        journeys, away = await self._naming_journeys(team_id, key)
+        FailedPrecondition `IN_USE` and Unavailable, unless `force`; `ATTRIBUTE_UNAVAILABLE` while it is merged."""
+        may_go = await self._may_go(team_id, key, force=force)
         async with transaction(self._pool, [team_id]) as reading:
             total = await store.count_values(reading, team_id, key)
 
@@ -131,22 +131,69 @@ class Attributes:
             present = await attributes.lock_attribute(connection, team_id, key)
             check_etag(etag, present.revision)
             once.note_before(present)
-            going_on = await store.unfinished_deletion(connection, team_id, key)
-            if going_on is not None:
-                return Deletion(going_on)
-            if away is not None and not force:
-                raise away
-            users = [*journeys, *await naming_audiences(connection, team_id, attribute_key=key)]
-            if users and not force:
-                raise in_use("the attribute", users)
+            for going_on in await store.unfinished_works_on_values(connection, team_id, [key]):
+                if going_on.merge_into:
+                    raise _busy(going_on)
+                if going_on.deletes_attribute:
+                    return Deletion(going_on)
+            users = await may_go(connection)
             await self._change(connection, facts, present, {"archived": True})
-            change = _of_values(present, self._edits.now(), convert_to=0, total_count=total)
+            change = _of_values(present, self._edits.now(), convert_to=DELETED, total_count=total)
             await store.insert_change(connection, change)
             return Deletion(change, users)
 
         reply = await self._edits.once(once, work)
         self._wake()
         return reply
+
+    async def merge(
+        self, once: Once[Deletion, Reply], team_id: UUID, key: str, into_key: str, etag: str, *, force: bool
+    ) -> Reply:
+        """Archives the definition `key` and starts the work that gives its values to `into_key`, then deletes it.
+        Raises InvalidArgument for another type; FailedPrecondition `ATTRIBUTE_UNAVAILABLE`; as `delete`."""
+        may_go = await self._may_go(team_id, key, force=force)
+        async with transaction(self._pool, [team_id]) as reading:
+            total = await store.count_values(reading, team_id, key)
+
+        async def work(connection: Connection, facts: list[Fact]) -> Deletion:
+            both = sorted({key, into_key})
+            locked = {each: await attributes.lock_attribute(connection, team_id, each) for each in both}
+            present, into = locked[key], locked[into_key]
+            check_etag(etag, present.revision)
+            once.note_before(present)
+            for going_on in await store.unfinished_works_on_values(connection, team_id, both):
+                if (going_on.convert_key, going_on.merge_into) == (key, into_key):
+                    return Deletion(going_on)
+                raise _busy(going_on)
+            check_merge(present, into)
+            users = await may_go(connection)
+            await self._change(connection, facts, present, {"archived": True})
+            change = _of_values(
+                present, self._edits.now(), convert_to=MERGED, merge_into=into_key, total_count=total
+            )
+            await store.insert_change(connection, change)
+            return Deletion(change, users)
+
+        reply = await self._edits.once(once, work)
+        self._wake()
+        return reply
+
+    async def _may_go(
+        self, team_id: UUID, key: str, *, force: bool
+    ) -> Callable[[Connection], Awaitable[Sequence[User]]]:
+        """Asks the journeys, outside of the transaction; what it answers says in the transaction who names the
+        attribute that is to go. That raises FailedPrecondition `IN_USE` and Unavailable, unless `force`."""
+        journeys, away = await self._naming_journeys(team_id, key)
+
+        async def check(connection: Connection) -> Sequence[User]:
+            if away is not None and not force:
+                raise away
+            users = [*journeys, *await naming_audiences(connection, team_id, attribute_key=key)]
+            if users and not force:
+                raise in_use("the attribute", users)
+            return users
+
+        return check
 
     async def _naming_journeys(self, team_id: UUID, key: str) -> tuple[list[User], Unavailable | None]:
         """Asked outside of the transaction; the error where they could not be."""
@@ -181,9 +228,10 @@ class Attributes:
         wanted = msgspec.structs.replace(present, **changes)
         if wanted == present:
             return present
-        if present.archived and await store.unfinished_deletion(connection, present.team_id, present.key):
-            message = f"the attribute {present.key} is being deleted: wait until it is gone, or cancel that"
-            raise FailedPrecondition("ATTRIBUTE_UNAVAILABLE", message)
+        for going_on in await store.unfinished_works_on_values(connection, present.team_id, [present.key]):
+            is_named_only = going_on.merge_into == present.key and changes.keys() <= {"display_name"}
+            if going_on.deletes_attribute and not is_named_only:
+                raise _busy(going_on)
         now = self._edits.now()
         changed = await attributes.update_attribute(connection, wanted, now)
         facts += await attributes.save_definition_fact(connection, changed, present.type, now, ids_of(now))
@@ -222,8 +270,20 @@ class Attributes:
             )
 
 
+def _busy(work: AudienceChange) -> FailedPrecondition:
+    """What the work that goes on does not let happen to an attribute that it is about."""
+    if work.merge_into:
+        doing = f"the attribute {work.convert_key} is being merged into {work.merge_into}"
+    elif work.deletes_attribute:
+        doing = f"the attribute {work.convert_key} is being deleted"
+    else:
+        doing = f"values of the attribute {work.convert_key} are being converted"
+    message = f"{doing}: wait until that is done, or cancel the operation {work.change_id}"
+    return FailedPrecondition("ATTRIBUTE_UNAVAILABLE", message, metadata={"key": work.convert_key})
+
+
 def _of_values(
-    attribute: Attribute, now: datetime, *, convert_to: int, total_count: int = 0
+    attribute: Attribute, now: datetime, *, convert_to: int, merge_into: str = "", total_count: int = 0
 ) -> AudienceChange:
     """Work on everyone's values of an attribute, see `AudienceChange.convert_to`."""
     return AudienceChange(
@@ -248,4 +308,5 @@ def _of_values(
         convert_key=attribute.key,
         convert_from=int(attribute.type),
         convert_to=convert_to,
+        merge_into=merge_into,
     )

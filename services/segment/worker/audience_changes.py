@@ -91,6 +91,7 @@ class AudienceChangeSteps:
                 self._intake.check()
             await store.move_change(connection, await self._moved(connection, present, customers, refused))
             crash.reach("segment.before_audience_change_commit")
+        crash.reach("segment.after_audience_change")
         self._publisher.publish(facts)
         return len(customers)
 
@@ -99,8 +100,9 @@ class AudienceChangeSteps:
     ) -> tuple[list[Fact], int]:
         """The facts, and how many customers refused."""
         if found.deletes_attribute:
+            changed = await self._merge(connection, found, customers) if found.merge_into else ([], 0)
             await store.delete_values(connection, found.team_id, found.convert_key, customers)
-            return [], 0
+            return changed
         if found.convert_key:
             return [], await store.convert_values(connection, found, customers)
         if found.spells:
@@ -117,6 +119,21 @@ class AudienceChangeSteps:
             except DomainError:
                 refused += 1
         return await save_edited(connection, editor.edited(), context.customers, now), refused
+
+    async def _merge(
+        self, connection: Connection, found: AudienceChange, customers: Sequence[UUID]
+    ) -> tuple[list[Fact], int]:
+        """The facts, and how many customers lose a value since theirs of the attribute that stays is another."""
+        named = Profile(attributes=((found.merge_into, ""),))
+        context = await load_for_edit(connection, found.team_id, [(each, named) for each in customers])
+        now = self._clock.now()
+        editor = Editor(context, now, ids_of(now), triggers=False)
+        lost = 0
+        for customer_id, text in await store.seen_values(connection, found, customers):
+            customer = context.customers.get((found.team_id, customer_id))
+            if customer is not None:
+                lost += editor.take_over(customer, found.merge_into, text)
+        return await save_edited(connection, editor.edited(), context.customers, now), lost
 
     async def _moved(
         self, connection: Connection, present: AudienceChange, customers: Sequence[UUID], refused: int

@@ -49,7 +49,9 @@ async def test_the_team_s_settings_are_changed_and_faults_stand_at_their_fields(
     assert (await writer.post("/settings/team", given)).status == 403
 
 
-async def test_attributes_are_made_renamed_given_another_type_put_away_and_deleted(stand: Stand) -> None:
+async def test_attributes_are_made_renamed_given_another_type_put_away_made_one_and_deleted(
+    stand: Stand,
+) -> None:
     browser = await stand.signed_in(SCOPE_WRITE)
     assert "The team has no attribute yet" in (await browser.get("/settings/attributes")).text
     wrong = await browser.post("/settings/attributes", {"key": "1st", "display_name": "", "type": "1"})
@@ -87,12 +89,28 @@ async def test_attributes_are_made_renamed_given_another_type_put_away_and_delet
     assert "The attribute is being deleted" in deleted.text
     assert "Done" in (await ended(browser, deleted)).text
     assert (await browser.get("/settings/attributes/old")).status == 404
+    assert "There is no other attribute of this type" in used.text
+    await browser.post("/settings/attributes", {"key": "feet", "display_name": "Feet", "type": "2"})
+    alike = await browser.get("/settings/attributes/size")
+    assert ('value="feet"' in alike.html, "Also though it is used" in alike.text) == (True, True)
+    named = await browser.post("/settings/attributes/size/merge", {"into_key": "feet"})
+    assert (named.status, "Asks for it" in named.text) == (409, True)
+    wrong = await browser.post("/settings/attributes/size/merge", {"into_key": "size", "force": "1"})
+    assert (wrong.status, 'id="into_key-fault"' in wrong.html) == (422, True)
     reader = await stand.signed_in(SCOPE_READ)
+    asked = {"into_key": "feet", "force": "1"}
+    assert (await reader.post("/settings/attributes/size/merge", asked)).status == 403
+    assert "Make them one" not in (await reader.get("/settings/attributes/size")).text
+    merged = await browser.post("/settings/attributes/size/merge", asked)
+    assert "The two attributes become one" in merged.text
+    assert "Done" in (await ended(browser, merged)).text
+    found = (await stand.call("ListCustomers")).customers
+    assert {each.attributes["feet"] for each in found if each.attributes} == {"12"}
     assert "New attribute" not in (await reader.get("/settings/attributes")).text
-    assert (await reader.post("/settings/attributes/size/delete", {"force": "1"})).status == 403
+    assert (await reader.post("/settings/attributes/feet/delete", {"force": "1"})).status == 403
     await stand.site.team(ALL)
     stranger = await stand.signed_in()
-    assert (await stranger.get("/settings/attributes/size")).status == 404
+    assert (await stranger.get("/settings/attributes/feet")).status == 404
 
 
 async def test_tags_are_renamed_made_one_and_deleted(stand: Stand) -> None:

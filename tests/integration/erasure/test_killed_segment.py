@@ -1,4 +1,5 @@
-"""Merges and erasures by a process of segment that is killed in the middle of their steps, beside the other four."""
+"""Merges, of customers and of attributes, and erasures by a process of segment that is killed in the middle of their
+steps, beside the other four."""
 
 from __future__ import annotations
 
@@ -10,6 +11,7 @@ import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final, NamedTuple, TypeVar
 
 import asyncpg
@@ -23,7 +25,7 @@ from libs.embedded.ports import free_port
 from libs.testing.fixtures import Databases, Servers
 from omnijourney.common.v1 import operation_pb2
 from omnijourney.points.v1 import points_service_pb2
-from omnijourney.segment.v1 import customer_pb2
+from omnijourney.segment.v1 import attribute_pb2, customer_pb2
 from services.segment.config import Settings
 from tests.integration.erasure.searching import found_in_tables
 from tests.integration.journey.whole_site import ALL, LINE, TIMEOUT_S, Site, serving_site
@@ -35,6 +37,7 @@ WAIT_S: Final = 200.0
 Result = TypeVar("Result")
 
 POINTS: Final = ("segment.after_merge_step", "segment.after_erasing")
+CHANGES: Final = ("segment.before_audience_change_commit", "segment.after_audience_change")
 _EXPIRE: Final = (
     "UPDATE segment.customer_merge SET due_at = clock_timestamp() WHERE end_time IS NULL",
     "UPDATE segment.erasure SET claimed_until = clock_timestamp() WHERE claimed_until > clock_timestamp()",
@@ -181,6 +184,47 @@ async def erased(site: Site, connection: asyncpg.Connection[Any], customer_id: s
     await until(is_done, WAIT_S)
 
 
+async def define(site: Site, key: str) -> None:
+    """A text attribute."""
+    attribute = attribute_pb2.Attribute(key=key, type=attribute_pb2.ATTRIBUTE_TYPE_TEXT)
+    await site.call("CreateAttribute", attribute=attribute)
+
+
+async def one_attribute(site: Site, mortal: Mortal, connection: asyncpg.Connection[Any]) -> None:
+    """Merges an attribute into another one, deletes a third, while segment is killed between and after their steps."""
+    for key in ("old", "new", "gone"):
+        await define(site, key)
+    people = [{"old": "1", "gone": "1"}, {"old": "2", "new": "3"}, {"gone": "4"}]
+    made = [
+        (
+            await site.call("CreateCustomer", customer=customer_pb2.Customer(attributes=each))
+        ).customer.customer_id
+        for each in people
+    ]
+    mortal.armed.append(f"{CHANGES[0]}:1:1")
+    mortal.arm(CHANGES[1], 1, 1, 1)
+    merging, deleting = str(new_id()), str(new_id())
+    for work in (
+        await again(lambda: site.call("MergeAttributes", key="old", into_key="new", request_id=merging)),
+        await again(lambda: site.call("DeleteAttribute", key="gone", request_id=deleting)),
+    ):
+        number = work.operation.operation_id
+
+        async def is_done(operation_id: str = number) -> bool:
+            query = "SELECT ended FROM segment.audience_change WHERE change_id = $1"
+            return bool(await connection.fetchval(query, operation_id))
+
+        await until(is_done, WAIT_S)
+    assert (mortal.deaths[CHANGES[0]], mortal.deaths[CHANGES[1]]) == (1, 3)
+    found = [await again(partial(site.call, "GetCustomer", customer_id=each)) for each in made]
+    assert [dict(each.customer.attributes) for each in found] == [{"new": "1"}, {"new": "3"}, {}]
+    listed = await site.call("ListAttributes")
+    assert [each.key for each in listed.attributes] == ["new"]
+    told = [await site.call("ListFacts", customer_id=each) for each in made]
+    changed = [[each.WhichOneof("fact") for each in page.facts].count("attribute_changed") for page in told]
+    assert changed == [len(each) + got for each, got in zip(people, (1, 0, 0), strict=True)], "each once"
+
+
 @pytest.mark.timeout(600)
 async def test_who_is_merged_and_erased_while_segment_is_killed_ends_as_if_nobody_was(
     servers: Servers, databases: Databases
@@ -203,6 +247,7 @@ async def test_who_is_merged_and_erased_while_segment_is_killed_ends_as_if_nobod
             assert mortal.deaths[POINTS[0]] >= 1
             expected = await known(site, spared[0])
             assert await known(site, struck[0]) == expected == Known(["tag 1", "tag 2"], 2, 30, 30, 0)
+            await one_attribute(site, mortal, connection)
             mortal.arm(POINTS[1], 1, 0.3, 0.3)
             await erased(site, connection, struck[0])
             assert mortal.deaths[POINTS[1]] >= 1

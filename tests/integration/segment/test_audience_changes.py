@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -30,6 +30,7 @@ from tests.integration.segment.conftest import TIMEOUT_S, Segment, serving_segme
 from tests.integration.segment.test_audience_uses import save
 
 SUCCEEDED, FAILED = operation_pb2.OPERATION_STATE_SUCCEEDED, operation_pb2.OPERATION_STATE_FAILED
+PLACES = ("segment.before_audience_change_commit", "segment.after_audience_change")
 VIP = {"tags": {"operator": 1, "tags": ["vip"]}}
 
 
@@ -77,6 +78,17 @@ async def refusal(call: Any) -> tuple[grpc.StatusCode, str, dict[str, str]]:
         await call
     told = remote_error(error.value)
     return error.value.code(), told.reason, dict(told.metadata)
+
+
+def break_off(monkeypatch: pytest.MonkeyPatch, breaks: Callable[[str], bool]) -> None:
+    """Interrupts the work at its places, when `breaks` says so."""
+
+    def reach(point: str) -> None:
+        if point in PLACES and breaks(point):
+            raise ResourceExhausted.overloaded("the test", 1.0)
+
+    monkeypatch.setattr("services.segment.worker.audience_changes.crash.reach", reach)
+    monkeypatch.setattr("libs.common.stepping._RETRY_S", 0.01)
 
 
 async def test_a_tag_is_renamed_for_everyone_and_triggers_nothing(
@@ -221,13 +233,14 @@ async def test_an_attribute_is_deleted_with_everyone_s_values_wherever_it_was_in
 ) -> None:
     monkeypatch.setattr("services.segment.usecases.audience_changes.STEP_CUSTOMERS", 2)
     monkeypatch.setattr(worker, "STEP_CUSTOMERS", 2)
-    broken, mended, steps = asyncio.Event(), asyncio.Event(), [0]
+    broken, mended, seen = asyncio.Event(), asyncio.Event(), dict.fromkeys(PLACES, 0)
 
-    def reach(_point: str) -> None:
-        steps[0] += 1
-        if steps[0] > 1 and not mended.is_set():
+    def every_other_once_mended(point: str) -> bool:
+        seen[point] += 1
+        if seen[PLACES[0]] > 1 and not mended.is_set():
             broken.set()
-            raise ResourceExhausted.overloaded("the test", 1.0)
+            return True
+        return mended.is_set() and bool(seen[point] % 2)
 
     segment = site.segment
     for key in ("size", "tier"):
@@ -235,7 +248,7 @@ async def test_an_attribute_is_deleted_with_everyone_s_values_wherever_it_was_in
     values = ("12", "large", "x" * 300, "7", "12")
     customers = [await segment.create(attributes={"size": each, "tier": "gold"}) for each in values]
     facts, mail = len(await segment.facts()), len(await segment.mail(customers[0]))
-    monkeypatch.setattr("services.segment.worker.audience_changes.crash.reach", reach)
+    break_off(monkeypatch, every_other_once_mended)
     asked = {"key": "size", "request_id": "once"}
     started = await segment.call("DeleteAttribute", **asked)
     await broken.wait()
@@ -250,7 +263,7 @@ async def test_an_attribute_is_deleted_with_everyone_s_values_wherever_it_was_in
     mended.set()
     ended = await site.ended(started.operation)
     assert (ended.state, ended.done_count, ended.total_count) == (SUCCEEDED, 5, 5)
-    assert steps[0] >= 5, "what was interrupted was done again, and the last finds nobody"
+    assert seen[PLACES[0]] >= 5, "what was interrupted was done again, and the last finds nobody"
     gone = await refusal(segment.call("DeleteAttribute", key="size"))
     assert gone[:2] == (grpc.StatusCode.NOT_FOUND, "RESOURCE_NOT_FOUND")
     assert (await segment.call("DeleteAttribute", **asked)) == started

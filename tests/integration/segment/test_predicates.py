@@ -175,6 +175,7 @@ async def test_every_predicate_finds_whom_it_describes(segment: Segment) -> None
     ]
     people = {each.name[0]: each.customer_id for each in (await segment.call("ListCustomers")).customers}
     assert sorted(people) == ["A", "B", "C"]
+    written: dict[str, str] = {}
     for form, who in asked:
         for audience, wanted in ((form, who), ({"negation": form}, "".join(sorted(set("ABC") - set(who))))):
             items = [{"team_id": str(segment.team_id), "customer_id": people[each]} for each in "ABC"]
@@ -184,6 +185,13 @@ async def test_every_predicate_finds_whom_it_describes(segment: Segment) -> None
             assert (await segment.call("CountAudience", audience=audience)).customer_count == len(wanted)
             listed = (await segment.call("ListAudienceCustomers", audience=audience)).customers
             assert sorted(each.name[0] for each in listed) == list(wanted), audience
+            written[await save(segment, f"audience {len(written)}", audience)] = wanted
+    # Judged without telling why, as the audiences of one customer are.
+    for each, customer_id in people.items():
+        theirs = await segment.call("ListCustomerAudiences", customer_id=customer_id, page_size=500)
+        found = {audience.saved_audience_id for audience in theirs.saved_audiences} & written.keys()
+        wrong = [audience for audience in written if (each in written[audience]) != (audience in found)]
+        assert wrong == [], (each, wrong)
 
 
 @pytest.mark.rule("S-02")

@@ -13,19 +13,19 @@ VALUES (:team_id, :change_id, :audience, :add_tags, :remove_tags, :keys, :texts,
 
 -- name: convert_by_audience_change
 UPDATE audience_change
-   SET convert_key = :key, convert_from = :old_type::smallint, convert_to = :new_type::smallint
+   SET convert_key = :key, convert_from = :old_type::smallint, convert_to = :new_type::smallint, merge_into = :merge_into
  WHERE team_id = :team_id AND change_id = :change_id
 
 -- name: read_audience_change
 SELECT team_id, change_id, audience, add_tags, remove_tags, keys, texts, triggers, of_tag, state, reached, done_count,
        refused_count, total_count, reason, message, created_at, updated_at, convert_key,
-       convert_from, convert_to
+       convert_from, convert_to, merge_into
   FROM audience_change WHERE team_id = :team_id AND change_id = :change_id
 
 -- name: lock_audience_change
 SELECT team_id, change_id, audience, add_tags, remove_tags, keys, texts, triggers, of_tag, state, reached, done_count,
        refused_count, total_count, reason, message, created_at, updated_at, convert_key,
-       convert_from, convert_to
+       convert_from, convert_to, merge_into
   FROM audience_change WHERE team_id = :team_id AND change_id = :change_id FOR UPDATE
 
 -- name: move_audience_change
@@ -38,7 +38,7 @@ UPDATE audience_change
 -- Newest first; `before_time` may be null.
 SELECT team_id, change_id, audience, add_tags, remove_tags, keys, texts, triggers, of_tag, state, reached, done_count,
        refused_count, total_count, reason, message, created_at, updated_at, convert_key,
-       convert_from, convert_to
+       convert_from, convert_to, merge_into
   FROM audience_change
  WHERE team_id = :team_id
    AND (:before_time::timestamptz IS NULL OR (created_at, change_id) < (:before_time, :before_id::uuid))
@@ -74,14 +74,14 @@ UPDATE customer_attribute AS v
 SELECT value FROM customer_attribute
  WHERE team_id = :team_id AND key = :key AND type = :type::smallint LIMIT :row_max
 
--- name: unfinished_deletion
--- Of an attribute: `convert_to` 0.
+-- name: unfinished_works_on_values
+-- Of attributes: those that convert, delete or merge them, and those that merge others into them.
 SELECT team_id, change_id, audience, add_tags, remove_tags, keys, texts, triggers, of_tag, state, reached, done_count,
        refused_count, total_count, reason, message, created_at, updated_at, convert_key,
-       convert_from, convert_to
+       convert_from, convert_to, merge_into
   FROM audience_change
- WHERE team_id = :team_id AND NOT ended AND convert_key = :key AND convert_to = 0
- LIMIT 1
+ WHERE team_id = :team_id AND NOT ended AND (convert_key = ANY (:keys::text[]) OR merge_into = ANY (:keys::text[]))
+ ORDER BY created_at, change_id
 
 -- name: customers_with_value
 -- Each part is read by an index of its own; the policy of the table itself would not let them.

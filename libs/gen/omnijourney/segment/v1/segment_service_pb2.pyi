@@ -1763,6 +1763,80 @@ class DeleteAttributeResponse(_message.Message):
 Global___DeleteAttributeResponse: _TypeAlias = DeleteAttributeResponse  # noqa: Y015
 
 @_typing.final
+class MergeAttributesRequest(_message.Message):
+    """Makes one attribute of two."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEAM_ID_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    KEY_FIELD_NUMBER: _builtins.int
+    INTO_KEY_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    FORCE_FIELD_NUMBER: _builtins.int
+    team_id: _builtins.str
+    """The team. Required."""
+    request_id: _builtins.str
+    """Makes the call safe to repeat: 1 to 100 printable characters, chosen by the caller. Required."""
+    key: _builtins.str
+    """The attribute that goes. Required."""
+    into_key: _builtins.str
+    """The attribute that stays, of the same type. Required."""
+    etag: _builtins.str
+    """The version of `key` that was read; empty: any."""
+    force: _builtins.bool
+    """Whether they are merged although journeys or audiences use `key`."""
+    def __init__(
+        self,
+        *,
+        team_id: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        key: _builtins.str = ...,
+        into_key: _builtins.str = ...,
+        etag: _builtins.str = ...,
+        force: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "force", b"force", "into_key", b"into_key", "key", b"key", "request_id", b"request_id", "team_id", b"team_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MergeAttributesRequest: _TypeAlias = MergeAttributesRequest  # noqa: Y015
+
+@_typing.final
+class MergeAttributesResponse(_message.Message):
+    """Answer of `MergeAttributes`."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OPERATION_FIELD_NUMBER: _builtins.int
+    USERS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def operation(self) -> _operation_pb2.Operation:
+        """The work that was started. It counts customers who had a value of `key`, as refused those of them whose other value of `into_key`
+        stayed.
+        """
+
+    @_builtins.property
+    def users(self) -> _containers.RepeatedCompositeFieldContainer[Global___ThingUser]:
+        """What names `key`, the first 20 of each kind, where they are merged by `force`; without journeys when these could not be asked."""
+
+    def __init__(
+        self,
+        *,
+        operation: _operation_pb2.Operation | None = ...,
+        users: _abc.Iterable[Global___ThingUser] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["operation", b"operation"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["operation", b"operation", "users", b"users"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MergeAttributesResponse: _TypeAlias = MergeAttributesResponse  # noqa: Y015
+
+@_typing.final
 class ListAttributesRequest(_message.Message):
     """Lists definitions."""
 

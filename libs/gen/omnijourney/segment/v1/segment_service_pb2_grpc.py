@@ -192,6 +192,11 @@ class SegmentServiceStub:
                 request_serializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.DeleteAttributeRequest.SerializeToString,
                 response_deserializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.DeleteAttributeResponse.FromString,
                 _registered_method=True)
+        self.MergeAttributes = channel.unary_unary(
+                '/omnijourney.segment.v1.SegmentService/MergeAttributes',
+                request_serializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.MergeAttributesRequest.SerializeToString,
+                response_deserializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.MergeAttributesResponse.FromString,
+                _registered_method=True)
         self.ListAttributes = channel.unary_unary(
                 '/omnijourney.segment.v1.SegmentService/ListAttributes',
                 request_serializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.ListAttributesRequest.SerializeToString,
@@ -626,7 +631,8 @@ class SegmentServiceServicer:
 
     def UpdateAttribute(self, request, context):
         """Changes `display_name` or `type` of a definition. Values of the type before are no longer seen. Errors: NOT_FOUND, ABORTED,
-        FAILED_PRECONDITION `ATTRIBUTE_UNAVAILABLE` while it is being deleted.
+        FAILED_PRECONDITION `ATTRIBUTE_UNAVAILABLE` while it is being deleted or merged; of one that another is merged into, the name may
+        change.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -634,7 +640,8 @@ class SegmentServiceServicer:
 
     def ArchiveAttribute(self, request, context):
         """Archives a definition. Nothing happens when it is archived.
-        Errors: NOT_FOUND, ABORTED; with `unless_used` FAILED_PRECONDITION `IN_USE`, UNAVAILABLE.
+        Errors: NOT_FOUND, ABORTED, FAILED_PRECONDITION `ATTRIBUTE_UNAVAILABLE` while another one is being merged into it; with `unless_used`
+        FAILED_PRECONDITION `IN_USE`, UNAVAILABLE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -642,7 +649,7 @@ class SegmentServiceServicer:
 
     def RestoreAttribute(self, request, context):
         """Brings a definition back into use with the values that it had. Nothing happens when it is active. Errors: NOT_FOUND, ABORTED,
-        FAILED_PRECONDITION `ATTRIBUTE_UNAVAILABLE` while it is being deleted.
+        FAILED_PRECONDITION `ATTRIBUTE_UNAVAILABLE` while it is being deleted or merged.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -652,9 +659,27 @@ class SegmentServiceServicer:
         """Starts to delete a definition, archived or not, with every customer's value of it. It is archived from the answer on, so live
         journeys that name it stop; it cannot be brought back or changed while the operation goes on. No journey is triggered by a value
         that goes. The key is free once the operation has succeeded; cancelled, the definition stays archived, with the values that are left.
-        What is being deleted is answered with the operation that does it. Errors: NOT_FOUND, ABORTED `ETAG_MISMATCH`; unless `force`,
+        What is being deleted is answered with the operation that does it. Errors: NOT_FOUND, ABORTED `ETAG_MISMATCH`, FAILED_PRECONDITION
+        `ATTRIBUTE_UNAVAILABLE` while it is being merged with another; unless `force`,
         FAILED_PRECONDITION `IN_USE` while journeys or saved audiences name it, and UNAVAILABLE while the journey service does not say
         whether any does; RESOURCE_EXHAUSTED `OVERLOADED` while 20 such works of the team go on.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def MergeAttributes(self, request, context):
+        """Starts to make one attribute of two of the same type: each customer's value of `key` becomes their value of `into_key`, then the
+        definition of `key` is deleted. A customer who has both keeps the value of `into_key`, whenever the two were set. Values that `key` had
+        as another type go with it. `key` may be archived, and is from the answer on, so live journeys that name it stop; journeys and
+        audiences that name it go on naming it: they are told. Until the operation has ended neither definition can be archived, brought
+        back, given another type, deleted or merged once more. A value that a customer gets by it triggers no journey; subscribers are told of
+        it as of any other. Cancelled, `key` stays archived, with the values that are left; asked again, it goes on. The merge of the two
+        that goes on is answered with its operation. Errors: NOT_FOUND for either, ABORTED `ETAG_MISMATCH`, INVALID_ARGUMENT for an `into_key`
+        that is `key` or has another type, FAILED_PRECONDITION `ATTRIBUTE_UNAVAILABLE` for an `into_key` that is archived, and while other
+        work on the values of either goes on; unless `force`, FAILED_PRECONDITION `IN_USE` while journeys or saved audiences name `key`, and
+        UNAVAILABLE while the journey service does not say whether any does; RESOURCE_EXHAUSTED `OVERLOADED` while 20 such works of the
+        team go on.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -1173,6 +1198,11 @@ def add_SegmentServiceServicer_to_server(servicer, server):
                     servicer.DeleteAttribute,
                     request_deserializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.DeleteAttributeRequest.FromString,
                     response_serializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.DeleteAttributeResponse.SerializeToString,
+            ),
+            'MergeAttributes': grpc.unary_unary_rpc_method_handler(
+                    servicer.MergeAttributes,
+                    request_deserializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.MergeAttributesRequest.FromString,
+                    response_serializer=omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.MergeAttributesResponse.SerializeToString,
             ),
             'ListAttributes': grpc.unary_unary_rpc_method_handler(
                     servicer.ListAttributes,
@@ -2213,6 +2243,33 @@ class SegmentService:
             '/omnijourney.segment.v1.SegmentService/DeleteAttribute',
             omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.DeleteAttributeRequest.SerializeToString,
             omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.DeleteAttributeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def MergeAttributes(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/omnijourney.segment.v1.SegmentService/MergeAttributes',
+            omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.MergeAttributesRequest.SerializeToString,
+            omnijourney_dot_segment_dot_v1_dot_segment__service__pb2.MergeAttributesResponse.FromString,
             options,
             channel_credentials,
             insecure,

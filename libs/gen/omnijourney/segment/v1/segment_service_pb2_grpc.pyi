@@ -123,23 +123,39 @@ class SegmentServiceStub:
     """Reads a definition."""
     UpdateAttribute: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.UpdateAttributeRequest, _segment_service_pb2.UpdateAttributeResponse]
     """Changes `display_name` or `type` of a definition. Values of the type before are no longer seen. Errors: NOT_FOUND, ABORTED,
-    FAILED_PRECONDITION `ATTRIBUTE_UNAVAILABLE` while it is being deleted.
+    FAILED_PRECONDITION `ATTRIBUTE_UNAVAILABLE` while it is being deleted or merged; of one that another is merged into, the name may
+    change.
     """
     ArchiveAttribute: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.ArchiveAttributeRequest, _segment_service_pb2.ArchiveAttributeResponse]
     """Archives a definition. Nothing happens when it is archived.
-    Errors: NOT_FOUND, ABORTED; with `unless_used` FAILED_PRECONDITION `IN_USE`, UNAVAILABLE.
+    Errors: NOT_FOUND, ABORTED, FAILED_PRECONDITION `ATTRIBUTE_UNAVAILABLE` while another one is being merged into it; with `unless_used`
+    FAILED_PRECONDITION `IN_USE`, UNAVAILABLE.
     """
     RestoreAttribute: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.RestoreAttributeRequest, _segment_service_pb2.RestoreAttributeResponse]
     """Brings a definition back into use with the values that it had. Nothing happens when it is active. Errors: NOT_FOUND, ABORTED,
-    FAILED_PRECONDITION `ATTRIBUTE_UNAVAILABLE` while it is being deleted.
+    FAILED_PRECONDITION `ATTRIBUTE_UNAVAILABLE` while it is being deleted or merged.
     """
     DeleteAttribute: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.DeleteAttributeRequest, _segment_service_pb2.DeleteAttributeResponse]
     """Starts to delete a definition, archived or not, with every customer's value of it. It is archived from the answer on, so live
     journeys that name it stop; it cannot be brought back or changed while the operation goes on. No journey is triggered by a value
     that goes. The key is free once the operation has succeeded; cancelled, the definition stays archived, with the values that are left.
-    What is being deleted is answered with the operation that does it. Errors: NOT_FOUND, ABORTED `ETAG_MISMATCH`; unless `force`,
+    What is being deleted is answered with the operation that does it. Errors: NOT_FOUND, ABORTED `ETAG_MISMATCH`, FAILED_PRECONDITION
+    `ATTRIBUTE_UNAVAILABLE` while it is being merged with another; unless `force`,
     FAILED_PRECONDITION `IN_USE` while journeys or saved audiences name it, and UNAVAILABLE while the journey service does not say
     whether any does; RESOURCE_EXHAUSTED `OVERLOADED` while 20 such works of the team go on.
+    """
+    MergeAttributes: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.MergeAttributesRequest, _segment_service_pb2.MergeAttributesResponse]
+    """Starts to make one attribute of two of the same type: each customer's value of `key` becomes their value of `into_key`, then the
+    definition of `key` is deleted. A customer who has both keeps the value of `into_key`, whenever the two were set. Values that `key` had
+    as another type go with it. `key` may be archived, and is from the answer on, so live journeys that name it stop; journeys and
+    audiences that name it go on naming it: they are told. Until the operation has ended neither definition can be archived, brought
+    back, given another type, deleted or merged once more. A value that a customer gets by it triggers no journey; subscribers are told of
+    it as of any other. Cancelled, `key` stays archived, with the values that are left; asked again, it goes on. The merge of the two
+    that goes on is answered with its operation. Errors: NOT_FOUND for either, ABORTED `ETAG_MISMATCH`, INVALID_ARGUMENT for an `into_key`
+    that is `key` or has another type, FAILED_PRECONDITION `ATTRIBUTE_UNAVAILABLE` for an `into_key` that is archived, and while other
+    work on the values of either goes on; unless `force`, FAILED_PRECONDITION `IN_USE` while journeys or saved audiences name `key`, and
+    UNAVAILABLE while the journey service does not say whether any does; RESOURCE_EXHAUSTED `OVERLOADED` while 20 such works of the
+    team go on.
     """
     ListAttributes: _grpc.UnaryUnaryMultiCallable[_segment_service_pb2.ListAttributesRequest, _segment_service_pb2.ListAttributesResponse]
     """Lists the definitions of a team in order of their keys."""
@@ -401,23 +417,39 @@ class SegmentServiceAsyncStub(SegmentServiceStub):
     """Reads a definition."""
     UpdateAttribute: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.UpdateAttributeRequest, _segment_service_pb2.UpdateAttributeResponse]  # type: ignore[assignment]
     """Changes `display_name` or `type` of a definition. Values of the type before are no longer seen. Errors: NOT_FOUND, ABORTED,
-    FAILED_PRECONDITION `ATTRIBUTE_UNAVAILABLE` while it is being deleted.
+    FAILED_PRECONDITION `ATTRIBUTE_UNAVAILABLE` while it is being deleted or merged; of one that another is merged into, the name may
+    change.
     """
     ArchiveAttribute: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.ArchiveAttributeRequest, _segment_service_pb2.ArchiveAttributeResponse]  # type: ignore[assignment]
     """Archives a definition. Nothing happens when it is archived.
-    Errors: NOT_FOUND, ABORTED; with `unless_used` FAILED_PRECONDITION `IN_USE`, UNAVAILABLE.
+    Errors: NOT_FOUND, ABORTED, FAILED_PRECONDITION `ATTRIBUTE_UNAVAILABLE` while another one is being merged into it; with `unless_used`
+    FAILED_PRECONDITION `IN_USE`, UNAVAILABLE.
     """
     RestoreAttribute: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.RestoreAttributeRequest, _segment_service_pb2.RestoreAttributeResponse]  # type: ignore[assignment]
     """Brings a definition back into use with the values that it had. Nothing happens when it is active. Errors: NOT_FOUND, ABORTED,
-    FAILED_PRECONDITION `ATTRIBUTE_UNAVAILABLE` while it is being deleted.
+    FAILED_PRECONDITION `ATTRIBUTE_UNAVAILABLE` while it is being deleted or merged.
     """
     DeleteAttribute: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.DeleteAttributeRequest, _segment_service_pb2.DeleteAttributeResponse]  # type: ignore[assignment]
     """Starts to delete a definition, archived or not, with every customer's value of it. It is archived from the answer on, so live
     journeys that name it stop; it cannot be brought back or changed while the operation goes on. No journey is triggered by a value
     that goes. The key is free once the operation has succeeded; cancelled, the definition stays archived, with the values that are left.
-    What is being deleted is answered with the operation that does it. Errors: NOT_FOUND, ABORTED `ETAG_MISMATCH`; unless `force`,
+    What is being deleted is answered with the operation that does it. Errors: NOT_FOUND, ABORTED `ETAG_MISMATCH`, FAILED_PRECONDITION
+    `ATTRIBUTE_UNAVAILABLE` while it is being merged with another; unless `force`,
     FAILED_PRECONDITION `IN_USE` while journeys or saved audiences name it, and UNAVAILABLE while the journey service does not say
     whether any does; RESOURCE_EXHAUSTED `OVERLOADED` while 20 such works of the team go on.
+    """
+    MergeAttributes: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.MergeAttributesRequest, _segment_service_pb2.MergeAttributesResponse]  # type: ignore[assignment]
+    """Starts to make one attribute of two of the same type: each customer's value of `key` becomes their value of `into_key`, then the
+    definition of `key` is deleted. A customer who has both keeps the value of `into_key`, whenever the two were set. Values that `key` had
+    as another type go with it. `key` may be archived, and is from the answer on, so live journeys that name it stop; journeys and
+    audiences that name it go on naming it: they are told. Until the operation has ended neither definition can be archived, brought
+    back, given another type, deleted or merged once more. A value that a customer gets by it triggers no journey; subscribers are told of
+    it as of any other. Cancelled, `key` stays archived, with the values that are left; asked again, it goes on. The merge of the two
+    that goes on is answered with its operation. Errors: NOT_FOUND for either, ABORTED `ETAG_MISMATCH`, INVALID_ARGUMENT for an `into_key`
+    that is `key` or has another type, FAILED_PRECONDITION `ATTRIBUTE_UNAVAILABLE` for an `into_key` that is archived, and while other
+    work on the values of either goes on; unless `force`, FAILED_PRECONDITION `IN_USE` while journeys or saved audiences name `key`, and
+    UNAVAILABLE while the journey service does not say whether any does; RESOURCE_EXHAUSTED `OVERLOADED` while 20 such works of the
+    team go on.
     """
     ListAttributes: _aio.UnaryUnaryMultiCallable[_segment_service_pb2.ListAttributesRequest, _segment_service_pb2.ListAttributesResponse]  # type: ignore[assignment]
     """Lists the definitions of a team in order of their keys."""
@@ -838,7 +870,8 @@ class SegmentServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_segment_service_pb2.UpdateAttributeResponse, _abc.Awaitable[_segment_service_pb2.UpdateAttributeResponse]]:
         """Changes `display_name` or `type` of a definition. Values of the type before are no longer seen. Errors: NOT_FOUND, ABORTED,
-        FAILED_PRECONDITION `ATTRIBUTE_UNAVAILABLE` while it is being deleted.
+        FAILED_PRECONDITION `ATTRIBUTE_UNAVAILABLE` while it is being deleted or merged; of one that another is merged into, the name may
+        change.
         """
 
     @_abc_1.abstractmethod
@@ -848,7 +881,8 @@ class SegmentServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_segment_service_pb2.ArchiveAttributeResponse, _abc.Awaitable[_segment_service_pb2.ArchiveAttributeResponse]]:
         """Archives a definition. Nothing happens when it is archived.
-        Errors: NOT_FOUND, ABORTED; with `unless_used` FAILED_PRECONDITION `IN_USE`, UNAVAILABLE.
+        Errors: NOT_FOUND, ABORTED, FAILED_PRECONDITION `ATTRIBUTE_UNAVAILABLE` while another one is being merged into it; with `unless_used`
+        FAILED_PRECONDITION `IN_USE`, UNAVAILABLE.
         """
 
     @_abc_1.abstractmethod
@@ -858,7 +892,7 @@ class SegmentServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_segment_service_pb2.RestoreAttributeResponse, _abc.Awaitable[_segment_service_pb2.RestoreAttributeResponse]]:
         """Brings a definition back into use with the values that it had. Nothing happens when it is active. Errors: NOT_FOUND, ABORTED,
-        FAILED_PRECONDITION `ATTRIBUTE_UNAVAILABLE` while it is being deleted.
+        FAILED_PRECONDITION `ATTRIBUTE_UNAVAILABLE` while it is being deleted or merged.
         """
 
     @_abc_1.abstractmethod
@@ -870,9 +904,29 @@ class SegmentServiceServicer(metaclass=_abc_1.ABCMeta):
         """Starts to delete a definition, archived or not, with every customer's value of it. It is archived from the answer on, so live
         journeys that name it stop; it cannot be brought back or changed while the operation goes on. No journey is triggered by a value
         that goes. The key is free once the operation has succeeded; cancelled, the definition stays archived, with the values that are left.
-        What is being deleted is answered with the operation that does it. Errors: NOT_FOUND, ABORTED `ETAG_MISMATCH`; unless `force`,
+        What is being deleted is answered with the operation that does it. Errors: NOT_FOUND, ABORTED `ETAG_MISMATCH`, FAILED_PRECONDITION
+        `ATTRIBUTE_UNAVAILABLE` while it is being merged with another; unless `force`,
         FAILED_PRECONDITION `IN_USE` while journeys or saved audiences name it, and UNAVAILABLE while the journey service does not say
         whether any does; RESOURCE_EXHAUSTED `OVERLOADED` while 20 such works of the team go on.
+        """
+
+    @_abc_1.abstractmethod
+    def MergeAttributes(
+        self,
+        request: _segment_service_pb2.MergeAttributesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_segment_service_pb2.MergeAttributesResponse, _abc.Awaitable[_segment_service_pb2.MergeAttributesResponse]]:
+        """Starts to make one attribute of two of the same type: each customer's value of `key` becomes their value of `into_key`, then the
+        definition of `key` is deleted. A customer who has both keeps the value of `into_key`, whenever the two were set. Values that `key` had
+        as another type go with it. `key` may be archived, and is from the answer on, so live journeys that name it stop; journeys and
+        audiences that name it go on naming it: they are told. Until the operation has ended neither definition can be archived, brought
+        back, given another type, deleted or merged once more. A value that a customer gets by it triggers no journey; subscribers are told of
+        it as of any other. Cancelled, `key` stays archived, with the values that are left; asked again, it goes on. The merge of the two
+        that goes on is answered with its operation. Errors: NOT_FOUND for either, ABORTED `ETAG_MISMATCH`, INVALID_ARGUMENT for an `into_key`
+        that is `key` or has another type, FAILED_PRECONDITION `ATTRIBUTE_UNAVAILABLE` for an `into_key` that is archived, and while other
+        work on the values of either goes on; unless `force`, FAILED_PRECONDITION `IN_USE` while journeys or saved audiences name `key`, and
+        UNAVAILABLE while the journey service does not say whether any does; RESOURCE_EXHAUSTED `OVERLOADED` while 20 such works of the
+        team go on.
         """
 
     @_abc_1.abstractmethod
