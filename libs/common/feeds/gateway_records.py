@@ -90,7 +90,8 @@ class ClickFact(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=3):
 
 
 class GoneFact(msgspec.Struct, frozen=True, array_like=True, gc=False, tag=4):
-    """Content can be sent no more; `kind` 1: bot module, 2: template, 3: account."""
+    """Content can be sent no more; `kind` 1: bot module, 2: template, 3: account, 4: nothing that costs goes through
+    the account, since the channel is not paid."""
 
     kind: int
     content_id: bytes

@@ -25,6 +25,8 @@ class GoneKind(IntEnum):
     BOT_MODULE = 1
     TEMPLATE = 2
     ACCOUNT = 3
+    PAYMENT = 4
+    """The account is there, and its channel takes nothing that costs."""
 
 
 class Fact(msgspec.Struct, frozen=True):

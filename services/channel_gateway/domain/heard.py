@@ -103,6 +103,23 @@ class PageReceipt(NamedTuple):
     until: datetime | None = None
 
 
+class MessageFailed(NamedTuple):
+    """The channel says why a message failed that it had taken: what its code says of more than the message holds."""
+
+    at: datetime
+    code: int
+    effect_key: UUID | None = None
+    """Of the send, where it is ours."""
+
+
+class AccountRefused(NamedTuple):
+    """The channel lets the account send no more."""
+
+    at: datetime
+    detail: str
+    """For people."""
+
+
 class Limited(NamedTuple):
     """The channel delivers somebody no marketing for now."""
 
@@ -132,7 +149,10 @@ class TemplateReport(NamedTuple):
 
 Acted = Joined | Left | Wrote | Moved
 """What a person did, of which segment is told."""
-Heard = Acted | MessageReceipt | MessageTaken | PageReceipt | Limited | Preference | TemplateReport
+OfAccount = MessageFailed | AccountRefused
+Heard = (
+    Acted | OfAccount | MessageReceipt | MessageTaken | PageReceipt | Limited | Preference | TemplateReport
+)
 
 
 class Item(NamedTuple):

@@ -12,8 +12,10 @@ import msgspec
 from libs.common.consent_words import ConsentWords
 from services.channel_gateway.domain.content import TemplateState
 from services.channel_gateway.domain.heard import (
+    AccountRefused,
     Heard,
     Limited,
+    MessageFailed,
     MessageReceipt,
     MessageTaken,
     Moved,
@@ -32,6 +34,8 @@ AccountTemplate = tuple[UUID, str, str]
 """Account, and the template's name and language."""
 MessageKey = tuple[UUID, int]
 """Key of the effect, and the number of the message in its send."""
+AccountCode = tuple[UUID, int]
+"""Account, and a code of its channel."""
 ChannelPerson = tuple[int, str]
 """Channel, and the person's id on it."""
 
@@ -61,6 +65,11 @@ class Hearsay(msgspec.Struct):
     """When people last wrote, where the channel has a window."""
     preferences: dict[ChannelPerson, Preference] = {}
     limited: dict[ChannelPerson, datetime] = {}
+    late_codes: dict[AccountCode, datetime] = {}
+    """When the channel last said why messages failed that it had taken."""
+    late_failures: dict[UUID, MessageFailed] = {}
+    """By the keys of the effects, the last of each."""
+    refused_accounts: dict[UUID, AccountRefused] = {}
     moved: list[PersonMoved] = []
     """In the order in which it was told."""
     template_states: dict[AccountTemplate, tuple[datetime, TemplateState]] = {}
@@ -90,6 +99,8 @@ def heard_of(webhooks: Iterable[tuple[Channel, UUID, Sequence[Heard]]], words: C
                     _of_person(gathered, channel, account_id, each)
                 case TemplateReport():
                     _template_reported(gathered, (account_id, each.name, each.language), each)
+                case MessageFailed() | AccountRefused():
+                    _of_account(gathered, account_id, each)
                 case MessageReceipt():
                     _received(gathered, account_id, each)
                 case MessageTaken():
@@ -112,6 +123,16 @@ def _of_person(
         gathered.limited[who] = max(said.at, gathered.limited.get(who, said.at))
     else:
         gathered.moved.append(PersonMoved(int(channel), account_id, said))
+
+
+def _of_account(gathered: Hearsay, account_id: UUID, said: MessageFailed | AccountRefused) -> None:
+    if isinstance(said, AccountRefused):
+        gathered.refused_accounts[account_id] = said
+    else:
+        key = (account_id, said.code)
+        gathered.late_codes[key] = max(said.at, gathered.late_codes.get(key, said.at))
+        if said.effect_key is not None:
+            gathered.late_failures[said.effect_key] = said
 
 
 def _received(gathered: Hearsay, account_id: UUID, receipt: MessageReceipt) -> None:

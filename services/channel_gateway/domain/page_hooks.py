@@ -11,6 +11,7 @@ import msgspec
 
 from services.channel_gateway.domain.callbacks import read_callback
 from services.channel_gateway.domain.heard import (
+    AccountRefused,
     Heard,
     Item,
     ItemFaultError,
@@ -70,6 +71,13 @@ class _Reported(msgspec.Struct, frozen=True):
     watermark: int = 0
 
 
+class _Enforcement(msgspec.Struct, frozen=True):
+    """Of the platform's policy, by the platform."""
+
+    action: str = ""
+    reason: str = ""
+
+
 class _Messaging(msgspec.Struct, frozen=True):
     sender: _Person = _Person()
     timestamp: Id = -1
@@ -80,6 +88,7 @@ class _Messaging(msgspec.Struct, frozen=True):
     read: _Reported | None = None
     referral: Any = None
     optin: Any = None
+    policy_enforcement: _Enforcement | None = None
 
 
 _MESSAGING: Final = msgspec.json.Decoder(_Messaging)
@@ -99,14 +108,9 @@ def _changed_talk(part: msgspec.Raw, own: str) -> tuple[Heard, ...]:
 
 def _talk(part: msgspec.Raw, own: str) -> tuple[Heard, ...]:
     event = read_part(_MESSAGING, part)
-    message, postback = event.message, event.postback
-    if message is not None:
-        if message.is_echo and (ours := read_callback(message.metadata)) is not None:
-            return (MessageTaken(ours.effect_key, ours.number, kept_id(message.mid)),)
-        if message.is_echo or message.is_self or message.is_deleted or event.sender.id == own:
-            return ()
-        press = pressed(message.quick_reply.payload) if message.quick_reply is not None else NOT_PRESSED
-        return (_wrote(event, message.mid, press, message.text),)
+    postback, enforced = event.postback, event.policy_enforcement
+    if event.message is not None:
+        return _message(event, event.message, own)
     if postback is not None:
         key = postback.mid or f"postback:{event.sender.id}:{event.timestamp}"
         return (_wrote(event, key, pressed(postback.payload), postback.title),)
@@ -116,7 +120,18 @@ def _talk(part: msgspec.Raw, own: str) -> tuple[Heard, ...]:
         return (_receipt(event, ReceiptKind.READ, event.read),)
     if event.referral is not None or event.optin is not None:
         return (_wrote(event, f"opened:{event.sender.id}:{event.timestamp}"),)
+    if enforced is not None and enforced.action == "block":
+        return (AccountRefused(_time_of(event.timestamp), f"blocked: {enforced.reason}"),)
     return ()
+
+
+def _message(event: _Messaging, message: _Sent, own: str) -> tuple[Heard, ...]:
+    if message.is_echo and (ours := read_callback(message.metadata)) is not None:
+        return (MessageTaken(ours.effect_key, ours.number, kept_id(message.mid)),)
+    if message.is_echo or message.is_self or message.is_deleted or event.sender.id == own:
+        return ()
+    press = pressed(message.quick_reply.payload) if message.quick_reply is not None else NOT_PRESSED
+    return (_wrote(event, message.mid, press, message.text),)
 
 
 def _receipt(event: _Messaging, kind: ReceiptKind, reported: _Reported) -> PageReceipt:

@@ -18,6 +18,7 @@ from services.channel_gateway.domain.heard import (
     ItemFaultError,
     Left,
     Limited,
+    MessageFailed,
     MessageReceipt,
     MessageTaken,
     Moved,
@@ -255,7 +256,18 @@ def _status(part: msgspec.Raw) -> tuple[Heard, ...]:
         heard.append(Limited(person, at_seconds(status.timestamp)))
     if _UNREACHABLE in codes and person is not None and kept_id(status.id):
         heard.append(Left(person, at_seconds(status.timestamp), f"{status.id}.failed"))
+    heard += _of_account(status, codes)
     return tuple(heard)
+
+
+def _of_account(status: _Status, codes: Iterable[int]) -> list[Heard]:
+    """What codes may say of more than one message; that a time is none costs no receipt."""
+    ours = read_callback(status.biz_opaque_callback_data)
+    key = ours.effect_key if ours is not None else None
+    try:
+        return [MessageFailed(at_seconds(status.timestamp), code, key) for code in sorted(codes)]
+    except ItemFaultError:
+        return []
 
 
 def _person(number: str, user_id: str) -> str | None:

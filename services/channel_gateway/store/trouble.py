@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
@@ -51,6 +51,35 @@ class TroubleStore:
                 ),
             )
         return Written([], {})
+
+    async def account_refused(self, team_id: UUID, account_id: UUID, detail: str, at: datetime) -> Written:
+        """The same, told at a time: who was changed since, as by renewing it, is left alone."""
+        async with transaction(self._pool, [team_id]) as connection:
+            await connection.execute(
+                *QUERIES.bind(
+                    "set_account_refused",
+                    team_id=team_id,
+                    account_id=account_id,
+                    state=AccountState.UNUSABLE,
+                    reason=detail[:500],
+                    at=at,
+                    now=self._clock.now(),
+                    usable_state=AccountState.ACTIVE,
+                ),
+            )
+        return Written([], {})
+
+    async def account_unpaid(self, team_id: UUID, account_id: UUID, detail: str, at: datetime) -> Written:
+        """The channel takes nothing that costs through the account, as it said at a time: a fact says so."""
+        async with transaction(self._pool, [team_id]) as connection:
+            return await write_facts(connection, [gone(team_id, GoneKind.PAYMENT, account_id, detail, at)])
+
+    async def templates_of(self, team_id: UUID, effect_keys: Collection[UUID]) -> dict[UUID, AccountTemplate]:
+        """Of the sends of templates among some, by the keys of their effects."""
+        query = QUERIES.bind("templates_of_sends", team_id=team_id, effect_keys=list(effect_keys))
+        async with transaction(self._pool, [team_id]) as connection:
+            rows = await connection.fetch(*query)
+        return {row["effect_key"]: (row["account_id"], row["name"], row["language"]) for row in rows}
 
     async def person_refused(self, account: Account, person: RefusedPerson) -> Written:
         """Somebody is to be told to segment as who left, which the inbox does. They are back when they write."""

@@ -10,7 +10,7 @@ from libs.common import tracing
 from libs.common.clock import Clock
 from libs.common.consent_words import DEFAULTS, ConsentWords
 from libs.common.feeds.publisher import CommitPublisher
-from services.channel_gateway.clients.channels.meta_rules import failure_reason
+from services.channel_gateway.clients.channels.meta_rules import failure_reason, is_unpaid, late_rule
 from services.channel_gateway.convert.events import ConvertedWebhook
 from services.channel_gateway.domain.heard import Wrote
 from services.channel_gateway.domain.hearsay import Hearsay, heard_of
@@ -37,7 +37,7 @@ class Hearing:
     def __init__(
         self,
         store: HeardStore,
-        templates: TroubleStore,
+        trouble: TroubleStore,
         clock: Clock,
         settings: TeamWords,
         *,
@@ -53,7 +53,7 @@ class Hearing:
         self._publisher = publisher
         self._clock = clock
         self._settings = settings
-        self._templates = templates
+        self._trouble = trouble
         self._content_publisher = content_publisher
         self._resolving = resolving
         self._traces = traces
@@ -79,8 +79,10 @@ class Hearing:
         for moved in hearsay.moved:
             # After what was heard of them under the id before.
             await self._store.note_moved(team_id, moved)
+        await self._note_accounts(team_id, hearsay)
+        await self._add_late_templates(team_id, hearsay)
         if hearsay.template_states or hearsay.template_categories:
-            written = await self._templates.note_templates(
+            written = await self._trouble.note_templates(
                 team_id, hearsay.template_states, hearsay.template_categories
             )
             self._content_publisher.publish(*written)
@@ -103,6 +105,32 @@ class Hearing:
                 kinds = ",".join(kind.name or "" for kind in receipts[key][1])
                 attributes = {"team_id": str(team_id), "effect_key": str(key), "receipt": kinds}
                 SPANS.write_below("gateway.receipt", [context], began_ns, attributes)
+
+    async def _note_accounts(self, team_id: UUID, hearsay: Hearsay) -> None:
+        """What is said of accounts after their messages were taken ends them as what is answered at once does."""
+        refused = {each: (said.at, said.detail) for each, said in hearsay.refused_accounts.items()}
+        for (account_id, code), at in sorted(hearsay.late_codes.items()):
+            rule = late_rule(code)
+            if rule is not None and rule.account_unusable:
+                refused[account_id] = at, f"a message failed later with {code}"
+            elif rule is not None and is_unpaid(rule):
+                written = await self._trouble.account_unpaid(team_id, account_id, rule.reason, at)
+                self._content_publisher.publish(*written)
+        for account_id, (at, detail) in sorted(refused.items()):
+            await self._trouble.account_refused(team_id, account_id, detail, at)
+
+    async def _add_late_templates(self, team_id: UUID, hearsay: Hearsay) -> None:
+        """What is said of templates after they were taken is as if the channel told how they stand."""
+        states = {
+            key: (failed.at, rule.template_state)
+            for key, failed in hearsay.late_failures.items()
+            if (rule := late_rule(failed.code)) is not None and rule.template_state is not None
+        }
+        if states:
+            for key, template in (await self._trouble.templates_of(team_id, states)).items():
+                told = hearsay.template_states.get(template)
+                if told is None or told[0] <= states[key][0]:
+                    hearsay.template_states[template] = states[key]
 
     async def _receipts(self, team_id: UUID, hearsay: Hearsay) -> dict[UUID, tuple[UUID, list[ReceiptKind]]]:
         """All of the webhooks' receipts, by the key of the effect, with those that are told of people."""

@@ -9,14 +9,18 @@ from uuid import UUID
 
 from libs.common.feeds.gateway_records import GoneFact, read_record
 from libs.common.feeds.rows import FactRow, GatewayRow
+from services.journey.domain.model import StatusReason
 from services.journey.domain.references import Change, ReferenceKind
 
 _KINDS: Final = {
     1: ReferenceKind.BOT_MODULE,
     2: ReferenceKind.TEMPLATE,
     3: ReferenceKind.ACCOUNT,
+    4: ReferenceKind.ACCOUNT,
 }
 """By the number that the gateway tells the kind of content by."""
+_REASONS: Final = {4: StatusReason.WHATSAPP_BALANCE_EXHAUSTED}
+"""Why journeys stop by content that is there and cannot be used."""
 _DELETED: Final = "DELETED"
 _UNREADABLE: Final = "the service whose row it is cannot read it"
 
@@ -40,7 +44,8 @@ def _change(team_id: UUID, gone: GoneFact, at: datetime) -> Change:
     if gone.kind not in _KINDS:
         raise ValueError(f"content of a kind that is not known: {gone.kind}")
     content_id = str(UUID(bytes=gone.content_id))
-    return Change(team_id, _KINDS[gone.kind], content_id, at, lasting=gone.reason == _DELETED)
+    reason = _REASONS.get(gone.kind)
+    return Change(team_id, _KINDS[gone.kind], content_id, at, lasting=gone.reason == _DELETED, reason=reason)
 
 
 def attribute_changes(row: FactRow) -> Iterator[Change]:

@@ -83,6 +83,8 @@ class Change(msgspec.Struct, frozen=True):
     at: datetime
     lasting: bool = False
     back: bool = False
+    reason: StatusReason | None = None
+    """It is there, and cannot be used for now: who has named it since before stops by this."""
 
 
 Named = Iterator[tuple[ReferenceKind, str, str]]

@@ -99,9 +99,13 @@ class GoneProjection(Generic[Row]):
 
     async def apply(self, before: Mapping[int, int], page: Page[Row]) -> None:
         """See `Projection`."""
-        changes = [change for row in page.rows for change in self._changes_in(row)]
+        told = [change for row in page.rows for change in self._changes_in(row)]
+        changes = [change for change in told if change.reason is None]
         await self._stopper.stop(await self._store.note(changes))
         await self._stopper.stop(await self._through_modules(changes))
+        await self._stopper.stop(
+            await self._refused([change for change in told if change.reason is not None])
+        )
         await self._store.take(self._source, before, page.cursors)
 
     async def set_aside(self, before: Mapping[int, int], page: Page[Row], reason: str) -> None:
@@ -109,6 +113,19 @@ class GoneProjection(Generic[Row]):
         (row,) = page.rows
         await self._store.set_aside(self._source, before, page.cursors, row.place, reason)
         metrics.GONE_SET_ASIDE.inc()
+
+    async def _refused(self, changes: Sequence[Change]) -> Stops:
+        """Journeys that name what is there and cannot be used. Who names it later finds out by themselves."""
+        stops: dict[tuple[UUID, UUID], list[Stop]] = {}
+        for team_id, kind in {(change.team_id, change.kind) for change in changes}:
+            for each in await self._store.naming(team_id, kind):
+                for change in changes:
+                    if (change.team_id, change.thing) != (team_id, each.thing) or change.at < each.since:
+                        continue
+                    assert change.reason is not None
+                    stop = Stop(change.reason, change.thing)
+                    stops.setdefault((team_id, each.journey_id), []).append(stop)
+        return stops
 
     async def _through_modules(self, changes: Sequence[Change]) -> Stops:
         """Journeys that send a module with a variable of an attribute that has gone. Raises Unavailable."""

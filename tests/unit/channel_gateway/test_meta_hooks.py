@@ -186,7 +186,7 @@ def test_who_has_no_whatsapp_is_gone_also_where_that_is_told_after_the_answer(co
     person = {"recipient_id": "886912000001"}
     others = [{**status, "status": "sent", **person}, status, {**status, **person, "id": "a b"}]
     _, items = meta_hooks.read_meta(_whatsapp(statuses=[{**status, **person}, *others]))
-    assert [each for item in items for each in item.heard] == [
+    assert [each for item in items for each in item.heard if isinstance(each, Left)] == [
         Left("886912000001", AT, "wamid.1.failed")
     ] * left
 
@@ -221,7 +221,7 @@ def test_a_time_that_lies_too_far_ahead_is_that_of_receipt_whatever_is_told_of()
     )
     webhook = StoredWebhook(1, UUID(int=3), InboxSource.META, str(UUID(int=4)), "w", body, AT)
     heard = stored_events(webhook, timedelta(minutes=5)).heard
-    assert len(heard) == 6
+    assert len(heard) == 9
     times = {each.sent_at if isinstance(each, MessageTaken) else each.at for each in heard}  # type: ignore[union-attr]
     assert times == {AT}
 

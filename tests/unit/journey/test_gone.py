@@ -8,9 +8,15 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+import pytest
+
 from libs.common.audience.expressions import AttributeType
 from libs.common.clock import SteppedClock
 from libs.common.feeds.follower import Page
+from libs.common.feeds.gateway_records import pack_record
+from libs.common.feeds.records import epoch_us
+from libs.common.feeds.rows import GatewayRow
+from services.journey.convert.gone import content_changes
 from services.journey.domain.gate import KnownAttribute, Traits
 from services.journey.domain.model import StatusReason
 from services.journey.domain.references import Change, ReferenceKind
@@ -20,6 +26,7 @@ from services.journey.worker.gone import GoneProjection, Stopper
 START = datetime(2026, 1, 1, tzinfo=UTC)
 TEAM, OTHER = UUID(int=1), UUID(int=2)
 JOURNEY, SECOND = UUID(int=11), UUID(int=12)
+ACCOUNT = str(UUID(int=21))
 
 
 @dataclass
@@ -35,6 +42,13 @@ class Around:
         return {}
 
     async def naming(self, team_id: UUID, kind: ReferenceKind) -> list[Naming]:
+        if kind is ReferenceKind.ACCOUNT:
+            since = START + timedelta(hours=2)
+            return [
+                Naming(ACCOUNT, JOURNEY, START),
+                Naming(ACCOUNT, SECOND, since),
+                Naming("x", UUID(int=13), START),
+            ]
         assert kind is ReferenceKind.BOT_MODULE
         return [Naming("first", JOURNEY, START), Naming("second", SECOND, START + timedelta(hours=2))]
 
@@ -112,3 +126,13 @@ async def test_what_is_back_as_another_type_stops_those_who_named_it_before() ->
     around = Around(there={"size"})
     await told(around, gone(TEAM, "size", lasting=True), gone(TEAM, "size"))
     assert around.stops.keys() == {(TEAM, JOURNEY)}
+
+
+@pytest.mark.rule("J-07b")
+async def test_an_account_whose_channel_is_not_paid_stops_those_who_named_it_before() -> None:
+    around = Around()
+    fact = (4, 4, UUID(ACCOUNT).bytes, "WHATSAPP_BALANCE_EXHAUSTED")
+    at = START + timedelta(hours=1)
+    row = GatewayRow(0, 1, TEAM.bytes, 4, at, body=pack_record((1, epoch_us(at), [fact])))
+    await told(around, *content_changes(row))
+    assert around.stops == {(TEAM, JOURNEY): Stop(StatusReason.WHATSAPP_BALANCE_EXHAUSTED, ACCOUNT)}

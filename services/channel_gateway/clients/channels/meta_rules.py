@@ -101,6 +101,16 @@ def failure_reason(code: int) -> str:
     return str(rule.reason) if rule is not None and rule.reason else f"WHATSAPP_{code}"
 
 
+def late_rule(code: int) -> Rule | None:
+    """What a code says that comes after a message was taken; None: nothing beyond it."""
+    return WHATSAPP.get(code)
+
+
+def is_unpaid(rule: Rule) -> bool:
+    """Whether the channel takes nothing that costs, until it is paid."""
+    return rule.verdict is Verdict.EXHAUSTED and rule.reason == Reason.WHATSAPP_BALANCE_EXHAUSTED
+
+
 def whatsapp_rule(code: int | None, status: int) -> Rule:
     """The rule for a code. Unlisted ones: 5xx is repeated a few times, all else has failed. A 5xx without any code is
     not WhatsApp's own, and does not say whether the message was taken: there is no key to ask again with."""

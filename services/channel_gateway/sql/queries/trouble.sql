@@ -4,6 +4,18 @@ UPDATE account SET state = :state, state_reason = :reason, updated_at = :now, ve
  WHERE team_id = :team_id AND account_id = :account_id AND state = :usable_state AND version = :version
 RETURNING true
 
+-- name: set_account_refused
+-- By what was told at a time: one that was changed since is another.
+UPDATE account SET state = :state, state_reason = :reason, updated_at = :now, version = version + 1
+ WHERE team_id = :team_id AND account_id = :account_id AND state = :usable_state AND NOT deleted AND updated_at <= :at
+
+-- name: templates_of_sends
+SELECT d.effect_key, t.account_id, t.name, t.language
+  FROM unnest(:effect_keys::uuid[]) AS w (effect_key)
+  JOIN delivery AS d ON d.team_id = :team_id AND d.effect_key = w.effect_key
+  JOIN template AS t ON t.team_id = :team_id AND t.template_id = d.template_id
+ WHERE NOT t.deleted
+
 -- name: set_template_state
 UPDATE template SET state = :state, updated_at = :now, version = version + 1
  WHERE team_id = :team_id AND template_id = :template_id AND state <> :state

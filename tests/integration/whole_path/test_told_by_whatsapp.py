@@ -1,4 +1,4 @@
-"""Somebody changes their number on WhatsApp and goes on under the new one, from the webhook to the message."""
+"""What WhatsApp tells by itself, from the webhook to the journey: other numbers of people, accounts without money."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ import pytest
 
 from libs.common.ids import new_id
 from omnijourney.channel_gateway.v1 import account_pb2, webhook_pb2
+from omnijourney.journey.v1 import journey_pb2
 from omnijourney.segment.v1 import customer_pb2
 from tests.integration.journey.whole_site import WHATSAPP
-from tests.integration.whole_path.stage import Stage, says, until
+from tests.integration.whole_path.stage import STATUS, Stage, says, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 
@@ -21,11 +22,11 @@ SECRET = "secret-of-the-app"
 NUMBER = "100000000000001"
 
 
-async def tell(stage: Stage, **message: Any) -> None:
-    """Posts a signed webhook with one message of now, and waits until it is worked."""
+async def tell(stage: Stage, kind: str = "messages", **what: Any) -> None:
+    """Posts a signed webhook with one message, or status, of now, and waits until it is worked."""
     at = str(int((await stage.site.now()).timestamp()))
-    whole = {"id": f"wamid.{new_id().hex}", "timestamp": at, **message}
-    value = {"metadata": {"phone_number_id": NUMBER}, "messages": [whole]}
+    whole = {"id": f"wamid.{new_id().hex}", "timestamp": at, **what}
+    value = {"metadata": {"phone_number_id": NUMBER}, kind: [whole]}
     entry = {"id": "200000000000001", "changes": [{"field": "messages", "value": value}]}
     body = json.dumps({"object": "whatsapp_business_account", "entry": [entry]}).encode()
     signature = "sha256=" + hmac.new(SECRET.encode(), body, hashlib.sha256).hexdigest()
@@ -39,6 +40,12 @@ async def tell(stage: Stage, **message: Any) -> None:
         return not waiting.records
 
     await until(is_worked)
+
+
+async def listen(stage: Stage) -> None:
+    account = account_pb2.ChannelAccount(channel_account_id=stage.accounts[WHATSAPP])
+    account.whatsapp.app_secrets.append(SECRET)
+    await stage.call("UpdateChannelAccount", account=account)
 
 
 def wrote(number: str) -> dict[str, Any]:
@@ -56,9 +63,7 @@ async def people(stage: Stage) -> list[customer_pb2.Customer]:
 
 @pytest.mark.rule("S-05d", "P-03b", "C-20b")
 async def test_who_changes_their_number_is_one_person_before_and_after(stage: Stage) -> None:
-    account = account_pb2.ChannelAccount(channel_account_id=stage.accounts[WHATSAPP])
-    account.whatsapp.app_secrets.append(SECRET)
-    await stage.call("UpdateChannelAccount", account=account)
+    await listen(stage)
     digits = new_id().int % 10**6
     old, new, taken = (f"88691{n}{digits:06}" for n in (1, 2, 3))
     await tell(stage, **wrote(old))
@@ -83,3 +88,16 @@ async def test_who_changes_their_number_is_one_person_before_and_after(stage: St
     owner = conflict.other_customer_id
     assert [each.key.external_id for each in (await stage.person(owner)).identities] == [taken]
     assert list((await stage.person(mei.customer_id)).identities) == []
+
+
+@pytest.mark.rule("J-07b", "C-20b")
+async def test_that_whatsapp_is_not_paid_stops_journeys_also_where_it_is_told_later(stage: Stage) -> None:
+    await listen(stage)
+    hello = says("hello", await stage.module("Hello"), channel=WHATSAPP)
+    journey_id = await stage.live(hello, targets=stage.targets(WHATSAPP))
+    other = await stage.live(says("hello", await stage.module("Hello")))
+    await stage.site.advance(seconds=60)
+    await tell(stage, "statuses", status="failed", errors=[{"code": 131042}], recipient_id="886912000001")
+    stopped = await stage.until_status(journey_id, STATUS.Value("JOURNEY_STATUS_STOPPED"))
+    assert stopped.status_reason == journey_pb2.STATUS_REASON_WHATSAPP_BALANCE_EXHAUSTED
+    assert (await stage.seen(other)).status == STATUS.Value("JOURNEY_STATUS_ACTIVE")
