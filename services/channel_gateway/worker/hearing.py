@@ -128,8 +128,8 @@ class Hearing:
         }
         if states:
             for key, template in (await self._trouble.templates_of(team_id, states)).items():
-                told = hearsay.template_states.get(template)
-                if told is None or told[0] <= states[key][0]:
+                before = hearsay.template_states.get(template)
+                if before is None or before[0] <= states[key][0]:
                     hearsay.template_states[template] = states[key]
 
     async def _receipts(self, team_id: UUID, hearsay: Hearsay) -> dict[UUID, tuple[UUID, list[ReceiptKind]]]:

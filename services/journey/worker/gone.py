@@ -99,12 +99,12 @@ class GoneProjection(Generic[Row]):
 
     async def apply(self, before: Mapping[int, int], page: Page[Row]) -> None:
         """See `Projection`."""
-        told = [change for row in page.rows for change in self._changes_in(row)]
-        changes = [change for change in told if change.reason is None]
+        found = [change for row in page.rows for change in self._changes_in(row)]
+        changes = [change for change in found if change.reason is None]
         await self._stopper.stop(await self._store.note(changes))
         await self._stopper.stop(await self._through_modules(changes))
         await self._stopper.stop(
-            await self._refused([change for change in told if change.reason is not None])
+            await self._refused([change for change in found if change.reason is not None])
         )
         await self._store.take(self._source, before, page.cursors)
 

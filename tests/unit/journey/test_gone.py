@@ -81,7 +81,7 @@ async def told(around: Around, *changes: Change) -> None:
     await projection.apply({}, Page(changes, {}))
 
 
-def gone(team_id: UUID, key: str, **how: bool) -> Change:
+def gone(team_id: UUID, key: str, **how: Any) -> Change:
     return Change(team_id, ReferenceKind.ATTRIBUTE, key, START + timedelta(hours=1), **how)
 
 
