@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from libs.cli.options import DataDir, client_settings, finish
+from libs.cli.options import DataDir, believed, client_settings, finish
 
 audit = typer.Typer(name="audit", help="Who changed what.", no_args_is_help=True)
 
@@ -16,8 +16,12 @@ audit = typer.Typer(name="audit", help="Who changed what.", no_args_is_help=True
 def export(
     *,
     team: Annotated[str, typer.Option(help="The team (UUID). [default: changes of no team]")] = "",
-    since: Annotated[datetime | None, typer.Option(help="Changes from here on, local time.")] = None,
-    until: Annotated[datetime | None, typer.Option(help="Changes before this, local time.")] = None,
+    since: Annotated[
+        datetime | None, typer.Option(callback=believed, help="Changes from here on, local time.")
+    ] = None,
+    until: Annotated[
+        datetime | None, typer.Option(callback=believed, help="Changes before this, local time.")
+    ] = None,
     data_dir: DataDir = None,
 ) -> None:
     """Write who changed what to stdout, newest first, a JSON object a line."""

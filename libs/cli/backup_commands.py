@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from libs.cli.options import AsJson, DataDir, Limit, configured, finish
+from libs.cli.options import AsJson, DataDir, Limit, believed, configured, finish
 
 if TYPE_CHECKING:
     from libs.supervisor import InstallationSettings
@@ -98,6 +98,7 @@ def restore(
     to_time: Annotated[
         datetime | None,
         typer.Option(
+            callback=believed,
             formats=["%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%z"],
             help="As everything was then; local time, unless it has a zone. [default: all that the log has]",
         ),

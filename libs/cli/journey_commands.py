@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from libs.cli.options import AsJson, DataDir, Limit, Team, run
+from libs.cli.options import AsJson, DataDir, Limit, Team, believed, run
 
 journey = typer.Typer(
     name="journey", help="Journeys as texts: read, compared, applied, published.", no_args_is_help=True
@@ -168,10 +168,12 @@ def simulate(
     *,
     team: Team,
     since: Annotated[
-        datetime | None, typer.Option(help="Events from here on, local time. [default: 30 days before]")
+        datetime | None,
+        typer.Option(callback=believed, help="Events from here on, local time. [default: 30 days before]"),
     ] = None,
     until: Annotated[
-        datetime | None, typer.Option(help="Events before this, local time. [default: now]")
+        datetime | None,
+        typer.Option(callback=believed, help="Events before this, local time. [default: now]"),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="All findings as one JSON object.")] = False,
     data_dir: DataDir = None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Coroutine
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn, TypeVar
 
@@ -63,3 +64,15 @@ def configured(kind: type[Settings], changes: dict[str, Any]) -> Settings:
         for line in fault_lines(kind, error):
             complain(line)
         raise typer.Exit(EXIT_CONFIG) from None
+
+
+def believed(at: datetime | None) -> datetime | None:
+    """A time that the services take: one of the year 1, say, which a program left unset, has no instant in some zones.
+
+    Raises BadParameter: it is the callback of an option.
+    """
+    from libs.common.times import OUT_OF_RANGE, in_range
+
+    if at is not None and not in_range(at if at.tzinfo is not None else at.replace(tzinfo=UTC)):
+        raise typer.BadParameter(OUT_OF_RANGE)
+    return at

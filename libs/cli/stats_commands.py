@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from libs.cli.options import AsJson, DataDir, Team, client_settings, finish, run
+from libs.cli.options import AsJson, DataDir, Team, believed, client_settings, finish, run
 
 JourneyName = Annotated[str, typer.Argument(help="Name or id of the journey.")]
 
@@ -102,8 +102,12 @@ def series(
     name: Annotated[str, typer.Argument(help="Name or id of the journey; none with `--of team`.")] = "",
     *,
     team: Team,
-    since: Annotated[datetime, typer.Option(help="From here on, local time, a full quarter of an hour.")],
-    until: Annotated[datetime, typer.Option(help="Until here, local time, a full quarter of an hour.")],
+    since: Annotated[
+        datetime, typer.Option(callback=believed, help="From here on, local time, a full quarter of an hour.")
+    ],
+    until: Annotated[
+        datetime, typer.Option(callback=believed, help="Until here, local time, a full quarter of an hour.")
+    ],
     by: Annotated[
         Literal["hour", "day"], typer.Option(help="Length of the steps, in the team's zone.")
     ] = "day",

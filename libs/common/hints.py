@@ -5,18 +5,16 @@ One place for the edge, which tells what will be left out, and for segment, whic
 
 from __future__ import annotations
 
-import re
 from enum import Enum
 from typing import Final
 
 from libs.common.phones import read_phone
-from libs.common.text import as_address, as_key, as_seen, trimmed
+from libs.common.text import CONTROL, as_address, as_key, as_seen, trimmed
 
 ID_LENGTH_MAX: Final = 200
 """Member ids, browser tokens, ids of shops, orders and refunds."""
 NAME_LENGTH_MAX: Final = 200
 EMAIL_LENGTH_MAX: Final = 320
-CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 
 
 class Reason(Enum):

@@ -31,6 +31,8 @@ _DASHES: Final = dict.fromkeys(
 _QUOTES: Final = "'\"`\u00b4\u2018\u2019\u201c\u201d"
 _FRACTION: Final = re.compile(r"(?<=[0-9]{6})\.0+$", re.ASCII)
 """What programs add that take a column of numbers for measures."""
+_MEASURE: Final = re.compile(r"[0-9](?:[.,][0-9]+)?E\+?[0-9]{1,3}", re.ASCII | re.IGNORECASE)
+"""What they make of it, cut for good: 8.86912E+11."""
 _LABELS: Final = re.compile(r"(?:tel|phone|whatsapp)\s*:\s*", re.ASCII | re.IGNORECASE)
 _ACCOUNTS: Final = re.compile(r"@(?:c\.us|s\.whatsapp\.net)$", re.IGNORECASE)
 """What tools on WhatsApp write behind the digits."""
@@ -84,7 +86,15 @@ def whatsapp_id(text: str, country: str) -> str | None:
     number = text if is_e164(text) else read_phone(text, country)
     if number is not None:
         return number.removeprefix("+")
-    return None if _written(text) is not None else text
+    return None if _written(text) is not None or _MEASURE.fullmatch(text) else text
+
+
+def digits_of(text: str) -> str | None:
+    """A number or a part of one without what people write between its digits, with its plus; None for other texts."""
+    written = _written(text)
+    if written is None:
+        return None
+    return ("+" if written.startswith("+") else "") + _NO_DIGITS.sub("", written)
 
 
 def _read(text: str, country: str) -> str | None:

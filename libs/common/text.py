@@ -1,7 +1,11 @@
 """How text is compared, everywhere: in the engine, in judging, and in SQL (which compares the stored form)."""
 
+import re
 import unicodedata
 from typing import Final
+
+CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
+"""Characters that are no text: line breaks and tabs, too."""
 
 _JOINERS: Final = (0x200C, 0x200D)
 """Emoji of several people and words of some scripts are written with them."""
@@ -42,6 +46,11 @@ def trimmed(text: str) -> str:
     while end > start and _is_unseen(text[end - 1]):
         end -= 1
     return text[start:end]
+
+
+def shows(text: str) -> bool:
+    """Whether there is anything to see in it."""
+    return bool(text.strip() if text.isascii() else trimmed(text))
 
 
 def as_seen(text: str) -> str:

@@ -14,6 +14,7 @@ import msgspec
 from libs.common.audience import expressions as domain
 from libs.common.audience.expressions import CompareOperator, Expression
 from libs.common.audience.faults import Fault
+from libs.common.audience.spellings import spelled
 from libs.common.audience.values import KEY, ValueFault, parse_date, parse_number
 from libs.common.rpc.values import datetime_of
 from libs.common.text import as_seen, fold
@@ -24,6 +25,7 @@ Choice = TypeVar("Choice", bound=IntEnum)
 _VALUES_MAX: Final = 100
 _VALUE_LENGTH_MAX: Final = 2_000
 _DAYS_MAX: Final = 3_650
+_TEXT_OPERATORS: Final[frozenset[int]] = frozenset(domain.TextOperator)
 _NOTHING: Final = domain.AnyOf(())
 """Stands for a part that has faults; never judged."""
 
@@ -106,7 +108,7 @@ class _Reader:
         if kind is None:
             self.fault(path, "needs a test")
             return _NOTHING
-        test = domain.IsSet() if kind == "is_set" else self.text(message.text, f"{path}.text")
+        test = domain.IsSet() if kind == "is_set" else self._basic_text(field, message.text, f"{path}.text")
         return _NOTHING if test is None or field is None else domain.HasBasic(field, test)
 
     def time(self, message: pb.TimePredicate, path: str) -> Expression:
@@ -162,6 +164,15 @@ class _Reader:
         values = self._texts(message.values, f"{path}.values")
         operator = self.choice(domain.TextOperator, message.operator, f"{path}.operator")
         return None if operator is None else domain.TextTest(operator, values)
+
+    def _basic_text(
+        self, field: domain.BasicField | None, message: pb.TextTest, path: str
+    ) -> domain.TextTest | None:
+        if field is None or message.operator not in _TEXT_OPERATORS:
+            return self.text(message, path)
+        operator = domain.TextOperator(message.operator)
+        values = [spelled(field, operator, text) for text in message.values]
+        return domain.TextTest(operator, self._texts(values, f"{path}.values"))
 
     def number(self, message: pb.NumberTest, path: str) -> domain.NumberTest | None:
         found = self._compared(message, path, parse_number)

@@ -10,6 +10,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from libs.common.errors import FieldViolation, InvalidArgument
 from libs.common.rpc.values import datetime_of
+from libs.common.text import CONTROL, as_seen, shows
 from libs.common.times import OUT_OF_RANGE, in_range
 
 _NIL = UUID(int=0)
@@ -42,14 +43,22 @@ class FieldCheck:
         return self.uuid(field, text) if text else None
 
     def text(self, field: str, text: str, *, length_max: int, length_min: int = 1) -> str:
-        """A text of `length_min` to `length_max` characters; with a minimum of 1 it must not be blank."""
+        """A text of `length_min` to `length_max` characters; with a minimum of 1 there must be something to see."""
         if len(text) > length_max:
             self.fault(field, f"must have at most {length_max} characters")
-        elif length_min and not text.strip():
+        elif length_min and not shows(text):
             self.fault(field, "is required")
         elif len(text) < length_min:
             self.fault(field, f"must have at least {length_min} characters")
         return text
+
+    def name(self, field: str, text: str, *, length_max: int) -> str:
+        """What people call something, as it is seen. Control characters, line breaks among them, would break lists,
+        files and terminals."""
+        name = as_seen(text)
+        if CONTROL.search(name):
+            self.fault(field, "must not hold control characters")
+        return self.text(field, name, length_max=length_max)
 
     def whole(self, field: str, value: int, *, least: int, most: int) -> int:
         """A number from `least` to `most`."""

@@ -58,6 +58,12 @@ _PLAIN: Final = {
     "string.uuid_empty": "is required",
 }
 """Sentences of our own for rules whose library says it less plainly."""
+_PATTERNS: Final = {
+    r"^\P{C}*$": "must hold printable characters only: no line breaks, no marks that nobody sees",
+    "^[A-Za-z][A-Za-z0-9_]{0,63}$": "must be a letter, then up to 63 letters, digits and _",
+    "^[a-z0-9_-]*$": "must hold a-z, 0-9, _ and - only",
+}
+"""The same for forms, by their expressions."""
 _DAYS: Final = re.compile(r"\b(\d+)s\b")
 
 
@@ -260,6 +266,10 @@ def _violation(violation: Violation) -> FieldViolation:
     path = ".".join(_step(element) for element in elements)
     rule = violation.proto.rule_id or ""
     said = _PLAIN.get(rule) or violation.proto.message or rule
+    if rule == "string.pattern":
+        said = _PATTERNS.get(said.partition("`")[2].rstrip("`"), said)
+    elif rule == "string.min_len" and not violation.field_value:
+        said = _PLAIN["string.uuid_empty"]
     return FieldViolation(path, _DAYS.sub(_days, said) if rule.startswith("duration.") else said)
 
 

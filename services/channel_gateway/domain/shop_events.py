@@ -15,7 +15,7 @@ import msgspec
 from libs.common.hints import Reason, line_fault, read_email, read_id, read_name
 from libs.common.money import AMOUNT_MICROS_MAX, MoneyError, is_currency, parse_micros
 from libs.common.phones import TEXT_LENGTH_MAX, is_e164, read_phone
-from libs.common.text import trimmed
+from libs.common.text import shows, trimmed
 from libs.common.times import OUT_OF_RANGE, in_range
 from services.channel_gateway.domain.json_faults import Fault, fault_of
 from services.channel_gateway.domain.json_items import split_items, without_broken_text
@@ -339,7 +339,7 @@ def _refund_faults(event: ShopEvent) -> Iterator[Fault]:
 
 
 def _line_faults(path: str, text: str | None, *, required: bool = False) -> Iterator[Fault]:
-    if required and not (text and text.strip()):
+    if required and not (text and shows(text)):
         yield Fault(path, Reason.MISSING, Reason.MISSING.value, "send the shop's own id as a string")
     if text and line_fault(text, TEXT_LENGTH_MAX_OF_ID) is not None:
         yield _control_fault(path)

@@ -70,7 +70,7 @@ class AccountRpcs(Part):
             team_id,
             new_id(epoch_ms(now)),
             channel,
-            check.text("account.display_name", message.display_name, length_max=convert.NAME_MAX),
+            check.name("account.display_name", message.display_name, length_max=convert.NAME_MAX),
             AccountState.ACTIVE,
             "",
             connection,
@@ -157,7 +157,7 @@ class AccountRpcs(Part):
 def _changed_account(account: Account, message: Any, fields: frozenset[str]) -> Account:
     check = FieldCheck()
     if "display_name" in fields:
-        name = check.text("account.display_name", message.display_name, length_max=convert.NAME_MAX)
+        name = check.name("account.display_name", message.display_name, length_max=convert.NAME_MAX)
         account = msgspec.structs.replace(account, display_name=name)
     if "rate_per_second" in fields:
         rate = _rate(check, message.rate_per_second, account.channel)

@@ -35,7 +35,7 @@ class ContentRpcs(Part):
         check = FieldCheck()
         team_id = check.uuid("team_id", request.team_id)
         now = self._clock.now()
-        name = check.text("module.name", request.module.name, length_max=convert.NAME_MAX)
+        name = check.name("module.name", request.module.name, length_max=convert.NAME_MAX)
         cards = convert.module_cards_of(check, request.module.cards, least=1)
         check.done()
         module = BotModule(team_id, new_id(epoch_ms(now)), name, cards, now, now, 1)
@@ -84,15 +84,16 @@ class ContentRpcs(Part):
         check = FieldCheck()
         fields = changed_fields(check, request.update_mask.paths, ("name", "cards"), request.module)
         message = request.module
+        name = ""
         if "name" in fields:
-            check.text("module.name", message.name, length_max=convert.NAME_MAX)
+            name = check.name("module.name", message.name, length_max=convert.NAME_MAX)
         cards = convert.module_cards_of(check, message.cards, least=int("cards" in fields))
         check.done()
 
         def change(module: BotModule) -> BotModule:
             return msgspec.structs.replace(
                 module,
-                name=message.name if "name" in fields else module.name,
+                name=name or module.name,
                 cards=cards if "cards" in fields else module.cards,
             )
 

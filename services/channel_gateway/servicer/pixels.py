@@ -40,7 +40,9 @@ class PixelRpcs(Part):
         if not 1 <= len(request.origins) <= _ORIGINS_MAX:
             check.fault("origins", f"must have 1 to {_ORIGINS_MAX} items")
         for index, origin in enumerate(request.origins):
-            if not _ORIGIN.fullmatch(origin):
+            if origin.endswith(":443"):
+                check.fault(f"origins[{index}]", "must be as browsers send it, without :443")
+            elif not _ORIGIN.fullmatch(origin):
                 check.fault(f"origins[{index}]", "must be an origin such as https://shop.example, or null")
         check.done()
         now = self._clock.now()

@@ -36,7 +36,7 @@ class ShopRpcs(Part):
         check = FieldCheck()
         team_id = check.uuid("team_id", request.team_id)
         shop_id = shop_of(check, "shop.shop_id", request.shop.shop_id)
-        name = check.text("shop.display_name", request.shop.display_name, length_max=NAME_MAX)
+        name = check.name("shop.display_name", request.shop.display_name, length_max=NAME_MAX)
         check.done()
 
         def reply(shop: Shop) -> pb.CreateShopResponse:
@@ -67,12 +67,13 @@ class ShopRpcs(Part):
         team_id, shop_id = team_and_shop(request.team_id, request.shop.shop_id)
         check = FieldCheck()
         fields = changed_fields(check, request.update_mask.paths, ("display_name", "enabled"), request.shop)
-        if "display_name" in fields:
-            check.text("shop.display_name", request.shop.display_name, length_max=NAME_MAX)
+        changes = {field: getattr(request.shop, field) for field in fields}
+        if (name := changes.get("display_name")) is not None:
+            changes["display_name"] = check.name("shop.display_name", name, length_max=NAME_MAX)
         check.done()
 
         def change(shop: Shop) -> Shop:
-            return shop._replace(**{field: getattr(request.shop, field) for field in fields})
+            return shop._replace(**changes)
 
         def reply(shop: Shop) -> pb.UpdateShopResponse:
             return pb.UpdateShopResponse(shop=shop_message(shop))
@@ -188,6 +189,8 @@ def shop_of(check: FieldCheck, field: str, text: str) -> str:
     """A shop's id, or a fault."""
     if not _SHOP_ID.fullmatch(text):
         check.fault(field, "must be 1 to 64 letters, digits, '.', '_' and '-'")
+    elif not text.strip("."):
+        check.fault(field, "must hold more than dots, which no address can end a step with")
     return text
 
 

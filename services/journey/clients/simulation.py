@@ -148,6 +148,7 @@ class GrpcRecorded:
             prices=prices,
             frequency=await self._frequency(team_id),
             saved=saved,
+            country=settings.country,
         )
 
     async def _saved(self, team_id: UUID, definition: Definition) -> dict[str, Expression]:

@@ -40,7 +40,7 @@ def definition_from(message: journey_pb2.Definition, check: FieldCheck) -> d.Def
     reading = Reading()
     if message.ByteSize() > DEFINITION_BYTES_MAX:
         reading.fault("definition", f"takes more than {DEFINITION_BYTES_MAX} bytes")
-    reading.text("name", message.name, length_max=200)
+    reading.name("name", message.name, length_max=200)
     limit = message.enrolments_per_customer_max if message.HasField("enrolments_per_customer_max") else None
     definition = d.Definition(
         name=message.name,

@@ -15,6 +15,7 @@ from libs.common.audience.expressions import (
     predicates,
 )
 from libs.common.audience.reading import read_audience
+from libs.common.audience.spellings import is_local
 from libs.common.kept_by_size import kept_by_size
 from libs.common.mailbox.mail import CustomerView
 from libs.common.text import fold
@@ -44,7 +45,7 @@ def known_verdict(effect: fx.EvaluateAudience) -> fx.Verdict | None:
 def decision_from(view: CustomerView, expression: Expression) -> Decision | None:
     """Whether the customer is in an audience, whatever else is true of them; None if that depends on it."""
     known = _WHOLE if view.whole else _ALWAYS
-    if any(type(item) not in known for item in predicates(expression)):
+    if any(type(item) not in known or is_local(item) for item in predicates(expression)):
         return None
     return decide(expression, _subject(view), view.as_of, _NO_ZONE)
 

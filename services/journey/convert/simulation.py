@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from libs.common.audience.expressions import AttributeType, BasicField, Expression, TimeField
 from libs.common.audience.memberships import expanded
+from libs.common.audience.spellings import localized
 from libs.common.rpc.errors import reason_named
 from libs.common.rpc.values import datetime_of, timestamp
 from libs.common.text import fold
@@ -85,7 +86,10 @@ def terms_of(asked: AskedSimulation, around: Surroundings) -> Terms:
         start=asked.start,
         end=asked.end,
         plan=around.plan,
-        expressions=expressions_of(definition, around.saved),
+        expressions={
+            audience: localized(expression, around.country)
+            for audience, expression in expressions_of(definition, around.saved).items()
+        },
         messages=around.messages,
         quotas=around.quotas,
         affordable=around.affordable,

@@ -72,6 +72,8 @@ class Surroundings(NamedTuple):
     """The team's frequency cap."""
     saved: Mapping[str, Expression] = MappingProxyType({})
     """Saved audiences that conditions reach, by their ids; one that is not there holds nobody."""
+    country: str = ""
+    """In whose form conditions may write phones; empty where none is known."""
 
 
 def needs_of(definition: Definition, expressions: Collection[Expression]) -> Needs:

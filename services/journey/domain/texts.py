@@ -7,7 +7,6 @@ from typing import Final
 
 from libs.common.audience.values import KEY
 from libs.common.errors import FieldViolation
-from libs.common.hints import CONTROL
 from libs.common.template_texts import (
     BUTTONS_MAX,
     body_faults,
@@ -15,7 +14,7 @@ from libs.common.template_texts import (
     media_faults,
     parameter_faults,
 )
-from libs.common.text import fold, trimmed
+from libs.common.text import CONTROL, fold, trimmed
 
 TAG_LENGTH_MAX: Final = 100
 """Segment's bound of a tag."""

@@ -9,6 +9,7 @@ from typing import Final
 
 from libs.common.audience.values import KEY
 from libs.common.errors import FieldViolation
+from libs.common.text import shows
 from services.journey.domain.event_faults import event_faults, inside_faults
 from services.journey.domain.model import (
     Channel,
@@ -65,7 +66,7 @@ def new_faults(edited: Definition, present: Definition) -> list[FieldViolation]:
 
 
 def _head(definition: Definition) -> Iterator[FieldViolation]:
-    if not 1 <= len(definition.name.strip()) <= NAME_MAX:
+    if not (shows(definition.name) and len(definition.name) <= NAME_MAX):
         yield FieldViolation("name", f"must have 1 to {NAME_MAX} characters")
     limit = definition.enrolments_per_customer_max
     if limit is not None and limit < 1:

@@ -142,7 +142,7 @@ class JourneyRpcs(TextRpcs):
         team_id = check.uuid("team_id", request.team_id)
         journey_id = check.uuid("journey_id", request.journey_id)
         if request.name:
-            check.text("name", request.name, length_max=200)
+            check.name("name", request.name, length_max=200)
         check.done()
         call = _call(team_id, request, pb.CopyJourneyResponse)
         return await self._deps.lifecycle.copy(call, journey_id, request.name)

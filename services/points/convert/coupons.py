@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
@@ -30,6 +32,7 @@ _FIELDS: Final = frozenset(
     {"name", "points_redemption", "claims_per_customer_max", "claims_max", "start_time", "expire_time"}
 )
 """What an update mask may name."""
+_NOT_OF_CODE: Final = re.compile(r"[^0-9A-Z]+")
 
 
 def terms(request: pb.CreateCouponRequest, now: datetime) -> tuple[UUID, Terms]:
@@ -72,7 +75,7 @@ def _terms(message: coupon_pb2.Coupon, now: datetime, check: FieldCheck) -> Term
         "coupon.claims_per_customer_max", message.claims_per_customer_max, least=0, most=CUSTOMER_LIMIT_MAX
     )
     converted = Terms(
-        name=_text(check, "coupon.name", message.name, NAME_LENGTH_MAX),
+        name=check.name("coupon.name", message.name, length_max=NAME_LENGTH_MAX),
         type=kind,
         cost=_cost(check, redemption.cost) if paid else None,
         insufficient_text=_insufficient_text(check, redemption.insufficient_text) if paid else "",
@@ -169,18 +172,36 @@ def claim(each: Claim) -> coupon_pb2.CouponClaim:
 def coupon_use(request: pb.UseCouponClaimRequest, actor: str) -> CouponUse:
     """A claim that `actor` marks as used."""
     check = FieldCheck()
-    if not request.coupon_claim_id and not request.code:
-        check.fault("coupon_claim_id", "or code is required")
+    _require_claim(check, request)
     wanted = CouponUse(
         check.uuid("team_id", request.team_id),
         check.optional_uuid("coupon_claim_id", request.coupon_claim_id),
-        # As it is read out: without the spaces between its parts, in whatever case.
-        "".join(request.code.split()).upper(),
+        code_in(request.code),
         _text(check, "place", request.place, PLACE_LENGTH_MAX, length_min=0),
         actor,
     )
     check.done()
     return wanted
+
+
+def named_claim(request: pb.GetCouponClaimRequest) -> tuple[UUID, UUID | None, str]:
+    """Team, claim, and the code where no claim is given."""
+    check = FieldCheck()
+    _require_claim(check, request)
+    team_id = check.uuid("team_id", request.team_id)
+    claim_id = check.optional_uuid("coupon_claim_id", request.coupon_claim_id)
+    check.done()
+    return team_id, claim_id, code_in(request.code)
+
+
+def _require_claim(check: FieldCheck, request: pb.GetCouponClaimRequest | pb.UseCouponClaimRequest) -> None:
+    if not request.coupon_claim_id and not code_in(request.code):
+        check.fault("coupon_claim_id", "or code is required")
+
+
+def code_in(text: str) -> str:
+    """The code of a claim as it is kept: letters and digits, of whatever case and width, whatever stands between."""
+    return _NOT_OF_CODE.sub("", unicodedata.normalize("NFKC", text).upper())
 
 
 def claim_search(request: pb.ListCouponClaimsRequest) -> ClaimSearch:

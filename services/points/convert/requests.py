@@ -13,7 +13,8 @@ import msgspec
 from libs.common.ids import derived_id
 from libs.common.money import MoneyError, parse_micros
 from libs.common.rpc.fields import FieldCheck
-from libs.common.text import fold, trimmed
+from libs.common.text import CONTROL, fold, trimmed
+from libs.common.times import EARLIEST, LATEST
 from omnijourney.internal.v1 import ledger_service_pb2
 from omnijourney.points.v1 import points_service_pb2 as pb
 from services.points.domain.days import SEARCH_DAYS_DEFAULT, Days, beginning, day_of, last_days
@@ -28,8 +29,10 @@ FINDINGS_MAX: Final = 10_000
 KEYWORD_LENGTH_MAX: Final = 100
 _LEADING_ZEROS: Final = re.compile(r"^0+(?=[0-9]{8,}$)")
 """Of a number as its country writes it; in E.164 the rest of it stands behind the calling code."""
-_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 _DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
+_WRITTEN_PHONE: Final = re.compile(r"[+(0](?:[ ().-]*[0-9]){7,15}[ ().-]*", re.ASCII)
+"""A whole number, by how it begins: ids of members may have dashes as well."""
+_BETWEEN_DIGITS: Final = str.maketrans("", "", " ().-")
 CLOCK_LAG_MAX: Final = timedelta(hours=1)
 """How far a caller's clock may be behind, and how long the pages of a search up to now may be turned."""
 _AHEAD: Final = timedelta(days=1)
@@ -170,9 +173,12 @@ def _keyword(check: FieldCheck, text: str) -> str:
     if not text:
         return ""
     check.text("filter.keyword", text, length_max=KEYWORD_LENGTH_MAX)
-    if _CONTROL.search(text):
+    if CONTROL.search(text):
         check.fault("filter.keyword", "must not hold control characters")
-    return _LEADING_ZEROS.sub("", fold(trimmed(text)))
+    keyword = fold(trimmed(text))
+    if _WRITTEN_PHONE.fullmatch(keyword):
+        keyword = keyword.translate(_BETWEEN_DIGITS)
+    return _LEADING_ZEROS.sub("", keyword)
 
 
 class _Span(msgspec.Struct, frozen=True):
@@ -219,12 +225,15 @@ def _day(check: FieldCheck, field: str, text: str) -> date | None:
     if not text:
         return None
     try:
-        if _DATE.fullmatch(text):
-            return date.fromisoformat(text)
+        day = date.fromisoformat(text) if _DATE.fullmatch(text) else None
     except ValueError:
-        pass  # no day of the calendar
-    check.fault(field, "must be a day such as 2026-01-31")
-    return None
+        day = None  # no day of the calendar
+    if day is None:
+        check.fault(field, "must be a day such as 2026-01-31")
+    elif not EARLIEST.date() <= day < LATEST.date():
+        check.fault(field, "must be a day in the years 1970 to 9998")
+        return None
+    return day
 
 
 def statement_days(request: pb.ListDailyStatementsRequest, now: datetime, zone: ZoneInfo) -> Days:

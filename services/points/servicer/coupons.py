@@ -10,7 +10,7 @@ from uuid import UUID
 import msgspec
 
 from libs.common.callers import caller
-from libs.common.errors import DomainError, FieldViolation, InvalidArgument, NotFound, Unavailable
+from libs.common.errors import DomainError, NotFound, Unavailable
 from libs.common.paging import page_key, page_of, page_size
 from libs.common.rpc.servicing import ids_of, team_of
 from omnijourney.common.v1 import channel_pb2
@@ -110,13 +110,8 @@ class CouponCalls(Base):
         self, request: pb.GetCouponClaimRequest, context: Any
     ) -> pb.GetCouponClaimResponse:
         """Reads a claim."""
-        if not request.coupon_claim_id and not request.code:
-            raise InvalidArgument.of(FieldViolation("name", "a claim id or a code is required"))
-        claim_id = None
-        team_id = team_of(request.team_id)
-        if request.coupon_claim_id:
-            _, claim_id = ids_of(request.team_id, "coupon_claim_id", request.coupon_claim_id)
-        found = await self._deps.coupon_store.read_claim(team_id, claim_id=claim_id, code=request.code)
+        team_id, claim_id, code = convert.named_claim(request)
+        found = await self._deps.coupon_store.read_claim(team_id, claim_id=claim_id, code=code)
         return pb.GetCouponClaimResponse(claim=convert.claim(found))
 
     async def UseCouponClaim(

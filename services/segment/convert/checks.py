@@ -11,11 +11,11 @@ from asyncpg.pgproto.pgproto import UUID as DriverUUID  # noqa: N811 - two class
 
 from libs.common.audience.expressions import ChannelNumber
 from libs.common.errors import DomainError
-from libs.common.hints import CONTROL, EMAIL_LENGTH_MAX, ID_LENGTH_MAX, is_email
+from libs.common.hints import EMAIL_LENGTH_MAX, ID_LENGTH_MAX, is_email
 from libs.common.money import AMOUNT_MICROS_MAX, is_currency
 from libs.common.phones import is_e164, is_whatsapp_id, read_phone, whatsapp_id
 from libs.common.rpc.fields import FieldCheck
-from libs.common.text import as_address, as_key, as_seen
+from libs.common.text import CONTROL, as_address, as_key, as_seen, shows
 from omnijourney.common.v1 import error_reason_pb2, money_pb2
 from omnijourney.segment.v1 import customer_pb2
 from services.segment.domain.model import IdentityKey
@@ -40,11 +40,15 @@ class Check(FieldCheck):
 
     def line(self, field: str, text: str, *, length_max: int = ID_LENGTH_MAX, required: bool = True) -> str:
         """A text of one line, without control characters."""
-        if text.isprintable() and len(text) <= length_max and (text.strip() or not required):
+        if text.isprintable() and len(text) <= length_max and (shows(text) or not required):
             return text
         if CONTROL.search(text):
             self.fault(field, "must not hold control characters")
         return self.text(field, text, length_max=length_max, length_min=1 if required else 0)
+
+    def key(self, field: str, text: str, *, required: bool = True) -> str:
+        """The id by which a shop knows something, as it is seen: what is copied along with it makes no other one."""
+        return self.line(field, as_key(text), required=required)
 
     def optional_line(self, field: str, text: str, *, length_max: int = ID_LENGTH_MAX) -> str | None:
         """A text of one line, or None when it is empty."""

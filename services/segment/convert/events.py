@@ -218,15 +218,15 @@ def _order_completed(check: Check, message: event_pb2.OrderCompleted, path: str)
     check.count(f"{path}.items", message.items, most=_ITEMS_MAX)
     amount, currency = check.money(f"{path}.amount", message.amount)
     return model.OrderCompleted(
-        shop_id=check.line(f"{path}.shop_id", message.shop_id),
-        order_id=check.line(f"{path}.order_id", message.order_id),
+        shop_id=check.key(f"{path}.shop_id", message.shop_id),
+        order_id=check.key(f"{path}.order_id", message.order_id),
         amount_micros=amount,
         currency=currency,
         order_number=check.line(f"{path}.order_number", message.order_number, required=False),
         items=tuple(_item(check, item, f"{path}.items[{i}]") for i, item in enumerate(message.items)),
         signed=message.signed,
         test=message.test,
-        cart_id=check.line(f"{path}.cart_id", message.cart_id, required=False),
+        cart_id=check.key(f"{path}.cart_id", message.cart_id, required=False),
     )
 
 
@@ -257,11 +257,11 @@ def _order_refunded(check: Check, message: event_pb2.OrderRefunded, path: str) -
     if amount < 0:
         check.fault(f"{path}.amount", "must not be negative")
     return model.OrderRefunded(
-        shop_id=check.line(f"{path}.shop_id", message.shop_id),
-        refund_id=check.line(f"{path}.refund_id", message.refund_id),
+        shop_id=check.key(f"{path}.shop_id", message.shop_id),
+        refund_id=check.key(f"{path}.refund_id", message.refund_id),
         amount_micros=amount,
         currency=currency,
-        order_id=check.line(f"{path}.order_id", message.order_id, required=False),
+        order_id=check.key(f"{path}.order_id", message.order_id, required=False),
         signed=message.signed,
     )
 
@@ -271,9 +271,9 @@ def _order_updated(check: Check, message: event_pb2.OrderUpdated, path: str) -> 
     left, currency = check.money(f"{path}.left_amount", message.left_amount)
     if left < 0:
         check.fault(f"{path}.left_amount", "must not be negative")
-    order_id = check.line(f"{path}.order_id", message.order_id)
+    order_id = check.key(f"{path}.order_id", message.order_id)
     return model.OrderRefunded(
-        shop_id=check.line(f"{path}.shop_id", message.shop_id),
+        shop_id=check.key(f"{path}.shop_id", message.shop_id),
         refund_id=f"{order_id}:left:{format_micros(left)}",
         amount_micros=0,
         currency=currency,

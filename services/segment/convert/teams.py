@@ -24,7 +24,8 @@ _WINDOW_MAX_S: Final = 90 * 24 * 3_600
 _PLAN_NAME_LENGTH_MAX: Final = 200
 _RATES_MAX: Final = 200
 _DEFAULT: Final = TeamSettings(time_zone="UTC", currency_code="XXX")
-_ZONES: Final = frozenset(available_timezones())
+_ZONES: Final = frozenset(available_timezones()) - {"Factory", "localtime"}
+"""But for those that say no place: the machine's own, which is another on each, and the one of none."""
 
 
 def read_settings(check: Check, message: team_pb2.TeamSettings, path: str) -> TeamSettings:

@@ -45,7 +45,7 @@ class ApiClientRpcs(Base):
         """The client and its token."""
         check, wanted = Check(), request.api_client
         team_id = check.optional_uuid("team_id", request.team_id)
-        name = check.line("api_client.name", wanted.name, length_max=NAME_LENGTH_MAX)
+        name = check.name("api_client.name", wanted.name, length_max=NAME_LENGTH_MAX)
         scopes = _scopes(check, wanted.scopes)
         expire_at = _time(check, "api_client.expire_time", wanted, "expire_time")
         check.done()
@@ -77,7 +77,7 @@ class ApiClientRpcs(Base):
         client_id = check.uuid("api_client.api_client_id", wanted.api_client_id)
         fields = changed_fields(check, request.update_mask.paths, ("name", "scopes", "expire_time"), wanted)
         changes = Changes(
-            name=check.line("api_client.name", wanted.name, length_max=NAME_LENGTH_MAX)
+            name=check.name("api_client.name", wanted.name, length_max=NAME_LENGTH_MAX)
             if "name" in fields
             else None,
             scopes=_scopes(check, wanted.scopes) if "scopes" in fields else None,

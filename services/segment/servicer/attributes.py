@@ -33,7 +33,7 @@ class AttributeRpcs(Base):
         check = Check()
         team_id = check.uuid("team_id", request.team_id)
         key = read_attribute_key(check, "attribute.key", request.attribute.key)
-        name = check.line(
+        name = check.name(
             "attribute.display_name", request.attribute.display_name or key, length_max=NAME_LENGTH_MAX
         )
         kind = read_attribute_type(check, "attribute.type", request.attribute.type)
@@ -59,7 +59,7 @@ class AttributeRpcs(Base):
         mask = changed_fields(check, request.update_mask.paths, ("display_name", "type"), wanted)
         changes: dict[str, Any] = {}
         if "display_name" in mask:
-            changes["display_name"] = check.line(
+            changes["display_name"] = check.name(
                 "attribute.display_name", wanted.display_name, length_max=NAME_LENGTH_MAX
             )
         if "type" in mask:

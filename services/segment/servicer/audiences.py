@@ -59,7 +59,7 @@ class AudienceRpcs(Base):
         check = Check()
         team_id = check.uuid("team_id", request.team_id)
         wanted = request.saved_audience
-        name = check.line("saved_audience.name", wanted.name, length_max=NAME_LENGTH_MAX)
+        name = check.name("saved_audience.name", wanted.name, length_max=NAME_LENGTH_MAX)
         check.done()
         once = Once(team_id, request, pb.CreateSavedAudienceResponse, _create_reply)
         return await self._deps.audiences.create(once, team_id, name, wanted.audience)
@@ -85,7 +85,7 @@ class AudienceRpcs(Base):
         audience_id = check.uuid("saved_audience.saved_audience_id", wanted.saved_audience_id)
         mask = changed_fields(check, request.update_mask.paths, ("name", "audience"), wanted)
         if "name" in mask:
-            check.line("saved_audience.name", wanted.name, length_max=NAME_LENGTH_MAX)
+            check.name("saved_audience.name", wanted.name, length_max=NAME_LENGTH_MAX)
         check.done()
         once = Once(team_id, request, pb.UpdateSavedAudienceResponse, _update_reply)
         return await self._deps.audiences.update(

@@ -25,8 +25,8 @@ class OrderRpcs(Base):
         """One order with its refunds."""
         check = Check()
         team_id = check.uuid("team_id", request.team_id)
-        shop_id = check.line("shop_id", request.shop_id)
-        order_id = check.line("order_id", request.order_id)
+        shop_id = check.key("shop_id", request.shop_id)
+        order_id = check.key("order_id", request.order_id)
         check.done()
         known = await self._deps.orders.get(team_id, shop_id, order_id)
         return pb.GetOrderResponse(order=whole_order_message(known))
@@ -37,7 +37,7 @@ class OrderRpcs(Base):
         check = Check()
         team_id = check.uuid("team_id", request.team_id)
         customer_id = check.optional_uuid("customer_id", request.customer_id)
-        shop_id = check.line("shop_id", request.shop_id, required=False)
+        shop_id = check.key("shop_id", request.shop_id, required=False)
         start = _BEGINNING
         if request.HasField("start_time"):
             start = check.time("start_time", request, "start_time") or start

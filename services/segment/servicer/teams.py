@@ -33,7 +33,7 @@ class TeamRpcs(Base):
         """A new team."""
         check = Check()
         team_id = check.optional_uuid("team.team_id", request.team.team_id) or new_id()
-        name = check.line("team.name", request.team.name, length_max=NAME_LENGTH_MAX)
+        name = check.name("team.name", request.team.name, length_max=NAME_LENGTH_MAX)
         settings = read_settings(check, request.team.settings, "team.settings")
         check.done()
         once = Once(NO_TEAM, request, pb.CreateTeamResponse, _create_reply)
@@ -60,7 +60,7 @@ class TeamRpcs(Base):
             given.settings.SetInParent()  # a field of absent settings is one that is to be cleared, too
             mask.MergeMessage(given, wanted, replace_message_field=True, replace_repeated_field=True)
             recheck = Check()
-            name = recheck.line("team.name", wanted.name, length_max=NAME_LENGTH_MAX)
+            name = recheck.name("team.name", wanted.name, length_max=NAME_LENGTH_MAX)
             settings = read_settings(recheck, wanted.settings, "team.settings")
             recheck.done()
             return name, settings

@@ -30,6 +30,7 @@ from libs.common.audience.expressions import (
 )
 from libs.common.audience.faults import Fault, attribute_faults
 from libs.common.audience.memberships import membership_faults
+from libs.common.audience.spellings import is_local, localized
 from libs.common.clock import Clock
 from libs.common.db.pool import Connection, Pool, transaction
 from libs.common.ids import CustomerKey
@@ -43,7 +44,7 @@ from services.segment.store.audience_sets import Span
 from services.segment.store.audience_sql import Scope
 from services.segment.store.customers import read_views
 from services.segment.store.judged import read_judged
-from services.segment.store.teams import load_team
+from services.segment.store.teams import load_team, load_teams
 from services.segment.usecases.memberships import expand_all
 
 PAGE: Final = 500
@@ -160,6 +161,8 @@ class AudienceEvaluator:
         if any(isinstance(item, InAudience) for item in named):
             questions = await self._expanded(questions)
             named = _named(questions)
+        if any(map(is_local, named)):
+            questions = await self._localized(questions)
         await self._catch_up(named)
         keys = [(team_id, customer_id) for team_id, customer_id, _ in questions]
         customers, rules = await read_judged(self._pool, keys, _judged_by(named))
@@ -176,12 +179,21 @@ class AudienceEvaluator:
         found = await expand_all(self._pool, asked)
         return [each._replace(expression=found[each.team_id, id(each.expression)]) for each in questions]
 
+    async def _localized(self, questions: Sequence[AudienceQuestion]) -> list[AudienceQuestion]:
+        """The same with phones as the teams' countries write them read."""
+        team_ids = {each.team_id for each in questions}
+        async with transaction(self._pool, team_ids) as connection:
+            found = await load_teams(connection, team_ids)
+        countries = {team_id: team.settings.country for team_id, team in found.items()}
+        asked = {(each.team_id, id(each.expression)): each.expression for each in questions}
+        read = {key: localized(each, countries.get(key[0], "")) for key, each in asked.items()}
+        return [each._replace(expression=read[each.team_id, id(each.expression)]) for each in questions]
+
     async def count(self, team_id: UUID, expression: Expression) -> int:
         """How many customers of the team are in an audience, which is expanded."""
         await self._catch_up_with_all(expression)
         async with transaction(self._pool, [team_id]) as connection:
-            scope = await self._scope(connection, team_id)
-            return await Search(connection, team_id, expression, scope).count()
+            return await (await self._search(connection, team_id, expression)).count()
 
     async def first(
         self, team_id: UUID, expression: Expression, after: UUID | None, row_max: int
@@ -189,8 +201,7 @@ class AudienceEvaluator:
         """The first customers in an audience, which is expanded, after one, in order of their ids."""
         await self._catch_up_with_all(expression)
         async with transaction(self._pool, [team_id]) as connection:
-            scope = await self._scope(connection, team_id)
-            return await Search(connection, team_id, expression, scope).first(after, row_max)
+            return await (await self._search(connection, team_id, expression)).first(after, row_max)
 
     async def pages(
         self, team_id: UUID, expression: Expression, after: UUID | None = None
@@ -220,8 +231,9 @@ class AudienceEvaluator:
     async def _written(self, team_id: UUID, expression: Expression, after: UUID | None) -> str:
         """The ids of the next SPAN customers in the audience, with commas between."""
         async with transaction(self._pool, [team_id]) as connection:
-            scope = await self._scope(connection, team_id)
-            return await Search(connection, team_id, expression, scope).written_within(Span(after), SPAN)
+            return await (await self._search(connection, team_id, expression)).written_within(
+                Span(after), SPAN
+            )
 
     async def _catch_up(self, named: Iterable[Expression]) -> None:
         """Messages that left are told in the gateway's history: what is judged by them waits until it is taken."""
@@ -234,10 +246,11 @@ class AudienceEvaluator:
         if names_points(expression):
             await self._points_of_all.catch_up()
 
-    async def _scope(self, connection: Connection, team_id: UUID) -> Scope:
-        team = await load_team(connection, team_id)
+    async def _search(self, connection: Connection, team_id: UUID, expression: Expression) -> Search:
+        settings = (await load_team(connection, team_id)).settings
         types = await usable_attributes(connection, team_id)
-        return Scope(types, self._clock.now(), team.settings.time_zone)
+        scope = Scope(types, self._clock.now(), settings.time_zone)
+        return Search(connection, team_id, localized(expression, settings.country), scope)
 
     async def views(self, team_id: UUID, customer_ids: Sequence[UUID]) -> list[CustomerView]:
         """Customers whole, in the order given; those that are gone are left out."""

@@ -136,6 +136,7 @@ async def test_keys_of_pixels_are_listed_newest_first(gateway: Gateway, pixel: P
     for fields, code in (
         ({"shop_id": "demo", "origins": ["https://Shop.example"]}, grpc.StatusCode.INVALID_ARGUMENT),
         ({"shop_id": "demo", "origins": ["http://shop.example"]}, grpc.StatusCode.INVALID_ARGUMENT),
+        ({"shop_id": "demo", "origins": ["https://shop.example:443"]}, grpc.StatusCode.INVALID_ARGUMENT),
         ({"shop_id": "demo", "origins": []}, grpc.StatusCode.INVALID_ARGUMENT),
         ({"shop_id": "other", "origins": [PAGE]}, grpc.StatusCode.NOT_FOUND),
     ):

@@ -10,9 +10,11 @@ import pytest
 
 from libs.common.ids import new_id
 from libs.common.rpc.errors import remote_error
+from libs.common.rpc.fields import FieldCheck
 from omnijourney.channel_gateway.v1 import account_pb2, content_pb2, limits_pb2, quota_pb2, webhook_pb2
 from omnijourney.channel_gateway.v1 import channel_gateway_service_pb2 as pb
 from omnijourney.common.v1 import channel_pb2, error_reason_pb2, money_pb2
+from services.channel_gateway.servicer.shops import shop_of
 from tests.integration.channel_gateway.conftest import (
     INSTAGRAM,
     LINE,
@@ -67,6 +69,29 @@ async def test_names_of_templates_and_ids_of_shops_are_taken_once(gateway: Gatew
         shop=webhook_pb2.Shop(shop_id="demo", display_name="Another"),
     )
     assert await refused_create(gateway.stub.CreateShop, shop) == (*taken, "shop_id")
+
+
+@pytest.mark.parametrize("shop_id", [".", "..", "a b", ""])
+def test_an_id_of_a_shop_can_stand_in_an_address(shop_id: str) -> None:
+    check = FieldCheck()
+    shop_of(check, "shop.shop_id", shop_id)
+    assert [each.field for each in check.violations] == ["shop.shop_id"]
+
+
+async def test_names_are_kept_as_they_are_seen(gateway: Gateway) -> None:
+    request = module_request(gateway, "Hi", name=" Hello\u200b ")
+    module = (await gateway.stub.CreateBotModule(request, timeout=TIMEOUT_S)).module
+    assert module.name == "Hello"
+    for odd in ("\u200b", "\u3164", "a\nb", "\x1b[31m"):
+        request = pb.UpdateBotModuleRequest(
+            team_id=str(gateway.team_id),
+            request_id=str(new_id()),
+            module=module,
+            update_mask={"paths": ["name"]},
+        )
+        request.module.name = odd
+        code, _, _ = await refused_create(gateway.stub.UpdateBotModule, request)
+        assert code is grpc.StatusCode.INVALID_ARGUMENT
 
 
 async def test_every_fault_is_named(gateway: Gateway) -> None:

@@ -117,6 +117,9 @@ def test_what_nobody_reads_is_no_fault(more: str) -> None:
     [
         (GOOD.replace("o1", HALF), "order.id"),
         (GOOD.replace("e1", HALF), "event_id"),
+        (GOOD.replace("o1", "\u200b"), "order.id"),
+        (GOOD.replace("o1", " \u3164"), "order.id"),
+        (GOOD.replace("e1", "\u2060"), "event_id"),
         (GOOD.replace("USD", HALF), "order.currency"),
         (GOOD.replace("order.completed", HALF), "event"),
         (with_line(f'{{"quantity":"{HALF}"}}'), "order.items[1].quantity"),

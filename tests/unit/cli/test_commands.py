@@ -186,6 +186,23 @@ def test_a_mistyped_command_is_answered_by_what_is_like_it() -> None:
     assert "Did you mean 'journey'" in done.output
 
 
+@pytest.mark.rule("X-01d")
+@pytest.mark.parametrize(
+    "command",
+    [
+        "audit export --since {}",
+        "audit export --until {}",
+        "journey simulate Welcome --team T --since {}",
+        "stats series Welcome --team T --since {} --until 2026-01-01",
+        "backup restore latest --data-dir new --to-time {}T00:00:00",
+    ],
+)
+@pytest.mark.parametrize("day", ["0001-01-01", "9999-12-31", "1969-12-31"])
+def test_a_time_that_no_service_takes_is_a_wrong_argument(command: str, day: str) -> None:
+    done = RUN.invoke(app, shlex.split(command.format(day)), env={"COLUMNS": "200"})
+    assert (done.exit_code, "must be a time in the years 1970 to 9998" in done.output) == (2, True)
+
+
 def test_services_are_those_of_the_client() -> None:
     assert get_args(ServiceName) == SERVICES
 

@@ -58,3 +58,38 @@ def test_every_fault_is_told_at_once() -> None:
         "points": "must be 1 to 9",
         "events": "must have 0 to 1 items, has 2",
     }
+
+
+@pytest.mark.rule("X-06")
+@pytest.mark.parametrize(
+    ("given", "kept"), [("Spring", "Spring"), ("  Spring ", "Spring"), ("Spr\u200bing\ufeff", "Spring")]
+)
+def test_a_name_is_kept_as_it_is_seen(given: str, kept: str) -> None:
+    check = FieldCheck()
+    assert check.name("name", given, length_max=6) == kept
+    check.done()
+
+
+@pytest.mark.parametrize(
+    ("odd", "fault"),
+    [
+        ("", "is required"),
+        (" \u200b", "is required"),
+        ("\u3164", "is required"),
+        ("\u2800\u202e", "is required"),
+        ("a\nb", "must not hold control characters"),
+        ("\x1b[31m", "must not hold control characters"),
+        ("longer", "must have at most 5 characters"),
+    ],
+)
+def test_a_name_that_breaks_lists_or_shows_nothing_is_refused(odd: str, fault: str) -> None:
+    check = FieldCheck()
+    check.name("name", odd, length_max=5)
+    assert [(each.field, each.description) for each in check.violations] == [("name", fault)]
+
+
+def test_a_text_of_which_nothing_is_seen_is_none() -> None:
+    check = FieldCheck()
+    check.text("text", "\u200b\u2060", length_max=10)
+    check.text("note", "\u200b", length_max=10, length_min=0)
+    assert [each.field for each in check.violations] == ["text"]

@@ -1,5 +1,7 @@
 """What every request is held to: the rules of its contract, and two that hold without being stated."""
 
+import re
+
 import pytest
 from google.protobuf import duration_pb2, empty_pb2, timestamp_pb2
 from google.protobuf.descriptor import Descriptor
@@ -21,6 +23,7 @@ from omnijourney.internal.v1 import customers_service_pb2, ledger_service_pb2, s
 from omnijourney.journey.v1 import journey_pb2, journey_service_pb2
 from omnijourney.points.v1 import points_service_pb2
 from omnijourney.segment.v1 import audience_pb2, customer_pb2, segment_service_pb2
+from tools.paths import PROTOS
 
 TRIGGER = "omnijourney.journey.v1.JourneyService/TriggerJourneys"
 TEAM = "018f0000-0000-7000-8000-000000000001"
@@ -52,6 +55,26 @@ def test_all_faults_of_a_request_are_told_at_once_with_their_paths() -> None:
         "customer.identities[0].key.channel": "has no value 99: must be one of CHANNEL_LINE, CHANNEL_WHATSAPP, "
         "CHANNEL_MESSENGER, CHANNEL_INSTAGRAM",
     }
+
+
+@pytest.mark.parametrize(
+    ("request_id", "said"),
+    [
+        ("", "is required"),
+        ("a\nb", "must hold printable characters only: no line breaks, no marks that nobody sees"),
+        ("\u200b", "must hold printable characters only: no line breaks, no marks that nobody sees"),
+    ],
+)
+def test_a_form_is_said_in_words(request_id: str, said: str) -> None:
+    request = segment_service_pb2.CreateCustomerRequest(team_id=TEAM, request_id=request_id)
+    assert _refused(CREATE, request) == {"request_id": said}
+
+
+def test_every_form_of_the_contracts_has_words() -> None:
+    forms = set(
+        re.findall(r'pattern: "(.+?)"', "".join(each.read_text() for each in PROTOS.rglob("*.proto")))
+    )
+    assert {form.replace("\\\\", "\\") for form in forms} == set(validation._PATTERNS)
 
 
 def test_what_is_missing_is_required() -> None:

@@ -3941,7 +3941,7 @@ class CreatePixelKeyRequest(_message.Message):
     """The shop. Required."""
     @_builtins.property
     def origins(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Origins of the pages that may use it, `https://shop.example`, 1 to 20. Required."""
+        """Origins of the pages that may use it, `https://shop.example`, 1 to 20, as browsers send them: without `:443`. Required."""
 
     def __init__(
         self,

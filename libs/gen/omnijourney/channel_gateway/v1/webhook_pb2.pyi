@@ -135,7 +135,7 @@ class Shop(_message.Message):
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
     shop_id: _builtins.str
-    """Id that the team chose, unique in the team: letters, digits, `.`, `_`, `-`, 1 to 64 characters. Part of the webhook's address."""
+    """Id that the team chose, unique in the team: letters, digits, `.`, `_`, `-`, 1 to 64 characters, not dots alone. Part of the webhook's address."""
     team_id: _builtins.str
     """Team that owns the shop, a UUID."""
     display_name: _builtins.str

@@ -577,8 +577,8 @@ class EntryFilter(_message.Message):
     """Last day in the team's zone, inclusive, instead of `end_time`."""
     keyword: _builtins.str
     """Part of a customer's name, member id, email or phone, 1 to 100 characters, compared after NFKC and casefold, without blanks and marks that
-    nobody sees around it. Zeros before eight digits or more are left out: `0912345678` finds `+886912345678`. Empty, or nothing but
-    blanks: everybody.
+    nobody sees around it. Zeros before eight digits or more are left out: `0912345678` finds `+886912345678`, and so does `0912-345-678`.
+    Empty, or nothing but blanks: everybody.
     """
     customer_id: _builtins.str
     """Only this customer (UUID); empty: everybody."""
@@ -1219,7 +1219,7 @@ class GetCouponClaimRequest(_message.Message):
     coupon_claim_id: _builtins.str
     """Claim (UUID)."""
     code: _builtins.str
-    """Its code."""
+    """The code that the customer shows, in whatever case, blanks and marks between its parts left out."""
     def __init__(
         self,
         *,
@@ -2011,7 +2011,7 @@ class UseCouponClaimRequest(_message.Message):
     coupon_claim_id: _builtins.str
     """The claim; this or `code` is required."""
     code: _builtins.str
-    """The code that the customer shows, in whatever case, blanks left out; this or `coupon_claim_id` is required."""
+    """The code that the customer shows, in whatever case, blanks and marks between its parts left out; this or `coupon_claim_id` is required."""
     place: _builtins.str
     """Where it was used, for people, at most 100 characters."""
     def __init__(

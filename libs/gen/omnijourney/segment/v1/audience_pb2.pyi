@@ -584,7 +584,9 @@ Global___AttributePredicate: _TypeAlias = AttributePredicate  # noqa: Y015
 
 @_typing.final
 class BasicPredicate(_message.Message):
-    """A condition on member id, phone or e-mail."""
+    """A condition on member id, phone or e-mail. Values are read as a customer's own are, a phone or its beginning as people of the team's country
+    write it: `0912-345-678` equals `+886912345678`, which starts with `0912`.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 

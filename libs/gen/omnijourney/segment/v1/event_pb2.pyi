@@ -177,7 +177,9 @@ class OrderCompleted(_message.Message):
     CLICK_ID_FIELD_NUMBER: _builtins.int
     CART_ID_FIELD_NUMBER: _builtins.int
     shop_id: _builtins.str
-    """The shop as the team names it, 1 to 200 characters. Required."""
+    """The shop as the team names it, 1 to 200 characters. Ids of shops, orders, refunds and carts are kept as `Customer.member_id` is: without
+    blanks around them and without marks that nobody sees. Letter case makes another id. Required.
+    """
     order_id: _builtins.str
     """Id of the order in the shop, 1 to 200 characters. Required."""
     order_number: _builtins.str
