@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
 import grpc
 
+from libs.console.field_faults import in_words
 from libs.console.languages import noted
 from omnijourney.client import CallError
 
@@ -31,9 +32,14 @@ REASONS: Final[Mapping[str, str]] = {
     "CUSTOMER_MERGED": noted("This customer was merged into another one meanwhile."),
     "CUSTOMER_ERASED": noted("This person was erased."),
     "ATTRIBUTE_UNAVAILABLE": noted("An attribute was archived or has another type meanwhile."),
+    "REQUEST_ID_REUSED": noted(
+        "This form was sent before with other content, which was done. To do this as well, press the button again."
+    ),
     "IN_USE": noted("It is still used. Take it out of what uses it first."),
 }
 """What to say, and do, about the reasons of the contract that people meet."""
+_SAID_WHOLLY: Final = frozenset({"REQUEST_ID_REUSED"})
+"""Reasons of which the service's own sentence says no more."""
 _CODES: Final[Mapping[grpc.StatusCode, str]] = {
     grpc.StatusCode.UNAVAILABLE: REASONS["DEPENDENCY_UNAVAILABLE"],
     grpc.StatusCode.DEADLINE_EXCEEDED: noted(
@@ -72,17 +78,25 @@ class Faults:
     """What the service said, in English; empty where the fields say it."""
 
     @classmethod
-    def of(cls, error: CallError, names: Mapping[str, str] | None = None, *, whole: str = "") -> Faults:
-        """Those of a refused call. `names` maps the paths of the request to the fields of the form, the longest that
-        fits; a path that fits none stands with the whole, under what `whole` says about it (translated)."""
+    def of(
+        cls,
+        error: CallError,
+        names: Mapping[str, str] | None = None,
+        *,
+        say: Callable[..., str],
+        whole: str = "",
+    ) -> Faults:
+        """Those of a refused call, in the language of `say`. `names` maps the paths of the request to the fields of
+        the form, the longest that fits; a path that fits none stands with the whole, under what `whole` says about it
+        (translated)."""
         found = cls()
         for violation in error.violations:
             name = _name(violation.field, names or {})
-            said = violation.description if name else f"{violation.field}: {violation.description}"
-            found.add(name, said)
+            said = in_words(say, violation.description)
+            found.add(name, said if name else f"{violation.field}: {said}")
         if whole:
             found.by_field[""] = " ".join(filter(None, (whole, found.by_field.get("", ""))))
-        if not error.violations:
+        if not error.violations and error.reason not in _SAID_WHOLLY:
             found.detail = error.message
         return found
 

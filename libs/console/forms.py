@@ -31,7 +31,8 @@ def refusal(visit: Visit, error: CallError, names: Mapping[str, str]) -> Faults:
     """The faults of a form that was refused, `names` as in `Faults.of`. Raises the error where it is not the form's."""
     if error.code in _PAGES_OF_THEIR_OWN:
         raise error
-    return Faults.of(error, names, whole="" if error.violations else visit.say(sentence_of(error)))
+    whole = "" if error.violations else visit.say(sentence_of(error))
+    return Faults.of(error, names, say=visit.say, whole=whole)
 
 
 def status_of(error: CallError) -> int:

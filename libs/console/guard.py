@@ -137,7 +137,9 @@ def _of_call(visit: Visit, error: CallError) -> web.Response:
     if error.code in {grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN}:
         incident = error.metadata.get("incident_id", "")
         _log.error("a call failed", incident_id=incident or visit.request_id, code=error.code.name)
-    return fault_page(visit, STATUSES.get(error.code, 500), sentence_of(error), Faults.of(error))
+    return fault_page(
+        visit, STATUSES.get(error.code, 500), sentence_of(error), Faults.of(error, say=visit.say)
+    )
 
 
 def fault_page(visit: Visit, status: int, sentence: str, faults: Faults | None = None) -> web.Response:

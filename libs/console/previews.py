@@ -10,6 +10,7 @@ from uuid import UUID
 import grpc
 
 from libs.console.faults import sentence_of
+from libs.console.field_faults import in_words
 from libs.console.languages import noted
 from libs.console.phone import Bubble, bubbles_of
 from libs.console.visits import Visit
@@ -134,5 +135,5 @@ def _refused(visit: Visit, error: CallError) -> Preview:
     """Raises the error where the visitor's token is not valid any more."""
     if error.code is grpc.StatusCode.UNAUTHENTICATED:
         raise error
-    detail = " ".join(each.description for each in error.violations)
+    detail = " ".join(in_words(visit.say, each.description) for each in error.violations)
     return Preview(fault=visit.say(sentence_of(error)), detail=detail)

@@ -61,7 +61,7 @@ async def series_of(visit: Visit, asked: Asked, call: Any, field: str) -> Series
     except CallError as error:
         if not (asked.by_hour and error.violations):
             raise
-        return Series([], Faults.of(error, whole=visit.say(_NOT_KEPT)))
+        return Series([], Faults.of(error, say=visit.say, whole=visit.say(_NOT_KEPT)))
     values = {point.start_time.seconds: getattr(point.figures, field) for point in points}
     return Series(drawn(visit, asked, values), Faults())
 

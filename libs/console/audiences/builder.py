@@ -113,6 +113,6 @@ class Builder:
             answer = await self._visit.call(self._visit.client.segment.CountAudience, request)
         except CallError as error:
             whole = "" if error.violations else self._visit.say(sentence_of(error))
-            self.faults = Faults.of(error, self.names("audience"), whole=whole)
+            self.faults = Faults.of(error, self.names("audience"), say=self._visit.say, whole=whole)
         else:
             self.count = int(answer.customer_count)

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final, NamedTuple
 
 from libs.console.faults import Faults
+from libs.console.field_faults import in_words
+from libs.console.journeys.comparing import SETTINGS
+from libs.console.journeys.words import NODES
+from libs.console.languages import noted
 from omnijourney.journey.v1.journey_pb2 import Definition
 from omnijourney.journey.v1.validation_pb2 import DefinitionFault
 
+_ABOUT: Final = {**SETTINGS, "nodes": noted("Nodes")}
+"""What a fault is about that is of no node."""
 _OF_NODE: Final = re.compile(r"(?:definition\.)?nodes\[(\d+)\]\.?(.*)")
 
 
@@ -21,17 +27,23 @@ class Found(NamedTuple):
     path: str
     """Within the node, or within the definition."""
     message: str
+    about: str
+    """What the node does, or the setting, in English as the catalogue has it; empty for what has no name."""
 
 
 class FoundFaults:
     """All of one definition."""
 
     def __init__(
-        self, definition: Definition, faults: list[DefinitionFault], warnings: list[DefinitionFault]
+        self,
+        definition: Definition,
+        faults: list[DefinitionFault],
+        warnings: list[DefinitionFault],
+        say: Callable[..., str],
     ) -> None:
-        """As the service told them."""
-        self.faults: Final = [_found(definition, each) for each in faults]
-        self.warnings: Final = [_found(definition, each) for each in warnings]
+        """As the service told them, in the language of `say`."""
+        self.faults: Final = [_found(definition, each, say) for each in faults]
+        self.warnings: Final = [_found(definition, each, say) for each in warnings]
 
     @property
     def by_node(self) -> Mapping[str, list[Found]]:
@@ -52,11 +64,23 @@ class FoundFaults:
         return _at_fields(fitting, names)
 
 
-def _found(definition: Definition, fault: DefinitionFault) -> Found:
+def _found(definition: Definition, fault: DefinitionFault, say: Callable[..., str]) -> Found:
+    message = _message(fault.message, say)
     match = _OF_NODE.match(fault.field)
     if match is not None and int(match[1]) < len(definition.nodes):
-        return Found(definition.nodes[int(match[1])].node_id, match[2], fault.message)
-    return Found("", fault.field.removeprefix("definition."), fault.message)
+        node = definition.nodes[int(match[1])]
+        return Found(node.node_id, match[2], message, NODES.get(node.WhichOneof("kind") or "", ""))
+    path = fault.field.removeprefix("definition.")
+    return Found("", path, message, _ABOUT.get(re.split(r"[.\[]", path)[0], ""))
+
+
+def _message(told: str, say: Callable[..., str]) -> str:
+    """In Chinese the service says of what kind a fault is, and then in English what is wrong in particular."""
+    _, colon, particular = told.partition("：")
+    if not colon:
+        return in_words(say, told)
+    said = in_words(say, particular)
+    return told if said == particular else said
 
 
 def _at_fields(faults: Iterator[Found], names: Mapping[str, str]) -> Faults:

@@ -69,7 +69,7 @@ def _read_schedule(reader: Reader, definition: Definition, formats: Formats) -> 
         try:
             at = formats.read_field(reader.text(name))
         except ValueError:
-            reader.faults.add(name, _NO_MOMENT)
+            reader.faults.add(name, reader.say(_NO_MOMENT))
             continue
         if at is not None:
             getattr(definition.schedule, name).CopyFrom(at)
@@ -88,7 +88,7 @@ def _read_quiet(reader: Reader, definition: Definition) -> None:
             continue
         from_, to = _CLOCK.fullmatch(start[:5]), _CLOCK.fullmatch(end[:5])
         if from_ is None or to is None:
-            reader.faults.add("windows", _NO_WINDOW)
+            reader.faults.add("windows", reader.say(_NO_WINDOW))
             continue
         days = [int(day) for day in reader.all(f"quiet_days_{number}") if day in "1234567" and day]
         windows.append(

@@ -13,7 +13,7 @@ here. Its templates stand in `templates/<module>/`, its words in `locale/zh_TW/<
         return visit.render("coupons/list.html", coupons=page.coupons, next_link=visit.page_link(page.next_page_token))
 
 A call that fails becomes a page by itself. A form that was refused is shown again by its own page, with
-`faults=Faults.of(error, names)`.
+`faults=refusal(visit, error, names)`.
 """
 
 from __future__ import annotations

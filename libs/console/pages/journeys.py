@@ -6,7 +6,8 @@ import asyncio
 
 from aiohttp import web
 
-from libs.console.faults import Faults, sentence_of
+from libs.console.faults import Faults
+from libs.console.forms import refusal
 from libs.console.journeys.choices import choices_of
 from libs.console.journeys.summaries import Summaries, active_time
 from libs.console.journeys.tree import tree_of
@@ -45,9 +46,7 @@ async def create(request: web.Request) -> web.Response:
     except CallError as error:
         if not error.violations:
             raise
-        return await _list(
-            visit, Faults.of(error, {"definition.name": "journey_name"}, whole=visit.say(sentence_of(error)))
-        )
+        return await _list(visit, refusal(visit, error, {"definition.name": "journey_name"}))
     return visit.go(f"/journeys/{made.journey.journey_id}/edit")
 
 

@@ -116,7 +116,9 @@ class Editor:
                 for index, node in enumerate(definition.nodes):
                     if node.HasField("condition") and node.condition.audience == builder.audience:
                         names |= builder.names(f"definition.nodes[{index}].condition.audience")
-            self.faults = Faults.of(error, names, whole=self.visit.say(sentence_of(error)))
+            self.faults = Faults.of(
+                error, names, say=self.visit.say, whole=self.visit.say(sentence_of(error))
+            )
             return False
         return True
 
@@ -137,7 +139,9 @@ class Editor:
             language_code=self.visit.language,
         )
         answer = await self.visit.call(self.visit.client.journey.ValidateJourney, asked)
-        return FoundFaults(self.journey.definition, list(answer.faults), list(answer.warnings))
+        return FoundFaults(
+            self.journey.definition, list(answer.faults), list(answer.warnings), self.visit.say
+        )
 
     async def live_count(self, node: Node | None) -> int | None:
         """How many customers a condition holds for now; None for what is no condition, or cannot be counted yet."""

@@ -210,7 +210,7 @@ async def _found(visit: Visit, journey: Journey) -> FoundFaults:
         team_id=visit.team_id, journey_id=journey.journey_id, language_code=visit.language
     )
     answer = await visit.call(visit.client.journey.ValidateJourney, asked)
-    return FoundFaults(journey.definition, list(answer.faults), list(answer.warnings))
+    return FoundFaults(journey.definition, list(answer.faults), list(answer.warnings), visit.say)
 
 
 def _address(journey: Journey, operation_id: str, period: Period) -> str:

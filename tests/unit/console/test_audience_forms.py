@@ -190,6 +190,6 @@ def test_faults_stand_at_the_condition_that_they_are_about() -> None:
     for path, field in paths.items():
         violation = SimpleNamespace(field=f"audience.{path}", description="no")
         error: Any = SimpleNamespace(violations=[violation], message="")
-        assert Faults.of(error, names).by_field == {field: "no"}, path
+        assert Faults.of(error, names, say=str).by_field == {field: "no"}, path
     root.items[1].condition.value, root.items[2].condition.value = "", "x"
     assert Builder(VISIT, root, CHOICES).faults.get("a-2-value") == "Enter a whole number."
