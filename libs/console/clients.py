@@ -7,10 +7,16 @@ import hashlib
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from datetime import UTC, timedelta
 from typing import Final
 
+import grpc
+
+from libs.common.clock import Clock, SystemClock
 from libs.common.tls import Tls
-from omnijourney.client import AsyncClient, ServiceName
+from omnijourney.client import AsyncClient, CallError, ServiceName
+from omnijourney.common.v1.installation_service_pb2 import GetClockRequest
+from omnijourney.common.v1.installation_service_pb2_grpc import InstallationServiceStub
 from omnijourney.segment.v1 import segment_service_pb2 as segment
 from omnijourney.segment.v1.team_pb2 import Team
 
@@ -31,13 +37,16 @@ class Clients:
         targets: Mapping[ServiceName, str],
         tls: Tls | None,
         monotonic: Callable[[], float] = time.monotonic,
+        clock: Clock | None = None,
     ) -> None:
         """`targets`: `host:port` of every service."""
         self._targets = dict(targets)
         self._tls = tls
         self._monotonic = monotonic
+        self._clock = clock or SystemClock()
         self._open: OrderedDict[bytes, AsyncClient] = OrderedDict()
         self._teams: OrderedDict[tuple[bytes, str], tuple[float, Team]] = OrderedDict()
+        self._lag: tuple[float, timedelta] | None = None
         self._closing: set[asyncio.Task[None]] = set()
 
     def of(self, token: str) -> AsyncClient:
@@ -70,6 +79,18 @@ class Clients:
     def forget_team(self, token: str, team_id: str) -> None:
         """Its settings were changed here: they are read anew."""
         self._teams.pop((_digest(token), team_id), None)
+
+    async def clock_lag(self, token: str) -> timedelta:
+        """How far the installation's clock is behind the machine's, as it was a few seconds ago at most: a demo's is
+        years behind. Nothing where it cannot be read; the token has to allow it."""
+        if self._lag is None or self._monotonic() - self._lag[0] >= TEAM_KEPT_S:
+            stub = InstallationServiceStub(self.of(token).channel("segment"))
+            try:
+                at = (await stub.GetClock(GetClockRequest(), timeout=CALL_S)).now
+            except (CallError, grpc.aio.AioRpcError):
+                return timedelta()
+            self._lag = (self._monotonic(), self._clock.now() - at.ToDatetime(tzinfo=UTC))
+        return self._lag[1]
 
     async def close(self) -> None:
         """Closes all connections; calls that are under way fail."""

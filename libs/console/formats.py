@@ -39,13 +39,13 @@ class Formats:
         """A day and a minute of the team's zone; a dash for none."""
         if at is None or not (at.seconds or at.nanos):
             return NOTHING
-        return str(format_datetime(self._local(at), "medium", locale=self._locale))
+        return str(format_datetime(self._local(at), self._pattern("y/MM/dd HH:mm:ss"), locale=self._locale))
 
     def day(self, at: Timestamp | None) -> str:
         """A day of the team's zone; a dash for none."""
         if at is None or not (at.seconds or at.nanos):
             return NOTHING
-        return str(format_date(self._local(at).date(), "medium", locale=self._locale))
+        return str(format_date(self._local(at).date(), self._pattern("y/MM/dd"), locale=self._locale))
 
     def number(self, value: float | None) -> str:
         """With the marks of thousands; a dash for none."""
@@ -74,6 +74,10 @@ class Formats:
         at = Timestamp()
         at.FromDatetime(datetime.fromisoformat(text.strip()).replace(tzinfo=self.zone))
         return at
+
+    def _pattern(self, chinese: str) -> str:
+        """Tables of Taiwan write 2026/11/30 19:00; the library spells it out, with a word for the time of day."""
+        return chinese if self._locale.language == "zh" else "medium"
 
     def _local(self, at: Timestamp) -> datetime:
         return at.ToDatetime(tzinfo=self.zone)

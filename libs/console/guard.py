@@ -6,7 +6,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
-from urllib.parse import quote, urlsplit
+from urllib.parse import SplitResult, quote, urlsplit
 
 import grpc
 import structlog
@@ -16,7 +16,7 @@ from libs.console.faults import ELSE, STATUSES, Faults, sentence_of
 from libs.console.languages import choose, noted
 from libs.console.provider import BACK_PATH
 from libs.console.sessions import Session
-from libs.console.visits import SITE, Visit
+from libs.console.visits import SITE, Visit, local_path
 from omnijourney.client import CallError
 
 COOKIE: Final = "omnijourney_session"
@@ -42,6 +42,9 @@ HEADERS: Final[Mapping[str, str]] = {
 _SAFE: Final = frozenset({"GET", "HEAD"})
 _FOREIGN: Final = noted(
     "This form did not come from a page of the console, or the page is too old. Load it again."
+)
+_OVER: Final = noted(
+    "Your session is over, so this was not done. Sign in again: you come back to the page where you were."
 )
 _NOT_FOUND: Final = noted("There is no such page.")
 _TOO_LARGE: Final = noted("This is larger than the console takes.")
@@ -97,17 +100,33 @@ async def _refusal(visit: Visit) -> web.StreamResponse | None:
     """What is answered instead of the page, where somebody may not see it; reads the team."""
     request, session = visit.request, visit.session
     if request.method not in _SAFE and not (_is_own(visit) and await _shows_csrf(visit)):
+        if _is_own(visit) and not session.is_signed_in and request.path not in OPEN_PATHS:
+            session.note("fault", visit.say(_OVER))
+            return _to_sign_in(urlsplit(request.headers.get("Referer", "")))
         return fault_page(visit, 403, _FOREIGN)
     if request.path in OPEN_PATHS:
         return None
     if not session.is_signed_in:
-        back = request.path_qs if request.method in _SAFE and not visit.is_part else "/"
-        return web.Response(status=303, headers={"Location": f"/sign-in?back={quote(back)}"})
+        return _to_sign_in(urlsplit(_shown(visit)))
     if session.team_id:
         visit.team = await visit.site.clients.team(session.token, session.team_id)
+        if session.may_operate:
+            visit.clock_lag = await visit.site.clients.clock_lag(session.token)
     elif request.path not in TEAMLESS_PATHS:
         return web.Response(status=303, headers={"Location": "/team"})
     return None
+
+
+def _shown(visit: Visit) -> str:
+    """The page that somebody looks at, as far as it can be asked for again."""
+    is_page = visit.request.method in _SAFE and not visit.is_part
+    return visit.request.path_qs if is_page else visit.request.headers.get("Referer", "")
+
+
+def _to_sign_in(page: SplitResult) -> web.Response:
+    """To the form, which leads back to the page: to its path, whatever site it says that it is of."""
+    back = f"{page.path or '/'}{'?' if page.query else ''}{page.query}"
+    return web.Response(status=303, headers={"Location": f"/sign-in?back={quote(local_path(back))}"})
 
 
 def _is_own(visit: Visit) -> bool:
@@ -133,7 +152,7 @@ def _of_call(visit: Visit, error: CallError) -> web.Response:
     if error.code is grpc.StatusCode.UNAUTHENTICATED:
         visit.session = Session.fresh()
         visit.session.note("fault", visit.say(sentence_of(error)))
-        return web.Response(status=303, headers={"Location": "/sign-in"})
+        return _to_sign_in(urlsplit(_shown(visit)))
     if error.code in {grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN}:
         incident = error.metadata.get("incident_id", "")
         _log.error("a call failed", incident_id=incident or visit.request_id, code=error.code.name)

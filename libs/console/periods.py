@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from libs.common.clock import SystemClock
+from libs.console.visits import Visit
 
 DAYS_DEFAULT: Final = 30
 DAYS_MAX: Final = 366
@@ -47,10 +47,10 @@ def period_of(first: str, last: str, zone: ZoneInfo, today: date, days_max: int 
     return Period(since, until, zone)
 
 
-def period_asked(given: Mapping[str, str], zone: ZoneInfo, days_max: int = DAYS_MAX) -> Period:
+def period_asked(visit: Visit, given: Mapping[str, str], days_max: int = DAYS_MAX) -> Period:
     """What the fields `first` and `last` of a form or an address ask for, else the last 30 days."""
-    today = SystemClock().now().astimezone(zone).date()
-    return period_of(given.get("first", ""), given.get("last", ""), zone, today, days_max)
+    first, last = given.get("first", ""), given.get("last", "")
+    return period_of(first, last, visit.formats.zone, visit.today, days_max)
 
 
 def _day(text: str) -> date | None:

@@ -45,12 +45,17 @@ class Series:
     bars: list[Bar]
     faults: Faults
 
+    @property
+    def most(self) -> int:
+        """The highest; 0 where nothing happened."""
+        return max((bar.value for bar in self.bars), default=0)
+
 
 def asked_of(visit: Visit) -> Asked:
     """What the address says: `step=hour`, `first` and `last`."""
     query = visit.request.query
     by_hour = query.get("step") == "hour"
-    period = period_asked(query, visit.formats.zone, HOURS_DAYS_MAX if by_hour else DAYS_MAX)
+    period = period_asked(visit, query, HOURS_DAYS_MAX if by_hour else DAYS_MAX)
     return Asked(period, by_hour)
 
 

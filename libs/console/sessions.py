@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
-from omnijourney.common.v1.scope_pb2 import SCOPE_ADMIN, SCOPE_WRITE
+from omnijourney.common.v1.scope_pb2 import SCOPE_ADMIN, SCOPE_OPERATE, SCOPE_WRITE
 
 LIFETIME_S: Final = 12 * 3600
 """How long a session lasts: a working day. Then the token is asked for again."""
@@ -77,6 +77,11 @@ class Session(msgspec.Struct):
     def may_administer(self) -> bool:
         """Whether its client may change the team itself."""
         return SCOPE_ADMIN in self.scopes
+
+    @property
+    def may_operate(self) -> bool:
+        """Whether its client may look after the installation."""
+        return SCOPE_OPERATE in self.scopes
 
     def content(self) -> bytes:
         """All of it, to see whether it has changed."""

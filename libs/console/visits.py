@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date, timedelta
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 from aiohttp import web
 from multidict import MultiDictProxy
 
+from libs.common.clock import SystemClock
 from libs.common.ids import new_id
 from libs.console.clients import CALL_S, Clients
 from libs.console.config import ConsoleSettings
@@ -57,6 +59,9 @@ class Visit:
     team: Team | None = None
     """The team whose data is shown; None before one is chosen."""
 
+    clock_lag: timedelta = timedelta()
+    """How far the installation's clock is behind the machine's; read for who may look after the installation."""
+
     @classmethod
     def of(cls, request: web.Request) -> Visit:
         """The visit that the guard made for this request."""
@@ -82,6 +87,11 @@ class Visit:
         zone = self.team.settings.time_zone if self.team is not None else "UTC"
         return Formats(self.site.words[self.language].locale, zone_of(zone))
 
+    @property
+    def today(self) -> date:
+        """The day of the team's zone by the installation's clock."""
+        return (SystemClock().now() - self.clock_lag).astimezone(self.formats.zone).date()
+
     def say(self, sentence: str, **values: object) -> str:
         """A sentence of ours (English, marked by `noted` or written here) in the visitor's language."""
         said = self.site.words[self.language].gettext(sentence)
@@ -101,7 +111,7 @@ class Visit:
 
     def render(self, template: str, *, status: int = 200, **context: Any) -> web.Response:
         """A page, or a part of one."""
-        shared = {**self._shared, "page_faults": context.get("faults", Faults())}
+        shared = {**self._shared, "answer_status": status, "page_faults": context.get("faults", Faults())}
         text = self.site.pages.render(self.language, template, {**shared, **context})
         return web.Response(text=text, content_type="text/html", status=status)
 

@@ -21,7 +21,14 @@ async def test_the_tree_counts_while_somebody_looks_at_it(page: Page, stand: Sta
     await expect(page.locator("#node-n0 .figures")).to_have_text(re.compile("^2 entered"))
     await enter(stand, journey_id, 1)
     await expect(page.locator("#node-n0 .figures")).to_have_text("3 entered · 3: waiting for a delay")
-    await page.reload()
+    await page.locator("#node-n0 > a").click()
+    await expect(page.get_by_role("definition").first).to_have_text("3")
+    assert await accessibility_faults(page) == []
+    await page.goto(f"/journeys/{journey_id}")
+    await expect(page.locator("#node-n0 .figures")).to_have_text(re.compile("^3 entered"))
+    await expect(page.get_by_role("definition").filter(has_text="3").first).to_be_visible()
+    assert await accessibility_faults(page) == []
+    await page.goto(f"/journeys/{journey_id}/figures")
     await expect(page.get_by_role("definition").first).to_have_text("3")
     assert await accessibility_faults(page) == []
     await picture(page, "figures")

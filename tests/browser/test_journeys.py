@@ -119,6 +119,42 @@ async def test_typing_outlives_a_lost_connection(page: Page, stand: Stand, conte
     assert found.journey.definition.name == "Welcome back"
 
 
+async def test_quiet_times_are_drawn_while_one_types_and_the_last_change_is_undone(
+    page: Page, stand: Stand
+) -> None:
+    journey_id = await draft(stand)
+    await page.goto(f"/journeys/{journey_id}/edit")
+    await expect(page.get_by_role("button", name="Undo")).to_be_hidden()
+    await page.get_by_label("Begins at").first.fill("23:00")
+    await page.get_by_label("Ends at").first.fill("23:59")
+    await saved(page)
+    await expect(page.locator(".week .bar")).to_have_count(7)
+    await page.get_by_label("Begins at").nth(1).fill("00:00")
+    await page.get_by_label("Ends at").nth(1).fill("08:00")
+    await saved(page)
+    await expect(page.locator(".week .bar")).to_have_count(14)
+    await expect(page.get_by_label("Begins at")).to_have_count(3)
+    await page.get_by_role("button", name="Undo").click()
+    await expect(page.get_by_text("The last change is undone.")).to_be_visible()
+    await expect(page.locator(".week .bar")).to_have_count(7)
+
+
+async def test_typing_outlives_a_session_that_ends(page: Page, stand: Stand, context: BrowserContext) -> None:
+    journey_id = await draft(stand)
+    await page.goto(f"/journeys/{journey_id}/edit")
+    await context.clear_cookies()
+    await page.get_by_label("Name of the journey").fill("Spring sale")
+    await expect(page.locator("#saved")).to_contain_text("your session is over")
+    assert await accessibility_faults(page) == []
+    await page.get_by_role("link", name="Sign in again").click()
+    await page.get_by_label("Token").fill(await stand.token(name="Again"))
+    await page.get_by_role("button", name="Sign in").click()
+    await expect(page.get_by_label("Name of the journey")).to_have_value("Spring sale")
+    await saved(page)
+    found = await stand.call("GetJourney", journey_id=journey_id)
+    assert found.journey.definition.name == "Spring sale"
+
+
 async def test_a_change_is_undone(page: Page, stand: Stand) -> None:
     journey_id = await draft(stand)
     await page.goto(f"/journeys/{journey_id}/edit?node=n0")
@@ -137,8 +173,8 @@ async def test_of_a_live_journey_what_stays_is_shown_and_said(page: Page, stand:
     await expect(page.get_by_label("A customer enters when")).to_be_disabled()
     await expect(page.get_by_label("LINE", exact=True)).to_be_disabled()
     await expect(page.get_by_role("link", name="Add a node here")).to_have_count(0)
-    await page.get_by_label("From").first.fill("23:00")
-    await page.get_by_label("Until").first.fill("08:00")
+    await page.get_by_label("Begins at").first.fill("23:00")
+    await page.get_by_label("Ends at").first.fill("08:00")
     await page.get_by_role("button", name="Save").click()
     await expect(page.get_by_role("img", name="Do not disturb over a week")).to_be_visible()
     assert await accessibility_faults(page) == []

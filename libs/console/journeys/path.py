@@ -39,12 +39,13 @@ RESULTS: Final[Mapping[int, str]] = {
     pb.STEP_RESULT_WAY_TAKEN: noted("Went on by way %(n)s"),
     pb.STEP_RESULT_HELD_OUT: noted("Held out"),
 }
-_WAYS: Final[Mapping[int, str]] = {
+WAYS: Final[Mapping[int, str]] = {
     pb.STEP_RESULT_YES: "yes",
     pb.STEP_RESULT_NO: "no",
     pb.STEP_RESULT_HAPPENED: "happened",
     pb.STEP_RESULT_TIMED_OUT: "timed_out",
 }
+"""The way that a result says was taken, as the places of a tree name it."""
 _NUMBERED: Final = frozenset({pb.STEP_RESULT_WAY_TAKEN, pb.STEP_RESULT_HELD_OUT})
 _BRANCHING: Final = frozenset({"condition", "wait", "split"})
 
@@ -81,8 +82,8 @@ def lit(nodes: Iterable[Node], steps: Sequence[pb.Step], state: pb.EnrolmentStat
     kinds = {node.node_id: node.WhichOneof("kind") for node in nodes}
     found = {START, *(step.node_id for step in steps)}
     for step in steps:
-        if step.result in _WAYS:
-            found.add(f"{step.node_id}.{_WAYS[step.result]}")
+        if step.result in WAYS:
+            found.add(f"{step.node_id}.{WAYS[step.result]}")
         elif step.result in _NUMBERED and step.detail.isdecimal():
             found.add(f"{step.node_id}.way{int(step.detail) - 1}")
     visited = list(dict.fromkeys((step.node_id, step.visit) for step in steps))

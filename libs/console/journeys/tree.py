@@ -24,7 +24,8 @@ class Way:
     """One way on from a node."""
 
     place: str
-    """Names it: `<node id>.next`, `.yes`, `.no`, `.happened`, `.timed_out` or `.way<number>`."""
+    """Names it: `<node id>.next`, `.yes`, `.no`, `.happened`, `.timed_out` or `.way<number>`; `.ways` is where several
+    part."""
     label: str = ""
     """In English, as the catalogue has it; empty for the only way on."""
     share: int | None = None
@@ -84,7 +85,7 @@ class Drawn(NamedTuple):
 
 
 def _side_by_side(step: Step) -> list[Drawn]:
-    own = Way("")
+    own = Way(f"{step.node.node_id}.ways")
     drawn = [Drawn("ways", own)]
     for way in step.ways:
         drawn += [Drawn("branch", way), Drawn("way", way), Drawn("branch_end", way)]

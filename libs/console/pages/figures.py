@@ -11,6 +11,7 @@ from aiohttp import web
 from libs.console.charts import HEIGHT, WIDTH
 from libs.console.formats import NOTHING
 from libs.console.journeys.choices import choices_of
+from libs.console.journeys.flow import flow_of
 from libs.console.journeys.summaries import Summaries
 from libs.console.journeys.tree import tree_of
 from libs.console.journeys.words import BEGUN, NODES, STATUSES
@@ -58,7 +59,6 @@ EIGHT: Final = (
 """What is told of a journey, in the documents' order."""
 _ENTERED: Final = noted("%(entered)s entered")
 _RESTING: Final = noted("%(resting)s: %(why)s")
-_DROPPED: Final = noted("%(dropped)s dropped off")
 
 
 class Shown:
@@ -196,6 +196,17 @@ async def of_journey(request: web.Request) -> web.Response:
     )
 
 
+@routes.get("/journeys/{journey_id}/figures/eight")
+async def eight_figures(request: web.Request) -> web.Response:
+    """The eight figures alone, which pages read again while somebody looks at them."""
+    visit = Visit.of(request)
+    journey_id = request.match_info["journey_id"]
+    asked = stats.GetJourneyOverviewRequest(team_id=visit.team_id, journey_id=journey_id)
+    found = await visit.call(visit.client.stats.GetJourneyOverview, asked)
+    eight = _eight(Shown(visit), found.overview)
+    return visit.render("figures/eight_part.html", journey_id=journey_id, figures=eight)
+
+
 @routes.get("/journeys/{journey_id}/figures/tree")
 async def tree_of_figures(request: web.Request) -> web.Response:
     """The tree alone, which a page reads again while somebody looks at it."""
@@ -213,8 +224,10 @@ async def _tree(visit: Visit, journey_id: str) -> dict[str, Any]:
     return {
         "journey_id": journey_id,
         "tree": tree_of(journey.definition),
+        "trigger": journey.definition.trigger,
         "summaries": Summaries(visit, choices),
         "kinds": NODES,
+        "flow": flow_of(visit.formats, visit.say, journey.definition, nodes.nodes),
         "numbers": {each.node_id: _numbers(visit, each) for each in nodes.nodes},
     }
 
@@ -228,8 +241,6 @@ def _numbers(visit: Visit, node: figures_pb2.NodeFigures) -> str:
         for wait in node.waits
         if wait.enrolment_count and wait.wait_reason in WAITS
     ]
-    if node.dropped_count:
-        said.append(visit.say(_DROPPED, dropped=number(node.dropped_count)))
     return " · ".join(said)
 
 

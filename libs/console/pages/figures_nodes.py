@@ -34,7 +34,7 @@ class NodeRow(NamedTuple):
     entered: str
     passed: str
     dropped: str
-    """How many, and which share of those who entered, or why there is none."""
+    """How many, and which share of those who entered."""
     why_dropped: list[str]
     happened: list[tuple[str, list[str]]]
     """What happened how often, each with its reasons."""
@@ -68,24 +68,27 @@ async def of_nodes(request: web.Request) -> web.Response:
     return visit.render(
         "figures/nodes.html",
         journey=journey,
-        nodes=[_node(visit, shown, each) for each in nodes.nodes],
+        nodes=[node_row(visit, shown, each) for each in nodes.nodes],
         messages=[
             (each.node_id, CHANNELS.get(each.channel, ""), failed, skipped)
             for each in messages.figures
-            if (failed := _reasons(visit, each.failed_reasons))
-            + (skipped := _reasons(visit, each.skipped_reasons))
+            if (failed := reasons_of(visit, each.failed_reasons))
+            + (skipped := reasons_of(visit, each.skipped_reasons))
         ],
         lifts=[] if lifts.fault else [_lift(visit, shown, each) for each in lifts.answer.lifts],
     )
 
 
-def _node(visit: Visit, shown: Shown, of: figures_pb2.NodeFigures) -> NodeRow:
+def node_row(visit: Visit, shown: Shown, of: figures_pb2.NodeFigures) -> NodeRow:
+    """What happened at a node, in words."""
     number = visit.formats.number
-    share = " ".join(filter(None, shown.ratio(of.drop_off, share=True)))
+    dropped = number(of.dropped_count)
+    if of.drop_off.HasField("value"):
+        dropped = visit.say(_SHARE, n=dropped, share=shown.ratio(of.drop_off, share=True)[0])
     happened = [
         (
             visit.say(_COUNTED, what=visit.say(RESULTS[each.result]), n=number(each.count)),
-            _reasons(visit, each.reasons),
+            reasons_of(visit, each.reasons),
         )
         for each in of.results
         if each.result in RESULTS and "%" not in RESULTS[each.result]
@@ -98,8 +101,8 @@ def _node(visit: Visit, shown: Shown, of: figures_pb2.NodeFigures) -> NodeRow:
         of.node_id,
         number(of.entered_count),
         number(of.passed_count),
-        visit.say(_SHARE, n=number(of.dropped_count), share=share),
-        _reasons(visit, of.dropped_reasons),
+        dropped,
+        reasons_of(visit, of.dropped_reasons),
         happened,
         [
             visit.say(_COUNTED, what=visit.say(WAITS[each.wait_reason]), n=number(each.enrolment_count))
@@ -109,7 +112,8 @@ def _node(visit: Visit, shown: Shown, of: figures_pb2.NodeFigures) -> NodeRow:
     )
 
 
-def _reasons(visit: Visit, reasons: Iterable[figures_pb2.ReasonCount]) -> list[str]:
+def reasons_of(visit: Visit, reasons: Iterable[figures_pb2.ReasonCount]) -> list[str]:
+    """Reasons in words, each with how often it was."""
     return [
         visit.say(
             _COUNTED,

@@ -43,7 +43,7 @@ async def asked(request: web.Request) -> web.Response:
     return visit.render(
         "journeys/simulate.html",
         journey=journey,
-        period=period_asked(request.query, visit.formats.zone),
+        period=period_asked(visit, request.query),
         operation=None,
         found=None,
     )
@@ -55,7 +55,7 @@ async def start(request: web.Request) -> web.Response:
     visit = Visit.of(request)
     journey = await read_journey(visit, request.match_info["journey_id"])
     given = await texts_of(visit)
-    period = period_asked(given, visit.formats.zone)
+    period = period_asked(visit, given)
     try:
         operation_id = await _started(visit, journey, period, given["request_id"])
     except CallError as error:
@@ -82,7 +82,7 @@ async def shown(request: web.Request) -> web.Response:
     return visit.render(
         template,
         journey=journey,
-        period=period_asked(request.query, visit.formats.zone),
+        period=period_asked(visit, request.query),
         found=None,
         **context,
     )
@@ -112,7 +112,7 @@ async def review(request: web.Request) -> web.Response:
     if journey.status != DRAFT:
         return visit.go(address)
     given = await texts_of(visit)
-    period = period_asked({}, visit.formats.zone)
+    period = period_asked(visit, {})
     begun = await part(visit, _started(visit, journey, period, given["request_id"]))
     if begun.fault:
         # Whatever keeps it from being simulated is said on the page, or keeps nobody from publishing.

@@ -22,9 +22,30 @@ if (!("command" in HTMLButtonElement.prototype)) {
   });
 }
 
-/** Reads a part again every so often, for as long as what comes asks for it: `data-refresh="url" data-every="ms"`. */
-function refresh(part) {
-  const wait = Math.max(Number(part.dataset.every) || 2000, 500);
+/** Says that the session is over, where somebody looks at a page that goes on by itself. */
+export function sayThatSignedOut() {
+  const said = document.getElementById("signed-out");
+  if (said) said.hidden = false;
+}
+
+/** Puts what was read in the place of a part: who reads it by keyboard stays where they are, and so does what was scrolled. */
+function replace(part, made) {
+  const focused = part.contains(document.activeElement) ? document.activeElement : null;
+  if (focused?.matches("input, select, textarea")) return part;
+  const scrolled = part.querySelector(".tree")?.scrollLeft;
+  part.replaceWith(made);
+  if (scrolled) made.querySelector(".tree").scrollLeft = scrolled;
+  if (!focused) return made;
+  const alike = [...made.querySelectorAll(focused.localName)].find(
+    (each) => each.getAttribute("href") === focused.getAttribute("href") && each.className === focused.className,
+  );
+  alike?.focus({ preventScroll: true });
+  return made;
+}
+
+/** Reads a part again every so often, for as long as what comes asks for it: `data-refresh="url" data-every="ms"`; the
+ * first time at once where it says `data-at-once`. */
+function refresh(part, wait = Math.max(Number(part.dataset.every) || 2000, 500)) {
   setTimeout(async () => {
     if (!part.isConnected) return;
     if (document.hidden) return refresh(part);
@@ -34,17 +55,14 @@ function refresh(part) {
       const holder = document.createElement("template");
       holder.innerHTML = text;
       const made = holder.content.firstElementChild;
-      if (made && !part.contains(document.activeElement)) {
-        part.replaceWith(made);
-        next = made;
-      }
+      if (made) next = replace(part, made);
     } catch (error) {
-      if (error.signedOut) return;
+      if (error.signedOut) return sayThatSignedOut();
     }
     if (next.dataset.refresh) refresh(next);
   }, wait);
 }
-for (const part of document.querySelectorAll("[data-refresh]")) refresh(part);
+for (const part of document.querySelectorAll("[data-refresh]")) refresh(part, "atOnce" in part.dataset ? 0 : undefined);
 
 // A filter that is chosen is applied.
 document.addEventListener("change", (event) => {

@@ -1,5 +1,7 @@
 // The editor saves by itself while one types, shows what is wrong where it is, and keeps what could not be saved.
 
+import { sayThatSignedOut } from "./console.js";
+
 const WAIT_MS = 700;
 const RETRY_MS = 4000;
 const editor = document.querySelector("[data-editor]");
@@ -33,11 +35,46 @@ function keep() {
   }
 }
 
+/** The last of rows that may be several is always an empty one: where it was filled, another one comes behind it. */
+function grow() {
+  for (const holder of new Set([...form.querySelectorAll("[data-grows]")].map((row) => row.parentElement))) {
+    const rows = holder.querySelectorAll(":scope > [data-grows]");
+    const last = rows[rows.length - 1];
+    const filled = [...last.querySelectorAll("input[type=time], input[type=number]")].every((each) => each.value);
+    if (!filled || last.matches(":disabled, fieldset:disabled *") || rows.length >= Number(last.dataset.grows)) continue;
+    const made = last.cloneNode(true);
+    for (const each of made.querySelectorAll("[name], [id], [for]")) {
+      for (const name of ["id", "name", "for"]) {
+        const before = each.getAttribute(name);
+        if (before) each.setAttribute(name, before.replace(/\d+$/, String(rows.length)));
+      }
+      if (each.type === "radio") each.value = String(rows.length);
+      else if (each.matches("input:not([type=checkbox])")) each.value = "";
+      if ("checked" in each) each.checked = false;
+      if (each.localName === "label") {
+        for (const text of each.childNodes) {
+          if (text.nodeType === 3) text.textContent = text.textContent.replace(/\d+/, String(rows.length + 1));
+        }
+      }
+    }
+    last.after(made);
+  }
+}
+
 function restore() {
   const kept = localStorage.getItem(key);
   if (!kept) return false;
   const values = new Map();
   for (const [name, value] of JSON.parse(kept)) values.set(name, [...(values.get(name) ?? []), value]);
+  for (let before = -1; before !== form.elements.length; ) {
+    before = form.elements.length;
+    fill(values);
+    grow();
+  }
+  return true;
+}
+
+function fill(values) {
   for (const field of form.elements) {
     if (!field.name || ["csrf", "etag"].includes(field.name)) continue;
     const wanted = values.get(field.name) ?? [];
@@ -45,7 +82,6 @@ function restore() {
     else if (field.multiple) for (const option of field.options) option.selected = wanted.includes(option.value);
     else if (wanted.length) field.value = wanted[0];
   }
-  return true;
 }
 
 function showFaults(list) {
@@ -92,18 +128,27 @@ async function save() {
       headers: { "X-Requested-With": "fetch", "X-CSRF-Token": form.elements.csrf.value },
       redirect: "manual",
     });
-    if (answer.status >= 500 || answer.type === "opaqueredirect") throw new Error(String(answer.status));
+    if (answer.status >= 500) throw new Error(String(answer.status));
     const holder = document.createElement("template");
     holder.innerHTML = await answer.text();
     const part = holder.content.querySelector("[data-part]");
-    if (answer.status === 409 || !part) {
+    // A form of a session that is over is refused, or sent to where one signs in: what was typed is kept here.
+    if (answer.type === "opaqueredirect" || answer.status === 403) {
+      say("signedOut");
+      sayThatSignedOut();
+    } else if (answer.status === 409 || !part) {
       say("changed");
     } else {
       showFaults(part.querySelectorAll("[data-faults] li"));
       if (answer.ok) {
         for (const each of editor.querySelectorAll('input[name="etag"]')) each.value = part.dataset.etag;
+        if (editor.dataset.revision !== part.dataset.revision) {
+          const undo = document.getElementById("undo");
+          editor.dataset.revision = undo.elements.undone.value = part.dataset.revision;
+          undo.hidden = Number(part.dataset.revision) < 2;
+        }
         document.getElementById("tree").replaceWith(part.querySelector("#tree"));
-        for (const id of ["live-count", "phone-preview"]) {
+        for (const id of ["live-count", "phone-preview", "quiet-week"]) {
           document.getElementById(id)?.replaceWith(part.querySelector(`#${id}`));
         }
         if (JSON.stringify(content()) === sent) localStorage.removeItem(key);
@@ -123,6 +168,7 @@ async function save() {
 
 function changed() {
   showKinds();
+  grow();
   keep();
   clearTimeout(timer);
   timer = setTimeout(save, WAIT_MS);

@@ -28,6 +28,23 @@ async def test_a_team_without_customers_is_shown_what_to_do_first(stand: Stand) 
     assert 'href="/customers/imports"' in page.html
 
 
+async def test_what_a_service_refuses_is_said_in_the_visitors_language(stand: Stand) -> None:
+    browser = await stand.signed_in(language="zh-TW")
+    await browser.get("/customers/new")
+    for sent, said in (
+        ({"name": "字" * 10_000}, "最多 200 個字元"),
+        ({"phone": "1e400"}, "請輸入電話號碼，可用當地寫法或國際格式"),
+        ({"phone": "31.2.", "email": "-0"}, "請輸入有效的 Email"),
+        ({"name": "a\0b"}, "含有無法儲存的字元"),
+    ):
+        refused = await browser.post("/customers/new", sent)
+        assert (refused.status, said in refused.text, "must " in refused.text) == (422, True, False), sent
+    first = await browser.post("/customers/new", {"name": "王小美", "request_id": "one form"})
+    assert first.path.startswith("/customers/")
+    again = await browser.post("/customers/new", {"name": "王大美", "request_id": "one form"})
+    assert (again.status, "此表單先前已送出其他內容並完成" in again.text) == (409, True)
+
+
 async def test_customers_are_found_by_keyword_tag_and_channel(stand: Stand) -> None:
     account_id = await stand.site.account(LINE)
     key = customer_pb2.IdentityKey(channel=LINE, account_id=account_id, external_id=f"U{new_id().hex}")

@@ -49,6 +49,32 @@ async def test_a_token_that_ends_ends_the_session(stand: Stand) -> None:
     assert "not valid any more" in page.text
 
 
+async def test_what_a_session_that_is_over_was_sent_is_not_done_and_one_comes_back(stand: Stand) -> None:
+    browser = await stand.signed_in()
+    await browser.get("/settings/tags")
+    browser.http.cookie_jar.clear()
+    sent = {"Referer": f"{browser.url}/settings/attributes?page=1"}
+    over = await browser.post("/settings/attributes", {"key": "tier"}, headers=sent)
+    assert (over.path, "this was not done" in over.text) == ("/sign-in", True)
+    assert 'value="/settings/attributes?page=1"' in over.html
+    assert not (await stand.call("ListAttributes")).attributes
+    back = await browser.post(
+        "/sign-in", {"token": await stand.token(), "back": "/settings/attributes?page=1"}
+    )
+    assert back.path == "/settings/attributes"
+    browser.http.cookie_jar.clear()
+    foreign = await browser.post(
+        "/settings/attributes", {"key": "tier"}, headers={"Origin": "https://else.example"}
+    )
+    assert foreign.status == 403, "another site is not helped"
+
+
+async def test_a_page_that_is_not_there_leads_to_one_that_is(stand: Stand) -> None:
+    page = await (await stand.signed_in(language="zh-TW")).get("/nowhere")
+    assert (page.status, "找不到此頁面" in page.text, "回到首頁" in page.text) == (404, True, True)
+    assert "再試一次" not in page.text
+
+
 async def test_a_client_of_the_installation_chooses_a_team(stand: Stand) -> None:
     browser = stand.browser()
     chosen = await browser.sign_in(stand.installation_token)

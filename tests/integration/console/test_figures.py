@@ -73,6 +73,31 @@ async def test_a_journeys_page_has_the_eight_figures_and_who_rests_at_which_node
         assert f"{name} {value}" in page.text
     assert f'data-refresh="/journeys/{journey_id}/figures/tree"' in page.html
     assert "尚未發送訊息" in page.text
+    shown = await browser.get(f"/journeys/{journey_id}")
+    for part in ("eight", "tree"):
+        assert f'data-refresh="/journeys/{journey_id}/figures/{part}"' in shown.html
+    assert "旅程觸發次數 3" in (await browser.get(f"/journeys/{journey_id}/figures/eight")).text
+
+
+async def test_a_node_says_what_happened_there_and_what_its_channel_says(stand: Stand) -> None:
+    """旅程發布後，點擊「訊息節點」即可看見該節點數據。"""
+    journey_id = await walked(stand, 2)
+    browser = await stand.signed_in(language="zh-TW")
+    address = f"/journeys/{journey_id}/figures/nodes/n0"
+    async with asyncio.timeout(WAIT_S):
+        while True:
+            page = await browser.get(address)
+            if "等待時間中：2" in page.text and "進入次數 2" in page.text:
+                break
+            await asyncio.sleep(0.1)
+    assert "「Welcome back」的時間延遲節點" in page.text
+    assert f'href="/journeys/{journey_id}/customers?node=n0"' in page.html
+    tree = await browser.get(f"/journeys/{journey_id}/figures/tree")
+    assert f'href="{address}"' in tree.html
+    assert '<span class="taken">2</span>' in tree.html
+    assert (await browser.get(f"/journeys/{journey_id}/figures/nodes/nowhere")).status == 404
+    await stand.site.team(ALL)
+    assert (await (await stand.signed_in()).get(address)).status == 404
 
 
 async def test_the_overview_lists_what_has_begun_and_of_a_period_its_days(stand: Stand) -> None:

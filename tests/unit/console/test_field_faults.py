@@ -11,7 +11,7 @@ from libs.console.field_faults import SENTENCES, in_words
 from libs.console.journeys.found_faults import FoundFaults
 from libs.console.languages import read_words
 from omnijourney.journey.v1.journey_pb2 import Definition
-from omnijourney.journey.v1.node_pb2 import Node
+from omnijourney.journey.v1.node_pb2 import DelayNode, Node
 from omnijourney.journey.v1.validation_pb2 import DefinitionFault
 
 pytestmark = pytest.mark.rule("X-07")
@@ -46,7 +46,7 @@ def test_a_sentence_that_is_not_known_is_shown_as_it_was_told() -> None:
 
 
 def test_a_fault_of_a_definition_says_what_it_is_about() -> None:
-    definition = Definition(nodes=[Node(node_id="pause", delay={})])
+    definition = Definition(nodes=[Node(node_id="pause", delay=DelayNode())])
     told = [
         DefinitionFault(field="trigger", message="欄位內容不正確：is required"),
         DefinitionFault(field="nodes[0].delay", message="欄位內容不正確：is odd"),
