@@ -74,13 +74,13 @@ def _found(definition: Definition, fault: DefinitionFault, say: Callable[..., st
     return Found("", path, message, _ABOUT.get(re.split(r"[.\[]", path)[0], ""))
 
 
-def _message(told: str, say: Callable[..., str]) -> str:
+def _message(given: str, say: Callable[..., str]) -> str:
     """In Chinese the service says of what kind a fault is, and then in English what is wrong in particular."""
-    _, colon, particular = told.partition("：")
+    _, colon, particular = given.partition("：")
     if not colon:
-        return in_words(say, told)
+        return in_words(say, given)
     said = in_words(say, particular)
-    return told if said == particular else said
+    return given if said == particular else said
 
 
 def _at_fields(faults: Iterator[Found], names: Mapping[str, str]) -> Faults:

@@ -27,10 +27,10 @@ def _in_chinese(sentence: str, **values: object) -> str:
 
 def test_each_sentence_is_found_with_its_values_and_translated() -> None:
     for sentence in SENTENCES:
-        told = re.sub(r"%\((n|least|most|whole)\)s", "1,200", sentence)
-        told = re.sub(r"%\(([a-z]+)\)s", r"<\1>", told)
-        assert in_words(lambda text, **values: text % values if values else text, told) == told
-        assert re.search(r"[一-鿿]", in_words(_in_chinese, told)), sentence
+        given = re.sub(r"%\((n|least|most|whole)\)s", "1,200", sentence)
+        given = re.sub(r"%\(([a-z]+)\)s", r"<\1>", given)
+        assert in_words(lambda text, **values: text % values if values else text, given) == given
+        assert re.search(r"[一-鿿]", in_words(_in_chinese, given)), sentence
 
 
 def test_what_is_different_each_time_is_kept() -> None:
@@ -47,11 +47,11 @@ def test_a_sentence_that_is_not_known_is_shown_as_it_was_told() -> None:
 
 def test_a_fault_of_a_definition_says_what_it_is_about() -> None:
     definition = Definition(nodes=[Node(node_id="pause", delay=DelayNode())])
-    told = [
+    given = [
         DefinitionFault(field="trigger", message="欄位內容不正確：is required"),
         DefinitionFault(field="nodes[0].delay", message="欄位內容不正確：is odd"),
     ]
-    trigger, delay = FoundFaults(definition, told, [], _in_chinese).faults
+    trigger, delay = FoundFaults(definition, given, [], _in_chinese).faults
     assert (trigger.about, trigger.message) == ("Trigger", "請填寫此欄位。")
     assert (delay.about, delay.node_id, delay.path) == ("Time delay", "pause", "delay")
     assert delay.message == "欄位內容不正確：is odd"
