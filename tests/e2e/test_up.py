@@ -8,10 +8,7 @@ import signal
 import stat
 import subprocess
 import sys
-import tempfile
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -41,85 +38,11 @@ from omnijourney.internal.v1.customers_service_pb2 import BatchGetTeamSettingsRe
 from omnijourney.segment.v1.segment_service_pb2 import CreateTeamRequest
 from omnijourney.segment.v1.team_pb2 import Team, TeamSettings
 from tests.command_line import omnijourney
+from tests.e2e.installation import STARTS_WITHIN_S, Up, up
 from tests.integration.embedded.holder import still_running
 from tests.readme import Block, blocks_below
 
-STARTS_WITHIN_S = 60.0
 RESTARTS_WITHIN_S = 20.0
-
-
-@dataclass
-class Up:
-    """The command while it runs."""
-
-    process: "subprocess.Popen[bytes]"
-    data_dir: Path
-
-    def everything(self) -> list[int]:
-        """Process ids of the command and all that it started."""
-        children = psutil.Process(self.process.pid).children(recursive=True)
-        return [self.process.pid, *(child.pid for child in children)]
-
-    def pid_of(self, service: ServiceName) -> int:
-        """Process id of a service."""
-        for child in psutil.Process(self.process.pid).children():
-            with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
-                if child.cmdline()[-1:] == [f"services.{service}"]:
-                    return child.pid
-        raise LookupError(service)
-
-
-@contextlib.contextmanager
-def up(data_dir: Path, *options: str) -> Iterator[Up]:
-    """Starts the command on free ports and waits until it is up; kills what is left of it in the end."""
-    command = [
-        sys.executable,
-        "-m",
-        "libs.cli.main",
-        "up",
-        "--ports",
-        "free",
-        "--data-dir",
-        str(data_dir),
-        *(() if "--emulators" in options else ("--no-emulators",)),
-        *options,
-    ]
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("OMNIJOURNEY_")}
-    with (data_dir.with_name("output")).open("ab") as output:
-        process = subprocess.Popen(command, stdout=output, stderr=output, env=environment)
-    try:
-        deadline_s = time.monotonic() + STARTS_WITHIN_S
-        while InstallationFile(data_dir).read() is None:
-            told = data_dir.with_name("output").read_text()
-            assert process.poll() is None, f"it ended with {process.returncode}:\n{told}"
-            assert time.monotonic() < deadline_s, f"it did not come up:\n{told}"
-            time.sleep(0.05)
-        yield Up(process, data_dir)
-    finally:
-        process.kill()
-        process.wait(10)
-
-
-@pytest.fixture(scope="module")
-def data_dir() -> Iterator[Path]:
-    """One data directory for the tests here, as for a person who starts and stops."""
-    with tempfile.TemporaryDirectory(prefix="omnijourney-test-") as made:
-        path = Path(made)
-        path.chmod(0o755)
-        yield path / "data"
-
-
-@pytest.fixture(scope="module")
-def running(data_dir: Path) -> Iterator[Up]:
-    """The command, up, for the tests that do not end it."""
-    with up(data_dir, "--clock-control", "--emulators") as started:
-        yield started
-
-
-@pytest.fixture
-def settings(running: Up) -> ClientSettings:
-    """How a client finds it."""
-    return ClientSettings(data_dir=running.data_dir)
 
 
 @pytest.mark.parametrize("service", SERVICES)
@@ -227,22 +150,6 @@ async def test_the_readme_leads_to_the_first_message_in_three_ways(
             messages = await emulators.more()
             wanted -= {words for message in messages for words in words_of(message["body"])}
             await asyncio.sleep(0.05)
-
-
-def test_the_readme_asks_services_by_grpcurl(workplace: Callable[[Block], str]) -> None:
-    asked = blocks_below("Run it")[0]
-    said = workplace(asked)
-    assert "service PointsService {" in said
-
-
-def test_the_readme_gives_a_program_a_token_of_its_own(workplace: Callable[[Block], str]) -> None:
-    (block,) = [each for each in blocks_below("Who may call") if "token create" in each.text]
-    listed = 'omnijourney token list --team $TEAM --json | sed \'s/.*"api_client_id": "\\([^"]*\\)".*/\\1/\' | head -1'
-    text = block.text.replace("TEAM=…", "TEAM=$(omnijourney team create 'My shop' --module journeys)")
-    said = workplace(Block("", text.replace(" CLIENT_ID", f" $({listed})") + "cat audit.jsonl\n"))
-    assert '"memberId": "M-1"' in said
-    assert "revoked: my shop" in said
-    assert "CreateCustomer" in said, "in the audit log"
 
 
 async def test_what_there_is_can_be_listed_from_the_command_line(running: Up) -> None:

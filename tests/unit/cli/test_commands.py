@@ -24,7 +24,6 @@ from libs.cli.lazy import load
 from libs.cli.main import COMMANDS, app
 from libs.cli.options import ServiceName
 from libs.client.services import SERVICES
-from tests.readme import blocks_of
 from tools.paths import ROOT
 
 RUN = CliRunner()
@@ -207,25 +206,3 @@ def test_a_time_that_no_service_takes_is_a_wrong_argument(command: str, day: str
 
 def test_services_are_those_of_the_client() -> None:
     assert get_args(ServiceName) == SERVICES
-
-
-def _typed_in(file: Path) -> Iterator[str]:
-    """Lines of a page that call the command, in its blocks of code."""
-    for block in blocks_of(file.read_text(encoding="utf-8")):
-        lines = block.text.replace("\\\n", " ").splitlines() if block.language in ("", "bash") else []
-        for line in lines:
-            if found := re.search(r"(?:^|\$\()(omnijourney [^|>)]*)", line):
-                yield found[1]
-
-
-PAGES = [ROOT / "README.md", ROOT / "ARCHITECTURE.md", *sorted((ROOT / "docs").glob("*.md"))]
-
-
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_what_the_pages_say_to_type_is_taken(page: Path, files: Path) -> None:
-    for line in _typed_in(page):
-        words = shlex.split(line, comments=True)
-        try:
-            _take(words[1:])
-        except Exception as error:
-            raise AssertionError(f"{page.name}: {line}: {getattr(error, 'message', error)}") from error
