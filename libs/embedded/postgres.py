@@ -27,7 +27,7 @@ _INITDB_TIMEOUT_S = 120
 _ARCHIVE_CHECK_TIMEOUT_S = 20
 _SYNCFS_SINCE = 17
 """The major version whose `initdb` knows of it."""
-_START_TIMEOUT_S = 60  # after a crash it first replays its log, at most `max_wal_size` of it
+_START_TIMEOUT_S = 300  # after a crash it first replays its log, at most `max_wal_size` of it
 _CONNECT_TIMEOUT_S = 2
 _POLL_S = 0.02
 _QUIT_GRACE_S = 2.0

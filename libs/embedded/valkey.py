@@ -18,7 +18,7 @@ from libs.embedded.ports import LOOPBACK
 from libs.embedded.process import Account, Child, Spec, describe_exit
 
 _PASSWORD_FILE = "valkey.password"  # noqa: S105 - a file name
-_START_TIMEOUT_S = 20
+_START_TIMEOUT_S = 120
 _POLL_S = 0.02
 _MEMORY_SHARE = 4  # of the machine's memory, one part in this many
 _MEMORY_BYTES_MIN = 256 * 1024 * 1024

@@ -22,7 +22,6 @@ from libs.common.tls import Tls
 from libs.embedded import Attachment, StartFailedError, open_attachment
 from libs.embedded.datadir import DataDir, OwnerLock
 from libs.embedded.keepalive import keep_alive
-from libs.embedded.process import describe_exit
 from libs.supervisor import certificates
 from libs.supervisor.certificates import make_certificates
 from libs.supervisor.managed import ManagedProcess
@@ -39,9 +38,9 @@ from libs.supervisor.plan import (
 )
 from libs.supervisor.preparation import FirstToken, prepare
 from libs.supervisor.processes import Processes
+from libs.supervisor.starting import Start, until_ready
 from libs.supervisor.watching import end_when_silent
 
-READY_WITHIN_S = 60.0
 DRAIN_S = 6.0
 """What a service may take to finish the calls and turns that it has begun; what is cut off is taken up again."""
 STOP_WITHIN_S = 8.5
@@ -49,7 +48,6 @@ STOP_WITHIN_S = 8.5
 of ten seconds is needed to end at all."""
 _SERVERS_GRACE_S_MIN = 1.0
 _EMULATORS_GRACE_S = 0.3
-_POLL_S = 0.05
 
 
 class Installation:
@@ -217,7 +215,7 @@ class Installation:
         return child.pid
 
     async def start(self) -> None:
-        """Starts everything and waits until every service serves.
+        """Starts everything and waits until every service serves; says meanwhile what is reached and what is waited for.
 
         Errors: EmbeddedError with its subclasses (AlreadyRunningError, PortTakenError, StartFailedError …),
         MigrationError, ClockRefusedError. Call `stop` afterwards, also after an error.
@@ -228,27 +226,12 @@ class Installation:
         if not lock.try_acquire():
             raise AlreadyRunningError(self._data_dir, None)
         self._lock = lock
-        settings = self._options.settings
-        if self._options.emulators:
-            await self._begin([self._made.emulators()])
-        self._attachment = await open_attachment(
-            self._data_dir,
-            postgres_dsn=settings.postgres_dsn.get_secret_value(),
-            redis_url=settings.redis_url.get_secret_value(),
-            token=settings.token.get_secret_value(),
-            listener=self._options.listener,
-            backup_dir=settings.backup_dir,
-        )
-        self._options.progress("PostgreSQL and Redis answer")
-        if self._options.own_ca:
-            together = [TOGETHER] if self._options.one_process else []
-            console = ["console"] if self._options.console else []
-            holders = (*together, *self._options.services, *console, certificates.TOOLS)
-            make_certificates(self.tls_dir, holders, self._plan.host)
-        if (folder := calls_folder(self._data_dir)) is not None:
-            make_folder(folder)
-        await self._start_services()
-        await self._until_ready()
+        start = Start(self._options.progress)
+        telling = asyncio.create_task(start.keep_telling())
+        try:
+            await self._start(start)
+        finally:
+            telling.cancel()
         for process in self._processes.values():
             self._keepers.append(asyncio.create_task(keep_alive(process, self._options.listener)))
             self._keepers.append(asyncio.create_task(end_when_silent(process)))
@@ -259,13 +242,38 @@ class Installation:
             self.channel_urls if self._options.emulators else {},
         )
 
+    async def _start(self, start: Start) -> None:
+        settings = self._options.settings
+        if self._options.emulators:
+            await self._begin([self._made.emulators()])
+        start.waits_for("PostgreSQL and Redis")
+        self._attachment = await open_attachment(
+            self._data_dir,
+            postgres_dsn=settings.postgres_dsn.get_secret_value(),
+            redis_url=settings.redis_url.get_secret_value(),
+            token=settings.token.get_secret_value(),
+            listener=self._options.listener,
+            backup_dir=settings.backup_dir,
+        )
+        start.reached("PostgreSQL and Redis answer")
+        if self._options.own_ca:
+            together = [TOGETHER] if self._options.one_process else []
+            console = ["console"] if self._options.console else []
+            holders = (*together, *self._options.services, *console, certificates.TOOLS)
+            make_certificates(self.tls_dir, holders, self._plan.host)
+        if (folder := calls_folder(self._data_dir)) is not None:
+            make_folder(folder)
+        start.waits_for("the migrations of the database")
+        await self._start_services(start)
+        await until_ready(self._processes, start, self.log_dir)
+
     def _refuse_second(self) -> None:
         """What runs is named by its process; what is just starting holds the lock."""
         found = self._file.read()
         if found is not None and found.pid != os.getpid():
             raise AlreadyRunningError(self._data_dir, found.pid)
 
-    async def _start_services(self) -> None:
+    async def _start_services(self, start: Start) -> None:
         """Each as soon as its own part of the database is ready: it loads while the next one is migrated."""
         own = [service for service in self._options.services if service not in self._options.commands]
         directory = self._data_dir / credentials.FOLDER
@@ -283,7 +291,7 @@ class Installation:
             raise StartFailedError(
                 f"the database does not let us in ({error}): see OMNIJOURNEY_POSTGRES_DSN"
             ) from error
-        self._options.progress("the database is up to date")
+        start.reached("the database is up to date")
         if self._options.one_process:
             await self._begin([self._made.together(self.redis_url)])
         for service in self._options.commands:
@@ -299,22 +307,6 @@ class Installation:
                 await process.start()
             except OSError as error:
                 raise StartFailedError(f"{process.name} cannot be started ({error})") from error
-
-    async def _until_ready(self) -> None:
-        deadline_s = time.monotonic() + READY_WITHIN_S
-        waiting = dict(self._processes)
-        while waiting:
-            for name, process in list(waiting.items()):
-                _refuse_early_end(process)
-                if await process.ready():
-                    self._options.progress(f"{name} serves" if name != "emulators" else "emulators serve")
-                    del waiting[name]
-            if waiting and time.monotonic() > deadline_s:
-                raise StartFailedError(
-                    f"not ready after {READY_WITHIN_S:.0f} s: {', '.join(waiting)}; see {self.log_dir}"
-                )
-            if waiting:
-                await asyncio.sleep(_POLL_S)
 
     def hurry(self) -> None:
         """Makes a running or later `stop` wait for nothing that may be ended at once without loss."""
@@ -355,13 +347,3 @@ class Installation:
         hurried.cancel()
         await process.child.stop([])
         await ended
-
-
-def _refuse_early_end(process: ManagedProcess) -> None:
-    """A process that ends before it ever served will do so again: its own message is the one to show."""
-    assert process.child is not None
-    code = process.child.returncode
-    if code is not None:
-        raise StartFailedError(
-            f"{process.name} ended at its start ({describe_exit(code)}); {process.child.log_end()}"
-        )

@@ -10,7 +10,8 @@ from libs.client.health import is_serving
 from libs.common.tls import Tls
 from libs.embedded.process import Child, Spec
 
-_PROBE_TIMEOUT_S = 1.0
+_PROBE_TIMEOUT_S = 5.0
+"""A process that is only busy, on a machine that is, may not answer within one second."""
 Probe = Callable[[], Awaitable[bool]]
 
 
@@ -37,7 +38,7 @@ def grpc_probe(target: str, tls: Tls | None = None) -> Probe:
     """Asks the health service at `target`."""
 
     async def probe() -> bool:
-        return await is_serving(target, tls=tls)
+        return await is_serving(target, _PROBE_TIMEOUT_S, tls)
 
     return probe
 

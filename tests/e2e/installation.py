@@ -17,7 +17,8 @@ import psutil
 from libs.client import ServiceName
 from libs.client.found import InstallationFile
 
-STARTS_WITHIN_S: Final = 60.0
+STARTS_WITHIN_S: Final = 600.0
+"""Nothing is that slow: so long `up` itself waits for a service that runs."""
 
 
 @dataclass

@@ -1,8 +1,10 @@
 """Stands in for a service: health on its port, what it was given on stdout, and faults on demand.
 
-    stub_service.py NAME [--die | --stubborn]
+    stub_service.py NAME [--die | --stubborn | --late | --away-once]
 
-`--die` ends at the start as a service with a wrong configuration does; `--stubborn` does not obey SIGTERM.
+`--die` ends at the start as a service with a wrong configuration does; `--stubborn` does not obey SIGTERM; `--late` serves
+once there is a file `go` in the data directory; `--away-once` ends the first time as a service whose server did not
+answer.
 """
 
 import asyncio
@@ -10,15 +12,24 @@ import json
 import os
 import signal
 import sys
+from pathlib import Path
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+
+EXIT_SERVER_AWAY = 4
 
 
 async def main(name: str, flags: set[str]) -> int:
     if "--die" in flags:
         sys.stderr.write("OMNIJOURNEY_SOMETHING: not a number\n")
         return 2
+    directory = Path(os.environ["OMNIJOURNEY_DATA_DIR"])
+    if "--away-once" in flags and not (directory / "away").exists():
+        (directory / "away").touch()
+        return EXIT_SERVER_AWAY
+    while "--late" in flags and not (directory / "go").exists():
+        await asyncio.sleep(0.02)
     ours = {key: value for key, value in os.environ.items() if key.startswith("OMNIJOURNEY_")}
     sys.stdout.write(json.dumps(ours) + "\n")
     sys.stdout.flush()

@@ -12,9 +12,10 @@ import asyncpg
 import psutil
 import pytest
 
-from libs.client import ClientSettings, is_serving
+from libs.client import ClientSettings, ServiceName, is_serving
 from libs.embedded import StartFailedError
 from libs.embedded.datadir import DataDir, OwnerLock
+from libs.embedded.process import Spec
 from libs.supervisor import (
     Died,
     Event,
@@ -22,9 +23,11 @@ from libs.supervisor import (
     InstallationSettings,
     PortTakenError,
     Restarted,
+    starting,
     watching,
 )
 from libs.supervisor import installation as installation_module
+from libs.supervisor.managed import ManagedProcess
 from tests.integration.embedded.holder import still_running
 from tests.integration.supervisor.stubs import STUBBED, stub_options
 
@@ -129,6 +132,55 @@ async def test_a_service_that_cannot_start_stops_everything_and_is_quoted(data_d
     assert message.startswith("stats ended at its start (exit code 2)")
     assert "OMNIJOURNEY_SOMETHING: not a number" in message
     assert set(psutil.Process().children()) <= before
+
+
+async def test_who_is_slow_is_waited_for_and_named_and_who_was_not_answered_is_started_again(
+    data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(starting, "TELL_EVERY_S", 0.05)
+    said: list[str] = []
+
+    def hear(text: str) -> None:
+        said.append(text)
+        if text.startswith("still waiting for journey (see "):
+            (data_dir / "go").touch()
+
+    flags: dict[ServiceName, str] = {"journey": "--late", "stats": "--away-once"}
+    async with Installation(stub_options(data_dir, flags, progress=hear)):
+        pass
+    assert any(text.startswith("still waiting for PostgreSQL and Redis") for text in said)
+    assert "stats was not answered in time by a server, and is started again" in said
+    assert said[-1] == "journey serves"
+
+
+async def _waited_for(tmp_path: Path, program: str) -> str:
+    """Why the start gives up a process that does this, and never serves."""
+
+    async def never() -> bool:
+        return False
+
+    spec = Spec(name="points", command=[sys.executable, "-c", program], env={}, log=tmp_path / "points.log")
+    process = ManagedProcess(spec, never)
+    await process.start()
+    try:
+        with pytest.raises(StartFailedError) as caught:
+            await starting.until_ready({"points": process}, starting.Start(lambda _: None), tmp_path)
+    finally:
+        assert process.child is not None
+        await process.child.stop([])
+    return str(caught.value)
+
+
+async def test_a_process_that_is_never_answered_or_never_serves_is_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    away = "import sys; print('OMNIJOURNEY_REDIS_URL: away'); sys.exit(4)"
+    given_up = await _waited_for(tmp_path, away)
+    assert given_up.startswith("points ended at its start (exit code 4)")
+    assert given_up.count("OMNIJOURNEY_REDIS_URL: away") == starting.AWAY_MAX + 1
+    monkeypatch.setattr(starting, "READY_WITHIN_S", 0.0)
+    given_up = await _waited_for(tmp_path, "import time; time.sleep(600)")
+    assert given_up == f"not ready after 0 s: points; see {tmp_path}"
 
 
 @pytest.fixture
