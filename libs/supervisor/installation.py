@@ -215,7 +215,7 @@ class Installation:
         return child.pid
 
     async def start(self) -> None:
-        """Starts everything and waits until every service serves; says meanwhile what is reached and what is waited for.
+        """Starts everything and waits until every service serves; says meanwhile what is reached and waited for.
 
         Errors: EmbeddedError with its subclasses (AlreadyRunningError, PortTakenError, StartFailedError …),
         MigrationError, ClockRefusedError. Call `stop` afterwards, also after an error.

@@ -2,9 +2,9 @@
 
     stub_service.py NAME [--die | --stubborn | --late | --away-once]
 
-`--die` ends at the start as a service with a wrong configuration does; `--stubborn` does not obey SIGTERM; `--late` serves
-once there is a file `go` in the data directory; `--away-once` ends the first time as a service whose server did not
-answer.
+`--die` ends at the start as a service with a wrong configuration does; `--stubborn` does not obey SIGTERM; `--late`
+serves once there is a file `go` in the data directory; `--away-once` ends the first time, as a service does whose
+server did not answer.
 """
 
 import asyncio
