@@ -17,8 +17,8 @@ from libs.client import SERVICES, Client
 from libs.common.process import EXIT_SERVER_AWAY
 from libs.supervisor import Died, Event, Installation, InstallationOptions, InstallationSettings
 from libs.supervisor.plan import TOGETHER
+from tests.e2e.installation import up
 from tests.e2e.test_cluster import BATCH, CUSTOMERS, WANTED, Site, counts_at_last, join, set_up
-from tests.e2e.test_up import up
 from tests.integration.embedded.holder import still_running
 
 BLOWS = (2, 6)

@@ -20,7 +20,7 @@ from libs.client import Client, ClientSettings
 from libs.client.found import InstallationFile
 from omnijourney.common.v1.installation_service_pb2 import GetLagRequest
 from omnijourney.stats.v1.stats_service_pb2 import ListProjectionStatesRequest
-from tests.e2e.test_up import up
+from tests.e2e.installation import up
 
 GRPCURL = shutil.which("grpcurl") or str(Path(sys.executable).with_name("grpcurl"))
 REFUSED = "Failed to dial target host"
