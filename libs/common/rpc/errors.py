@@ -5,6 +5,8 @@ A status carries one `ErrorInfo` (reason of `common.v1.ErrorReason`, domain `omn
 succeed later.
 """
 
+import errno
+import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -48,6 +50,10 @@ _CODES: Final[Mapping[type[errors.DomainError], grpc.StatusCode]] = {
     errors.PermissionDenied: grpc.StatusCode.PERMISSION_DENIED,
 }
 _REDIS_AWAY: Final = (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError)
+_NO_WAY: Final = frozenset(
+    {errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EHOSTDOWN, errno.ENETDOWN, errno.EADDRNOTAVAIL}
+)
+"""A host that is gone, a link that is cut, no port of ours left: Python has no class of their own for them."""
 _PEER_AWAY: Final = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.ABORTED)
 
 _log = structlog.get_logger(__name__)
@@ -77,11 +83,18 @@ def status_of(error: BaseException, rpc: str) -> status_pb2.Status:
         return _dependency_away(error, rpc, "postgresql")
     if isinstance(error, _REDIS_AWAY):
         return _dependency_away(error, rpc, "redis")
-    if isinstance(error, ConnectionError | TimeoutError):
+    if _is_networks(error):
         return _dependency_away(error, rpc, "server")
     if isinstance(error, grpc.RpcError) and _code_of(error) in _PEER_AWAY:
         return _dependency_away(error, rpc, "peer service")
     return _incident(error, rpc)
+
+
+def _is_networks(error: BaseException) -> bool:
+    """Whether it is the network's that a server cannot be reached: of its own, or what the system says by a number."""
+    if isinstance(error, ConnectionError | TimeoutError | socket.gaierror):
+        return True
+    return isinstance(error, OSError) and error.errno in _NO_WAY
 
 
 def reason_named(reason: str) -> error_reason_pb2.ErrorReason.ValueType:

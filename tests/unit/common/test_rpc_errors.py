@@ -1,6 +1,8 @@
 """From what is raised to what a caller reads."""
 
 import asyncio
+import errno
+import socket
 from typing import Any
 
 import asyncpg
@@ -52,6 +54,9 @@ async def _told(serve: Serve, error: Exception) -> RemoteError:
         (asyncpg.DeadlockDetectedError("x"), "ABORTED", "WRITE_CONFLICT", {}),
         (asyncpg.CannotConnectNowError("x"), "UNAVAILABLE", "DEPENDENCY_UNAVAILABLE", {"dependency": "postgresql"}),
         (redis.exceptions.ConnectionError("x"), "UNAVAILABLE", "DEPENDENCY_UNAVAILABLE", {"dependency": "redis"}),
+        (OSError(errno.EHOSTUNREACH, "x"), "UNAVAILABLE", "DEPENDENCY_UNAVAILABLE", {"dependency": "server"}),
+        (OSError(errno.ENETUNREACH, "x"), "UNAVAILABLE", "DEPENDENCY_UNAVAILABLE", {"dependency": "server"}),
+        (socket.gaierror(socket.EAI_AGAIN, "x"), "UNAVAILABLE", "DEPENDENCY_UNAVAILABLE", {"dependency": "server"}),
         (TimeoutError("x"), "UNAVAILABLE", "DEPENDENCY_UNAVAILABLE", {"dependency": "server"}),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else None,
