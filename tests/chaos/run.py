@@ -19,11 +19,11 @@ import asyncpg
 from libs.client.long_work import ended
 from libs.common.rpc.client import retrying
 from libs.common.rpc.values import datetime_of
-from libs.demo.conductor import Conductor, InstallationInstruments
+from libs.demo.conductor import Conductor, InstallationInstruments, Instruments
 from libs.demo.patience import DemoFault, call
 from libs.demo.shopfront import Builder, Shopfront, approve_templates
 from libs.emulators.config import EmulatorSettings
-from omnijourney.common.v1.installation_service_pb2 import GetClockRequest, GetLagRequest
+from omnijourney.common.v1.installation_service_pb2 import GetClockRequest
 from omnijourney.common.v1.operation_pb2 import OPERATION_STATE_SUCCEEDED
 from omnijourney.points.v1.points_service_pb2 import CheckLedgerRequest
 from omnijourney.stats.v1.stats_service_pb2 import CheckProjectionsRequest, StartRebuildRequest
@@ -201,9 +201,10 @@ def members(options: Options) -> range:
     return range(FIRST_MEMBER, FIRST_MEMBER + options.members)
 
 
-async def until_quiet(place: Place) -> datetime:
-    """Until nothing is pending and no timer is near, and stats has counted all; the domain time then."""
-    instruments = InstallationInstruments(place.client)
+async def until_quiet(place: Place, instruments: Instruments | None = None) -> datetime:
+    """Until nothing is pending and no timer is near, and stats has counted all; the domain time then. `instruments`
+    where a service is more than one process: what one has done since says nothing of another."""
+    instruments = instruments or InstallationInstruments(place.client)
     operations = place.client.installation("journey")
     while True:
         now = datetime_of((await call(operations.GetClock, GetClockRequest())).now)
@@ -214,15 +215,14 @@ async def until_quiet(place: Place) -> datetime:
         if timer is None or timer - now > QUIET_TIMER:
             break
         await asyncio.sleep(max(0.0, (timer - now).total_seconds() / RATE))
-    await _until_counted(place)
+    await _until_counted(instruments)
     return now
 
 
-async def _until_counted(place: Place) -> None:
-    operations = place.client.installation("stats")
+async def _until_counted(instruments: Instruments) -> None:
     moved_s, progress = time.monotonic(), ""
     while True:
-        lag = await call(operations.GetLag, GetLagRequest())
+        lag = await instruments.lag("stats", 0)
         if lag.pending == 0 and lag.progress == progress:
             return
         if lag.progress != progress:

@@ -94,7 +94,7 @@ async def _run_in(directory: Path, options: Options, rounds: int) -> tuple[Proof
         print(
             f"load done: {load.accepted.requests:,} requests answered; waiting until all is quiet", flush=True
         )
-        now = await until_quiet(place)
+        now = await until_quiet(place, place.instruments)
         print("quiet; checking", flush=True)
         evidence = Evidence(
             accepted=load.accepted,

@@ -27,6 +27,7 @@ from libs.supervisor.plan import EMULATED
 from tests.failover.edge import Edge
 from tests.failover.machine import Machine
 from tests.failover.network import OPERATOR, hosts
+from tests.failover.processes import EveryProcess, every_process
 from tests.failover.stores import Stores, until
 
 HOSTS: Final = ("alpha", "beta", "gamma")
@@ -47,6 +48,7 @@ class Site:
     machines: Mapping[str, Machine]
     stores: Stores
     client: Client
+    instruments: EveryProcess
     session: aiohttp.ClientSession
     http_url: str
     channel_urls: Mapping[str, str]
@@ -93,11 +95,12 @@ async def site(directory: Path, rng: random.Random) -> AsyncIterator[Site]:
             Edge.running([(machines[name].host.address, HTTP_PORT) for name in WHOLE], rng)
         )
         targets = {service: _target(machines, service) for service in SERVICES}
-        client = await stack.enter_async_context(
-            Client(targets, TOKEN, token_of(stores.postgres_dsn, credentials.TOOLS))
-        )
+        tools_token = token_of(stores.postgres_dsn, credentials.TOOLS)
+        client = await stack.enter_async_context(Client(targets, TOKEN, tools_token))
+        addresses = {service: _addresses(machines, service) for service in SERVICES}
+        instruments = await stack.enter_async_context(every_process(addresses, TOKEN, tools_token))
         urls = {channel: _url(OPERATOR, port) for channel, port in _EMULATOR_PORTS.items()}
-        found = Site(machines, stores, client, session, edge.url, urls, receipts, deaths)
+        found = Site(machines, stores, client, instruments, session, edge.url, urls, receipts, deaths)
         await found.until_whole()
         yield found
 

@@ -83,18 +83,16 @@ def status_of(error: BaseException, rpc: str) -> status_pb2.Status:
         return _dependency_away(error, rpc, "postgresql")
     if isinstance(error, _REDIS_AWAY):
         return _dependency_away(error, rpc, "redis")
-    if _is_networks(error):
+    if isinstance(error, OSError) and _is_networks(error):
         return _dependency_away(error, rpc, "server")
     if isinstance(error, grpc.RpcError) and _code_of(error) in _PEER_AWAY:
         return _dependency_away(error, rpc, "peer service")
     return _incident(error, rpc)
 
 
-def _is_networks(error: BaseException) -> bool:
-    """Whether it is the network's that a server cannot be reached: of its own, or what the system says by a number."""
-    if isinstance(error, ConnectionError | TimeoutError | socket.gaierror):
-        return True
-    return isinstance(error, OSError) and error.errno in _NO_WAY
+def _is_networks(error: OSError) -> bool:
+    """Whether a server cannot be reached; a full disk is none of this."""
+    return isinstance(error, ConnectionError | TimeoutError | socket.gaierror) or error.errno in _NO_WAY
 
 
 def reason_named(reason: str) -> error_reason_pb2.ErrorReason.ValueType:
