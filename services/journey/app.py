@@ -70,6 +70,7 @@ from services.journey.store.references import FollowedSource, ReferenceStore
 from services.journey.store.simulations import SimulationStore
 from services.journey.store.standing import StandingStore
 from services.journey.store.turns import TurnStore
+from services.journey.store.visits import VisitStore
 from services.journey.usecases.applying import Applying
 from services.journey.usecases.audience_triggers import AudienceTriggers
 from services.journey.usecases.ending import EndedEnrolments
@@ -85,6 +86,7 @@ from services.journey.usecases.schedule import ScheduledChanges
 from services.journey.usecases.simulations import Simulations
 from services.journey.usecases.trigger_outcomes import TriggerOutcomes
 from services.journey.usecases.triggers import SystemTriggers
+from services.journey.usecases.visits import Visits
 from services.journey.worker.actors import Worker
 from services.journey.worker.audience_triggers import AudienceTriggering
 from services.journey.worker.brakes import Brakes
@@ -244,6 +246,7 @@ async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterato
             draining_of_workers=WorkerDraining(rt.pool, leases),
             journeys=journeys,
             enrolments=enrolments,
+            visits=Visits(journeys, VisitStore(rt.pool)),
             standing=StandingStore(rt.pool),
             leases=leases,
             orphans=orphan_store,

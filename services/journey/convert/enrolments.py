@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from libs.common.rpc.values import timestamp
 from omnijourney.journey.v1 import enrolment_pb2, explain_pb2
-from services.journey.domain.views import KeptStep, StoredEnrolment, WaitRow
+from services.journey.domain.views import KeptStep, StoredEnrolment, Visitor, WaitRow
 
 
 def enrolment_message(stored: StoredEnrolment) -> enrolment_pb2.Enrolment:
@@ -23,6 +23,13 @@ def enrolment_message(stored: StoredEnrolment) -> enrolment_pb2.Enrolment:
         causation_depth=enrolment.depth,
         trigger_event_id=str(enrolment.trigger_event_id),
     )
+
+
+def visitor_message(visitor: Visitor) -> enrolment_pb2.Enrolment:
+    """An enrolment that was at a node, with when."""
+    message = enrolment_message(visitor.stored)
+    message.visit_time.CopyFrom(timestamp(visitor.at))
+    return message
 
 
 def wait_message(row: WaitRow) -> explain_pb2.WaitCount:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from libs.common.rpc.errors import reason_named
 from libs.common.rpc.values import timestamp
-from omnijourney.journey.v1 import explain_pb2
+from omnijourney.journey.v1 import explain_pb2, journey_pb2
 from services.journey.convert.enrolments import enrolment_message, step_message
 from services.journey.convert.faults import fault_messages
 from services.journey.domain.explain import Explained
@@ -26,4 +26,7 @@ def explanation_message(explained: Explained) -> explain_pb2.EntryExplanation:
         steps=map(step_message, explained.steps),
         trigger_data=explained.trigger_data,
         message_faults=fault_messages(explained.message_faults),
+        cause=explain_pb2.EntryCause.ValueType(why.cause),
+        cause_time=timestamp(why.at) if why.at else None,
+        closed_reason=journey_pb2.StatusReason.ValueType(why.closed),
     )

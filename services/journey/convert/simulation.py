@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Iterator, Mapping
 from typing import Final
 from uuid import UUID
@@ -29,7 +29,7 @@ from services.journey.domain.model import (
 )
 from services.journey.domain.simulated_customer import PointChange, Standing
 from services.journey.domain.simulated_limits import Consequence
-from services.journey.domain.simulation import Pass, Terms
+from services.journey.domain.simulation import Pass, Tally, Terms
 from services.journey.domain.simulation_premises import Needs, Price, Surroundings, needs_of, premises_of
 from services.journey.domain.simulation_work import (
     AskedSimulation,
@@ -144,11 +144,11 @@ def _point_change(change: ledger_service_pb2.PointChange) -> PointChange:
 # ---- what was found -------------------------------------------------------------------------------------------
 
 
-def findings_message(asked: AskedSimulation, around: Surroundings, found: Pass) -> simulation_pb2.Simulation:
-    """The findings of the last pass, nodes in the definition's order."""
-    tally, definition = found.tally, asked.definition
-    needs = needs_of(definition, found.terms.expressions.values())
-    left_aside = definition.schedule is not None and found.terms.journey.definition.schedule is None
+def counts_message(definition: Definition, tally: Tally) -> simulation_pb2.Simulation:
+    """What a pass has counted, nodes in the definition's order: all but messages, limits and premises."""
+    ways: defaultdict[str, list[enrolment_pb2.WayCount]] = defaultdict(list)
+    for (node_id, way), count in sorted(tally.ways.items()):
+        ways[node_id].append(enrolment_pb2.WayCount(way=way, count=count))
     place = {node.node_id: index for index, node in enumerate(definition.nodes)}
     return simulation_pb2.Simulation(
         enrolled_count=tally.enrolled,
@@ -162,11 +162,7 @@ def findings_message(asked: AskedSimulation, around: Surroundings, found: Pass) 
                 node_id=node_id,
                 entered_count=tally.entered[node_id],
                 deferred_count=tally.deferred[node_id],
-                ways=[
-                    enrolment_pb2.WayCount(way=way, count=count)
-                    for (node, way), count in sorted(tally.ways.items())
-                    if node == node_id
-                ],
+                ways=ways.get(node_id, ()),
             )
             for node_id in place
         ],
@@ -176,18 +172,25 @@ def findings_message(asked: AskedSimulation, around: Surroundings, found: Pass) 
                 tally.edges.items(), key=lambda edge: (place[edge[0][0]], place.get(edge[0][1], len(place)))
             )
         ],
-        sends=list(_sends(found, around.prices)),
-        limits=list(_limits(found)),
         points_added=tally.points_added,
         points_deducted=tally.points_deducted,
         halted_count=tally.halted,
         live_count=tally.live,
         events_count=tally.events,
-        premises=[
-            simulation_pb2.SimulationPremise.ValueType(premise)
-            for premise in premises_of(definition, needs, around, schedule_left_aside=left_aside)
-        ],
     )
+
+
+def findings_message(asked: AskedSimulation, around: Surroundings, found: Pass) -> simulation_pb2.Simulation:
+    """The findings of the last pass."""
+    definition = asked.definition
+    needs = needs_of(definition, found.terms.expressions.values())
+    left_aside = definition.schedule is not None and found.terms.journey.definition.schedule is None
+    premises = premises_of(definition, needs, around, schedule_left_aside=left_aside)
+    message = counts_message(definition, found.tally)
+    message.sends.extend(_sends(found, around.prices))
+    message.limits.extend(_limits(found))
+    message.premises.extend(map(simulation_pb2.SimulationPremise.ValueType, premises))
+    return message
 
 
 def _sends(found: Pass, prices: Mapping[Channel, Price]) -> Iterator[simulation_pb2.SimulatedSends]:

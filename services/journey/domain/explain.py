@@ -18,6 +18,7 @@ import msgspec
 
 from libs.common.errors import FieldViolation
 from libs.common.mailbox.mail import Mail, SystemTrigger
+from services.journey.domain.entry_causes import EntryCause
 from services.journey.domain.lifecycle import MESSAGES
 from services.journey.domain.matching import DEPTH_MAX
 from services.journey.domain.model import OPEN, Journey, JourneyStatus, StatusReason
@@ -45,10 +46,14 @@ class Why(NamedTuple):
 
     result: EntryResult
     message: str
+    cause: EntryCause
     field: str = ""
     value: str = ""
     reason: str = ""
     """A name of ErrorReason."""
+    at: datetime | None = None
+    """The moment that the cause names."""
+    closed: StatusReason = StatusReason.NONE
 
 
 class StatusChange(NamedTuple):
@@ -122,6 +127,7 @@ _ENTERED: Final = (JourneyStatus.DRAFT, *OPEN)
 NO_EVENT: Final = Why(
     EntryResult.UNKNOWN_SUBJECT,
     "the customer has no such event; one that repeats an earlier event is told under the id of that one",
+    EntryCause.NO_SUCH_EVENT,
 )
 
 
@@ -129,7 +135,11 @@ def explain(kept: Kept, mail: Mail) -> Explained:
     """What became of an event at the journey."""
     id_ = enrolment_id_of(kept.journey.journey_id, mail.customer_id, mail.event_id)
     enrolment = kept.enrolments.get(id_)
-    why = Why(EntryResult.ENROLLED, "the customer entered") if enrolment else why_not(kept, mail)
+    why = (
+        Why(EntryResult.ENROLLED, "the customer entered", EntryCause.NONE)
+        if enrolment
+        else why_not(kept, mail)
+    )
     data = (mail.body.data if isinstance(mail.body, SystemTrigger) else None) or {}
     return Explained(mail.event_id, why, mail.occurred_at, enrolment, trigger_data=data)
 
@@ -143,22 +153,27 @@ def why_not(kept: Kept, mail: Mail) -> Why:
         EntryResult.NOT_LIVE,
         "it was worked in the moment in which the journey was published, or dropped before drops were kept, or the"
         f" customer was inside too many journeys, before the last {LIVE_REFUSALS_KEPT} times",
+        EntryCause.NOT_KEPT,
     )
 
 
 def _age(kept: Kept, mail: Mail) -> Why | None:
     published = kept.journey.published_at
     if published is None:
-        return Why(EntryResult.NOT_LIVE, "the journey is a draft: it was never published", value="DRAFT")
+        message = "the journey is a draft: it was never published"
+        return Why(EntryResult.NOT_LIVE, message, EntryCause.NEVER_PUBLISHED, value="DRAFT")
     if not is_before_publishing(kept.journey, mail.occurred_at):
         return None
     message = f"it occurred before the journey was published, at {_time(published)}"
-    return Why(EntryResult.TOO_OLD, message, value=_time(mail.occurred_at))
+    value = _time(mail.occurred_at)
+    return Why(EntryResult.TOO_OLD, message, EntryCause.BEFORE_PUBLISHING, value=value, at=published)
 
 
 def _conditions(kept: Kept, mail: Mail) -> Why | None:
     found = unmet(kept.journey, mail.body)
-    return None if found is None else Why(EntryResult.NOT_MATCHED, found.message, found.field, found.value)
+    if found is None:
+        return None
+    return Why(EntryResult.NOT_MATCHED, found.message, found.cause, found.field, found.value)
 
 
 def _status(kept: Kept, mail: Mail) -> Why | None:
@@ -168,28 +183,28 @@ def _status(kept: Kept, mail: Mail) -> Why | None:
         return None
     if status is JourneyStatus.SCHEDULED and schedule is not None:
         message = f"it occurred before the journey's start, at {_time(schedule.start)}"
-        return Why(EntryResult.TOO_OLD, message, "schedule.start_time", _time(mail.occurred_at))
-    field, since = _closed_at(kept)
-    message = f"the journey was {status.name} when it occurred: nobody entered from {since}"
-    return Why(EntryResult.NOT_LIVE, message, field, status.name)
+        field, value = "schedule.start_time", _time(mail.occurred_at)
+        return Why(EntryResult.TOO_OLD, message, EntryCause.BEFORE_START, field, value, at=schedule.start)
+    message = f"the journey was {status.name} when it occurred: nobody entered from"
+    return _closed(kept, message, EntryCause.NOT_ACTIVE, status)
 
 
 def _not_worked(kept: Kept, mail: Mail) -> Why | None:
     if mail.number <= kept.taken.get(mail.source, 0):
         return None
     if kept.parked_at is None:
-        return Why(EntryResult.PENDING, "it is not worked yet")
+        return Why(EntryResult.PENDING, "it is not worked yet", EntryCause.NOT_WORKED)
     message = (
         "it waits: the customer was set aside after repeated faults, until an operator has them tried again"
     )
-    return Why(EntryResult.PENDING, message)
+    return Why(EntryResult.PENDING, message, EntryCause.SET_ASIDE)
 
 
 def _dropped(kept: Kept, mail: Mail) -> Why | None:
     for drop in kept.dropped:
         if drop.source == mail.source and drop.after_number < mail.number <= drop.through_number:
             message = f"an operator dropped it at {_time(drop.at)}, while the customer was set aside"
-            return Why(EntryResult.DROPPED, message)
+            return Why(EntryResult.DROPPED, message, EntryCause.DROPPED, at=drop.at)
     return None
 
 
@@ -198,20 +213,20 @@ def _limits(kept: Kept, mail: Mail) -> Why | None:
     refused, most = EntryResult.REFUSED, kept.journey.definition.enrolments_per_customer_max
     if (mail.source, mail.number) in kept.crowded:
         message = "the customer was inside as many journeys, or with as much data, as one may be at once"
-        return Why(refused, message, reason="LIVE_LIMIT")
+        return Why(refused, message, EntryCause.TOO_MANY_LIVE, reason="LIVE_LIMIT")
     if mail.depth > DEPTH_MAX:
         message = f"journeys caused one another in a chain of more than {DEPTH_MAX}"
-        return Why(refused, message, value=str(mail.depth), reason="CAUSATION_DEPTH")
+        value = str(mail.depth)
+        return Why(refused, message, EntryCause.CHAIN_TOO_LONG, value=value, reason="CAUSATION_DEPTH")
     if most is not None and kept.entries >= most:
         message = f"the customer had entered {kept.entries} times, as often as the journey allows"
-        return Why(
-            refused, message, "enrolments_per_customer_max", str(kept.entries), reason="CUSTOMER_LIMIT"
-        )
+        field, value = "enrolments_per_customer_max", str(kept.entries)
+        return Why(refused, message, EntryCause.ENTERED_TOO_OFTEN, field, value, reason="CUSTOMER_LIMIT")
     if (closed := _plan_closed(kept)) is not None and mail.occurred_at <= closed:
         message = (
             f"the enrolments of the team's plan were used up, which closed the journey at {_time(closed)}"
         )
-        return Why(refused, message, reason="PLAN_LIMIT")
+        return Why(refused, message, EntryCause.PLAN_USED_UP, reason="PLAN_LIMIT", at=closed)
     return None
 
 
@@ -219,9 +234,8 @@ def _late(kept: Kept, _mail: Mail) -> Why | None:
     status = _status_at(kept, kept.now)
     if status is JourneyStatus.ACTIVE:
         return None
-    field, since = _closed_at(kept)
-    message = f"it was worked only when nobody could enter any more, which was from {since}"
-    return Why(EntryResult.NOT_LIVE, message, field, status.name)
+    message = "it was worked only when nobody could enter any more, which was from"
+    return _closed(kept, message, EntryCause.WORKED_TOO_LATE, status)
 
 
 _REASONS: Final[Sequence[Callable[[Kept, Mail], Why | None]]] = (
@@ -255,16 +269,19 @@ def _before_changes_were_kept(journey: Journey, at: datetime) -> JourneyStatus:
     return JourneyStatus.ACTIVE if was_open else journey.status
 
 
-def _closed_at(kept: Kept) -> tuple[str, str]:
-    """Which field closed the journey for good, if its definition did; since when, and the cause where it has one."""
-    schedule = kept.journey.definition.schedule
+def _closed(kept: Kept, message: str, cause: EntryCause, status: JourneyStatus) -> Why:
+    """By the field that closed the journey for good, if its definition did; since when, and why if it did by itself."""
+    schedule, field, reason = kept.journey.definition.schedule, "", StatusReason.NONE
     closed = next((change for change in kept.changes if change.after not in _ENTERED), None)
     if schedule is not None and (closed is None or schedule.end <= closed.at):
-        return "schedule.end_time", f"{_time(schedule.end)} on"
-    if closed is None:
-        return "", f"{_time(kept.journey.updated_at)} on"
-    cause, _ = MESSAGES.get(closed.reason, ("", ""))
-    return "", f"{_time(closed.at)} on" + (f" ({cause})" if cause else "")
+        field, since = "schedule.end_time", schedule.end
+    elif closed is None:
+        since = kept.journey.updated_at
+    else:
+        since, reason = closed.at, closed.reason
+    why, _ = MESSAGES.get(reason, ("", ""))
+    message = f"{message} {_time(since)} on" + (f" ({why})" if why else "")
+    return Why(EntryResult.NOT_LIVE, message, cause, field, status.name, at=since, closed=reason)
 
 
 def _plan_closed(kept: Kept) -> datetime | None:

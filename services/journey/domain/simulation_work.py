@@ -60,6 +60,8 @@ class StoredSimulation(msgspec.Struct, frozen=True):
     message: str
     findings: bytes | None
     """A serialised `journey.v1.Simulation`; not in lists."""
+    counts: bytes | None
+    """The same with what is counted so far, of one that runs; not in lists."""
     created_at: datetime
     ended_at: datetime | None
 

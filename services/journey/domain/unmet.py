@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 from libs.common.mailbox import mail as m
+from services.journey.domain.entry_causes import EntryCause
 from services.journey.domain.matching import has_item, matches
 from services.journey.domain.model import (
     AttributeTrigger,
@@ -28,6 +29,7 @@ class Unmet(NamedTuple):
     field: str
     value: str
     message: str
+    cause: EntryCause
 
 
 def unmet(journey: Journey, body: m.Body) -> Unmet | None:
@@ -44,38 +46,74 @@ def _unmet(journey: Journey, body: m.Body) -> Unmet | None:
             return _order(trigger, body)
         case m.ContactAdded(), ContactTrigger():
             value = f"{_CHANNELS.get(body.channel, body.channel)} {body.account_id}"
-            return Unmet("targets", value, "the customer joined an account that is no target of the journey")
+            return Unmet(
+                "targets",
+                value,
+                "the customer joined an account that is no target of the journey",
+                EntryCause.OTHER_ACCOUNT,
+            )
         case m.TagApplied(), TagTrigger():
-            return Unmet("trigger.tag_applied.tags", body.tag, "another tag was applied")
+            return Unmet(
+                "trigger.tag_applied.tags", body.tag, "another tag was applied", EntryCause.OTHER_TAG
+            )
         case m.AttributeChanged(), AttributeTrigger() as trigger:
             return _attribute(trigger, body)
         case m.SystemTrigger(), SystemTriggerKind():
-            return Unmet("trigger.system", str(body.journey_id), "another journey was triggered")
+            return Unmet(
+                "trigger.system",
+                str(body.journey_id),
+                "another journey was triggered",
+                EntryCause.OTHER_JOURNEY,
+            )
         case m.Unreadable(), _:
-            return Unmet("trigger", type(body).__name__, "segment could not read the event")
+            return Unmet(
+                "trigger",
+                type(body).__name__,
+                "segment could not read the event",
+                EntryCause.UNREADABLE_EVENT,
+            )
         case _:
-            return Unmet("trigger", type(body).__name__, "the trigger waits for another kind of event")
+            return Unmet(
+                "trigger",
+                type(body).__name__,
+                "the trigger waits for another kind of event",
+                EntryCause.OTHER_EVENT,
+            )
 
 
 def _order(trigger: CheckoutTrigger, order: m.Checkout) -> Unmet | None:
     path, amount = "trigger.checkout_completed", _amount(order)
     low, high = trigger.at_least, trigger.at_most
     if order.test:
-        return Unmet(path, "test", "a test order starts no journeys")
+        return Unmet(path, "test", "a test order starts no journeys", EntryCause.TEST_ORDER)
     if not order.earns:
         return Unmet(
-            path, "uncounted", "an order that does not count, as of an unsigned source, starts no journeys"
+            path,
+            "uncounted",
+            "an order that does not count, as of an unsigned source, starts no journeys",
+            EntryCause.UNCOUNTED_ORDER,
         )
     if trigger.currency and order.currency != trigger.currency:
         end = "at_most" if low is None else "at_least"
         field = f"{path}.amount.{end}.currency_code"
-        return Unmet(field, order.currency, f"the order was not in {trigger.currency}")
+        return Unmet(
+            field, order.currency, f"the order was not in {trigger.currency}", EntryCause.OTHER_CURRENCY
+        )
     if low is not None and order.amount_micros < low:
-        return Unmet(f"{path}.amount.at_least", amount, "the order's amount was lower")
+        return Unmet(
+            f"{path}.amount.at_least", amount, "the order's amount was lower", EntryCause.AMOUNT_TOO_LOW
+        )
     if high is not None and order.amount_micros > high:
-        return Unmet(f"{path}.amount.at_most", amount, "the order's amount was higher")
+        return Unmet(
+            f"{path}.amount.at_most", amount, "the order's amount was higher", EntryCause.AMOUNT_TOO_HIGH
+        )
     if not has_item(trigger, order.items):
-        return Unmet(f"{path}.item.names", ", ".join(order.items), "no item of the order has such a name")
+        return Unmet(
+            f"{path}.item.names",
+            ", ".join(order.items),
+            "no item of the order has such a name",
+            EntryCause.NO_SUCH_ITEM,
+        )
     return None
 
 
@@ -87,11 +125,14 @@ def _amount(order: m.Checkout) -> str:
 def _attribute(trigger: AttributeTrigger, change: m.AttributeChanged) -> Unmet | None:
     path = "trigger.attribute_changed"
     if change.key not in trigger.keys:
-        return Unmet(f"{path}.keys", change.key, "another attribute got a value")
+        return Unmet(f"{path}.keys", change.key, "another attribute got a value", EntryCause.OTHER_ATTRIBUTE)
     if change.new is None:
-        return Unmet(f"{path}.value", "", f"the value of {change.key} was removed")
+        return Unmet(f"{path}.value", "", f"the value of {change.key} was removed", EntryCause.VALUE_REMOVED)
     if not meets(trigger, change.kind, change.new):
         return Unmet(
-            f"{path}.value", change.new, f"the new value of {change.key} does not meet the condition"
+            f"{path}.value",
+            change.new,
+            f"the new value of {change.key} does not meet the condition",
+            EntryCause.VALUE_NOT_MET,
         )
     return None

@@ -200,6 +200,12 @@ def _walk(by_id: dict[str, Node], start: str) -> tuple[set[str], set[str]]:
     return reached, cyclic
 
 
+def reached_from(definition: Definition, node_id: str) -> set[str]:
+    """The node and all behind it, by ids; none for a node that is not there."""
+    by_id = dict(definition.by_id)
+    return _walk(by_id, node_id)[0] if node_id in by_id else set()
+
+
 def _targets_of(node: Node) -> Iterator[str]:
     return (target for _, target in _exits(node))
 

@@ -80,6 +80,23 @@ class EnrolmentFilter(NamedTuple):
         return bool(self.node_id or self.wait)
 
 
+class VisitFilter(NamedTuple):
+    """Whose steps are looked at for visits of a node: of a journey those that stand at one of `nodes`, the node and
+    all behind it, and those that have ended; no states mean all."""
+
+    journey_id: UUID
+    node_id: str
+    nodes: Sequence[str]
+    states: Sequence[EnrolmentState] = ()
+
+
+class Visitor(NamedTuple):
+    """An enrolment, and when it was at a node last."""
+
+    stored: StoredEnrolment
+    at: datetime
+
+
 class WaitRow(NamedTuple):
     """How many wait at a node for one reason, and when the first of them goes on by itself, if one does."""
 

@@ -32,6 +32,7 @@ from services.journey.usecases.references import Uses
 from services.journey.usecases.simulations import Simulations
 from services.journey.usecases.trigger_outcomes import TriggerOutcomes
 from services.journey.usecases.triggers import SystemTriggers
+from services.journey.usecases.visits import Visits
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,7 @@ class Dependencies:
     draining_of_workers: WorkerDraining
     journeys: JourneyStore
     enrolments: EnrolmentStore
+    visits: Visits
     standing: StandingStore
     leases: LeaseStore
     orphans: OrphanStore

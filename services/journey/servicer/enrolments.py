@@ -40,7 +40,13 @@ class EnrolmentRpcs(BaseRpcs):
         customer_id = check.optional_uuid("customer_id", request.customer_id)
         if journey_id is None and customer_id is None:
             check.fault("journey_id", "is required, or customer_id")
+        others = customer_id or request.node_id or request.wait_reason
+        if request.visited_node_id and (journey_id is None or others):
+            check.fault("visited_node_id", "goes with journey_id and states alone")
         check.done()
+        if request.visited_node_id:
+            assert journey_id is not None
+            return await self._visitors(request, team_id, journey_id)
         wanted = EnrolmentFilter(
             journey_id,
             customer_id,
@@ -57,6 +63,26 @@ class EnrolmentRpcs(BaseRpcs):
         )
         return pb.ListEnrolmentsResponse(
             enrolments=map(convert.enrolment_message, page.rows), next_page_token=page.next_token
+        )
+
+    async def _visitors(
+        self, request: pb.ListEnrolmentsRequest, team_id: UUID, journey_id: UUID
+    ) -> pb.ListEnrolmentsResponse:
+        """Those that were at a node."""
+        states = tuple(EnrolmentState(state) for state in request.states if state)
+        arguments = ("visitors", team_id, journey_id, request.visited_node_id, states)
+        after = page_key(request.page_token, tuple[datetime, UUID], *arguments)
+        page = await self._deps.visits.page(
+            team_id,
+            journey_id,
+            request.visited_node_id,
+            states,
+            after=after,
+            size=page_size(request.page_size),
+        )
+        return pb.ListEnrolmentsResponse(
+            enrolments=map(convert.visitor_message, page.visitors),
+            next_page_token=page_token(page.after, *arguments) if page.after else "",
         )
 
     async def CountEnrolments(

@@ -38,10 +38,14 @@ class SimulationRpcs(BaseRpcs):
         return await self._deps.simulations.start(request, team_id, subject, span, reply=form, answer=answer)
 
     async def GetSimulation(self, request: pb.GetSimulationRequest, context: Any) -> pb.GetSimulationResponse:
-        """What one has found."""
+        """What one has found, or counted so far."""
         key = ids_of(request.team_id, "operation_id", request.operation_id)
-        findings = await self._deps.simulations.findings(key)
-        return pb.GetSimulationResponse(simulation=simulation_pb2.Simulation.FromString(findings))
+        found = await self._deps.simulations.found(key, so_far=request.so_far)
+        shown = found.findings or found.counts
+        return pb.GetSimulationResponse(
+            simulation=simulation_pb2.Simulation.FromString(shown) if shown is not None else None,
+            operation=convert.operation_message(found),
+        )
 
 
 def _asked(request: pb.StartSimulationRequest) -> tuple[UUID, UUID | Definition, tuple[datetime, datetime]]:

@@ -654,6 +654,7 @@ CREATE TABLE simulation (
     findings      bytea,
     created_at    timestamp with time zone NOT NULL,
     ended_at      timestamp with time zone,
+    counts        bytea,
     CONSTRAINT simulation_pkey PRIMARY KEY (team_id, simulation_id),
     CONSTRAINT simulation_check CHECK ((start_at < end_at)),
     CONSTRAINT simulation_check1 CHECK (((state > 2) = (ended_at IS NOT NULL))),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 from uuid import UUID
@@ -153,3 +153,15 @@ def steps_of(enrolment_id: UUID, bodies: Iterable[bytes]) -> Iterator[KeptStep]:
                     at, result = record.time(each.after_us), _RESULTS[each.result]
                     step = Step(each.node_id, each.visit, result, at, each.entered, each.detail, each.seen)
                     yield KeptStep(step, revision)
+
+
+def visits_of(
+    node_id: str, enrolments: Set[bytes], bodies: Iterable[bytes]
+) -> Iterator[tuple[bytes, datetime]]:
+    """When enrolments entered a node, as records tell it. Raises `msgspec.ValidationError` for what is no record."""
+    for record in map(read_record, bodies):
+        for fact in record.facts:
+            if isinstance(fact, RunSegmentFact) and fact.enrolment_id in enrolments:
+                for step in fact.steps:
+                    if step.entered and step.node_id == node_id:
+                        yield fact.enrolment_id, record.time(step.after_us)

@@ -84,9 +84,12 @@ class SimulationStore:
         row = await self.pool.fetchrow(*BOOK.bind("claim_simulation", own=own, claim_s=claim_s))
         return (row["team_id"], row["simulation_id"]) if row is not None else None
 
-    async def note(self, key: SimulationKey, own: UUID, done: int, claim_s: float) -> bool:
-        """Notes how far it is and renews the claim; False if it is not the claim's any more."""
-        query = BOOK.bind("note_simulated", **_key(key), own=own, done=done, claim_s=claim_s)
+    async def note(
+        self, key: SimulationKey, own: UUID, done: int, claim_s: float, counts: bytes | None = None
+    ) -> bool:
+        """Notes how far it is, with counts if there are new ones, and renews the claim; False if it is not the claim's
+        any more."""
+        query = BOOK.bind("note_simulated", **_key(key), own=own, done=done, claim_s=claim_s, counts=counts)
         async with transaction(self.pool, [key[0]]) as connection:
             return bool(await connection.fetchval(*query))
 
@@ -150,6 +153,7 @@ def _simulation(row: Mapping[str, Any]) -> StoredSimulation:
         reason=row["reason"],
         message=row["message"],
         findings=row["findings"],
+        counts=row["counts"],
         created_at=row["created_at"],
         ended_at=row["ended_at"],
     )

@@ -87,7 +87,9 @@ class Simulations:
             journey_id = subject if isinstance(subject, UUID) else id_
             asked = AskedSimulation(team_id, id_, journey_id, definition, *span)
             await self._store.insert(connection, asked, now)
-            return answer(StoredSimulation(asked, SimulationState.PENDING, 0, 0, "", "", None, now, None))
+            return answer(
+                StoredSimulation(asked, SimulationState.PENDING, 0, 0, "", "", None, None, now, None)
+            )
 
         reply_ = await answer_once(self._store.pool, team_id, request, reply, keep)
         self._started()
@@ -104,17 +106,20 @@ class Simulations:
         except Unavailable as error:
             return [], error
 
-    async def findings(self, key: SimulationKey) -> bytes:
-        """What one has found. Raises NotFound, FailedPrecondition `OPERATION_NOT_DONE`."""
+    async def found(self, key: SimulationKey, *, so_far: bool) -> StoredSimulation:
+        """One that has ended with findings; `so_far`: one in any state.
+
+        Raises NotFound, FailedPrecondition `OPERATION_NOT_DONE`.
+        """
         found = await self._store.read(key)
-        if found.findings is None:
+        if found.findings is None and not so_far:
             state = found.state.name
             raise FailedPrecondition(
                 "OPERATION_NOT_DONE",
                 f"the simulation is {state}: it has no findings",
                 metadata={"state": state},
             )
-        return found.findings
+        return found
 
     async def read(self, key: SimulationKey) -> StoredSimulation:
         """One as it stands. Raises NotFound."""

@@ -1,5 +1,5 @@
-"""Runs simulations, one at a time: customer by customer, an answer at the end. What it has found so far is kept
-nowhere, so one that is interrupted begins again, here or in another process."""
+"""Runs simulations, one at a time: customer by customer, an answer at the end. What it has counted so far is kept for
+those who watch, and nothing to go on from: one that is interrupted begins again, here or in another process."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from libs.common.logging import about
 from libs.common.tasks import any_set
 from services.journey import metrics
 from services.journey.clients.simulation import Recorded
-from services.journey.convert.simulation import findings_message, terms_of
+from services.journey.convert.simulation import counts_message, findings_message, terms_of
 from services.journey.domain.simulated_limits import Imposed, tightened
 from services.journey.domain.simulation import Pass
 from services.journey.domain.simulation_premises import Surroundings
@@ -34,6 +34,8 @@ CLAIM_S: Final = 30.0
 """How long a simulation stays with a process that does not tell how far it is, real seconds."""
 RETRY_S: Final = 5.0
 """How long one waits for a service that does not answer, the first time; twice as long each time after."""
+COUNTS_S: Final = 0.25
+"""How often what is counted so far is kept at most, real seconds: a tree of 200 nodes takes some 0.2 ms."""
 SLICE_S: Final = 0.002
 """How long customers are run without a pause, in which nothing else of the process runs, real seconds; a single step
 may take longer."""
@@ -154,6 +156,7 @@ class _Work:
         self._stopping = stopping
         self._real_time = real_time
         self._paused_at = self._noted_at = real_time()
+        self._counted_at = float("-inf")
 
     async def findings(self, asked: AskedSimulation) -> bytes:
         """Looks at all customers, once more for each limit that they reach together.
@@ -178,7 +181,7 @@ class _Work:
                 for customer in some.customers:
                     for _ in pass_.play(customer):
                         await self._pause()
-                await self._note(pass_.tally.events)
+                await self._note(pass_.tally.events, pass_)
 
     async def _pause(self) -> None:
         """Lets the rest of the process run after a slice, and renews the claim while a page takes long."""
@@ -189,13 +192,17 @@ class _Work:
             await self._note(self.done)
         self._paused_at = self._real_time()
 
-    async def _note(self, done: int) -> None:
-        """Tells how far it is, and finds out whether it is still wanted here."""
+    async def _note(self, done: int, pass_: Pass | None = None) -> None:
+        """Tells how far it is and, now and then, what a pass has counted; finds out whether it is still wanted here."""
         if self._stopping.is_set():
             raise Interrupted
         self.done = max(self.done, done)
         self._noted_at = self._real_time()
-        if not await self._store.note(self.key, self.own, self.done, CLAIM_S):
+        counts = None
+        if pass_ is not None and self._noted_at - self._counted_at >= COUNTS_S:
+            self._counted_at = self._noted_at
+            counts = counts_message(pass_.terms.journey.definition, pass_.tally).SerializeToString()
+        if not await self._store.note(self.key, self.own, self.done, CLAIM_S, counts):
             raise Lost
 
 

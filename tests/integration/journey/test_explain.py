@@ -121,9 +121,12 @@ async def test_who_did_not_enter_is_told_by_what(house: House) -> None:
     mei = await customer(house)
     await tag(house, mei, "old")
     journey_id = await house.draft(*nodes, trigger=VIP, enrolments_per_customer_max=1)
-    assert (await newest(house, journey_id, mei)).result == NOT_LIVE
+    entry = await newest(house, journey_id, mei)
+    assert (entry.result, entry.cause) == (NOT_LIVE, explain_pb2.ENTRY_CAUSE_NEVER_PUBLISHED)
     await house.call("journey", "PublishJourney", journey_id=journey_id)
-    assert (await newest(house, journey_id, mei)).result == TOO_OLD
+    entry = await newest(house, journey_id, mei)
+    assert (entry.result, entry.cause) == (TOO_OLD, explain_pb2.ENTRY_CAUSE_BEFORE_PUBLISHING)
+    assert entry.HasField("cause_time")
     await tag(house, mei, "ＮＥＷ")
     entry = await newest(house, journey_id, mei)
     assert (entry.result, entry.field, entry.value) == (NOT_MATCHED, "trigger.tag_applied.tags", "ＮＥＷ")

@@ -118,6 +118,73 @@ async def test_one_that_waits_is_run_to_its_end(work: Work) -> None:
     assert not await work.step(), "nothing waits any more"
 
 
+class Watched(Records):
+    """Of three customers; somebody looks before the last page is read."""
+
+    def __init__(self, look: Callable[[], Awaitable[None]]) -> None:
+        super().__init__()
+        numberer = Numberer()
+        self._mails = [numberer.mail(id_) for id_ in sorted(customers_of(3))]
+        self._look = look
+
+    async def mails(self, team_id: object, since: object, after: tuple[Any, int] | None) -> MailPage:
+        """See `Recorded`."""
+        ids = [mail.customer_id for mail in self._mails]
+        place = 0 if after is None else ids.index(after[0]) + 1
+        if place == 2:
+            await self._look()
+        return MailPage([self._mails[place]], more=place < 2)
+
+
+@pytest.mark.rule("X-07")
+async def test_what_is_counted_so_far_is_kept_while_one_runs_and_not_after(
+    work: Work, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "COUNTS_S", 0.0)
+    seen: list[StoredSimulation] = []
+
+    async def look() -> None:
+        async with asyncio.timeout(30):
+            while (found := await work.store.read(key)).done < 2:
+                await asyncio.sleep(0)
+        seen.append(found)
+
+    work.simulator = Simulator(work.store, Watched(look), work.clock)
+    key = await work.ask()
+    assert (await work.store.read(key)).counts is None
+    await work.step()
+    [found] = seen
+    assert found.counts is not None
+    counts = simulation_pb2.Simulation.FromString(found.counts)
+    assert (found.state, found.findings) == (State.RUNNING, None)
+    assert (counts.events_count, counts.enrolled_count) == (2, 1), "whose mail may go on is not run yet"
+    assert [(each.node_id, each.entered_count) for each in counts.nodes] == [("wait", 1)]
+    ended = await work.store.read(key)
+    assert (ended.counts, entered(ended)) == (None, 3)
+
+
+async def test_counts_are_kept_a_few_times_a_second_and_gone_when_another_begins(
+    work: Work, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept: list[bytes | None] = []
+    note = work.store.note
+
+    async def noted(*arguments: Any) -> bool:
+        kept.append(arguments[-1])
+        return await note(*arguments)
+
+    async def stop() -> None:
+        work.stopping.set()
+
+    monkeypatch.setattr(work.store, "note", noted)
+    work.simulator = Simulator(work.store, Watched(stop), work.clock, lambda: 0.0)
+    key = await work.ask()
+    await work.step()
+    assert [each is not None for each in kept][:2] == [True, False][: len(kept)]
+    left = await work.store.read(key)
+    assert (left.state, left.counts) == (State.RUNNING, None)
+
+
 async def test_one_that_is_cancelled_while_it_runs_ends_and_finds_nothing(work: Work) -> None:
     key = await work.ask()
     work.records.between = lambda: work.cancel(key)

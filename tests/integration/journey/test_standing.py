@@ -23,6 +23,9 @@ from services.journey.domain.enrolment import Enrolment, WaitReason
 from services.journey.domain.enrolment import EnrolmentState as State
 from services.journey.domain.views import EnrolmentFilter, WaitRow
 from services.journey.store.standing import StandingStore
+from services.journey.store.visits import VisitStore
+from services.journey.usecases import visits as visits_module
+from services.journey.usecases.visits import Visits
 from services.journey.worker.turns import Waiting
 from tests.chaos.actors import Turns
 from tests.integration.journey.command_line import command
@@ -147,6 +150,53 @@ async def test_rows_that_do_not_say_where_they_stand_are_read_once(site: Site) -
     assert await counted(site, of_nobody) == []
 
 
+@pytest.mark.rule("X-07")
+async def test_who_was_at_a_node_is_found_in_their_steps(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    crowd = list(islice(customers(), 3))
+    choice = d.Node("choice", d.Split((d.Way(50, "left"), d.Way(50, "right"))))
+    left, right = d.Node("left", d.Delay(3600)), d.Node("right", d.Delay(7200))
+    journey = await site.save_journey(FIRST, replace(HELLO, next="choice"), choice, left, right)
+    fence = await epochs(site)
+    found = Visits(site.journeys, VisitStore(site.pool))
+
+    async def at(node_id: str, *states: State, size: int = 10) -> dict[UUID, datetime]:
+        """Of all pages, each as large as may be."""
+        visits: dict[UUID, datetime] = {}
+        after = None
+        while True:
+            page = await found.page(TEAM, journey.journey_id, node_id, states, after=after, size=size)
+            assert len(page.visitors) <= size
+            visits |= {each.stored.enrolment.customer_id: each.at for each in page.visitors}
+            if (after := page.after) is None:
+                return visits
+
+    await site.runner().run({key_of(each): Waiting((site.order(each),)) for each in crowd}, fence)
+    assert await at("pause") == dict.fromkeys(crowd, START)
+    assert await at("hello") == {}, "nobody is so far"
+    site.step(hours=1)
+    await site.runner().run({key_of(each): Waiting(()) for each in crowd}, fence)
+    for number in range(2):
+        mail = site.outcome(number, Outcome.SENT)
+        await site.runner().run({key_of(mail.customer_id): Waiting((mail,))}, fence)
+    assert await at("pause", size=1) == dict.fromkeys(crowd, START), "who went on, too, page by page"
+    assert await at("hello") == dict.fromkeys(crowd, START + HOUR)
+    assert len(await at("choice")) == 2
+    site.step(hours=3)
+    await site.runner().run({key_of(each): Waiting(()) for each in crowd}, fence)
+    assert len(await at("choice", State.COMPLETED)) == 2
+    assert len(await at("choice", State.LIVE)) == 0, "one is at the message yet"
+    both = await at("left"), await at("right")
+    assert both[0].keys().isdisjoint(both[1]), "who took the other way ended, too, and was not here"
+    assert len(both[0]) + len(both[1]) == 2
+    assert await at("nowhere") == {}
+    monkeypatch.setattr(visits_module, "LOOKED_AT_MAX", 1)
+    monkeypatch.setattr(visits_module, "_AT_ONCE", 1)
+    page = await found.page(TEAM, journey.journey_id, "hello", (), after=None, size=10)
+    assert len(page.visitors) == 1
+    assert page.after is not None, "a bound is no end"
+    assert await at("hello") == dict.fromkeys(crowd, START + HOUR)
+
+
 @pytest.mark.rule("T-04")
 async def test_by_grpc_and_from_the_command_line(house: House, servers: Servers, tmp_path: Path) -> None:
     journey_id = await house.publish(delay(), message("hello", bot_module_id=await house.module()))
@@ -170,6 +220,15 @@ async def test_by_grpc_and_from_the_command_line(house: House, servers: Servers,
             "journey", "ListEnrolments", **{**asked, "node_id": "x", "page_token": first.next_page_token}
         )
     assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT, "a token is bound to what is asked"
+    visited = {"journey_id": journey_id, "visited_node_id": "wait"}
+    one = await house.call("journey", "ListEnrolments", **visited, page_size=1)
+    two = await house.call("journey", "ListEnrolments", **visited, page_token=one.next_page_token)
+    assert {each.customer_id for each in (*one.enrolments, *two.enrolments)} == customers_
+    assert all(each.HasField("visit_time") for each in (*one.enrolments, *two.enrolments))
+    for other in ({"node_id": "wait"}, {"wait_reason": reason}, {"page_token": first.next_page_token}):
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await house.call("journey", "ListEnrolments", **visited, **other)
+        assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
     for field, value in (("node_id", "No Node"), ("wait_reason", 99)):
         with pytest.raises(grpc.aio.AioRpcError) as refused:
             await house.call("journey", "ListEnrolments", **{**asked, field: value})

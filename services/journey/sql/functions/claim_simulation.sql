@@ -5,7 +5,7 @@ RETURNS TABLE (team_id uuid, simulation_id uuid)
 LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT
 AS $$
     UPDATE simulation AS s
-       SET state = operation_state('RUNNING'), tries = s.tries + 1, done = 0, claim = own,
+       SET state = operation_state('RUNNING'), tries = s.tries + 1, done = 0, counts = NULL, claim = own,
            claimed_until = clock_timestamp() + make_interval(secs => claim_s)
      WHERE (s.team_id, s.simulation_id) = (
         SELECT w.team_id, w.simulation_id FROM simulation AS w

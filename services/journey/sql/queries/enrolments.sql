@@ -58,6 +58,29 @@ UNION ALL
   ORDER BY a.live_since DESC, a.live_enrolment_id DESC LIMIT :limit)
 ORDER BY created_at DESC, enrolment_id DESC LIMIT :limit;
 
+-- name: list_beyond_a_node
+-- Of a journey those that stand at one of some nodes, and those that have ended, wherever they were.
+(SELECT e.team_id, e.customer_id, e.enrolment_id, e.journey_id, e.created_at, e.trigger_event_id, e.depth, e.updated_at,
+        shown_state(e.state, e.partition, e.team_id, e.customer_id) AS state, e.node_id, e.visit, e.rest, e.wake_at, e.commit_keys,
+        NULL::bytea AS packed
+   FROM enrolment AS e
+  WHERE e.team_id = :team_id AND e.journey_id = :journey_id
+    AND (e.state <> enrolment_state('LIVE') OR e.node_id = ANY (:nodes::text[]))
+    AND (:states::smallint[] IS NULL OR shown_state(e.state, e.partition, e.team_id, e.customer_id) = ANY (:states))
+    AND (:after_created_at::timestamptz IS NULL OR (e.created_at, e.enrolment_id) < (:after_created_at, :after_enrolment_id::uuid))
+  ORDER BY e.created_at DESC, e.enrolment_id DESC LIMIT :limit)
+UNION ALL
+(SELECT a.team_id, a.customer_id, a.live_enrolment_id, a.live_journey_id, a.live_since, NULL, NULL, NULL,
+        shown_state(enrolment_state('LIVE'), a.partition, a.team_id, a.customer_id), NULL, NULL, NULL, NULL, NULL, a.state
+   FROM actor AS a
+  WHERE a.team_id = :team_id AND a.live_journey_id = :journey_id AND a.live_node = ANY (:nodes::text[])
+    AND (:states::smallint[] IS NULL
+         OR shown_state(enrolment_state('LIVE'), a.partition, a.team_id, a.customer_id) = ANY (:states))
+    AND (:after_created_at::timestamptz IS NULL
+         OR (a.live_since, a.live_enrolment_id) < (:after_created_at, :after_enrolment_id::uuid))
+  ORDER BY a.live_since DESC, a.live_enrolment_id DESC LIMIT :limit)
+ORDER BY created_at DESC, enrolment_id DESC LIMIT :limit;
+
 -- name: list_enrolments_of_customer
 -- A journey, states, a node or a reason that are null take all; so does the keyset. Who stands somewhere is live.
 (SELECT e.team_id, e.customer_id, e.enrolment_id, e.journey_id, e.created_at, e.trigger_event_id, e.depth, e.updated_at,
@@ -174,3 +197,12 @@ SELECT body FROM history_record
 -- name: history_of_enrolment
 -- What was told before there were records.
 SELECT body FROM history WHERE team_id = :team_id AND enrolment_id = :enrolment_id AND kind = fact_kind('RUN_SEGMENT') ORDER BY position;
+
+-- name: bodies_of_commits
+-- In every shard: the customers of a page lie in several, and who was merged into one of them in others.
+SELECT body FROM history_record WHERE team_id = :team_id AND commit_key = ANY (:commit_keys::bigint[]);
+
+-- name: history_of_enrolments
+-- What was told before there were records.
+SELECT enrolment_id, body FROM history
+ WHERE team_id = :team_id AND enrolment_id = ANY (:enrolment_ids::uuid[]) AND kind = fact_kind('RUN_SEGMENT');

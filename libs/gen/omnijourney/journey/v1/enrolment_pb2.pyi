@@ -215,6 +215,7 @@ class Enrolment(_message.Message):
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
     CAUSATION_DEPTH_FIELD_NUMBER: _builtins.int
     TRIGGER_EVENT_ID_FIELD_NUMBER: _builtins.int
+    VISIT_TIME_FIELD_NUMBER: _builtins.int
     enrolment_id: _builtins.str
     """Assigned by the server."""
     journey_id: _builtins.str
@@ -243,6 +244,10 @@ class Enrolment(_message.Message):
     def update_time(self) -> _timestamp_pb2.Timestamp:
         """When it last changed."""
 
+    @_builtins.property
+    def visit_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was last at the node that was asked for; only where enrolments are listed by `visited_node_id`."""
+
     def __init__(
         self,
         *,
@@ -257,10 +262,11 @@ class Enrolment(_message.Message):
         update_time: _timestamp_pb2.Timestamp | None = ...,
         causation_depth: _builtins.int = ...,
         trigger_event_id: _builtins.str = ...,
+        visit_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "update_time", b"update_time", "wake_time", b"wake_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "update_time", b"update_time", "visit_time", b"visit_time", "wake_time", b"wake_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["causation_depth", b"causation_depth", "create_time", b"create_time", "customer_id", b"customer_id", "enrolment_id", b"enrolment_id", "journey_id", b"journey_id", "node_id", b"node_id", "state", b"state", "trigger_event_id", b"trigger_event_id", "update_time", b"update_time", "wait_reason", b"wait_reason", "wake_time", b"wake_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["causation_depth", b"causation_depth", "create_time", b"create_time", "customer_id", b"customer_id", "enrolment_id", b"enrolment_id", "journey_id", b"journey_id", "node_id", b"node_id", "state", b"state", "trigger_event_id", b"trigger_event_id", "update_time", b"update_time", "visit_time", b"visit_time", "wait_reason", b"wait_reason", "wake_time", b"wake_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

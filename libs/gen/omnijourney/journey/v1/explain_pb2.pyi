@@ -11,6 +11,7 @@ from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from omnijourney.common.v1 import error_reason_pb2 as _error_reason_pb2
 from omnijourney.journey.v1 import enrolment_pb2 as _enrolment_pb2
+from omnijourney.journey.v1 import journey_pb2 as _journey_pb2
 from omnijourney.journey.v1 import validation_pb2 as _validation_pb2
 import builtins as _builtins
 import sys
@@ -74,6 +75,134 @@ ENTRY_RESULT_UNKNOWN_SUBJECT: EntryResult.ValueType  # 8
 ENTRY_RESULT_DROPPED: EntryResult.ValueType  # 9
 """It met all conditions, and its mail was dropped by an operator while the customer was set aside."""
 Global___EntryResult: _TypeAlias = EntryResult  # noqa: Y015
+
+class _EntryCause:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _EntryCauseEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_EntryCause.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    ENTRY_CAUSE_UNSPECIFIED: _EntryCause.ValueType  # 0
+    """Nothing did."""
+    ENTRY_CAUSE_NEVER_PUBLISHED: _EntryCause.ValueType  # 1
+    """The journey was never published."""
+    ENTRY_CAUSE_BEFORE_PUBLISHING: _EntryCause.ValueType  # 2
+    """It occurred before the journey was published, at `cause_time`."""
+    ENTRY_CAUSE_BEFORE_START: _EntryCause.ValueType  # 3
+    """It occurred before the start of the journey's schedule, at `cause_time`."""
+    ENTRY_CAUSE_OTHER_ACCOUNT: _EntryCause.ValueType  # 4
+    """The customer joined an account that is no target of the journey."""
+    ENTRY_CAUSE_OTHER_TAG: _EntryCause.ValueType  # 5
+    """Another tag was applied."""
+    ENTRY_CAUSE_OTHER_JOURNEY: _EntryCause.ValueType  # 6
+    """Another journey was triggered."""
+    ENTRY_CAUSE_UNREADABLE_EVENT: _EntryCause.ValueType  # 7
+    """Segment could not read the event."""
+    ENTRY_CAUSE_OTHER_EVENT: _EntryCause.ValueType  # 8
+    """The trigger waits for another kind of event."""
+    ENTRY_CAUSE_TEST_ORDER: _EntryCause.ValueType  # 9
+    """A test order starts no journeys."""
+    ENTRY_CAUSE_UNCOUNTED_ORDER: _EntryCause.ValueType  # 10
+    """An order that does not count, as of an unsigned source, starts no journeys."""
+    ENTRY_CAUSE_OTHER_CURRENCY: _EntryCause.ValueType  # 11
+    """The order was in another currency."""
+    ENTRY_CAUSE_AMOUNT_TOO_LOW: _EntryCause.ValueType  # 12
+    """The order's amount was lower."""
+    ENTRY_CAUSE_AMOUNT_TOO_HIGH: _EntryCause.ValueType  # 13
+    """The order's amount was higher."""
+    ENTRY_CAUSE_NO_SUCH_ITEM: _EntryCause.ValueType  # 14
+    """No item of the order has such a name."""
+    ENTRY_CAUSE_OTHER_ATTRIBUTE: _EntryCause.ValueType  # 15
+    """Another attribute got a value."""
+    ENTRY_CAUSE_VALUE_REMOVED: _EntryCause.ValueType  # 16
+    """The value of the attribute was removed."""
+    ENTRY_CAUSE_VALUE_NOT_MET: _EntryCause.ValueType  # 17
+    """The new value of the attribute does not meet the condition."""
+    ENTRY_CAUSE_NOT_ACTIVE: _EntryCause.ValueType  # 18
+    """Nobody could enter when it occurred: from `cause_time` on, for `closed_reason` where the journey closed by itself."""
+    ENTRY_CAUSE_NOT_WORKED: _EntryCause.ValueType  # 19
+    """It is not worked yet."""
+    ENTRY_CAUSE_SET_ASIDE: _EntryCause.ValueType  # 20
+    """It waits: the customer was set aside after repeated faults, until an operator has them tried again."""
+    ENTRY_CAUSE_DROPPED: _EntryCause.ValueType  # 21
+    """An operator dropped it at `cause_time`, while the customer was set aside."""
+    ENTRY_CAUSE_TOO_MANY_LIVE: _EntryCause.ValueType  # 22
+    """The customer was inside as many journeys, or with as much data, as one may be at once."""
+    ENTRY_CAUSE_CHAIN_TOO_LONG: _EntryCause.ValueType  # 23
+    """Journeys caused one another in too long a chain."""
+    ENTRY_CAUSE_ENTERED_TOO_OFTEN: _EntryCause.ValueType  # 24
+    """The customer had entered as often as the journey allows."""
+    ENTRY_CAUSE_PLAN_USED_UP: _EntryCause.ValueType  # 25
+    """The enrolments of the team's plan were used up, which closed the journey at `cause_time`."""
+    ENTRY_CAUSE_WORKED_TOO_LATE: _EntryCause.ValueType  # 26
+    """It was worked only when nobody could enter any more: from `cause_time` on, for `closed_reason` where the journey closed by itself."""
+    ENTRY_CAUSE_NOT_KEPT: _EntryCause.ValueType  # 27
+    """What kept it out is not kept any more: it was worked in the moment of publishing, or refused or dropped very long ago."""
+    ENTRY_CAUSE_NO_SUCH_EVENT: _EntryCause.ValueType  # 28
+    """The customer has no such event."""
+
+class EntryCause(_EntryCause, metaclass=_EntryCauseEnumTypeWrapper):
+    """What kept an event from letting a customer in: `EntryExplanation.message` without its words."""
+
+ENTRY_CAUSE_UNSPECIFIED: EntryCause.ValueType  # 0
+"""Nothing did."""
+ENTRY_CAUSE_NEVER_PUBLISHED: EntryCause.ValueType  # 1
+"""The journey was never published."""
+ENTRY_CAUSE_BEFORE_PUBLISHING: EntryCause.ValueType  # 2
+"""It occurred before the journey was published, at `cause_time`."""
+ENTRY_CAUSE_BEFORE_START: EntryCause.ValueType  # 3
+"""It occurred before the start of the journey's schedule, at `cause_time`."""
+ENTRY_CAUSE_OTHER_ACCOUNT: EntryCause.ValueType  # 4
+"""The customer joined an account that is no target of the journey."""
+ENTRY_CAUSE_OTHER_TAG: EntryCause.ValueType  # 5
+"""Another tag was applied."""
+ENTRY_CAUSE_OTHER_JOURNEY: EntryCause.ValueType  # 6
+"""Another journey was triggered."""
+ENTRY_CAUSE_UNREADABLE_EVENT: EntryCause.ValueType  # 7
+"""Segment could not read the event."""
+ENTRY_CAUSE_OTHER_EVENT: EntryCause.ValueType  # 8
+"""The trigger waits for another kind of event."""
+ENTRY_CAUSE_TEST_ORDER: EntryCause.ValueType  # 9
+"""A test order starts no journeys."""
+ENTRY_CAUSE_UNCOUNTED_ORDER: EntryCause.ValueType  # 10
+"""An order that does not count, as of an unsigned source, starts no journeys."""
+ENTRY_CAUSE_OTHER_CURRENCY: EntryCause.ValueType  # 11
+"""The order was in another currency."""
+ENTRY_CAUSE_AMOUNT_TOO_LOW: EntryCause.ValueType  # 12
+"""The order's amount was lower."""
+ENTRY_CAUSE_AMOUNT_TOO_HIGH: EntryCause.ValueType  # 13
+"""The order's amount was higher."""
+ENTRY_CAUSE_NO_SUCH_ITEM: EntryCause.ValueType  # 14
+"""No item of the order has such a name."""
+ENTRY_CAUSE_OTHER_ATTRIBUTE: EntryCause.ValueType  # 15
+"""Another attribute got a value."""
+ENTRY_CAUSE_VALUE_REMOVED: EntryCause.ValueType  # 16
+"""The value of the attribute was removed."""
+ENTRY_CAUSE_VALUE_NOT_MET: EntryCause.ValueType  # 17
+"""The new value of the attribute does not meet the condition."""
+ENTRY_CAUSE_NOT_ACTIVE: EntryCause.ValueType  # 18
+"""Nobody could enter when it occurred: from `cause_time` on, for `closed_reason` where the journey closed by itself."""
+ENTRY_CAUSE_NOT_WORKED: EntryCause.ValueType  # 19
+"""It is not worked yet."""
+ENTRY_CAUSE_SET_ASIDE: EntryCause.ValueType  # 20
+"""It waits: the customer was set aside after repeated faults, until an operator has them tried again."""
+ENTRY_CAUSE_DROPPED: EntryCause.ValueType  # 21
+"""An operator dropped it at `cause_time`, while the customer was set aside."""
+ENTRY_CAUSE_TOO_MANY_LIVE: EntryCause.ValueType  # 22
+"""The customer was inside as many journeys, or with as much data, as one may be at once."""
+ENTRY_CAUSE_CHAIN_TOO_LONG: EntryCause.ValueType  # 23
+"""Journeys caused one another in too long a chain."""
+ENTRY_CAUSE_ENTERED_TOO_OFTEN: EntryCause.ValueType  # 24
+"""The customer had entered as often as the journey allows."""
+ENTRY_CAUSE_PLAN_USED_UP: EntryCause.ValueType  # 25
+"""The enrolments of the team's plan were used up, which closed the journey at `cause_time`."""
+ENTRY_CAUSE_WORKED_TOO_LATE: EntryCause.ValueType  # 26
+"""It was worked only when nobody could enter any more: from `cause_time` on, for `closed_reason` where the journey closed by itself."""
+ENTRY_CAUSE_NOT_KEPT: EntryCause.ValueType  # 27
+"""What kept it out is not kept any more: it was worked in the moment of publishing, or refused or dropped very long ago."""
+ENTRY_CAUSE_NO_SUCH_EVENT: EntryCause.ValueType  # 28
+"""The customer has no such event."""
+Global___EntryCause: _TypeAlias = EntryCause  # noqa: Y015
 
 @_typing.final
 class TriggerOutcome(_message.Message):
@@ -147,6 +276,9 @@ class EntryExplanation(_message.Message):
     STEPS_FIELD_NUMBER: _builtins.int
     TRIGGER_DATA_FIELD_NUMBER: _builtins.int
     MESSAGE_FAULTS_FIELD_NUMBER: _builtins.int
+    CAUSE_FIELD_NUMBER: _builtins.int
+    CAUSE_TIME_FIELD_NUMBER: _builtins.int
+    CLOSED_REASON_FIELD_NUMBER: _builtins.int
     event_id: _builtins.str
     """The event."""
     result: Global___EntryResult.ValueType
@@ -163,6 +295,10 @@ class EntryExplanation(_message.Message):
     """Why it was refused; UNSPECIFIED otherwise."""
     message: _builtins.str
     """All of this in a sentence, in English."""
+    cause: Global___EntryCause.ValueType
+    """What kept the customer out; UNSPECIFIED if they entered."""
+    closed_reason: _journey_pb2.StatusReason.ValueType
+    """Why the journey closed by itself, where the cause names that; UNSPECIFIED if a person or the schedule closed it."""
     @_builtins.property
     def occur_time(self) -> _timestamp_pb2.Timestamp:
         """When it occurred, in domain time; absent for an event that is not known."""
@@ -185,6 +321,10 @@ class EntryExplanation(_message.Message):
         `ValidateJourney` has it.
         """
 
+    @_builtins.property
+    def cause_time(self) -> _timestamp_pb2.Timestamp:
+        """The moment that the cause names; absent for the others."""
+
     def __init__(
         self,
         *,
@@ -200,10 +340,13 @@ class EntryExplanation(_message.Message):
         steps: _abc.Iterable[_enrolment_pb2.Step] | None = ...,
         trigger_data: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         message_faults: _abc.Iterable[_validation_pb2.DefinitionFault] | None = ...,
+        cause: Global___EntryCause.ValueType = ...,
+        cause_time: _timestamp_pb2.Timestamp | None = ...,
+        closed_reason: _journey_pb2.StatusReason.ValueType = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["enrolment", b"enrolment", "occur_time", b"occur_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["cause_time", b"cause_time", "enrolment", b"enrolment", "occur_time", b"occur_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["enrolment", b"enrolment", "enrolment_id", b"enrolment_id", "event_id", b"event_id", "field", b"field", "message", b"message", "message_faults", b"message_faults", "occur_time", b"occur_time", "reason", b"reason", "result", b"result", "steps", b"steps", "trigger_data", b"trigger_data", "value", b"value"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cause", b"cause", "cause_time", b"cause_time", "closed_reason", b"closed_reason", "enrolment", b"enrolment", "enrolment_id", b"enrolment_id", "event_id", b"event_id", "field", b"field", "message", b"message", "message_faults", b"message_faults", "occur_time", b"occur_time", "reason", b"reason", "result", b"result", "steps", b"steps", "trigger_data", b"trigger_data", "value", b"value"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -992,6 +992,7 @@ class ListEnrolmentsRequest(_message.Message):
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     NODE_ID_FIELD_NUMBER: _builtins.int
     WAIT_REASON_FIELD_NUMBER: _builtins.int
+    VISITED_NODE_ID_FIELD_NUMBER: _builtins.int
     team_id: _builtins.str
     """Owner. Required."""
     journey_id: _builtins.str
@@ -1006,6 +1007,10 @@ class ListEnrolmentsRequest(_message.Message):
     """Only those who stand at this node now, parked ones among them; empty: all."""
     wait_reason: _enrolment_pb2.WaitReason.ValueType
     """Only those who wait for this now, parked ones among them; UNSPECIFIED: all."""
+    visited_node_id: _builtins.str
+    """Only those that were at this node, now or before, by the steps that are kept; empty: all. It goes with `journey_id` and `states` alone. At
+    most 200 enrolments are looked at for a page: it may be short, or empty, and yet have a next one.
+    """
     @_builtins.property
     def states(self) -> _containers.RepeatedScalarFieldContainer[_enrolment_pb2.EnrolmentState.ValueType]:
         """Only in these states; empty: all."""
@@ -1021,10 +1026,11 @@ class ListEnrolmentsRequest(_message.Message):
         page_token: _builtins.str = ...,
         node_id: _builtins.str = ...,
         wait_reason: _enrolment_pb2.WaitReason.ValueType = ...,
+        visited_node_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["customer_id", b"customer_id", "journey_id", b"journey_id", "node_id", b"node_id", "page_size", b"page_size", "page_token", b"page_token", "states", b"states", "team_id", b"team_id", "wait_reason", b"wait_reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["customer_id", b"customer_id", "journey_id", b"journey_id", "node_id", b"node_id", "page_size", b"page_size", "page_token", b"page_token", "states", b"states", "team_id", b"team_id", "visited_node_id", b"visited_node_id", "wait_reason", b"wait_reason"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -2543,19 +2549,23 @@ class GetSimulationRequest(_message.Message):
 
     TEAM_ID_FIELD_NUMBER: _builtins.int
     OPERATION_ID_FIELD_NUMBER: _builtins.int
+    SO_FAR_FIELD_NUMBER: _builtins.int
     team_id: _builtins.str
     """Owner. Required."""
     operation_id: _builtins.str
     """The operation of the simulation. Required."""
+    so_far: _builtins.bool
+    """Whether one that has no findings is answered, too: with what it has counted so far."""
     def __init__(
         self,
         *,
         team_id: _builtins.str = ...,
         operation_id: _builtins.str = ...,
+        so_far: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["operation_id", b"operation_id", "team_id", b"team_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["operation_id", b"operation_id", "so_far", b"so_far", "team_id", b"team_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -2568,18 +2578,26 @@ class GetSimulationResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     SIMULATION_FIELD_NUMBER: _builtins.int
+    OPERATION_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def simulation(self) -> _simulation_pb2.Simulation:
-        """The findings."""
+        """The findings. Of one that runs, what the pass under way has counted, some four times a second, without `sends`, `limits` and `premises`;
+        where customers together reach a limit, another pass begins at zero. Absent where nothing was counted or it ended without findings.
+        """
+
+    @_builtins.property
+    def operation(self) -> _operation_pb2.Operation:
+        """How far it is, at the same instant."""
 
     def __init__(
         self,
         *,
         simulation: _simulation_pb2.Simulation | None = ...,
+        operation: _operation_pb2.Operation | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["simulation", b"simulation"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["operation", b"operation", "simulation", b"simulation"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["simulation", b"simulation"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["operation", b"operation", "simulation", b"simulation"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -351,7 +351,7 @@ class JourneyServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListEnrolments(self, request, context):
-        """Lists enrolments of a journey or a customer, newest first.
+        """Lists enrolments of a journey or a customer, or those of a journey that were at one node, newest first.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -549,7 +549,8 @@ class JourneyServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetSimulation(self, request, context):
-        """Reads what a simulation found; the newest 100 of a team are kept. Errors: NOT_FOUND, FAILED_PRECONDITION `OPERATION_NOT_DONE`.
+        """Reads what a simulation found, or has counted so far; the newest 100 of a team are kept. Errors: NOT_FOUND, FAILED_PRECONDITION
+        `OPERATION_NOT_DONE` unless `so_far`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

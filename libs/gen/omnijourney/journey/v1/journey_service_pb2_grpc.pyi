@@ -85,7 +85,7 @@ class JourneyServiceStub:
     GetEnrolment: _grpc.UnaryUnaryMultiCallable[_journey_service_pb2.GetEnrolmentRequest, _journey_service_pb2.GetEnrolmentResponse]
     """Reads one enrolment. Errors: NOT_FOUND."""
     ListEnrolments: _grpc.UnaryUnaryMultiCallable[_journey_service_pb2.ListEnrolmentsRequest, _journey_service_pb2.ListEnrolmentsResponse]
-    """Lists enrolments of a journey or a customer, newest first."""
+    """Lists enrolments of a journey or a customer, or those of a journey that were at one node, newest first."""
     CountEnrolments: _grpc.UnaryUnaryMultiCallable[_journey_service_pb2.CountEnrolmentsRequest, _journey_service_pb2.CountEnrolmentsResponse]
     """Counts the enrolments of a journey by state, exactly, now."""
     ExplainEnrolment: _grpc.UnaryUnaryMultiCallable[_journey_service_pb2.ExplainEnrolmentRequest, _journey_service_pb2.ExplainEnrolmentResponse]
@@ -177,7 +177,9 @@ class JourneyServiceStub:
     Errors: NOT_FOUND, INVALID_ARGUMENT `INVALID_FIELDS`, RESOURCE_EXHAUSTED `OVERLOADED` while 10 of the team wait.
     """
     GetSimulation: _grpc.UnaryUnaryMultiCallable[_journey_service_pb2.GetSimulationRequest, _journey_service_pb2.GetSimulationResponse]
-    """Reads what a simulation found; the newest 100 of a team are kept. Errors: NOT_FOUND, FAILED_PRECONDITION `OPERATION_NOT_DONE`."""
+    """Reads what a simulation found, or has counted so far; the newest 100 of a team are kept. Errors: NOT_FOUND, FAILED_PRECONDITION
+    `OPERATION_NOT_DONE` unless `so_far`.
+    """
 
 @_typing.type_check_only
 class JourneyServiceAsyncStub(JourneyServiceStub):
@@ -236,7 +238,7 @@ class JourneyServiceAsyncStub(JourneyServiceStub):
     GetEnrolment: _aio.UnaryUnaryMultiCallable[_journey_service_pb2.GetEnrolmentRequest, _journey_service_pb2.GetEnrolmentResponse]  # type: ignore[assignment]
     """Reads one enrolment. Errors: NOT_FOUND."""
     ListEnrolments: _aio.UnaryUnaryMultiCallable[_journey_service_pb2.ListEnrolmentsRequest, _journey_service_pb2.ListEnrolmentsResponse]  # type: ignore[assignment]
-    """Lists enrolments of a journey or a customer, newest first."""
+    """Lists enrolments of a journey or a customer, or those of a journey that were at one node, newest first."""
     CountEnrolments: _aio.UnaryUnaryMultiCallable[_journey_service_pb2.CountEnrolmentsRequest, _journey_service_pb2.CountEnrolmentsResponse]  # type: ignore[assignment]
     """Counts the enrolments of a journey by state, exactly, now."""
     ExplainEnrolment: _aio.UnaryUnaryMultiCallable[_journey_service_pb2.ExplainEnrolmentRequest, _journey_service_pb2.ExplainEnrolmentResponse]  # type: ignore[assignment]
@@ -328,7 +330,9 @@ class JourneyServiceAsyncStub(JourneyServiceStub):
     Errors: NOT_FOUND, INVALID_ARGUMENT `INVALID_FIELDS`, RESOURCE_EXHAUSTED `OVERLOADED` while 10 of the team wait.
     """
     GetSimulation: _aio.UnaryUnaryMultiCallable[_journey_service_pb2.GetSimulationRequest, _journey_service_pb2.GetSimulationResponse]  # type: ignore[assignment]
-    """Reads what a simulation found; the newest 100 of a team are kept. Errors: NOT_FOUND, FAILED_PRECONDITION `OPERATION_NOT_DONE`."""
+    """Reads what a simulation found, or has counted so far; the newest 100 of a team are kept. Errors: NOT_FOUND, FAILED_PRECONDITION
+    `OPERATION_NOT_DONE` unless `so_far`.
+    """
 
 class JourneyServiceServicer(metaclass=_abc_1.ABCMeta):
     """Owner of journeys, enrolments and actors."""
@@ -474,7 +478,7 @@ class JourneyServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _journey_service_pb2.ListEnrolmentsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_journey_service_pb2.ListEnrolmentsResponse, _abc.Awaitable[_journey_service_pb2.ListEnrolmentsResponse]]:
-        """Lists enrolments of a journey or a customer, newest first."""
+        """Lists enrolments of a journey or a customer, or those of a journey that were at one node, newest first."""
 
     @_abc_1.abstractmethod
     def CountEnrolments(
@@ -710,6 +714,8 @@ class JourneyServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _journey_service_pb2.GetSimulationRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_journey_service_pb2.GetSimulationResponse, _abc.Awaitable[_journey_service_pb2.GetSimulationResponse]]:
-        """Reads what a simulation found; the newest 100 of a team are kept. Errors: NOT_FOUND, FAILED_PRECONDITION `OPERATION_NOT_DONE`."""
+        """Reads what a simulation found, or has counted so far; the newest 100 of a team are kept. Errors: NOT_FOUND, FAILED_PRECONDITION
+        `OPERATION_NOT_DONE` unless `so_far`.
+        """
 
 def add_JourneyServiceServicer_to_server(servicer: JourneyServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
