@@ -61,8 +61,10 @@ class Findings(NamedTuple):
     premises: list[str]
 
 
-def findings_of(visit: Visit, found: pb.Simulation, definition: Definition) -> Findings:
-    """`definition` is what was simulated."""
+def findings_of(
+    visit: Visit, found: pb.Simulation, definition: Definition, *, so_far: bool = False
+) -> Findings:
+    """`definition` is what was simulated; `so_far`: the simulation works, and its messages are not told yet."""
     number = visit.formats.number
     counts, costs = _sums(found)
     figures = (
@@ -71,7 +73,7 @@ def findings_of(visit: Visit, found: pb.Simulation, definition: Definition) -> F
         (noted("Reached the end"), found.completed_count),
         (noted("Halted on the way"), found.halted_count),
         (noted("Still inside at the end"), found.live_count),
-        (noted("Messages"), sum(counts.values())),
+        *([] if so_far else [(noted("Messages"), sum(counts.values()))]),
         (noted("Points added"), found.points_added),
         (noted("Points deducted"), found.points_deducted),
     )

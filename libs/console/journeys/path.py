@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from libs.console.journeys.deciding import decided
 from libs.console.journeys.reasons import in_words
 from libs.console.journeys.tree import START
 from libs.console.languages import noted
@@ -47,6 +48,7 @@ WAYS: Final[Mapping[int, str]] = {
 }
 """The way that a result says was taken, as the places of a tree name it."""
 _NUMBERED: Final = frozenset({pb.STEP_RESULT_WAY_TAKEN, pb.STEP_RESULT_HELD_OUT})
+_JUDGED: Final = frozenset({pb.STEP_RESULT_YES, pb.STEP_RESULT_NO})
 _BRANCHING: Final = frozenset({"condition", "wait", "split"})
 
 
@@ -58,19 +60,20 @@ class StepInWords(NamedTuple):
     what: str
     why: str
     seen: str
-    """What decided it, as the service says it in English; may be empty."""
+    """What decided a condition, or the note of who ended it; may be empty."""
 
 
-def step_in_words(visit: Visit, step: pb.Step) -> StepInWords:
-    """One step."""
+def step_in_words(visit: Visit, step: pb.Step, attributes: Mapping[str, str]) -> StepInWords:
+    """One step; `attributes` are names of attributes by key."""
     what = visit.say(RESULTS[step.result], n=step.detail) if step.result in RESULTS else ""
     why = "" if step.result in _NUMBERED else in_words(visit, step.detail)
-    return StepInWords(step.occur_time, step.node_id, what, why, step.seen)
+    seen = decided(visit, step.seen, attributes) if step.result in _JUDGED else step.seen
+    return StepInWords(step.occur_time, step.node_id, what, why, seen)
 
 
 def at_nodes(visit: Visit, steps: Sequence[pb.Step]) -> dict[str, str]:
     """What happened last at each node, and when."""
-    last = {step.node_id: step_in_words(visit, step) for step in steps}
+    last = {step.node_id: step_in_words(visit, step, {}) for step in steps}
     return {
         node_id: " · ".join(filter(None, (each.what, each.why, visit.formats.moment(each.at))))
         for node_id, each in last.items()

@@ -32,7 +32,8 @@ _NODE_ID_MAX: Final = 64
 
 @routes.get("/journeys/{journey_id}/customers")
 async def listing(request: web.Request) -> web.Response:
-    """Whom a search finds; without one who was in the journey, newest first, or who stands at one node now."""
+    """Whom a search finds; without one who was in the journey, newest first, or who stands at one node now, or was
+    there."""
     visit = Visit.of(request)
     journey = await read_journey(visit, request.match_info["journey_id"])
     keyword = request.query.get("keyword", "").strip()[:100]
@@ -40,9 +41,10 @@ async def listing(request: web.Request) -> web.Response:
     node = next((each for each in journey.definition.nodes if each.node_id == node_id), None)
     if node_id and node is None:
         raise web.HTTPNotFound
+    was = bool(node_id) and request.query.get("when") == "before"
     found, enrolments, choices = await asyncio.gather(
         _search(visit, keyword) if keyword else _nobody(),
-        _nobody() if keyword else _inside(visit, journey.journey_id, node_id),
+        _nobody() if keyword else _inside(visit, journey.journey_id, node_id, was=was),
         choices_of(visit),
     )
     page = found if keyword else enrolments[0]
@@ -55,6 +57,7 @@ async def listing(request: web.Request) -> web.Response:
         states=ENROLMENT_STATES,
         waits=WAITS,
         node=node,
+        was=was,
         summary=Summaries(visit, choices).node(node) if node is not None else "",
         next_link=visit.page_link(page.next_page_token),
     )
@@ -93,7 +96,7 @@ async def shown(request: web.Request) -> web.Response:
         next_link=visit.page_link(page.next_page_token),
         enrolments=listed.enrolments,
         enrolment=enrolment,
-        steps=[step_in_words(visit, each) for each in steps],
+        steps=[step_in_words(visit, each, dict(choices.attribute_pairs)) for each in steps],
         states=ENROLMENT_STATES,
         waits=WAITS,
         tree=tree_of(journey.definition),
@@ -125,14 +128,17 @@ async def _search(visit: Visit, keyword: str) -> Any:
     return await visit.call(visit.client.segment.ListCustomers, request)
 
 
-async def _inside(visit: Visit, journey_id: str, node_id: str) -> tuple[Any, list[tuple[Any, Customer]]]:
-    """A page of enrolments, each with its customer."""
+async def _inside(
+    visit: Visit, journey_id: str, node_id: str, *, was: bool
+) -> tuple[Any, list[tuple[Any, Customer]]]:
+    """A page of enrolments, each with its customer: all, those at a node, or those that `was` there."""
     request = service.ListEnrolmentsRequest(
         team_id=visit.team_id,
         journey_id=journey_id,
-        node_id=node_id,
         page_size=_SOME,
         page_token=visit.request.query.get("page_token", ""),
+        node_id="" if was else node_id,
+        visited_node_id=node_id if was else "",
     )
     page = await visit.call(visit.client.journey.ListEnrolments, request)
     customers = await _customers(visit, (each.customer_id for each in page.enrolments))

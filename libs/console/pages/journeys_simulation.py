@@ -23,8 +23,11 @@ from libs.console.partial import part
 from libs.console.periods import Period, period_asked
 from libs.console.visits import Visit
 from omnijourney.client import CallError
-from omnijourney.common.v1 import operation_pb2
 from omnijourney.common.v1 import operations_service_pb2 as operations
+from omnijourney.common.v1.error_reason_pb2 import (
+    ERROR_REASON_DEPENDENCY_UNAVAILABLE,
+    ERROR_REASON_UNSPECIFIED,
+)
 from omnijourney.journey.v1 import journey_service_pb2 as service
 from omnijourney.journey.v1.journey_pb2 import Journey
 
@@ -32,6 +35,15 @@ routes = web.RouteTableDef()
 _FIELDS: Final = {"start_time": "first", "end_time": "last"}
 _BY_SYSTEM: Final = noted("No recorded event would start it: it is triggered by the system only.")
 _FAULTY: Final = noted("It cannot be simulated yet: mend the faults first.")
+_FAILURES: Final = {
+    ERROR_REASON_UNSPECIFIED: noted(
+        "It failed by a fault of its own: simulate again, or tell whoever runs the product."
+    ),
+    ERROR_REASON_DEPENDENCY_UNAVAILABLE: noted(
+        "A service that it has to ask did not answer: simulate again later."
+    ),
+}
+"""Why one failed; the first is of all other reasons."""
 _CANCELLED: Final = noted("The simulation is cancelled.")
 
 
@@ -156,26 +168,26 @@ async def _nothing() -> None:
 async def simulation(visit: Visit, journey: Journey, operation_id: str) -> dict[str, Any]:
     """What the part of a page about one simulation needs. Raises CallError."""
     ids = {"team_id": visit.team_id, "operation_id": id_of(operation_id)}
-    operation: operation_pb2.Operation = (
-        await visit.call(
-            visit.client.operations("journey").GetOperation, operations.GetOperationRequest(**ids)
-        )
-    ).operation
+    answer, choices = await asyncio.gather(
+        visit.call(visit.client.journey.GetSimulation, service.GetSimulationRequest(**ids, so_far=True)),
+        choices_of(visit),
+    )
+    operation = answer.operation
     context: dict[str, Any] = {
         "operation": operation,
         "has_ended": operation.state in ENDED,
         "states": OPERATION_STATES,
+        "failures": _FAILURES,
         "findings": None,
         "here": f"/journeys/{journey.journey_id}/simulations/{operation.operation_id}",
         "revision": visit.request.query.get("revision", ""),
     }
-    if operation.state != operation_pb2.OPERATION_STATE_SUCCEEDED:
+    if not answer.HasField("simulation"):
         return context
-    answer, choices = await asyncio.gather(
-        visit.call(visit.client.journey.GetSimulation, service.GetSimulationRequest(**ids)), choices_of(visit)
-    )
     return context | {
-        "findings": findings_of(visit, answer.simulation, journey.definition),
+        "findings": findings_of(
+            visit, answer.simulation, journey.definition, so_far=not context["has_ended"]
+        ),
         "tree": tree_of(journey.definition),
         "summaries": Summaries(visit, choices),
         "kinds": NODES,

@@ -37,6 +37,10 @@ async def test_who_rests_at_a_node_is_listed_and_the_way_of_each_is_lit(stand: S
     tree = await seen(browser, f"/journeys/{journey_id}/figures/tree", "2 entered")
     assert f'href="/journeys/{journey_id}/customers?node=n0"' in tree.html
     assert "Nobody is here now" in (await browser.get(f"/journeys/{journey_id}/customers?node=n1")).text
+    before = f"/journeys/{journey_id}/customers?node={{}}&when=before"
+    was = await browser.get(before.format("n0"))
+    assert ("Who was here: 1 minute" in was.text, was.text.count("waiting for a delay")) == (True, 2)
+    assert "Nobody was here" in (await browser.get(before.format("n1"))).text
     assert (await browser.get(f"/journeys/{journey_id}/customers?node=nowhere")).status == 404
     found = await browser.get(f"/journeys/{journey_id}/customers?keyword=Customer+0")
     (way,) = set(re.findall(rf'href="(/journeys/{journey_id}/customers/[0-9a-f-]+)"', found.html))
@@ -55,6 +59,11 @@ async def test_who_rests_at_a_node_is_listed_and_the_way_of_each_is_lit(stand: S
     )
     (enrolment,) = re.findall(rf"customers/{other}\?enrolment=([0-9a-f-]+)", listed.html)
     assert (await browser.get(f"{way}?enrolment={enrolment}")).status == 404, "another customer's"
+    await stand.site.advance(minutes=2)
+    there = await seen(browser, before.format("n1"), "Customer 1")
+    assert "Customer 0" in (await seen(browser, before.format("n0"), "Customer 0")).text, "who went on, too"
+    assert "Nobody is here now" in (await browser.get(f"/journeys/{journey_id}/customers?node=n0")).text
+    assert "aria-current" in there.html
     await stand.site.team(ALL)
     stranger = await stand.signed_in()
     for path in (f"/journeys/{journey_id}/customers", way, f"{way}?enrolment=x"):
@@ -88,5 +97,5 @@ async def test_why_somebody_did_not_enter_is_told_by_the_field_that_kept_them_ou
     )
     await stand.call("RecordEvents", events=[event])
     page = await seen(browser, way, "不符合觸發條件")
-    assert "訂單金額至少: 500.00 TWD" in page.text
+    assert "訂單金額至少: 500.00 TWD 訂單金額較低。" in page.text
     assert "unlit" not in page.html, "there is no way to be shown"

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
+from libs.common.feeds.serving import MailPage
 from libs.common.ids import new_id
 from libs.common.rpc.values import timestamp
 from omnijourney.common.v1 import money_pb2
 from omnijourney.common.v1.scope_pb2 import SCOPE_READ
 from omnijourney.journey.v1 import trigger_pb2
 from omnijourney.segment.v1 import audience_pb2, customer_pb2, event_pb2
+from services.journey.clients import simulation as recorded
+from services.journey.clients.simulation import GrpcRecorded
+from services.journey.worker import simulations as worker
 from tests.integration.console.browser import Browser, Page
 from tests.integration.console.conftest import WAIT_S, Stand
 from tests.integration.journey.whole_site import ALL, LINE, ask, definition_of, say, target
@@ -93,6 +99,43 @@ async def test_a_draft_is_run_over_a_time_and_its_counts_stand_in_the_tree(stand
         update_mask={"paths": ["name"]},
     )
     assert "模擬之後旅程已修改" in (await browser.get(page.path_qs)).text
+
+
+async def test_the_counts_run_through_the_tree_while_it_works(
+    stand: Stand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By events a page each, of which the last is held until somebody has seen the counts of those before."""
+    go_on = asyncio.Event()
+    read = GrpcRecorded.mails
+
+    async def mails(self: GrpcRecorded, *arguments: Any) -> MailPage:
+        page = await read(self, *arguments)
+        if not page.more:
+            await go_on.wait()
+        return page
+
+    monkeypatch.setattr(recorded, "PAGE_MAX", 1)
+    monkeypatch.setattr(worker, "COUNTS_S", 0.0)
+    monkeypatch.setattr(GrpcRecorded, "mails", mails)
+    journey_id = await branching(stand)
+    await ordered(stand, [["vip"], ["vip"], []])
+    browser = await stand.signed_in(language="zh-TW")
+    await browser.get("/journeys")
+    page = await browser.post(f"/journeys/{journey_id}/simulations", await days(stand))
+    seen: list[int] = []
+    async with asyncio.timeout(WAIT_S):
+        while 2 not in seen:
+            page = await browser.get(page.path_qs, headers={"X-Requested-With": "fetch"})
+            assert "data-refresh" in page.html
+            found = re.search(r"進入 (\d+) 次", page.text)
+            seen.append(int(found[1]) if found else 0)
+            await asyncio.sleep(0.02)
+    assert seen == sorted(seen)
+    assert "進入旅程次數 2" in page.text
+    assert "訊息 0" not in page.text, "messages are told at the end"
+    go_on.set()
+    page = await ended(browser, await browser.get(page.path_qs))
+    assert "進入旅程次數 3" in page.text
 
 
 async def test_what_keeps_a_draft_from_being_simulated_is_said(stand: Stand) -> None:
