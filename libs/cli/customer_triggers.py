@@ -66,4 +66,4 @@ def trigger(
 
 def _why(result: pb.SystemTriggerResult) -> str:
     name = error_reason_pb2.ErrorReason.Name(result.reason).removeprefix("ERROR_REASON_")
-    return f"{result.field} {result.message}" if result.field else name
+    return f"{name}: {result.field} {result.message}"

@@ -107,7 +107,8 @@ def faults_of(request: Message) -> list[FieldViolation]:
     plain = plain_faults(request)
     if len(plain) >= VIOLATIONS_MAX:
         return plain
-    return plain + [_violation(violation) for violation in _VALIDATOR.collect_violations(request)]
+    found = _VALIDATOR.collect_violations(request)
+    return plain + [_violation(request, violation) for violation in found]
 
 
 def refuse(faults: Sequence[FieldViolation]) -> None:
@@ -261,7 +262,7 @@ def _one_of(field: FieldDescriptor, number: object) -> str:
     return f"has no value {number}: must be one of {names}"
 
 
-def _violation(violation: Violation) -> FieldViolation:
+def _violation(request: Message, violation: Violation) -> FieldViolation:
     elements = violation.proto.field.elements if violation.proto.field else ()
     path = ".".join(_step(element) for element in elements)
     rule = violation.proto.rule_id or ""
@@ -270,7 +271,19 @@ def _violation(violation: Violation) -> FieldViolation:
         said = _PATTERNS.get(said.partition("`")[2].rstrip("`"), said)
     elif rule == "string.min_len" and not violation.field_value:
         said = _PLAIN["string.uuid_empty"]
+    elif rule == "enum.in":
+        said = f"must be one of {', '.join(_names(request, elements, violation.rule_value))}"
     return FieldViolation(path, _DAYS.sub(_days, said) if rule.startswith("duration.") else said)
+
+
+def _names(request: Message, elements: Sequence[Any], numbers: Sequence[int]) -> Iterator[str]:
+    """Of the values of an enum that a field of the request, however deep, may have."""
+    *within, last = (element.field_name for element in elements)
+    message: Any = request.DESCRIPTOR
+    for name in within:
+        message = message.fields_by_name[name].message_type
+    enum = message.fields_by_name[last].enum_type
+    return (enum.values_by_number[number].name for number in numbers)
 
 
 def _days(seconds: re.Match[str]) -> str:

@@ -129,8 +129,8 @@ def noted(notes: Sequence[Any], key: str, *names: str) -> Any:
 
 
 def event_id_of(*parts: Any) -> str:
-    """An id made of what an event is about, cut to the length that ids have."""
-    text = ":".join(str(part) for part in parts)
+    """An id made of what an event is about, as far as it is told, cut to the length that ids have."""
+    text = ":".join(str(part) for part in parts if part is not None)
     if len(text) <= EVENT_ID_LENGTH_MAX:
         return text
     return hashlib.blake2b(text.encode(errors="replace"), digest_size=32).hexdigest()

@@ -17,10 +17,16 @@ from services.journey.convert.audience_triggers import outcome_message
 from services.journey.convert.trigger_data import trigger_data_of
 from services.journey.domain.views import SystemTriggerRow
 from services.journey.servicer.base import BaseRpcs
-from services.journey.usecases.triggers import REQUEST_ID_REUSED
+from services.journey.usecases.triggers import Refused
 
 TRIGGERS_MAX: Final = 500
 """Items of one call, as the contract says."""
+_SENTENCES: Final = {
+    "RESOURCE_NOT_FOUND": "names none of the team",
+    "TRIGGER_MISMATCH": "names a journey that is not started through the API",
+    "STATUS_FORBIDS_ACTION": "names a journey that takes nobody now: a draft, one before its start, closed or stopped",
+    "REQUEST_ID_REUSED": "was used with another journey, customer or data: choose a new one",
+}
 
 
 class TriggerRpcs(BaseRpcs):
@@ -37,7 +43,7 @@ class TriggerRpcs(BaseRpcs):
         read = [_read(item) for item in request.items]
         sound = [trigger for trigger in read if isinstance(trigger, SystemTriggerRow)]
 
-        def reply(refusals: Sequence[str]) -> pb.TriggerJourneysResponse:
+        def reply(refusals: Sequence[Refused | None]) -> pb.TriggerJourneysResponse:
             of_sound = iter(refusals)
             return pb.TriggerJourneysResponse(
                 results=[
@@ -89,9 +95,9 @@ def _read(item: pb.SystemTriggerItem) -> SystemTriggerRow | pb.SystemTriggerResu
     )
 
 
-def _result(refusal: str) -> pb.SystemTriggerResult:
-    result = pb.SystemTriggerResult(accepted=not refusal, reason=reason_named(refusal))
-    if refusal == REQUEST_ID_REUSED:
-        result.field = "request_id"
-        result.message = "was used with another journey, customer or data: choose a new one"
-    return result
+def _result(refused: Refused | None) -> pb.SystemTriggerResult:
+    if refused is None:
+        return pb.SystemTriggerResult(accepted=True)
+    return pb.SystemTriggerResult(
+        reason=reason_named(refused.reason), field=refused.field, message=_SENTENCES[refused.reason]
+    )

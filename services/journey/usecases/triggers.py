@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime
-from typing import Final, Protocol, TypeVar
+from typing import Final, NamedTuple, Protocol, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -24,7 +24,19 @@ from services.journey.store.journeys import JourneyStore
 from services.journey.store.mail import Appended, Note, Reused
 
 Reply = TypeVar("Reply", bound=Message)
-REQUEST_ID_REUSED: Final = "REQUEST_ID_REUSED"
+
+
+class Refused(NamedTuple):
+    """Why a trigger is refused."""
+
+    reason: str
+    """A name of ErrorReason."""
+    field: str
+    """Of the trigger, that it is about."""
+
+
+_REUSED: Final = Refused("REQUEST_ID_REUSED", "request_id")
+_STRANGER: Final = Refused(NOT_FOUND, "customer_id")
 _SPANS: Final = tracing.Spans("journey")
 
 
@@ -69,10 +81,10 @@ class SystemTriggers:
         request: Message,
         team_id: UUID,
         triggers: Sequence[SystemTriggerRow],
-        reply: Callable[[Sequence[str]], Reply],
+        reply: Callable[[Sequence[Refused | None]], Reply],
         shown: bytes | None = None,
     ) -> Reply:
-        """Takes triggers of one team; `reply` makes the answer of why each was refused, empty if it was accepted. The
+        """Takes triggers of one team; `reply` makes the answer of why each was refused, None if it was accepted. The
         mail is on the trace `shown` by the caller, or on one of its own where it is sampled.
 
         The entry of the audit log is written with the mail; a repetition, which has none, leaves that to the guard.
@@ -90,7 +102,7 @@ class SystemTriggers:
             if not reused:
                 return answer
             pairs = zip(triggers, refusals, strict=True)
-            return reply([why or (REQUEST_ID_REUSED if trigger in reused else "") for trigger, why in pairs])
+            return reply([why or (_REUSED if trigger in reused else None) for trigger, why in pairs])
 
         with recording() as running:
             mails, reused = await self._mail.append(
@@ -103,7 +115,7 @@ class SystemTriggers:
         self._deliver([_traced(mail, shown) for mail in mails] if tracing.is_on() else mails)
         return but(reused)
 
-    async def _refusals(self, team_id: UUID, triggers: Sequence[SystemTriggerRow]) -> list[str]:
+    async def _refusals(self, team_id: UUID, triggers: Sequence[SystemTriggerRow]) -> list[Refused | None]:
         """Why each trigger is refused; what our own services ask for was looked at where it came in."""
         journeys = await self._of_journeys(team_id, {trigger.journey_id for trigger in triggers})
         named = {trigger.customer_id for trigger in triggers if not journeys[trigger.journey_id]}
@@ -111,31 +123,32 @@ class SystemTriggers:
         if not caller().is_internal:
             strangers = await self._customers.strangers(team_id, named)
         return [
-            journeys[trigger.journey_id] or (NOT_FOUND if trigger.customer_id in strangers else "")
+            journeys[trigger.journey_id] or (_STRANGER if trigger.customer_id in strangers else None)
             for trigger in triggers
         ]
 
     async def _but_repeated(
-        self, team_id: UUID, triggers: Sequence[SystemTriggerRow], refusals: Sequence[str]
-    ) -> Sequence[str]:
+        self, team_id: UUID, triggers: Sequence[SystemTriggerRow], refusals: Sequence[Refused | None]
+    ) -> Sequence[Refused | None]:
         """The refusals, but of what was accepted before: that is accepted again, whatever became of the journey."""
         refused = [trigger for trigger, why in zip(triggers, refusals, strict=True) if why]
         if not refused:
             return refusals
         recorded = await self._mail.recorded(team_id, refused)
         return [
-            "" if trigger.request_key in recorded else why
+            None if trigger.request_key in recorded else why
             for trigger, why in zip(triggers, refusals, strict=True)
         ]
 
-    async def _of_journeys(self, team_id: UUID, journey_ids: Iterable[UUID]) -> dict[UUID, str]:
+    async def _of_journeys(self, team_id: UUID, journey_ids: Iterable[UUID]) -> dict[UUID, Refused | None]:
         wanted, now = list(journey_ids), self._clock.now()
         found: dict[UUID, Journey] = {
             journey.journey_id: journey
             for journey in await self._journeys.by_ids(team_id, wanted)
             if journey.deleted_at is None
         }
-        return {journey_id: trigger_refusal(found.get(journey_id), now) for journey_id in wanted}
+        reasons = {journey_id: trigger_refusal(found.get(journey_id), now) for journey_id in wanted}
+        return {id_: Refused(reason, "journey_id") if reason else None for id_, reason in reasons.items()}
 
 
 def _traced(mail: Mail, shown: bytes | None) -> Mail:

@@ -107,8 +107,9 @@ async def test_a_customer_that_there_is_not_is_told_and_enters_nothing(house: Ho
         stub = journey_service_pb2_grpc.JourneyServiceStub(opened)
         both = request({known: journey_id, stranger: journey_id, str(new_id()): str(new_id())})
         answer = await stub.TriggerJourneys(both, timeout=WAIT_S)
-        told = [(result.accepted, result.reason) for result in answer.results]
-        assert told == [(True, NONE), (False, NOT_FOUND), (False, NOT_FOUND)]
+        told = [(result.accepted, result.reason, result.field) for result in answer.results]
+        assert told == [(True, NONE, ""), (False, NOT_FOUND, "customer_id"), (False, NOT_FOUND, "journey_id")]
+        assert all(result.message for result in answer.results if not result.accepted)
         await house.stop("segment")
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await stub.TriggerJourneys(request({known: journey_id}), timeout=WAIT_S)

@@ -279,6 +279,14 @@ def test_what_cannot_be_said_is_told_by_the_platforms_own_path(
     assert said[-1][:2] == ("refused", field)
 
 
+def test_an_event_of_nothing_that_is_known_has_no_name_of_a_program_as_its_id() -> None:
+    for platform, topic in ((Platform.SHOPIFY, "orders/updated"), (Platform.WOOCOMMERCE, "order.updated")):
+        for each in reports_of(
+            platform, topic, b'{"currency": "TWD", "total_price": "1", "status": "processing"}'
+        ):
+            assert "None" not in each.report.event_id
+
+
 def test_lines_below_zero_are_taken() -> None:
     returned = [{"name": "Cup", "quantity": -1, "price": "50.00"}]
     assert _shopify("orders/create", total_price="-50.00", current_total_price=None, line_items=returned)[

@@ -18,11 +18,11 @@ from libs.common.rpc.validation import (
     unimplemented_fields,
     unimplemented_paths,
 )
-from omnijourney.common.v1 import channel_pb2, installation_service_pb2
+from omnijourney.common.v1 import channel_pb2, installation_service_pb2, scope_pb2
 from omnijourney.internal.v1 import customers_service_pb2, ledger_service_pb2, sends_service_pb2
 from omnijourney.journey.v1 import journey_pb2, journey_service_pb2
 from omnijourney.points.v1 import points_service_pb2
-from omnijourney.segment.v1 import audience_pb2, customer_pb2, segment_service_pb2
+from omnijourney.segment.v1 import api_client_pb2, audience_pb2, customer_pb2, segment_service_pb2
 from tools.paths import PROTOS
 
 TRIGGER = "omnijourney.journey.v1.JourneyService/TriggerJourneys"
@@ -68,6 +68,14 @@ def test_all_faults_of_a_request_are_told_at_once_with_their_paths() -> None:
 def test_a_form_is_said_in_words(request_id: str, said: str) -> None:
     request = segment_service_pb2.CreateCustomerRequest(team_id=TEAM, request_id=request_id)
     assert _refused(CREATE, request) == {"request_id": said}
+
+
+def test_values_of_an_enum_that_are_taken_are_told_by_name() -> None:
+    client = api_client_pb2.ApiClient(name="till", scopes=[scope_pb2.SCOPE_UNSPECIFIED])
+    request = segment_service_pb2.CreateApiClientRequest(team_id=TEAM, request_id="r", api_client=client)
+    assert _refused("omnijourney.segment.v1.SegmentService/CreateApiClient", request) == {
+        "api_client.scopes[0]": "must be one of SCOPE_READ, SCOPE_WRITE, SCOPE_ADMIN, SCOPE_OPERATE"
+    }
 
 
 def test_every_form_of_the_contracts_has_words() -> None:

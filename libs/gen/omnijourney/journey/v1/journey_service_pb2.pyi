@@ -795,11 +795,11 @@ class SystemTriggerResult(_message.Message):
     was used with another journey, customer or data); unspecified if accepted.
     """
     field: _builtins.str
-    """With `INVALID_FIELDS` the path of the first faulty field within the item, for example `data["code"]`; with `REQUEST_ID_REUSED` it is
-    `request_id`. Empty otherwise.
+    """The field of the item that it is about, with `INVALID_FIELDS` the path of the first faulty one, for example `data["code"]`; with
+    `RESOURCE_NOT_FOUND` `journey_id` or `customer_id`. Empty if accepted.
     """
     message: _builtins.str
-    """What would be right there, in a sentence, in English; empty where `field` is."""
+    """What is wrong with it, in a sentence, in English; empty if accepted."""
     def __init__(
         self,
         *,
