@@ -31,8 +31,8 @@ class AudienceChangeRpcs(Base):
         """Starts to rename."""
         check = Check()
         team_id = check.uuid("team_id", request.team_id)
-        tag = check.line("tag", request.tag, length_max=TAG_LENGTH_MAX)
-        new_tag = check.line("new_tag", request.new_tag, length_max=TAG_LENGTH_MAX)
+        tag = check.name("tag", request.tag, length_max=TAG_LENGTH_MAX)
+        new_tag = check.name("new_tag", request.new_tag, length_max=TAG_LENGTH_MAX)
         check.done()
         once = Once(team_id, request, pb.RenameTagResponse, _rename_reply)
         return await self._deps.audience_changes.rename_tag(once, team_id, tag, new_tag, merge=request.merge)
@@ -41,7 +41,7 @@ class AudienceChangeRpcs(Base):
         """Starts to take the tag from everyone."""
         check = Check()
         team_id = check.uuid("team_id", request.team_id)
-        tag = check.line("tag", request.tag, length_max=TAG_LENGTH_MAX)
+        tag = check.name("tag", request.tag, length_max=TAG_LENGTH_MAX)
         check.done()
         once = Once(team_id, request, pb.DeleteTagResponse, _delete_reply)
         return await self._deps.audience_changes.delete_tag(once, team_id, tag, force=request.force)

@@ -11,7 +11,7 @@ from libs.common.audience.describing import LANGUAGES
 from libs.common.audience.expressions import Expression, names
 from libs.common.audience.reading import read_audience
 from libs.common.paging import page_key, page_size, page_token
-from libs.common.text import fold
+from libs.common.text import as_seen, fold
 from omnijourney.segment.v1 import audience_pb2
 from omnijourney.segment.v1 import segment_service_pb2 as pb
 from services.segment.convert.checks import Check
@@ -64,7 +64,7 @@ class AudienceUseRpcs(Base):
         """The saved audiences that name the thing."""
         check = Check()
         team_id = check.uuid("team_id", request.team_id)
-        key, tag, audience_id = request.attribute_key, request.tag, request.saved_audience_id
+        key, tag, audience_id = request.attribute_key, as_seen(request.tag), request.saved_audience_id
         if sum(map(bool, (key, tag, audience_id))) != 1:
             check.fault("attribute_key", "give one of attribute_key, tag and saved_audience_id")
         check.done()

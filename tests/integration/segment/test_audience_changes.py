@@ -117,6 +117,12 @@ async def test_a_tag_is_renamed_for_everyone_and_triggers_nothing(
     spelled = await site.segment.call("RenameTag", tag="old", new_tag="Old")
     assert (await site.ended(spelled.operation)).done_count == 6
     assert await site.tags() == {"Old": 6}
+    copied = await site.segment.call("RenameTag", tag=" old\u200b", new_tag="\ufeff New ")
+    assert (await site.ended(copied.operation)).done_count == 6
+    assert await site.tags() == {"New": 6}
+    for odd in ("\u200b", "a\nb"):
+        refused = await refusal(site.segment.call("RenameTag", tag="New", new_tag=odd))
+        assert refused[:2] == (grpc.StatusCode.INVALID_ARGUMENT, "INVALID_FIELDS")
 
 
 @pytest.mark.rule("S-04")
