@@ -16,12 +16,16 @@ from services.channel_gateway.domain.heard import (
     ItemFaultError,
 )
 from services.channel_gateway.domain.json_faults import Fault
-from services.channel_gateway.domain.json_items import without_broken_text
+from services.channel_gateway.domain.json_items import without_broken_text, without_depths
 
 _REMEDY: Final = "send the body as the channel's platform does"
+DEPTH_MAX: Final = 100
+"""Brackets within brackets; what lies deeper is passed over."""
+_FIELDS: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 Whole = TypeVar("Whole")
 Read = TypeVar("Read")
+Loose = TypeVar("Loose", bound=msgspec.Struct)
 
 
 def read_whole(decoder: msgspec.json.Decoder[Whole], body: bytes) -> Whole:
@@ -32,7 +36,7 @@ def read_whole(decoder: msgspec.json.Decoder[Whole], body: bytes) -> Whole:
     except _UNREADABLE:
         pass
     try:
-        return decoder.decode(without_broken_text(body))
+        return decoder.decode(without_depths(without_broken_text(body), DEPTH_MAX))
     except _UNREADABLE:
         raise BodyFaultError(Fault("", Reason.MALFORMED, "is no webhook of the channel", _REMEDY)) from None
 
@@ -52,9 +56,29 @@ def read_part(decoder: msgspec.json.Decoder[Read], part: msgspec.Raw) -> Read:
     except _UNREADABLE:
         pass
     try:
-        return decoder.decode(without_broken_text(raw))
+        return decoder.decode(without_depths(without_broken_text(raw), DEPTH_MAX))
     except _UNREADABLE as error:
         raise ItemFaultError("has not the form of such an event") from error
+
+
+def read_loosely(decoder: msgspec.json.Decoder[Loose], part: msgspec.Raw) -> tuple[Loose, list[Item]]:
+    """A part of a body that holds others; each of its fields that has not its form is one fault, and the others count.
+    Raises ItemFaultError where it is no object."""
+    try:
+        return read_part(decoder, part), []
+    except ItemFaultError:
+        given = read_part(_FIELDS, part)
+    known: dict[str, object] = {}
+    faults: list[Item] = []
+    for field in msgspec.structs.fields(decoder.type):
+        raw = given.get(field.encode_name)
+        if raw is None or bytes(raw) == b"null":
+            continue
+        try:
+            known[field.name] = read_part(msgspec.json.Decoder(field.type), raw)
+        except ItemFaultError:
+            faults.append(Item(fault=f"{field.encode_name} has not its form"))
+    return decoder.type(**known), faults
 
 
 def read_items(parts: Iterable[msgspec.Raw], read: Callable[[msgspec.Raw], tuple[Heard, ...]]) -> list[Item]:

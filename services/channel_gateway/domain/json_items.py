@@ -48,6 +48,27 @@ def split_items(body: bytes, most: int) -> list[bytes] | None:
     return items
 
 
+def without_depths(body: bytes, most: int) -> bytes:
+    """The same with null for what stands within more than so many brackets, where it has not more runs of brackets than
+    are looked at. So what nobody looks at within one item does not keep the others from being read."""
+    kept: list[bytes] = []
+    at = begin = depth = 0
+    for _ in range(BRACKETS_MAX):
+        token = _INNER.match(body, at)
+        if token is None or token[1] == b'"':
+            break
+        run, place, at = len(token[1]), token.start(1), token.end()
+        if token[1][:1] in b"[{":
+            if depth <= most < depth + run:
+                kept += [body[begin : place + most - depth], b"null"]
+            depth += run
+        else:
+            if depth > most >= depth - run:
+                begin = place + depth - most
+            depth -= run
+    return b"".join(kept) + body[begin:] if depth == 0 else body
+
+
 def without_broken_text(body: bytes) -> bytes:
     """The same with U+0000, which no field takes, for what is no character: half a surrogate pair, bytes that are no
     UTF-8. So each is its own field's fault, and in a field that nobody knows it is none."""

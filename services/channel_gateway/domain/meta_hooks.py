@@ -6,14 +6,14 @@ that are not named here are passed over.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 import msgspec
 
 from services.channel_gateway.domain import page_hooks, whatsapp_hooks
 from services.channel_gateway.domain.heard import Item, ItemFaultError
-from services.channel_gateway.domain.hook_bodies import check_count, read_items, read_part, read_whole
+from services.channel_gateway.domain.hook_bodies import check_count, read_items, read_loosely, read_whole
 from services.channel_gateway.domain.meta_parts import Id
 from services.channel_gateway.domain.meta_templates import is_of_templates
 from services.channel_gateway.domain.model import Channel, ConnectionKind
@@ -41,6 +41,8 @@ class _Entry(msgspec.Struct, frozen=True):
     """In place of `messaging` while another app answers."""
     unreachable: list[msgspec.Raw] = []
     """Our own: whom the account could not write to."""
+    unnamed: list[msgspec.Raw] = []
+    """Our own: what was signed and says of no account that it is for it."""
 
 
 class _Body(msgspec.Struct, frozen=True):
@@ -61,6 +63,11 @@ class Sender(NamedTuple):
     """Phone number, page or Instagram account; the business account, where it is for all numbers of that."""
     owns: bool = False
     """It is a business account."""
+
+    @property
+    def is_nobody(self) -> bool:
+        """It is not said which account; the part can only be kept beside its fault."""
+        return not self.sender_id
 
 
 class Share(NamedTuple):
@@ -86,7 +93,9 @@ def shares(body: bytes) -> dict[Sender, Share]:
             counts[sender] = counts.get(sender, 0) + count
             names[sender] = whole.object
     check_count(sum(counts.values()))
-    if len(parts) == 1 and len(wholes) == 1 and len(wholes[0].entry) == len(next(iter(parts.values()))):
+    (first, *others) = parts or (None,)
+    of_one = first is not None and not others and not first.is_nobody
+    if of_one and len(wholes) == 1 and len(wholes[0].entry) == len(next(iter(parts.values()))):
         return {sender: Share(body, count) for sender, count in counts.items()}
     return {sender: Share(_body(names[sender], own), counts[sender]) for sender, own in parts.items()}
 
@@ -102,34 +111,48 @@ def _entries(whole: _Body) -> Iterator[tuple[Sender, bytes, int]]:
     kind = _KINDS.get(whole.object)
     check_count(len(whole.entry))
     for raw in whole.entry if kind is not None else ():
-        try:
-            entry = read_part(_ENTRY, raw)
-        except ItemFaultError:
-            continue  # it names nobody who could be told
         assert kind is not None
+        try:
+            entry, faults = read_loosely(_ENTRY, raw)
+        except ItemFaultError:
+            yield _unnamed(kind, [raw])
+            continue
         if kind is ConnectionKind.WHATSAPP:
-            yield from _numbers(entry, bytes(raw))
+            yield from _numbers(entry, raw, with_faults=bool(faults))
+        elif entry.id == "":
+            yield _unnamed(kind, [raw])
         else:
-            count = len(entry.messaging) + len(entry.standby) + len(entry.changes)
+            count = len(entry.messaging) + len(entry.standby) + len(entry.changes) + len(faults)
             yield Sender(kind, str(entry.id)), bytes(raw), max(count, 1)  # what holds nothing is stored, too
 
 
-def _numbers(entry: _Entry, raw: bytes) -> Iterator[tuple[Sender, bytes, int]]:
+def _unnamed(kind: ConnectionKind, parts: Sequence[msgspec.Raw]) -> tuple[Sender, bytes, int]:
+    return Sender(kind, ""), b'{"unnamed":[%b]}' % b",".join(map(bytes, parts)), len(parts)
+
+
+def _numbers(entry: _Entry, raw: msgspec.Raw, *, with_faults: bool) -> Iterator[tuple[Sender, bytes, int]]:
     """Changes of a business account by its phone numbers."""
     senders: dict[Sender, list[bytes]] = {}
+    unnamed: list[msgspec.Raw] = []
     for change in entry.changes:
         if number := whatsapp_hooks.number_of(change):
             sender = Sender(ConnectionKind.WHATSAPP, number)
         elif entry.id and is_of_templates(change):
             sender = Sender(ConnectionKind.WHATSAPP, str(entry.id), owns=True)
         else:
+            if whatsapp_hooks.lacks_number(change):
+                unnamed.append(change)
             continue
         senders.setdefault(sender, []).append(bytes(change))
     head = b'"id":%b,"time":%b' % (_json(str(entry.id)), _json(entry.time))
     for sender, changes in senders.items():
         whole = len(changes) == len(entry.changes)
-        part = raw if whole else b'{%b,"changes":[%b]}' % (head, b",".join(changes))
+        part = bytes(raw) if whole else b'{%b,"changes":[%b]}' % (head, b",".join(changes))
         yield sender, part, sum(whatsapp_hooks.event_count(msgspec.Raw(change)) for change in changes)
+    if with_faults and not senders:
+        yield _unnamed(ConnectionKind.WHATSAPP, [raw])
+    elif unnamed:
+        yield _unnamed(ConnectionKind.WHATSAPP, unnamed)
 
 
 def _body(name: str, entries: Iterable[bytes]) -> bytes:
@@ -151,10 +174,11 @@ def read_meta(body: bytes) -> tuple[Channel | None, list[Item]]:
     items: list[Item] = []
     for raw in whole.entry if channel is not None else ():
         try:
-            entry = read_part(_ENTRY, raw)
+            entry, faults = read_loosely(_ENTRY, raw)
         except ItemFaultError as fault:
             items.append(Item(fault=str(fault)))
             continue
+        items += faults + [Item(fault="it does not say of which account it is")] * len(entry.unnamed)
         if channel is Channel.WHATSAPP:
             items += whatsapp_hooks.read_changes(entry.changes, entry.time)
         else:

@@ -28,7 +28,7 @@ from services.channel_gateway.domain.heard import (
     checked_id,
     kept_id,
 )
-from services.channel_gateway.domain.hook_bodies import read_items, read_part
+from services.channel_gateway.domain.hook_bodies import read_items, read_loosely, read_part
 from services.channel_gateway.domain.meta_parts import CHANGE, Id, at_seconds
 from services.channel_gateway.domain.meta_templates import is_of_templates, read_template
 from services.channel_gateway.domain.receipts import ReceiptKind
@@ -143,6 +143,14 @@ def number_of(change: msgspec.Raw) -> str:
     return str(value.metadata.phone_number_id) if value is not None and value.metadata is not None else ""
 
 
+def lacks_number(change: msgspec.Raw) -> bool:
+    """Whether a change that names no number would have to."""
+    try:
+        return read_part(CHANGE, change).field in _FIELDS
+    except ItemFaultError:
+        return True
+
+
 def read_changes(changes: Iterable[msgspec.Raw], entry_time: Id) -> list[Item]:
     """What changes of an entry tell, event by event; `entry_time` in seconds, of what has no time of its own."""
     items: list[Item] = []
@@ -151,10 +159,11 @@ def read_changes(changes: Iterable[msgspec.Raw], entry_time: Id) -> list[Item]:
             items += read_items([raw], lambda change: read_template(change, at_seconds(entry_time)))
             continue
         try:
-            value = _value(raw)
+            value, faults = _value(raw)
         except ItemFaultError as fault:
             items.append(Item(fault=str(fault)))
             continue
+        items += faults
         items += read_items(value.messages, functools.partial(_message, names=_names(value.contacts)))
         items += read_items(value.statuses, _status)
         items += read_items(value.user_preferences, _preference)
@@ -162,20 +171,21 @@ def read_changes(changes: Iterable[msgspec.Raw], entry_time: Id) -> list[Item]:
     return items
 
 
-def _value(raw: msgspec.Raw) -> _Value:
-    """What a change says of messages and of what people want; nothing where it is of another field."""
+def _value(raw: msgspec.Raw) -> tuple[_Value, list[Item]]:
+    """What a change says of messages and of what people want, and what of it cannot be read; nothing where it is of
+    another field."""
     change = read_part(CHANGE, raw)
-    return read_part(_VALUE, change.value) if change.field in _FIELDS else _Value()
+    return read_loosely(_VALUE, change.value) if change.field in _FIELDS else (_Value(), [])
 
 
 def event_count(raw: msgspec.Raw) -> int:
     """How many events a change has: what holds nothing is one."""
     try:
-        value = _value(raw)
+        value, faults = _value(raw)
     except ItemFaultError:
         return 1
     parts = (value.messages, value.statuses, value.user_preferences, value.user_id_update)
-    return max(1, sum(map(len, parts)))
+    return max(1, len(faults) + sum(map(len, parts)))
 
 
 def _names(contacts: Iterable[msgspec.Raw]) -> dict[str, str]:

@@ -14,7 +14,7 @@ from libs.common.paging import page_key, page_of, page_size
 from libs.common.rpc.fields import FieldCheck
 from libs.common.rpc.servicing import changed_fields, ids_of, team_of
 from omnijourney.channel_gateway.v1 import channel_gateway_service_pb2 as pb
-from services.channel_gateway.convert import content as convert
+from services.channel_gateway.convert import accounts as convert
 from services.channel_gateway.convert.deliveries import channel_of
 from services.channel_gateway.domain.errors import ChannelUnsupported
 from services.channel_gateway.domain.model import (

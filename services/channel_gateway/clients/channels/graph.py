@@ -15,6 +15,7 @@ from services.channel_gateway.clients.channels.transport import Reply
 
 VERSION: Final = "v25.0"
 """Version of the Graph API, unless the address names one."""
+_CODE: Final = re.compile(r"[0-9]{1,10}")
 _VERSIONED: Final = re.compile(r"/v\d+\.\d+$")
 
 
@@ -38,13 +39,21 @@ def error_of(body: Mapping[str, Any]) -> GraphError:
     error = body.get("error")
     if not isinstance(error, dict):
         return GraphError(None, None, "", "")
-    code, subcode = error.get("code"), error.get("error_subcode")
     return GraphError(
-        code if isinstance(code, int) else None,
-        subcode if isinstance(subcode, int) else None,
+        _number(error.get("code")),
+        _number(error.get("error_subcode")),
         str(error.get("message", "")),
         str(error.get("fbtrace_id", "")),
     )
+
+
+def _number(value: object) -> int | None:
+    """A code, also where it is written as text or with a point."""
+    if isinstance(value, str) and _CODE.fullmatch(value):
+        return int(value)
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def answer_id_of(reply: Reply) -> str:
@@ -59,13 +68,16 @@ def usage_wait_s(headers: Mapping[str, str]) -> float:
         return 0.0
     try:
         accounts = msgspec.json.decode(usage, type=dict[str, list[dict[str, Any]]])
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         return 0.0
     minutes = [
         item.get("estimated_time_to_regain_access", 0) for items in accounts.values() for item in items
     ]
     # Compared before it is multiplied: JSON has whole numbers that no float can hold.
-    return max((60.0 * min(m, WAIT_MAX_S) for m in minutes if isinstance(m, int | float)), default=0.0)
+    return max(
+        (60.0 * min(m, WAIT_MAX_S) for m in minutes if isinstance(m, int | float) and m is not True),
+        default=0.0,
+    )
 
 
 def app_secret_proof(token: str, secret: str) -> str:

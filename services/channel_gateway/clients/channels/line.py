@@ -28,6 +28,7 @@ from services.channel_gateway.clients.channels.transport import (
     NotSentError,
     Reply,
     Transport,
+    id_of,
     retry_after_s,
 )
 from services.channel_gateway.domain.content import (
@@ -185,7 +186,7 @@ class LineAdapter:
             rule,
             detail=said(account, message),
             wait_s=retry_after_s(reply.headers),
-            doubtful=reply.status >= 500,
+            doubtful=reply.status >= 500 or rule is line_rules.NO_ANSWER,
             answer_id=reply.headers.get("X-Line-Request-Id", ""),
         )
 
@@ -229,5 +230,5 @@ def _headers(account: Account) -> dict[str, str]:
 def _message_id(reply: Reply) -> str:
     sent = reply.body.get("sentMessages")
     if isinstance(sent, list) and sent and isinstance(sent[0], dict):
-        return str(sent[0].get("id", ""))
+        return id_of(sent[0].get("id"))
     return ""

@@ -51,10 +51,13 @@ NO_ANSWER: Final = Rule(Verdict.RETRY, Reason.NO_ANSWER, backoff=NORMAL)
 
 
 def rule_for(status: int, message: str) -> Rule:
-    """The first rule that fits; unlisted: 5xx is repeated a few times, all else has failed."""
+    """The first rule that fits; unlisted: 2xx leaves open whether it was taken, 5xx is repeated a few times, all else
+    has failed."""
     for line_rule in RULES:
         if line_rule.status == status and message.startswith(line_rule.message):
             return line_rule.rule
+    if 200 <= status < 300:
+        return NO_ANSWER
     if status >= 500:
         return Rule(Verdict.RETRY, f"LINE_{status}", backoff=FEW)
     return Rule(Verdict.FAILED, f"LINE_{status}")

@@ -30,6 +30,7 @@ from services.channel_gateway.clients.channels.transport import (
     NotSentError,
     Reply,
     Transport,
+    id_of,
     retry_after_s,
 )
 from services.channel_gateway.domain.callbacks import Callback, callback_text
@@ -164,9 +165,9 @@ class PageAdapter:
         return self._classify(account, reply)
 
     def _classify(self, account: Account, reply: Reply) -> Attempt:
-        if 200 <= reply.status < 300:
-            return sent_or(page_rules.NO_ANSWER, str(reply.body.get("message_id", "")))
-        error = error_of(reply.body)
+        error, message_id = error_of(reply.body), id_of(reply.body.get("message_id"))
+        if 200 <= reply.status < 300 and (message_id or error.code is None):
+            return sent_or(page_rules.NO_ANSWER, message_id)
         rule = page_rules.page_rule(self._rules, error.code, error.subcode, reply.status)
         if error.message.startswith(_BAD_PROOF):
             rule = Rule(Verdict.FAILED, Reason.ACCOUNT_UNUSABLE, account_unusable=True)

@@ -25,6 +25,7 @@ from services.channel_gateway.clients.channels.transport import (
     NotSentError,
     Reply,
     Transport,
+    id_of,
     retry_after_s,
 )
 from services.channel_gateway.clients.channels.whatsapp_templates import (
@@ -233,10 +234,10 @@ class WhatsappAdapter:
         return url
 
     async def _classify(self, account: Account, job: Job, part: int, reply: Reply) -> Attempt:
-        if 200 <= reply.status < 300:
-            return sent_or(meta_rules.NO_ANSWER, _message_id(reply.body))
         error = error_of(reply.body)
-        code = error.code
+        code, message_id = error.code, _message_id(reply.body)
+        if 200 <= reply.status < 300 and (message_id or code is None):
+            return sent_or(meta_rules.NO_ANSWER, message_id)
         rule = meta_rules.whatsapp_rule(code, reply.status)
         if rule.confirm is Confirm.TEMPLATE:
             state = await self._template_state(account, job.parts[part])
@@ -329,5 +330,5 @@ def _headers(account: Account) -> dict[str, str]:
 def _message_id(body: Mapping[str, Any]) -> str:
     messages = body.get("messages")
     if isinstance(messages, list) and messages and isinstance(messages[0], dict):
-        return str(messages[0].get("id", ""))
+        return id_of(messages[0].get("id"))
     return ""
