@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Final
+from typing import Final, NamedTuple
 from uuid import UUID
 
 from libs.common.audience.expressions import ChannelNumber
@@ -21,6 +21,13 @@ _WHATSAPP: Final = int(ChannelNumber.WHATSAPP)
 _NOBODY: Final = UUID(int=0)
 
 
+class Reached(NamedTuple):
+    """Who was looked at last."""
+
+    team_id: UUID
+    customer_id: UUID
+
+
 class SpellingStore:
     """Where the search stands, and whom it meets. Raises the driver's errors."""
 
@@ -28,10 +35,10 @@ class SpellingStore:
         """`pool` of the service's own role."""
         self.pool = pool
 
-    async def reached(self) -> tuple[UUID, UUID] | None:
-        """The last team and customer that were looked at; None where nothing is to be done now."""
+    async def reached(self) -> Reached | None:
+        """Where the search is; None where nothing is to be done now."""
         row = await self.pool.fetchrow(BOOK["load_spelling_search"])
-        return None if row is None else (row[0], row[1])
+        return None if row is None else Reached(row[0], row[1])
 
     async def page(self, team_id: UUID, after: UUID, row_max: int) -> list[Spelled]:
         """The next customers of a team."""
@@ -55,14 +62,24 @@ class SpellingStore:
         found: UUID | None = await self.pool.fetchval(*BOOK.bind("next_team", after=after))
         return found
 
-    async def move(self, team_id: UUID, customer_id: UUID = _NOBODY) -> None:
-        """Notes whom the search has reached."""
-        query = BOOK.bind("move_spelling_search", team_id=team_id, customer_id=customer_id)
-        await self.pool.execute(*query)
+    async def move(self, reached: Reached, team_id: UUID, customer_id: UUID = _NOBODY) -> None:
+        """Notes whom the search has come to from where it was; nothing if it is there no more."""
+        await self.pool.execute(
+            *BOOK.bind(
+                "move_spelling_search",
+                from_team_id=reached.team_id,
+                from_customer_id=reached.customer_id,
+                team_id=team_id,
+                customer_id=customer_id,
+            )
+        )
 
-    async def end_pass(self) -> None:
-        """All customers of all teams were looked at."""
-        await self.pool.execute(BOOK["end_spelling_pass"])
+    async def end_pass(self, reached: Reached) -> None:
+        """All customers of all teams were looked at; nothing if the search is where it was no more."""
+        query = BOOK.bind(
+            "end_spelling_pass", from_team_id=reached.team_id, from_customer_id=reached.customer_id
+        )
+        await self.pool.execute(*query)
 
 
 async def save_respelled(

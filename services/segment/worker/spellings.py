@@ -51,11 +51,11 @@ class Spellings:
         page = await self._store.page(team_id, after, min(row_max, CUSTOMERS_MAX))
         if page:
             await self._spell(team_id, page)
-            await self._store.move(team_id, page[-1].customer_id)
+            await self._store.move(reached, team_id, page[-1].customer_id)
         elif (following := await self._store.next_team(team_id)) is not None:
-            await self._store.move(following)
+            await self._store.move(reached, following)
         else:
-            await self._store.end_pass()
+            await self._store.end_pass(reached)
         return row_max
 
     async def _spell(self, team_id: UUID, page: Sequence[Spelled]) -> None:

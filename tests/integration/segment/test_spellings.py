@@ -24,8 +24,8 @@ INSERT INTO segment.identity (team_id, channel, account_id, external_id, custome
 VALUES ($1, 2, $2, $3, $4, false, $5, $5)
 """
 _FROM_THE_BEGINNING = """
-UPDATE segment.spelling_search
-   SET reached_team_id = nobody, reached_customer_id = nobody, passes_left = 2, due_at = clock_timestamp()
+INSERT INTO segment.spelling_search (reached_team_id, reached_customer_id, passes_left, due_at)
+SELECT nobody, nobody, 2, clock_timestamp()
   FROM (SELECT '00000000-0000-0000-0000-000000000000'::uuid AS nobody) AS first
 """
 _CUSTOMER = "UPDATE segment.customer SET {} WHERE customer_id = $1"
@@ -44,6 +44,7 @@ class Old:
 
     segment: Segment
     owner: asyncpg.Connection[Any]
+    store: SpellingStore
     spellings: Spellings
 
     async def write(self, customer_id: str, **texts: str) -> None:
@@ -84,13 +85,23 @@ class Old:
 
 
 @pytest.fixture
+async def database(database: Database) -> Database:
+    """With nothing to search for, or the service would search while a test does."""
+    owner = await asyncpg.connect(database.admin_dsn)
+    await owner.execute("DELETE FROM segment.spelling_search")
+    await owner.close()
+    return database
+
+
+@pytest.fixture
 async def old(segment: Segment, database: Database) -> AsyncIterator[Old]:
     """Before anything was searched."""
     owner = await asyncpg.connect(database.admin_dsn)
     async with await open_pool(segment.dsn, name="spellings") as pool:
         publisher: Any = Nowhere()
         writer = Writer(pool, segment.clock, publisher, timedelta(minutes=5))
-        yield Old(segment, owner, Spellings(SpellingStore(pool), segment.clock, writer, publisher))
+        store = SpellingStore(pool)
+        yield Old(segment, owner, store, Spellings(store, segment.clock, writer, publisher))
     await owner.close()
 
 
@@ -210,3 +221,14 @@ async def test_a_customer_who_cannot_be_spelled_keeps_no_other_from_it(
     await old.spell()
     phones = [(await old.segment.customer(customer_id)).phone for customer_id in people]
     assert phones == ["+886912345670", "0912-345-671", "+886912345672"]
+
+
+async def test_of_processes_that_come_to_the_end_together_one_ends_the_pass(old: Old) -> None:
+    await old.owner.execute(_FROM_THE_BEGINNING)
+    at = await old.store.reached()
+    assert at is not None
+    await old.store.end_pass(at)
+    for late in (old.store.end_pass(at), old.store.move(at, old.segment.team_id)):
+        await late
+        left = await old.owner.fetchrow("SELECT passes_left, reached_team_id FROM segment.spelling_search")
+        assert left == (1, UUID(int=0)), "tomorrow's pass is there, and begins at the beginning"

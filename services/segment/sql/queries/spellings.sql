@@ -7,17 +7,22 @@ SELECT reached_team_id, reached_customer_id FROM spelling_search WHERE due_at <=
 SELECT team_ids(:after, 1)
 
 -- name: move_spelling_search
+-- Where another process went on meanwhile, it stays where that one is.
 UPDATE spelling_search SET reached_team_id = :team_id, reached_customer_id = :customer_id
+ WHERE (reached_team_id, reached_customer_id) = (:from_team_id, :from_customer_id) AND due_at <= clock_timestamp()
 
 -- name: end_spelling_pass
--- The last one leaves nothing to search for.
+-- The last one leaves nothing to search for. Of several processes that come to the end one ends the pass.
 WITH ended AS (
-    DELETE FROM spelling_search WHERE passes_left = 1 RETURNING 1
+    DELETE FROM spelling_search
+     WHERE passes_left = 1 AND (reached_team_id, reached_customer_id) = (:from_team_id, :from_customer_id) AND due_at <= clock_timestamp()
+    RETURNING 1
 )
 UPDATE spelling_search
    SET reached_team_id = '00000000-0000-0000-0000-000000000000', reached_customer_id = '00000000-0000-0000-0000-000000000000',
        passes_left = passes_left - 1, due_at = clock_timestamp() + interval '1 day'
- WHERE passes_left > 1 AND NOT EXISTS (SELECT FROM ended)
+ WHERE passes_left > 1 AND (reached_team_id, reached_customer_id) = (:from_team_id, :from_customer_id) AND due_at <= clock_timestamp()
+   AND NOT EXISTS (SELECT FROM ended)
 
 -- name: read_spellings
 -- Of identities those on a channel, and what led to those who were merged, each in one order.
