@@ -29,7 +29,7 @@ up: ## start the five services, PostgreSQL, Valkey and emulators of the channels
 	@$(if $(TRACES),OMNIJOURNEY_TRACES_ENDPOINT='$(TRACES)') $(BIN)/omnijourney up $(if $(filter 0 off no,$(EMULATORS)),--no-emulators) $(if $(TLS),--tls '$(TLS)') $(if $(ONE),--one-process)
 
 test: install-dev ## run all tests, servers included, and print what of each service they ran (ARGS="…" goes to pytest)
-	@$(RUN) -m pytest $(if $(ARGS),$(ARGS),-n 3 --rules-record build/rules.json --coverage)
+	@$(RUN) -m pytest $(if $(ARGS),$(ARGS),-n 4 --rules-record build/rules.json --coverage)
 
 check: install-dev ## what every change must pass, without a server: format, lint, types, imports, contracts, quick tests
 	@$(RUN) -m tools.check $(STEPS)

@@ -1,8 +1,8 @@
-"""The pytest plugin behind ``make test``: files of tests run side by side in the workers of pytest-xdist (``-n 3``).
+"""The pytest plugin behind ``make test``: files of tests run side by side in the workers of pytest-xdist (``-n 4``).
 
-A worker takes file after file; a third one uses what two cores leave while servers start and are waited for. All that
-starts whole installations is one worker's: two of them at once would show how busy the machine is, not what the product
-does.
+A worker takes file after file; those beyond the cores (two) use what they leave while servers start and are waited for:
+three workers kept two cores seven tenths busy. All that starts whole installations is one worker's: two of them at once
+would show how busy the machine is, not what the product does.
 """
 
 from typing import Any, Final

@@ -22,13 +22,16 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeVar
+from urllib.parse import unquote, urlsplit
 
+import asyncpg
 import grpc
 import pytest
 from pydantic import SecretStr
 from redis.asyncio import Redis
 
 from libs.common.config import ServiceSettings
+from libs.common.db import roles
 from libs.common.rpc.client import channel
 from libs.embedded import start_embedded
 from libs.testing.databases import Database, Databases
@@ -95,6 +98,9 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
             )
         )
         stack.callback(lambda: asyncio.run(embedded.stop()))
+        # A test opens a dozen connections, and hashing a password thousands of times is half of what each costs.
+        stack.enter_context(pytest.MonkeyPatch.context()).setattr(roles, "_SCRAM_ITERATIONS", 1)
+        asyncio.run(_hash_password_again(embedded.postgres_dsn))
         redis_url, pooler = embedded.redis_url, ""
         if program:
             started = running(Path(program), tmp_path_factory.mktemp("redis"))
@@ -105,7 +111,19 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
             pooler = stack.enter_context(
                 running_pooler(open_to_others, embedded.postgres_dsn, _SERVICES_OF_TESTS)
             )
-        yield Servers(embedded.postgres_dsn, redis_url, embedded.token, pooler)
+        # The server speaks no TLS: a client that asks for it first pays a round trip and a context of certificates.
+        dsn = f"{embedded.postgres_dsn}?sslmode=disable"
+        yield Servers(dsn, redis_url, embedded.token, pooler)
+
+
+async def _hash_password_again(dsn: str) -> None:
+    """Of the admin role, hashed as roles of services are from now on."""
+    verifier = roles.scram_verifier(unquote(urlsplit(dsn).password or ""))
+    connection = await asyncpg.connect(dsn)
+    try:
+        await connection.execute(f"ALTER ROLE CURRENT_USER PASSWORD '{verifier}'")
+    finally:
+        await connection.close()
 
 
 @pytest.fixture(scope="session")

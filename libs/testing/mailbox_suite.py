@@ -20,7 +20,7 @@ from libs.testing.mails import TEAM, Numberer, customers
 P = 7
 """The partition of most cases."""
 SOON_S = 0.05
-LATEST_S = 5.0
+LATEST_S = 30.0
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from libs.common.db.roles import role_of, service_dsn
 from libs.embedded.ports import free_port
 from libs.embedded.process import log_tail
 
-_PATIENCE_S: Final = 15.0
+_PATIENCE_S: Final = 60.0
 _SETTINGS: Final = """\
 [databases]
 * = host=127.0.0.1 port={behind}

@@ -17,7 +17,7 @@ from libs.embedded.binaries import find_valkey
 from libs.embedded.ports import free_port
 from libs.embedded.process import log_tail
 
-_PATIENCE_S = 15.0
+_PATIENCE_S = 60.0
 _POLL_S = 0.01
 _SLOTS = 16_384
 

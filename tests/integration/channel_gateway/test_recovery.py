@@ -214,7 +214,7 @@ async def test_a_send_of_no_time_keeps_no_other_of_a_dead_process(
     for send in sends:
         await write_bodies(gateway, send.effect_key, pack_parts([b"{}"]))
     await hand_to_a_dead_process(gateway, [send.effect_key for send in sends], 8)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not all([len(await outcomes(gateway, customers[n])) == 2 for n in (0, 2)]):
             await asyncio.sleep(0.05)
 

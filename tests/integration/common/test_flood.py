@@ -51,7 +51,7 @@ class Process:
             stub: Any = health_pb2_grpc.HealthStub(anybody)
             while True:
                 self.grown_bytes = max(self.grown_bytes, self._bytes() - self._begin_bytes)
-                await stub.Check(health_pb2.HealthCheckRequest(), timeout=10)
+                await stub.Check(health_pb2.HealthCheckRequest(), timeout=30)
                 self.healthy += 1
                 await asyncio.sleep(0.01)
 
@@ -140,9 +140,9 @@ async def test_a_thousand_silent_streams_of_reflection_shut_nobody_out(process: 
         answered = process.healthy
         async with process.channel() as opened:
             record: Any = opened.unary_unary(RECORD)
-            assert await record(b"", timeout=10, metadata=(("authorization", f"Bearer {TOKEN}"),)) == b""
+            assert await record(b"", timeout=30, metadata=(("authorization", f"Bearer {TOKEN}"),)) == b""
             asked = iter([reflection_pb2.ServerReflectionRequest(list_services="")])
-            replies = make_stub(opened).ServerReflectionInfo(asked, timeout=10)
+            replies = make_stub(opened).ServerReflectionInfo(asked, timeout=30)
             assert [reply async for reply in replies]
         while process.healthy < answered + 3:
             await asyncio.sleep(0.01)

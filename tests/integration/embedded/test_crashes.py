@@ -82,7 +82,7 @@ async def test_configured_addresses_are_taken_as_they_are(data_dir: Path) -> Non
 
 
 async def _until_restarted(heard: list[Event], name: str) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not any(isinstance(event, Restarted) and event.name == name for event in heard):
             await asyncio.sleep(0.05)
 
@@ -151,7 +151,7 @@ def test_children_start_from_the_main_thread_only() -> None:
 async def test_a_stop_that_is_not_obeyed_becomes_a_kill(tmp_path: Path) -> None:
     script = "trap '' TERM; echo ready; while :; do sleep 0.1; done"
     child = Child.spawn(Spec("stubborn", ["/bin/sh", "-c", script], SERVER_ENV, log=tmp_path / "log"))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while "ready" not in child.log_end():
             await asyncio.sleep(0.02)
     assert await child.stop([(signal.SIGTERM, 0.2)]) == -signal.SIGKILL

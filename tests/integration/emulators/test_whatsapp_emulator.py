@@ -211,7 +211,7 @@ async def test_statuses_come_back_signed_and_are_repeated(
         _, answer = await whatsapp.template("Mei", "120", biz_opaque_callback_data="snd_1")
         sender = result.emulators["whatsapp"].sender
         assert sender is not None
-        await asyncio.wait_for(sender.idle(), 20)
+        await asyncio.wait_for(sender.idle(), 60)
     statuses = [json.loads(body)["entry"][0]["changes"][0]["value"]["statuses"][0] for body, _ in got]
     assert [status["status"] for status in statuses] == ["sent", "delivered"]
     assert {status["id"] for status in statuses} == {answer["messages"][0]["id"]}

@@ -65,7 +65,7 @@ async def shop(servers: Servers, databases: Databases) -> AsyncIterator[Shop]:
 
 async def until_refused(shop: Shop, journey_id: str, customer_id: str) -> None:
     """Waits until the customer's last event is worked."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while True:
             ids = {"journey_id": journey_id, "customer_id": customer_id}
             newest = (await shop.site.call("ExplainCustomer", **ids)).entries[0]

@@ -144,7 +144,7 @@ async def test_what_is_no_triggers_fault_ends_the_loop(work: Work, monkeypatch: 
 
     monkeypatch.setattr(work.store, "due", due)
     with pytest.raises(ExceptionGroup):
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await work.triggering().run(asyncio.Event())
 
 

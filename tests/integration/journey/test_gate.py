@@ -351,7 +351,7 @@ async def test_a_circle_by_way_of_a_live_journey_is_warned_of(site: Site) -> Non
     there = {"trigger": by("First"), "targets": targets}
     assert await site.warnings(adds("Second"), **there) == []
     await site.call("PublishJourney", journey_id=back)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while await site.warnings(adds("Second"), **there) != ["nodes[0].tags.add"]:
             await asyncio.sleep(0.05)
     itself = await site.call("ValidateJourney", journey_id=back)

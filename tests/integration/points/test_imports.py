@@ -66,12 +66,10 @@ async def read(points: Neighboured, import_id: str) -> messages.PointsImport:
 
 
 async def ended(points: Neighboured, import_id: str, state: int) -> messages.PointsImport:
-    for _ in range(1_000):
-        found = await read(points, import_id)
-        if found.state == state:
-            return found
-        await asyncio.sleep(0.01)
-    raise AssertionError(f"the import is still {found.state}")
+    async with asyncio.timeout(2 * TIMEOUT_S):
+        while (found := await read(points, import_id)).state != state:
+            await asyncio.sleep(0.01)
+    return found
 
 
 async def execute(points: Neighboured, import_id: str) -> messages.PointsImport:

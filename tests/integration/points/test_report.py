@@ -30,11 +30,9 @@ async def lines(points: Neighboured, **given: object) -> list[entry_pb2.ReportLi
 
 async def named(points: Neighboured, name: str) -> None:
     """Waits until the report knows a name."""
-    for _ in range(500):
-        if any(line.customer_name == name for line in await lines(points)):
-            return
-        await asyncio.sleep(0.01)
-    raise AssertionError(f"{name} is not known")
+    async with asyncio.timeout(2 * TIMEOUT_S):
+        while not any(line.customer_name == name for line in await lines(points)):
+            await asyncio.sleep(0.01)
 
 
 async def changes_of(points: Neighboured, keyword: str, **given: object) -> list[int]:

@@ -159,12 +159,10 @@ class Segment:
 
     async def settled(self) -> None:
         """Waits until all mail is delivered."""
-        for _ in range(500):
-            request = installation_service_pb2.GetLagRequest()
-            if (await self.operations.GetLag(request, timeout=TIMEOUT_S)).pending == 0:
-                return
-            await asyncio.sleep(0.01)
-        raise AssertionError("mail is still pending")
+        request = installation_service_pb2.GetLagRequest()
+        async with asyncio.timeout(2 * TIMEOUT_S):
+            while (await self.operations.GetLag(request, timeout=TIMEOUT_S)).pending:
+                await asyncio.sleep(0.01)
 
     def order(self, key: str, order_id: str, amount: int = 100, **fields: Any) -> event_pb2.CustomerEvent:
         """A report of an order; `amount` in whole units."""

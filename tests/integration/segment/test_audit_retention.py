@@ -100,7 +100,7 @@ async def test_forgetting_goes_on_until_the_service_stops(
     monkeypatch.setattr(requests, "_FORGET_PAUSE_S", 0.01)
     stop = asyncio.Event()
     forgetting = asyncio.create_task(AuditTrail(pool).keep_forgetting(timedelta(days=100), nobody, stop))
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while len(await _ages(database)) > 3:
             await asyncio.sleep(0.02)
         stop.set()

@@ -142,7 +142,7 @@ async def test_it_follows_without_being_asked(
     at = START - timedelta(days=1)
     gateway.record(record(segment.team_id, at, [(each, Outcome.SENT) for each in customers[:2]]))
     gateway.record(record(segment.team_id, at, [(customers[2], Outcome.FAILED)]))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while await marketed(segment, customers[1]) is None:
             await asyncio.sleep(0.01)
     assert [await marketed(segment, each) for each in customers] == [at, at, None]
@@ -193,7 +193,7 @@ async def test_a_record_that_cannot_be_read_is_set_aside_and_holds_up_nobody(
     bad.body, bad.customers = body, customers
     unreadable = GatewayRow(3, 0, None)
     gateway.record(bad, unreadable, record(segment.team_id, START, [(customer, Outcome.SENT)], shard=3))
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while await marketed(segment, customer) is None:
             await asyncio.sleep(0.02)
     connection = await asyncpg.connect(segment.dsn)

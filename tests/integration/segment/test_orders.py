@@ -195,6 +195,6 @@ async def test_no_connection_waits_for_the_gateway_while_a_consent_is_set(
         once: Once[Consent, pb.SetConsentResponse] = Once(
             segment.team_id, request, pb.SetConsentResponse, lambda _: pb.SetConsentResponse()
         )
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             key = (segment.team_id, UUID(mei))
             await Consents(pool, cast("Any", Gateway())).set(once, key, 0, 1, "")

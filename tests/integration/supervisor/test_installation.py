@@ -91,7 +91,7 @@ async def test_a_killed_service_comes_back_at_its_old_address(data_dir: Path) ->
         for deaths in (1, 2):
             old = installation.pid_of("journey")
             os.kill(old, signal.SIGKILL)
-            async with asyncio.timeout(15):
+            async with asyncio.timeout(60):
                 while len([event for event in heard if isinstance(event, Restarted)]) < deaths:
                     await asyncio.sleep(0.02)
                 while not await is_serving(installation.targets["journey"]):
@@ -263,7 +263,7 @@ async def _as_another_process(data_dir: Path) -> str:
         env={**os.environ, "PYTHONPATH": str(root)},
         cwd=root,
     )
-    said, _ = await asyncio.wait_for(process.communicate(), 30)
+    said, _ = await asyncio.wait_for(process.communicate(), 60)
     assert process.returncode == 1
     return " ".join(said.decode().split())
 

@@ -107,9 +107,6 @@ def _logs(call: ast.Call) -> bool:
     )
 
 
-LINES: Final = list(_lines())
-
-
 def _faults(line: Line) -> Iterator[str]:
     texts = [each for each in line.call.args if not isinstance(each, ast.IfExp | ast.Constant)]
     if len(line.call.args) != 1 or (texts and not isinstance(texts[0], ast.Name)):
@@ -131,8 +128,9 @@ def _faults(line: Line) -> Iterator[str]:
 
 @pytest.mark.rule("X-04a")
 def test_each_line_names_whom_it_is_about_and_nothing_else_of_them() -> None:
-    assert len(LINES) > 100
-    faults = [f"{line.place} {fault}" for line in LINES for fault in _faults(line)]
+    lines = list(_lines())
+    assert len(lines) > 100
+    faults = [f"{line.place} {fault}" for line in lines for fault in _faults(line)]
     assert not faults, "\n".join(faults)
 
 
