@@ -28,13 +28,19 @@ _DAYS_MAX: Final = 3_650
 _TEXT_OPERATORS: Final[frozenset[int]] = frozenset(domain.TextOperator)
 _NOTHING: Final = domain.AnyOf(())
 """Stands for a part that has faults; never judged."""
+_TESTS_WITH_FAULTS: Final[dict[str, domain.AttributeTest]] = {
+    "text": domain.TextTest(domain.TextOperator.EQUALS, ()),
+    "number": domain.NumberTest(CompareOperator.EQUALS, Decimal(0), None),
+    "date": domain.DateTest(CompareOperator.EQUALS, date.min, None),
+}
+"""The same for tests: which attribute is asked for, and as which type, is looked at all the same."""
 
 
 class Reading(msgspec.Struct):
     """An audience that was read."""
 
     expression: Expression
-    """Only to be used when there are no faults."""
+    """With faults it judges nobody: parts of it are left out. What it names may still be looked at."""
     faults: list[Fault]
 
 
@@ -98,9 +104,9 @@ class _Reader:
         kind = message.WhichOneof("test")
         if kind is None:
             self.fault(path, "needs a test")
-            return _NOTHING
+            return domain.HasAttribute(message.key, domain.IsSet(), path)
         test = _TESTS[kind](self, getattr(message, kind), f"{path}.{kind}")
-        return _NOTHING if test is None else domain.HasAttribute(message.key, test, path)
+        return domain.HasAttribute(message.key, test or _TESTS_WITH_FAULTS[kind], path)
 
     def basic(self, message: pb.BasicPredicate, path: str) -> Expression:
         field = self.choice(domain.BasicField, message.field, f"{path}.field")
@@ -140,8 +146,7 @@ class _Reader:
                 self.fault(f"{path}.upper", "must not be less than the value")
         elif message.upper:
             self.fault(f"{path}.upper", "is for BETWEEN only")
-        if figure is None or operator is None:
-            return _NOTHING
+        figure, operator = figure or domain.Figure.BALANCE, operator or CompareOperator.EQUALS
         return domain.HasPoints(figure, operator, message.value, upper, path)
 
     def saved_audience(self, message: pb.SavedAudiencePredicate, path: str) -> Expression:

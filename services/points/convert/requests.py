@@ -170,7 +170,7 @@ def search(team_id: str, given: pb.EntryFilter, now: datetime, zone: ZoneInfo | 
 
 
 def _keyword(check: FieldCheck, text: str) -> str:
-    if not text:
+    if not trimmed(text):
         return ""
     check.text("filter.keyword", text, length_max=KEYWORD_LENGTH_MAX)
     if CONTROL.search(text):

@@ -58,7 +58,8 @@ _TAG_LENGTH_MAX: Final = 100
 _DATE: Final = re.compile(r"([0-9]{4})[-/.]([0-9]{1,2})[-/.]([0-9]{1,2})", re.ASCII)
 _YES: Final = frozenset({"true", "yes", "1", "是"})
 _NO: Final = frozenset({"false", "no", "0", "否"})
-_WHOLE: Final = re.compile(r"[+-]?[0-9]{1,100}", re.ASCII)
+_WHOLE: Final = re.compile(r"[+-]?[0-9]+", re.ASCII)
+_DIGITS_MAX: Final = 100
 _UNREADABLE: Final = re.compile(r"[\0\ud800-\udfff]")
 _CUT: Final = "a spreadsheet has cut the number {}: make the column text and enter it again"
 
@@ -254,7 +255,7 @@ def attribute_text(text: str, kind: AttributeType) -> str:
 def _points(text: str) -> int:
     if text and not _WHOLE.fullmatch(text):
         raise _LineFault(f"{POINTS_HEADING}: must be a whole number such as 50 or -50, in plain digits")
-    points = int(text or 0)
+    points = int(text or 0) if len(text) <= _DIGITS_MAX else POINTS_MAX + 1
     if abs(points) > POINTS_MAX:
         raise _LineFault(f"{POINTS_HEADING}: more points than one change may have")
     return points

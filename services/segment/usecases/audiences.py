@@ -180,15 +180,17 @@ class Audiences:
 async def _faults(connection: Connection, team_id: UUID, readings: Sequence[Reading]) -> list[list[Fault]]:
     team = await teams.load_team(connection, team_id)
     types = await usable_attributes(connection, team_id)
-    sound = [reading.expression for reading in readings if not reading.faults]
-    saved = await reached(connection, team_id, sound)
+    saved = await reached(connection, team_id, [reading.expression for reading in readings])
     has_points = Module.POINTS in team.settings.modules
-    return [
-        reading.faults
-        or size_faults(reading.expression, saved)
-        or _faults_of(expanded(reading.expression, saved), types, has_points=has_points)
-        for reading in readings
-    ]
+    found: list[list[Fault]] = []
+    for reading in readings:
+        faults = reading.faults or size_faults(reading.expression, saved)
+        if reading.faults or not faults:
+            paths = {fault.path for fault in faults}
+            others = _faults_of(expanded(reading.expression, saved), types, has_points=has_points)
+            faults = [*faults, *(each for each in others if each.path not in paths)]
+        found.append(faults)
+    return found
 
 
 def _faults_of(expression: Expression, types: dict[str, AttributeType], *, has_points: bool) -> list[Fault]:

@@ -77,6 +77,7 @@ async def test_an_audience_of_a_gone_attribute_cannot_be_judged(segment: Segment
     assert response.evaluations[0].reason == error_reason_pb2.ERROR_REASON_ATTRIBUTE_UNAVAILABLE
 
 
+@pytest.mark.rule("S-04")
 async def test_every_fault_is_told_when_an_audience_is_saved(segment: Segment) -> None:
     await segment.define("age", "NUMBER")
     await segment.define("old", "TEXT")
@@ -111,6 +112,30 @@ async def test_every_fault_is_told_when_an_audience_is_saved(segment: Segment) -
     assert "deeper" in checks[0].faults[0].message
     assert "101" in checks[1].faults[0].message
     assert checks[2].faults[0].path == "attribute.number.upper"
+    # Faults of form hide no others.
+    several = [
+        {"tags": {"operator": 1}},
+        {"attribute": {"key": "none", "number": {"operator": 1, "value": "much"}}},
+        {"attribute": {"key": "age", "date": {"value": "2026-01-31"}}},
+        {"attribute": {"key": "1st", "is_set": {}}},
+        {"points": {"operator": 6, "value": 5}},
+        {"attribute": {"key": "gone"}},
+        {"saved_audience": {"operator": 1, "saved_audience_id": str(segment.team_id)}},
+    ]
+    (check,) = (await segment.call("CheckAudiences", audiences=[{"any_of": {"items": several}}])).checks
+    assert sorted(fault.path.removeprefix("any_of.items") for fault in check.faults) == [
+        "[0].tags.tags",
+        "[1].attribute.key",
+        "[1].attribute.number.value",
+        "[2].attribute",
+        "[2].attribute.date.operator",
+        "[3].attribute.key",
+        "[4].points",
+        "[4].points.figure",
+        "[5].attribute",
+        "[5].attribute.key",
+        "[6].saved_audience",
+    ]
 
 
 @pytest.mark.rule("S-03a")

@@ -85,7 +85,9 @@ async def imported(segment: Segment, csv: bytes, **fields: Any) -> messages.Cont
 
 
 async def faults(segment: Segment, found: messages.ContactImport) -> dict[int, str]:
+    """What is wrong with lines, all of which failed."""
     page = await segment.call("ListContactImportRows", contact_import_id=found.contact_import_id)
+    assert {row.status for row in page.rows} <= {messages.IMPORT_ROW_STATUS_FAILED}
     return {row.line: row.message for row in page.rows}
 
 

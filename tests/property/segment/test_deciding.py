@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from libs.common.audience.deciding import SEEN_LENGTH_MAX, decide
@@ -38,6 +38,8 @@ MEI = Subject(
 
 @pytest.mark.rule("S-03b")
 @given(expressions | predicates, subjects, st.sampled_from(ZONES))
+@example(HasTags(TagOperator.ALL_OF, frozenset({"vip", "gold"})), MEI, "UTC")
+@example(HasTags(TagOperator.NONE_OF, frozenset({"vip", "gold"})), MEI, "UTC")
 def test_what_is_decided_is_what_is_evaluated_and_something_is_told(
     expression: Expression, subject: Subject, zone: str
 ) -> None:

@@ -155,8 +155,13 @@ def test_what_cannot_be_used_is_the_fault_of_its_line(row: str, fault: str) -> N
 
 @pytest.mark.rule("P-10a")
 def test_points_are_of_whatsapp_contacts() -> None:
-    lines = read("Phone,Point Balance\n0912345678,-50\n0912345678,\n,5\n0912345678,1.5\n", WHATSAPP)
-    assert [line.points for line in lines] == [-50, 0, 0, 0]
+    rows = "0912345678,-50\n0912345678,\n,5\n0912345678,1.5\n"
+    rows += "".join(
+        f"0912345678,{sign}{'9' * digits}\n" for sign, digits in (("", 20), ("-", 20), ("", 5_000))
+    )
+    lines = read(f"Phone,Point Balance\n{rows}", WHATSAPP)
+    assert [line.points for line in lines] == [-50, *[0] * 6]
+    assert ["more points than one change" in line.fault for line in lines[4:]] == [True] * 3
     assert lines[0].profile.identities == (IdentityKey(WHATSAPP, ACCOUNT, "886912345678"),)
     assert "names no WhatsApp contact" in lines[2].fault
     assert "must be a whole number" in lines[3].fault
@@ -178,5 +183,10 @@ def test_values_are_read_as_spreadsheets_write_them(text: str, kind: AttributeTy
 
 @pytest.mark.rule("P-10c")
 @pytest.mark.parametrize("channel", [0, LINE_CHANNEL, WHATSAPP, 3, 4])
-def test_every_sample_is_a_good_file(channel: int) -> None:
-    assert [line.fault for line in read(csv_lines(sample(channel, with_points=True)), channel)] == ["", ""]
+def test_every_sample_is_a_good_file_of_its_channel(channel: int) -> None:
+    lines = read(csv_lines(sample(channel, with_points=True)), channel)
+    assert [line.fault for line in lines] == ["", ""]
+    assert [len(line.profile.tags) for line in lines] == [2, 0]
+    assert [line.points for line in lines] == ([50, -20] if channel == WHATSAPP else [0, 0])
+    contacts = [key.channel for line in lines for key in line.profile.identities]
+    assert contacts == {0: [], WHATSAPP: [WHATSAPP] * 2}.get(channel, [channel])
