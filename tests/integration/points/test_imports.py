@@ -498,6 +498,10 @@ async def test_the_sample_file_can_be_had(neighboured: Neighboured) -> None:
     sample = (await neighboured.stub.GetImportSample(request, timeout=TIMEOUT_S)).csv
     made = await opened(neighboured, sample)
     assert (await upload(neighboured, made.points_import_id, sample)).counts.total == 3
+    rows = outcomes(await rows_of(neighboured, made.points_import_id))
+    assert [row[1:3] for row in rows] == [("INVALID", "NOT_FOUND")] * 2 + [("UNCHANGED", "")], (
+        "of nobody here"
+    )
 
 
 @pytest.mark.parametrize(
