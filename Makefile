@@ -117,7 +117,7 @@ messages: install-dev ## give the console's catalogue the sentences that its pag
 	@$(RUN) -m tools.messages
 
 browser: install-dev ## try the console in Chromium: its pages in both languages, by keyboard, with axe (ARGS="…" goes to pytest)
-	@$(RUN) -m pytest -n 0 tests/browser $(ARGS)
+	@$(RUN) -m pytest -n 0 tests/browser $(if $(ARGS),$(ARGS),--rules-record build/rules.browser.json)
 
 schema: install-dev ## rewrite sql/schema.sql of every service from a freshly migrated database
 	@$(RUN) -m tools.schema

@@ -1,11 +1,15 @@
 """``make rules``: the table of all clauses with the tests that prove them.
 
-Uses the record of the last whole test run when the sources have not changed since; otherwise runs the tests
-that name rules first. The last line says how many clauses and rules are proved. Exits 1 when such a test fails.
+Uses the records of the last whole runs of `make test` and `make browser` when the sources have not changed since;
+otherwise runs the tests that name rules first. The last line says how many clauses and rules are proved. Exits 1 when
+such a test fails.
 """
 
 import subprocess
 import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Final, NamedTuple
 
 from rich import box
 from rich.console import Console
@@ -15,24 +19,36 @@ from rich.table import Table
 from tools.paths import ROOT
 from tools.rules import catalogue
 from tools.rules.catalogue import Rule
-from tools.rules.record import RECORD, Record, State, TestResult, fingerprint, load, state_of
+from tools.rules.record import BROWSER_RECORD, RECORD, Record, State, TestResult, fingerprint, load, state_of
 
 _STYLE = {State.PROVED: "green", State.FAILED: "red", State.SKIPPED: "yellow", State.UNTESTED: "dim"}
 
 
-def current_record() -> Record:
+class Run(NamedTuple):
+    """One of the runs that show what is proved; `arguments` are pytest's, besides those of every run."""
+
+    record: Path
+    arguments: Sequence[str] = ()
+
+
+RUNS: Final = (Run(RECORD), Run(BROWSER_RECORD, ("-n", "0", "tests/browser")))
+
+
+def current_tests(runs: Iterable[Run] = RUNS) -> list[TestResult]:
+    """The tests of all runs."""
+    return [test for run in runs for test in current_record(run).tests]
+
+
+def current_record(run: Run) -> Record:
     """The record of these very sources, made now if the last one is of others."""
-    record = load()
+    record = load(run.record)
     if record is None or record.fingerprint != fingerprint():
-        command = [sys.executable, "-m", "pytest", "-q", "-m", "rule", "--rules-record", str(RECORD)]
-        ended = subprocess.run(command, cwd=ROOT, check=False)
-        if ended.returncode not in (
-            0,
-            1,
-            5,
-        ):  # 1: tests failed, which the table shows; 5: no test names a rule
+        command = [sys.executable, "-m", "pytest", "-q", "-m", "rule", *run.arguments]
+        ended = subprocess.run([*command, "--rules-record", str(run.record)], cwd=ROOT, check=False)
+        # 1: tests failed, which the table shows; 5: no test names a rule.
+        if ended.returncode not in (0, 1, 5):
             raise SystemExit(ended.returncode)
-        record = load()
+        record = load(run.record)
     if record is None:
         raise SystemExit("the test run left no record of the rules")
     return record
@@ -79,7 +95,7 @@ def _label(test: TestResult) -> str:
 def main() -> int:
     """Prints the table; 1 when a test that names a rule failed."""
     rules = catalogue.load()
-    tests = current_record().tests
+    tests = current_tests()
     console = Console()
     if not console.is_terminal:
         console = Console(width=170)

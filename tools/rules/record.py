@@ -12,6 +12,8 @@ import msgspec
 from tools.paths import BUILD, ROOT
 
 RECORD: Final = BUILD / "rules.json"
+BROWSER_RECORD: Final = BUILD / "rules.browser.json"
+"""Of the tests in a browser, which are a run of their own."""
 
 # A record speaks for the sources that it was made from and for no others.
 _SOURCES: Final = (

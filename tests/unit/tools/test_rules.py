@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from tools.paths import ROOT
 from tools.rules import catalogue, record
-from tools.rules.__main__ import closing_line, table
+from tools.rules.__main__ import RUNS, closing_line, current_tests, table
 from tools.rules.record import Record, State, TestResult, state_of, summarise
 
 pytest_plugins = ["pytester"]
@@ -162,6 +163,32 @@ def test_a_record_survives_the_disk(tmp_path: Path) -> None:
     record.save(made, tmp_path / "new" / "record.json")
     assert record.load(tmp_path / "new" / "record.json") == made
     assert record.load(tmp_path / "absent.json") is None
+
+
+def test_what_a_browser_proves_counts_and_a_run_is_made_only_where_its_record_is_of_other_sources(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now, ran = record.fingerprint(), []
+
+    def pytest_run(command: list[str], **_: object) -> subprocess.CompletedProcess[bytes]:
+        target = Path(command[command.index("--rules-record") + 1])
+        ran.append((target.name, "tests/browser" in command))
+        record.save(Record(now, [TestResult("t", ["X-07"], {"passed": 1})]), target)
+        return subprocess.CompletedProcess(command, 0)
+
+    monkeypatch.setattr(subprocess, "run", pytest_run)
+    runs = [each._replace(record=tmp_path / each.record.name) for each in RUNS]
+    record.save(Record(now, [TestResult("s", ["J-02"], {"passed": 1})]), runs[0].record)
+    record.save(Record("of before", []), runs[1].record)
+    for _ in range(2):
+        assert [test.name for test in current_tests(runs)] == ["s", "t"]
+    assert ran == [("rules.browser.json", True)]
+
+
+def test_make_records_what_the_table_reads() -> None:
+    recipes = (ROOT / "Makefile").read_text(encoding="utf-8")
+    for run in RUNS:
+        assert f"--rules-record {run.record.relative_to(ROOT)}" in recipes
 
 
 def test_any_edit_of_a_source_outdates_the_record(tmp_path: Path) -> None:
