@@ -5,7 +5,7 @@ from typing import Annotated, Final
 
 import typer
 
-from libs.cli.options import AsJson, DataDir, Team, client_settings, finish
+from libs.cli.options import AsJson, DataDir, Limit, Team, client_settings, finish, run
 
 _MEDIA: Final = ("image", "video", "document")
 
@@ -15,6 +15,14 @@ message = typer.Typer(name="message", help="Messages to single people.", no_args
 @message.callback()
 def _messages() -> None:
     """Messages to single people."""
+
+
+@message.command(epilog="Example: omnijourney message templates --team $TEAM")
+def templates(*, team: Team, limit: Limit = 100, as_json: AsJson = False, data_dir: DataDir = None) -> None:
+    """List message templates of WhatsApp: name, language, category, state, and why one was refused."""
+    from libs.cli import templates as work
+
+    run(data_dir, work.show(team, limit, as_json=as_json))
 
 
 @message.command(

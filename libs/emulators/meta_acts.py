@@ -80,7 +80,7 @@ def template_entry(template: Template, at_s: int) -> dict[str, Any]:
         "message_template_name": template.name,
         "message_template_language": template.language,
         "message_template_category": template.category,
-        "reason": "NONE",
+        "reason": template.rejected_reason,
     }
     change = {"field": "message_template_status_update", "value": value}
     return {"id": template.waba_id, "time": at_s, "changes": [change]}

@@ -31,7 +31,7 @@ from libs.emulators.webhooks import WebhookSender
 from libs.emulators.whatsapp_lists import listed
 from libs.emulators.whatsapp_rules import check_message
 from libs.emulators.whatsapp_state import Sender, WhatsAppState
-from libs.emulators.whatsapp_templates import Template, check_send, parse_template
+from libs.emulators.whatsapp_templates import NO_REASON, Template, check_send, parse_template
 
 PAIR_RATE = 1 / 6
 """Messages a second to one person on average."""
@@ -353,9 +353,18 @@ class WhatsAppEmulator(Emulator):
         return web.json_response(template.to_json(), status=201)
 
     async def _set_template_status(self, request: web.Request) -> web.Response:
-        """Changes the status of a template: `{"name", "status", "told"?}`; Meta tells of it where `told` is true."""
+        """Changes the status of a template: `{"name", "status", "reason"?, "told"?}`; Meta tells of it where `told` is
+        true."""
         data = await read_object(request)
-        self.tell({"name": data["name"], "status": data["status"], "command": "template_status"})
+        reason = str(data.get("reason", NO_REASON))
+        self.tell(
+            {
+                "name": data["name"],
+                "status": data["status"],
+                "reason": reason,
+                "command": "template_status",
+            }
+        )
         for template in self.state.templates.values() if data.get("told") else ():
             if template.name == data["name"]:
                 entry = template_entry(template, int(self.clock.now().timestamp()))

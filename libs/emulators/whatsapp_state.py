@@ -7,7 +7,7 @@ from typing import Any
 
 from libs.emulators.base import parse_time
 from libs.emulators.meta_errors import MetaError
-from libs.emulators.whatsapp_templates import Template, parse_template
+from libs.emulators.whatsapp_templates import NO_REASON, Template, parse_template
 
 WINDOW = timedelta(hours=24)
 """How long after a person's last message everything may be sent."""
@@ -101,7 +101,9 @@ class WhatsAppState:
         if not found:
             raise ValueError(f"no template {command['name']}")
         for template in found:
-            self.templates[template.key] = template.with_status(command["status"])
+            self.templates[template.key] = template.with_status(
+                command["status"], str(command.get("reason", NO_REASON))
+            )
 
     def _template_delete(self, command: Mapping[str, Any]) -> None:
         keys = [k for k in self.templates if k[:2] == (command["waba_id"], command["name"])]

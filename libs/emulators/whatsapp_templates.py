@@ -15,6 +15,8 @@ FOOTER_MAX = 60
 BUTTONS_MAX = 10
 FILLED_BODY_MAX = 1024
 
+NO_REASON = "NONE"
+"""Of a template that is not rejected, or of which nobody says why."""
 MEDIA = ("IMAGE", "VIDEO", "DOCUMENT")
 """Formats of headers that each send fills with a file."""
 
@@ -38,17 +40,18 @@ class Template:
     footer: str = ""
     buttons: tuple[dict[str, Any], ...] = field(default=())
     components: tuple[dict[str, Any], ...] = field(default=())
+    rejected_reason: str = NO_REASON
 
     @property
     def key(self) -> tuple[str, str, str]:
         """What a template is found by: business account, name, language."""
         return (self.waba_id, self.name, self.language)
 
-    def with_status(self, status: str) -> "Template":
+    def with_status(self, status: str, rejected_reason: str = NO_REASON) -> "Template":
         """The same with another status; raises ValueError for an unknown one."""
         if status not in STATUSES:
             raise ValueError(f"status is one of {', '.join(STATUSES)}")
-        return replace(self, status=status)
+        return replace(self, status=status, rejected_reason=rejected_reason)
 
     @property
     def header_format(self) -> str:
@@ -66,6 +69,7 @@ class Template:
             "category": self.category,
             "parameter_format": "NAMED" if self.named else "POSITIONAL",
             "components": list(self.components),
+            "rejected_reason": self.rejected_reason,
         }
 
 

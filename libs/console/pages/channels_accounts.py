@@ -146,6 +146,7 @@ async def edit(request: web.Request) -> web.Response:
         "display_name": account.display_name,
         "etag": account.etag,
         "rate_per_second": str(account.rate_per_second or ""),
+        "concurrency_max": str(account.concurrency_max or ""),
     }
     return _form_page(visit, account.channel, account, given=given)
 
@@ -157,7 +158,7 @@ async def update(request: web.Request) -> web.Response:
     account, given = await _read(visit), await texts_of(visit)
     kind, fields = CONNECTIONS[account.channel]
     changed = _account(account.channel, given, account.channel_account_id)
-    paths = ["display_name", "rate_per_second"]
+    paths = ["display_name", "rate_per_second", "concurrency_max"]
     if account.HasField("sink"):
         changed.ClearField("connection")
     elif _is_renewed(getattr(account, kind), fields, given):
@@ -307,6 +308,7 @@ def _account(channel: int, given: Mapping[str, str], account_id: str = "") -> Ch
         channel=channel_pb2.Channel.ValueType(channel),
         display_name=given.get("display_name", "").strip(),
         rate_per_second=min(number_of(given.get("rate_per_second", "")), 10**6),
+        concurrency_max=min(number_of(given.get("concurrency_max", "")), 10**6),
     )
     if not channel:
         return account
@@ -332,7 +334,7 @@ def _is_renewed(before: Any, fields: tuple[Field, ...], given: Mapping[str, str]
 
 def _names(channel: int) -> dict[str, str]:
     names = {"account.display_name": "display_name", "account.channel": "channel"}
-    names["account.rate_per_second"] = "rate_per_second"
+    names |= {f"account.{each}": each for each in ("rate_per_second", "concurrency_max")}
     if channel:
         kind, fields = CONNECTIONS[channel]
         names |= {f"account.{kind}.{each.name}": each.name for each in fields}

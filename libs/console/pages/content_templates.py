@@ -46,7 +46,7 @@ STATES: Final[Mapping[TemplateState.ValueType, State]] = {
     content_pb2.TEMPLATE_STATE_REJECTED: State(
         "bad",
         noted("Rejected"),
-        noted("WhatsApp refused it. WhatsApp Manager says why: change it there, then synchronise."),
+        noted("WhatsApp refused it. Change it in WhatsApp Manager, then synchronise."),
     ),
     content_pb2.TEMPLATE_STATE_PAUSED: State(
         "warn",
@@ -64,6 +64,24 @@ STATES: Final[Mapping[TemplateState.ValueType, State]] = {
         ),
     ),
 }
+
+
+REJECTED: Final[Mapping[str, str]] = {
+    "ABUSIVE_CONTENT": noted("Its content breaks WhatsApp's policies or reads as abusive."),
+    "CATEGORY_NOT_AVAILABLE": noted("Its category is not open to this account."),
+    "INCORRECT_CATEGORY": noted("Its content is of another category."),
+    "INVALID_FORMAT": noted("Its variables or characters are not as WhatsApp wants them."),
+    "PROMOTIONAL": noted("It advertises, which its category does not allow."),
+    "SCAM": noted("It reads as a fraud."),
+    "TAG_CONTENT_MISMATCH": noted("Its language or category does not fit its content."),
+}
+"""Why WhatsApp refuses a template, by its own names."""
+
+
+def why_rejected(visit: Visit, template: MessageTemplate) -> str:
+    """In words; by WhatsApp's name where it is none of these, empty where nothing is known."""
+    reason = template.rejected_reason
+    return visit.say(REJECTED[reason]) if reason in REJECTED else reason
 
 
 @routes.get("/content/templates")
@@ -84,6 +102,7 @@ async def listing(request: web.Request) -> web.Response:
         templates=page.templates,
         accounts=accounts.answer or [],
         states=STATES,
+        why={each.message_template_id: why_rejected(visit, each) for each in page.templates},
         next_link=visit.page_link(page.next_page_token),
     )
 
@@ -200,6 +219,7 @@ async def _show_page(
         status=status,
         message_template=template,
         state=STATES.get(template.state),
+        why=why_rejected(visit, template),
         account_name=names.get(template.account_id, template.account_id),
         users=users,
         samples=samples.answer or [],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 from zoneinfo import available_timezones
@@ -36,6 +37,7 @@ _SETTINGS: Final = (
     "unsigned_orders_count",
     "points_channels",
     "consent_words",
+    "currency_rates",
 )
 _FIELDS: Final = {
     "team.name": "name",
@@ -44,9 +46,12 @@ _FIELDS: Final = {
     "team.settings.currency_code": "currency_code",
     "team.settings.attribution_window": "window_days",
     "team.settings.points_channels": "points_channels",
+    "team.settings.currency_rates": "currency_rates",
     "team.settings.consent_words.stop_words": "stop_words",
     "team.settings.consent_words.start_words": "start_words",
 }
+_RATE: Final = re.compile(r"([A-Za-z]{3})[\s:=＝：]+([^\s:=＝：]+)")
+_NO_RATE: Final = noted("Line %(line)s: write a currency and what one of it is worth, such as USD 31.5.")
 
 
 @routes.get("/settings/team")
@@ -72,6 +77,7 @@ async def update(request: web.Request) -> web.Response:
         consent_words=team_pb2.ConsentWords(
             stop_words=reader.texts("stop_words"), start_words=reader.texts("start_words")
         ),
+        currency_rates=_rates(visit, reader),
     )
     if reader.faults:
         return await _page(visit, status=422, settings=settings, given=given, faults=reader.faults)
@@ -90,6 +96,17 @@ async def update(request: web.Request) -> web.Response:
     return visit.go(
         request.path, noted("The settings are changed. Every service goes by them within 5 seconds.")
     )
+
+
+def _rates(visit: Visit, reader: Reader) -> list[team_pb2.CurrencyRate]:
+    """A currency and its rate a line; a line that is none is a fault of the field."""
+    rates = []
+    for number, line in enumerate(str(reader.fields.get("currency_rates", "")).splitlines(), 1):
+        if found := _RATE.fullmatch(line.strip()):
+            rates.append(team_pb2.CurrencyRate(currency_code=found[1].upper(), rate=found[2]))
+        elif line.strip():
+            reader.faults.add("currency_rates", visit.say(_NO_RATE, line=number))
+    return rates
 
 
 async def _page(
@@ -114,6 +131,7 @@ async def _page(
         plan=found.settings.plan,
         zones=sorted(available_timezones()),
         channel_options=options(CHANNELS),
+        rates="\n".join(f"{each.currency_code} {each.rate}" for each in shown.currency_rates),
         given={"name": found.name, "etag": found.etag, **(given or {})},
         faults=faults or Faults(),
     )

@@ -81,6 +81,7 @@ def template_message(template: Template) -> content_pb2.MessageTemplate:
         parameter_names=template.parameter_names,
         parameter_count=template.parameter_count,
         shape=None if template.shape is None else _shape_message(template.shape),
+        rejected_reason=template.rejected_reason,
         create_time=timestamp(template.created_at),
         update_time=timestamp(template.updated_at),
         etag=str(template.version),

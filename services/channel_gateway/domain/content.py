@@ -182,6 +182,8 @@ class Template(msgspec.Struct, frozen=True):
     version: int
     shape: TemplateShape | None = None
     """None: not known, since WhatsApp was not asked."""
+    rejected_reason: str = ""
+    """Why WhatsApp refused it, as it names it; empty where it did not, or does not say."""
 
 
 class ModuleContent(msgspec.Struct, frozen=True):

@@ -145,6 +145,8 @@ class TemplateReport(NamedTuple):
     state: TemplateState | None
     category: str
     """Empty: as it was."""
+    rejected_reason: str = ""
+    """Of one that is refused, as the channel names it; empty where it says none."""
 
 
 Acted = Joined | Left | Wrote | Moved

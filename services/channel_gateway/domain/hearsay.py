@@ -72,7 +72,7 @@ class Hearsay(msgspec.Struct):
     refused_accounts: dict[UUID, AccountRefused] = {}
     moved: list[PersonMoved] = []
     """In the order in which it was told."""
-    template_states: dict[AccountTemplate, tuple[datetime, TemplateState]] = {}
+    template_states: dict[AccountTemplate, tuple[datetime, TemplateState, str]] = {}
     template_categories: dict[AccountTemplate, tuple[datetime, str]] = {}
     receipts: dict[UUID, tuple[UUID, list[ReceiptKind]]] = {}
     """By the key of the effect: the account, and what was told, in the order in which it was told."""
@@ -164,7 +164,7 @@ def _wrote(gathered: Hearsay, channel: Channel, account_id: UUID, wrote: Wrote, 
 def _template_reported(gathered: Hearsay, template: AccountTemplate, report: TemplateReport) -> None:
     state, category = gathered.template_states.get(template), gathered.template_categories.get(template)
     if report.state is not None and (state is None or state[0] <= report.at):
-        gathered.template_states[template] = report.at, report.state
+        gathered.template_states[template] = report.at, report.state, report.rejected_reason
     if report.category and (category is None or category[0] <= report.at):
         gathered.template_categories[template] = report.at, report.category
 

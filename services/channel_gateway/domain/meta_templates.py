@@ -6,8 +6,9 @@ accounts of the business account.
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -33,6 +34,8 @@ _STATES: Final = {
 }
 """Other events, such as warnings of low quality, change nothing."""
 _CATEGORIES: Final = frozenset({"MARKETING", "UTILITY", "AUTHENTICATION"})
+_NO_REASON: Final = "NONE"
+_REASON: Final = re.compile(r"[A-Z0-9_]{1,100}", re.ASCII)
 _NAME_MAX: Final = 512
 _LANGUAGE_MAX: Final = 20
 
@@ -42,6 +45,7 @@ class _Update(msgspec.Struct, frozen=True):
     message_template_language: str
     event: str = ""
     new_category: str = ""
+    reason: Any = None
 
 
 _UPDATE: Final = msgspec.json.Decoder(_Update)
@@ -65,7 +69,14 @@ def read_template(change: msgspec.Raw, at: datetime) -> tuple[Heard, ...]:
     category = update.new_category.upper()
     if state is None and category not in _CATEGORIES:
         return ()
-    return (TemplateReport(name, language, at, state, category if category in _CATEGORIES else ""),)
+    reason = rejected_reason_of(update.reason) if state is TemplateState.REJECTED else ""
+    return (TemplateReport(name, language, at, state, category if category in _CATEGORIES else "", reason),)
+
+
+def rejected_reason_of(given: object) -> str:
+    """Why a template was refused, by WhatsApp's name for it; empty for `NONE`, and for what is no such name."""
+    name = given.strip().upper() if isinstance(given, str) else ""
+    return name if name != _NO_REASON and _REASON.fullmatch(name) else ""
 
 
 def _is_no_name(text: str, length_max: int) -> bool:

@@ -21,6 +21,7 @@ class ListedTemplate(NamedTuple):
     parameter_names: tuple[str, ...]
     parameter_count: int
     shape: TemplateShape
+    rejected_reason: str = ""
 
 
 class TemplateChanges(NamedTuple):
@@ -47,7 +48,7 @@ def compared(ours: Sequence[Template], found: Sequence[ListedTemplate]) -> Templ
     ]
     missing = [each for key, each in known.items() if key not in listed]
     gone = [
-        msgspec.structs.replace(each, state=TemplateState.DISABLED)
+        msgspec.structs.replace(each, state=TemplateState.DISABLED, rejected_reason="")
         for each in missing
         if each.state is not TemplateState.DISABLED
     ]
@@ -68,4 +69,5 @@ def _taken_over(template: Template, found: ListedTemplate) -> Template:
         parameter_names=found.parameter_names,
         parameter_count=found.parameter_count,
         shape=found.shape,
+        rejected_reason=found.rejected_reason,
     )

@@ -208,9 +208,11 @@ class ContentRpcs(Part):
         about_parameters = "parameter_names" in fields or "parameter_count" in fields
 
         def change(template: Template) -> Template:
+            state = TemplateState(message.state) if "state" in fields else template.state
             return msgspec.structs.replace(
                 template,
-                state=TemplateState(message.state) if "state" in fields else template.state,
+                state=state,
+                rejected_reason=template.rejected_reason if state is template.state else "",
                 category=message.category if "category" in fields else template.category,
                 parameter_names=names if about_parameters else template.parameter_names,
                 parameter_count=count if about_parameters else template.parameter_count,

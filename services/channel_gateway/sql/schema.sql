@@ -901,6 +901,7 @@ CREATE TABLE template (
     state_told_at    timestamp with time zone,
     category_told_at timestamp with time zone,
     shape            jsonb,
+    rejected_reason  text NOT NULL DEFAULT ''::text,
     CONSTRAINT template_pkey PRIMARY KEY (team_id, template_id),
     CONSTRAINT template_parameter_count_check CHECK (((parameter_count >= 0) AND (parameter_count <= 100))),
     CONSTRAINT template_state_check CHECK (((state >= 1) AND (state <= 5))),

@@ -76,6 +76,7 @@ async def create_template(connection: Connection, template: Template) -> Templat
                 parameter_names=list(template.parameter_names),
                 parameter_count=template.parameter_count,
                 shape=None if template.shape is None else json_of(template.shape),
+                rejected_reason=template.rejected_reason,
                 now=template.created_at,
             ),
         )
@@ -94,6 +95,7 @@ async def update_template(connection: Connection, template: Template, now: datet
             parameter_names=list(template.parameter_names),
             parameter_count=template.parameter_count,
             shape=None if template.shape is None else json_of(template.shape),
+            rejected_reason=template.rejected_reason,
             now=now,
         ),
     )

@@ -67,6 +67,7 @@ def template_of(row: Row) -> Template:
         row["updated_at"],
         row["version"],
         None if row["shape"] is None else _SHAPE.decode(row["shape"]),
+        row["rejected_reason"],
     )
 
 

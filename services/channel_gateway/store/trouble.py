@@ -95,7 +95,7 @@ class TroubleStore:
     async def note_templates(
         self,
         team_id: UUID,
-        states: Mapping[AccountTemplate, tuple[datetime, TemplateState]],
+        states: Mapping[AccountTemplate, tuple[datetime, TemplateState, str]],
         categories: Mapping[AccountTemplate, tuple[datetime, str]],
     ) -> Written:
         """How a channel says that templates stand; of those that are gone by it a fact says so, once. What is older
@@ -117,7 +117,7 @@ class TroubleStore:
                 await connection.execute(*query)
             if not states:
                 return Written([], {})
-            ids, names, languages, times, values = columns(_rows(states), 5)
+            ids, names, languages, times, values, reasons = columns(_rows(states), 6)
             query = QUERIES.bind(
                 "tell_template_states",
                 team_id=team_id,
@@ -126,6 +126,7 @@ class TroubleStore:
                 languages=languages,
                 times=times,
                 states=values,
+                reasons=reasons,
                 now=now,
             )
             lost = [row["template_id"] for row in await connection.fetch(*query) if _is_lost(row)]
@@ -178,7 +179,7 @@ class TroubleStore:
             return await write_facts(connection, facts)
 
 
-def _rows(reports: Mapping[AccountTemplate, tuple[datetime, Any]]) -> Iterator[tuple[Any, ...]]:
+def _rows(reports: Mapping[AccountTemplate, tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:
     return ((*template, *what) for template, what in sorted(reports.items(), key=lambda item: item[0]))
 
 

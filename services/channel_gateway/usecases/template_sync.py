@@ -79,4 +79,5 @@ def _new(team_id: UUID, account_id: UUID, found: ListedTemplate, now: datetime) 
         now,
         1,
         found.shape,
+        found.rejected_reason,
     )

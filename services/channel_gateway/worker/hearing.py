@@ -130,7 +130,7 @@ class Hearing:
             for key, template in (await self._trouble.templates_of(team_id, states)).items():
                 before = hearsay.template_states.get(template)
                 if before is None or before[0] <= states[key][0]:
-                    hearsay.template_states[template] = states[key]
+                    hearsay.template_states[template] = (*states[key], "")
 
     async def _receipts(self, team_id: UUID, hearsay: Hearsay) -> dict[UUID, tuple[UUID, list[ReceiptKind]]]:
         """All of the webhooks' receipts, by the key of the effect, with those that are told of people."""

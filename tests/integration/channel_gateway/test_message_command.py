@@ -9,13 +9,13 @@ from tests.command_line import Done, omnijourney
 from tests.integration.channel_gateway.conftest import LINE, WHATSAPP, Gateway
 
 
-async def run(gateway: Gateway, servers: Servers, *arguments: str) -> Done:
+async def run(gateway: Gateway, servers: Servers, *arguments: str, what: str = "test") -> Done:
     environment = {
         "OMNIJOURNEY_CHANNEL_GATEWAY_TARGET": f"127.0.0.1:{gateway.app.port}",
         "OMNIJOURNEY_TOKEN": servers.token,
     }
     team = ("--team", str(gateway.team_id))
-    return await omnijourney("message", "test", *arguments, *team, environment=environment)
+    return await omnijourney("message", what, *arguments, *team, environment=environment)
 
 
 @pytest.mark.rule("C-10f")
@@ -51,6 +51,8 @@ async def test_a_template_takes_its_parameters_and_needs_them(gateway: Gateway, 
     await gateway.top_up(1_000_000)
     customer = gateway.customer(account, WHATSAPP)
     asked = (customer, "--account", account, "--template", "sale", "--parameter", "{{customer.name}}")
+    listed = await run(gateway, servers, what="templates")
+    assert listed.out.split() == ["sale", "en", "MARKETING", "APPROVED"]
     lacking = await run(gateway, servers, *asked)
     assert lacking.code == 1
     assert "parameters" in lacking.err

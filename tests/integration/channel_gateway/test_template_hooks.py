@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 import pytest
+from google.protobuf.field_mask_pb2 import FieldMask
 
 from libs.common.db.pool import open_pool
 from omnijourney.channel_gateway.v1 import channel_gateway_service_pb2 as pb
@@ -80,6 +81,37 @@ async def test_a_template_that_is_paused_is_not_sent_until_it_is_approved_again(
     await told(whatsapp, (2, {"event": "APPROVED"}))
     assert (await asked(whatsapp, template_id))[0] == delivery_pb2.SEND_STATE_ACCEPTED
     await gateway.settled()
+
+
+@pytest.mark.rule("C-10d")
+async def test_why_a_template_was_refused_is_kept_until_it_is_not(whatsapp: Platform) -> None:
+    gateway = whatsapp.gateway
+    template_id = await gateway.template(whatsapp.account_id, parameters=0)
+    await told(whatsapp, (1, {"event": "REJECTED", "reason": "INVALID_FORMAT"}))
+    refused = await seen(gateway, template_id)
+    assert (refused.state, refused.rejected_reason) == (
+        content_pb2.TEMPLATE_STATE_REJECTED,
+        "INVALID_FORMAT",
+    )
+    await told(whatsapp, (1, {"event": "REJECTED", "reason": "INVALID_FORMAT"}))
+    assert (await seen(gateway, template_id)).etag == refused.etag, "nothing is new"
+    await told(whatsapp, (2, {"event": "REJECTED", "reason": "SCAM"}), (0, {"event": "APPROVED"}))
+    again = await seen(gateway, template_id)
+    assert again.rejected_reason == "SCAM"
+    assert again.etag != refused.etag, "another reason is a change"
+    odd: tuple[object, ...] = ("NONE", "", None, 7, "no name at all", "A" * 101)
+    for minute, reason in enumerate(odd, 3):
+        await told(whatsapp, (minute, {"event": "REJECTED", "reason": reason}))
+        found = await seen(gateway, template_id)
+        assert (found.state, found.rejected_reason) == (content_pb2.TEMPLATE_STATE_REJECTED, "")
+    await told(whatsapp, (20, {"event": "REJECTED", "reason": "PROMOTIONAL"}))
+    request = pb.UpdateMessageTemplateRequest(
+        team_id=str(gateway.team_id), request_id="by hand", update_mask=FieldMask(paths=["state"])
+    )
+    request.template.CopyFrom(await seen(gateway, template_id))
+    assert request.template.rejected_reason == "PROMOTIONAL"
+    request.template.state = APPROVED
+    assert not (await gateway.stub.UpdateMessageTemplate(request, timeout=TIMEOUT_S)).template.rejected_reason
 
 
 async def test_a_template_that_is_disabled_is_told_to_journeys_once(whatsapp: Platform) -> None:

@@ -41,10 +41,10 @@ async def define(gateway: Gateway, name: str, text: str, **more: Any) -> None:
     await state(gateway, name, "APPROVED")
 
 
-async def state(gateway: Gateway, name: str, status: str) -> None:
-    """How a template stands at the emulator."""
+async def state(gateway: Gateway, name: str, status: str, reason: str = "NONE") -> None:
+    """How a template stands at the emulator, and why it is refused."""
     url = gateway.emulators.urls["whatsapp"] + "/_emulator/templates"
-    body = {"waba_id": WABA, "name": name, "language": "en", "status": status}
+    body = {"waba_id": WABA, "name": name, "language": "en", "status": status, "reason": reason}
     async with gateway.http.patch(url, json=body) as answer:
         assert answer.status == 200, await answer.text()
 
@@ -86,6 +86,12 @@ async def test_templates_are_what_whatsapp_has_on_all_pages(gateway: Gateway) ->
     assert (offer.state, offer.category, offer.parameter_count) == (APPROVED, "UTILITY", 2)
     assert list(named.parameter_names) == ["name", "city"]
     assert await synced(gateway, account) == (0, 0, 0), "nothing has changed"
+    await state(gateway, "named", "REJECTED", "TAG_CONTENT_MISMATCH")
+    assert await synced(gateway, account) == (0, 1, 0)
+    assert (await ours(gateway, account))["named"].rejected_reason == "TAG_CONTENT_MISMATCH"
+    await state(gateway, "named", "APPROVED")
+    assert await synced(gateway, account) == (0, 1, 0)
+    assert not (await ours(gateway, account))["named"].rejected_reason
 
 
 HEADS = {

@@ -116,7 +116,12 @@ async def test_an_account_is_made_checked_changed_switched_off_and_deleted(stand
     assert "secret-token" not in form.html, "credentials are written and never shown"
     account = (await stand.call("ListChannelAccounts")).accounts[0]
     kept = {"display_name": "Tea house", "channel_id": "1000000001", "etag": account.etag}
+    much = await browser.post(f"{made.path}/edit", {**kept, "concurrency_max": "257"})
+    assert 'id="concurrency_max-fault"' in much.html
+    kept["concurrency_max"] = "8"
     changed = await browser.post(f"{made.path}/edit", {**kept, "access_token": "emulator-token"})
+    assert (await stand.call("ListChannelAccounts")).accounts[0].concurrency_max == 8
+    assert 'value="8"' in (await browser.get(f"{made.path}/edit")).html
     assert "The account is changed" in changed.text
     assert "works" in (await browser.post(f"{made.path}/check")).text
     late = await browser.post(f"{made.path}/edit", kept)
@@ -168,8 +173,10 @@ async def whatsapp_account(stand: Stand) -> str:
     return str(made.account.channel_account_id)
 
 
-async def template_at_whatsapp(browser: Browser, stand: Stand, name: str, status: str) -> None:
-    """A template with one parameter."""
+async def template_at_whatsapp(
+    browser: Browser, stand: Stand, name: str, status: str, reason: str = "NONE"
+) -> None:
+    """A template with one parameter, and why it is refused."""
     url = stand.emulators.urls["whatsapp"]
     body = {"type": "BODY", "text": "Dear {{1}}.", "example": {"body_text": [["a"]]}}
     definition = {"name": name, "language": "en", "category": "MARKETING", "components": [body]}
@@ -177,7 +184,13 @@ async def template_at_whatsapp(browser: Browser, stand: Stand, name: str, status
     made = f"{url}/v25.0/200000000000001/message_templates"
     async with browser.http.post(made, json=definition, headers=headers) as answer:
         assert answer.status in {200, 400}, "it may be there already"
-    state = {"waba_id": "200000000000001", "name": name, "language": "en", "status": status}
+    state = {
+        "waba_id": "200000000000001",
+        "name": name,
+        "language": "en",
+        "status": status,
+        "reason": reason,
+    }
     async with browser.http.patch(f"{url}/_emulator/templates", json=state) as answer:
         assert answer.status == 200
 
@@ -207,6 +220,11 @@ async def test_templates_are_read_from_whatsapp_shown_filled_in_tested_and_delet
     await template_at_whatsapp(browser, stand, "console_dear", "PAUSED")
     await browser.post("/content/templates/sync", {"account": account_id})
     assert "WhatsApp paused it" in (await browser.get(path)).text
+    await template_at_whatsapp(browser, stand, "console_dear", "REJECTED", "INVALID_FORMAT")
+    await browser.post("/content/templates/sync", {"account": account_id})
+    why = "Its variables or characters are not as WhatsApp wants them."
+    assert f"Why it was refused: {why}" in (await browser.get(path)).text
+    assert why in (await browser.get("/content/templates")).text
     await stand.site.draft(send(dear.message_template_id, "you"), name="Sends it")
     used = await browser.get(path)
     assert "Sends it" in used.text

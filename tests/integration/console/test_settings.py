@@ -33,7 +33,12 @@ async def test_the_team_s_settings_are_changed_and_faults_stand_at_their_fields(
     assert refused.status == 422
     assert {f'id="{name}-fault"' in refused.html for name in ("time_zone", "currency_code")} == {True}
     assert 'value="Nowhere"' in refused.html, "what was typed is there again"
+    for rates in ("USD", "31.5 USD", "USD 31.5\nUSD 32", "JPY 1", "USD -1", "USD 1e9"):
+        refused = await browser.post("/settings/team", {**TEAM, "window_days": "7", "currency_rates": rates})
+        assert (refused.status, 'id="currency_rates-fault"' in refused.html) == (422, True), rates
+        assert rates in refused.html, "what was typed is there again"
     words = {"stop_words": "不要\n停", "start_words": "好", "points_channels": "1"}
+    words["currency_rates"] = "usd 150.50\n\nTWD: 4.6"
     given = {**TEAM, **words, "window_days": "3", "window_hours": "12", "unsigned_orders_count": "1"}
     changed = await browser.post("/settings/team", given)
     assert "The settings are changed" in changed.text
@@ -42,6 +47,11 @@ async def test_the_team_s_settings_are_changed_and_faults_stand_at_their_fields(
     assert (team.name, settings.country_code, settings.currency_code) == ("Tea house", "JP", "JPY")
     assert settings.attribution_window.seconds == (3 * 24 + 12) * 3600
     assert (list(settings.consent_words.stop_words), list(settings.points_channels)) == (["不要", "停"], [1])
+    assert [(each.currency_code, each.rate) for each in settings.currency_rates] == [
+        ("USD", "150.5"),
+        ("TWD", "4.6"),
+    ]
+    assert "USD 150.5\nTWD 4.6</textarea>" in (await browser.get("/settings/team")).html
     assert len(settings.modules) == len(ALL), "what was bought stays"
     late = await browser.post("/settings/team", {**given, "etag": "old"})
     assert late.status == 409

@@ -101,10 +101,9 @@ async def test_a_draft_is_run_over_a_time_and_its_counts_stand_in_the_tree(stand
     assert "模擬之後旅程已修改" in (await browser.get(page.path_qs)).text
 
 
-async def test_the_counts_run_through_the_tree_while_it_works(
-    stand: Stand, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """By events a page each, of which the last is held until somebody has seen the counts of those before."""
+def held(monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
+    """Simulations read an event a page, and the last when the event is set: somebody has seen the counts of those
+    before."""
     go_on = asyncio.Event()
     read = GrpcRecorded.mails
 
@@ -117,6 +116,13 @@ async def test_the_counts_run_through_the_tree_while_it_works(
     monkeypatch.setattr(recorded, "PAGE_MAX", 1)
     monkeypatch.setattr(worker, "COUNTS_S", 0.0)
     monkeypatch.setattr(GrpcRecorded, "mails", mails)
+    return go_on
+
+
+async def test_the_counts_run_through_the_tree_while_it_works(
+    stand: Stand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go_on = held(monkeypatch)
     journey_id = await branching(stand)
     await ordered(stand, [["vip"], ["vip"], []])
     browser = await stand.signed_in(language="zh-TW")

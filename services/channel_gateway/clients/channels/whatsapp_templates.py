@@ -25,6 +25,7 @@ from services.channel_gateway.domain.content import (
     TemplateShape,
     TemplateState,
 )
+from services.channel_gateway.domain.meta_templates import rejected_reason_of
 from services.channel_gateway.domain.templates import ListedTemplate
 
 PAGE_SIZE: Final = 50
@@ -33,7 +34,7 @@ PAGES_MAX: Final = 200
 """An account has 6,000 templates at most; more pages than this are a circle."""
 LABEL_MAX: Final = 100
 """Characters that are kept of what stands on a button; WhatsApp takes 25."""
-_FIELDS: Final = "name,status,category,language,components,parameter_format"
+_FIELDS: Final = "name,status,category,language,components,parameter_format,rejected_reason"
 _STATES: Final = {state.name: state for state in TemplateState} | {
     "PENDING_DELETION": TemplateState.DISABLED,
     "DELETED": TemplateState.DISABLED,
@@ -193,9 +194,16 @@ def _templates(body: Mapping[str, Any]) -> Iterator[ListedTemplate]:
         # What is not known to be sent can be sent when WhatsApp says APPROVED, and not before.
         state = _STATES.get(str(item.get("status")), TemplateState.PENDING)
         category = plain(str(item.get("category", "")), 50) or "MARKETING"
-        shape = _shape(item, named=named)
+        rejected = state is TemplateState.REJECTED
         yield ListedTemplate(
-            name, language, state, category, variables if named else (), len(variables), shape
+            name,
+            language,
+            state,
+            category,
+            variables if named else (),
+            len(variables),
+            _shape(item, named=named),
+            rejected_reason_of(item.get("rejected_reason")) if rejected else "",
         )
 
 

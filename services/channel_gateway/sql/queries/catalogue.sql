@@ -11,7 +11,7 @@ SELECT team_id, bot_module_id, name, cards, created_at, updated_at, version
  WHERE NOT deleted AND (team_id, bot_module_id) IN (SELECT * FROM unnest(:teams::uuid[], :bot_module_ids::uuid[]))
 
 -- name: find_templates
-SELECT team_id, template_id, account_id, name, language, state, category, parameter_names, parameter_count, shape,
+SELECT team_id, template_id, account_id, name, language, state, category, parameter_names, parameter_count, shape, rejected_reason,
        created_at, updated_at, version
   FROM template
  WHERE NOT deleted AND (team_id, template_id) IN (SELECT * FROM unnest(:teams::uuid[], :template_ids::uuid[]))

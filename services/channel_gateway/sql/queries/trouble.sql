@@ -17,25 +17,27 @@ SELECT d.effect_key, t.account_id, t.name, t.language
  WHERE NOT t.deleted
 
 -- name: set_template_state
-UPDATE template SET state = :state, updated_at = :now, version = version + 1
+UPDATE template SET state = :state, rejected_reason = '', updated_at = :now, version = version + 1
  WHERE team_id = :team_id AND template_id = :template_id AND state <> :state
 RETURNING true
 
 -- name: tell_template_states
 -- In the order of keys; those whose state is another now.
 WITH told AS (
-    SELECT * FROM unnest(:account_ids::uuid[], :names::text[], :languages::text[], :times::timestamptz[], :states::smallint[])
-        AS w (account_id, name, language, at, state)
+    SELECT * FROM unnest(:account_ids::uuid[], :names::text[], :languages::text[], :times::timestamptz[], :states::smallint[],
+                         :reasons::text[])
+        AS w (account_id, name, language, at, state, reason)
 ), held AS (
-    SELECT t.template_id, t.state AS before_state, w.at, w.state
+    SELECT t.template_id, t.state AS before_state, w.at, w.state, w.reason,
+           (t.state, t.rejected_reason) <> (w.state, w.reason) AS is_new
       FROM told AS w
       JOIN template AS t ON t.team_id = :team_id AND t.account_id = w.account_id AND t.name = w.name AND t.language = w.language
      WHERE NOT t.deleted AND (t.state_told_at IS NULL OR t.state_told_at <= w.at)
      ORDER BY t.template_id FOR UPDATE OF t
 )
 UPDATE template AS t
-   SET state = h.state, state_told_at = h.at, updated_at = CASE WHEN h.state <> h.before_state THEN :now ELSE t.updated_at END,
-       version = t.version + (h.state <> h.before_state)::integer
+   SET state = h.state, rejected_reason = h.reason, state_told_at = h.at,
+       updated_at = CASE WHEN h.is_new THEN :now ELSE t.updated_at END, version = t.version + h.is_new::integer
   FROM held AS h WHERE t.team_id = :team_id AND t.template_id = h.template_id
 RETURNING t.template_id, t.state, h.before_state
 
@@ -49,5 +51,5 @@ UPDATE template AS t
 
 -- name: set_template_aside
 -- By now: what the channel tells of it later counts.
-UPDATE template SET state = :state, state_told_at = :now, updated_at = :now, version = version + 1
+UPDATE template SET state = :state, rejected_reason = '', state_told_at = :now, updated_at = :now, version = version + 1
  WHERE team_id = :team_id AND template_id = :template_id AND state = :approved

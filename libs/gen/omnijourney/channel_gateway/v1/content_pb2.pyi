@@ -559,6 +559,7 @@ class MessageTemplate(_message.Message):
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
     SHAPE_FIELD_NUMBER: _builtins.int
+    REJECTED_REASON_FIELD_NUMBER: _builtins.int
     message_template_id: _builtins.str
     """Id of the template here, a UUID; given by the server."""
     team_id: _builtins.str
@@ -577,6 +578,10 @@ class MessageTemplate(_message.Message):
     """Count of the body's parameters, 0 to 100. A send with another count fails with `TEMPLATE_PARAMETERS`."""
     etag: _builtins.str
     """Changes with each change of the template; give it back in updates."""
+    rejected_reason: _builtins.str
+    """Why WhatsApp refused it, as WhatsApp names it, for example `INVALID_FORMAT` or `TAG_CONTENT_MISMATCH`, 100 characters at most; given by the
+    server, by webhook or synchronisation. Empty: it is not rejected, or WhatsApp does not say.
+    """
     @_builtins.property
     def parameter_names(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Names of the body's parameters in order, for named templates. Empty for positional ones."""
@@ -613,10 +618,11 @@ class MessageTemplate(_message.Message):
         update_time: _timestamp_pb2.Timestamp | None = ...,
         etag: _builtins.str = ...,
         shape: Global___TemplateShape | None = ...,
+        rejected_reason: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "shape", b"shape", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "category", b"category", "create_time", b"create_time", "etag", b"etag", "language", b"language", "message_template_id", b"message_template_id", "name", b"name", "parameter_count", b"parameter_count", "parameter_names", b"parameter_names", "shape", b"shape", "state", b"state", "team_id", b"team_id", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "category", b"category", "create_time", b"create_time", "etag", b"etag", "language", b"language", "message_template_id", b"message_template_id", "name", b"name", "parameter_count", b"parameter_count", "parameter_names", b"parameter_names", "rejected_reason", b"rejected_reason", "shape", b"shape", "state", b"state", "team_id", b"team_id", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
