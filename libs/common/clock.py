@@ -24,6 +24,8 @@ from libs.common.db.pool import Connection, Pool
 
 RATE_MAX: Final = 1_000_000.0
 """Most domain seconds per real second; the database refuses more."""
+RATE_MIN: Final = 0.000_001
+"""Least of a clock that is not held: with less, spans come out as nothing, or as more than a time can take."""
 
 _CHANNEL: Final = "omnijourney_clock"
 _CONNECT_TIMEOUT_S: Final = 5.0

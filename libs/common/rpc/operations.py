@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Protocol
 
-from libs.common.clock import RATE_MAX, Clock, ClockRefusedError, clock_version, set_clock
+from libs.common.clock import RATE_MAX, RATE_MIN, Clock, ClockRefusedError, clock_version, set_clock
 from libs.common.db.pool import Pool
 from libs.common.errors import Aborted, FailedPrecondition, FieldViolation, InvalidArgument, Unavailable
 from libs.common.ids import new_id
@@ -125,8 +125,8 @@ class InstallationServicer(pb_grpc.InstallationServiceServicer):
                 "CLOCK_NOT_CONTROLLABLE", "this installation does not allow its clock to be changed"
             )
         check = FieldCheck()
-        if not 0 <= request.rate <= RATE_MAX:
-            check.fault("rate", f"must be 0 to {RATE_MAX:.0f}")
+        if request.rate and not RATE_MIN <= request.rate <= RATE_MAX:
+            check.fault("rate", f"must be 0, or {RATE_MIN:f} to {RATE_MAX:.0f}")
         domain_time = (
             check.time("domain_time", request, "domain_time") if request.HasField("domain_time") else None
         )

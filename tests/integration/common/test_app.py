@@ -70,9 +70,10 @@ async def test_two_services_follow_one_clock(servers: Servers, database: Databas
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await _stub(channel).SetClock(pb.SetClockRequest(rate=1, expected_version=1), timeout=20)
         assert remote_error(caught.value).reason == "CLOCK_VERSION_MISMATCH"
-        with pytest.raises(grpc.aio.AioRpcError) as caught:
-            await _stub(channel).SetClock(pb.SetClockRequest(rate=-1), timeout=20)
-        assert [fault.field for fault in remote_error(caught.value).violations] == ["rate"]
+        for rate in (-1, 5e-324, 1e-7, 1_000_001):
+            with pytest.raises(grpc.aio.AioRpcError) as caught:
+                await _stub(channel).SetClock(pb.SetClockRequest(rate=rate), timeout=20)
+            assert [fault.field for fault in remote_error(caught.value).violations] == ["rate"]
 
 
 @pytest.mark.parametrize("version", [2, 9, 2**63 - 1])

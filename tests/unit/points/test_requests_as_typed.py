@@ -55,6 +55,8 @@ def test_every_day_that_is_taken_has_a_beginning_and_an_end(day: str) -> None:
         ("12-345678", "12-345678"),
         ("M-0912 345", "m-0912 345"),
         ("2026-01-31", "2026-01-31"),
+        ("  ", ""),
+        ("\u200b", ""),
     ],
 )
 def test_a_phone_is_looked_for_without_what_stands_between_its_digits(typed: str, looked_for: str) -> None:

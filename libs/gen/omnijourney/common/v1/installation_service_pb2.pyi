@@ -149,7 +149,7 @@ class SetClockRequest(_message.Message):
     DOMAIN_TIME_FIELD_NUMBER: _builtins.int
     EXPECTED_VERSION_FIELD_NUMBER: _builtins.int
     rate: _builtins.float
-    """New rate, 0 to 1,000,000 domain seconds per real second; 0 holds the clock."""
+    """New rate, 0.000001 to 1,000,000 domain seconds per real second, or 0, which holds the clock."""
     expected_version: _builtins.int
     """Version that the caller has seen; 0 skips the check."""
     @_builtins.property
