@@ -47,7 +47,7 @@ async def look(
     else:
         yield _unknown(doctor_database.SUBJECT, "OMNIJOURNEY_POSTGRES_DSN", installation)
     if redis_url:
-        async for finding in doctor_redis.look(redis_url):
+        async for finding in doctor_redis.look(redis_url, await doctor_database.installation(dsn)):
             yield finding
     else:
         yield _unknown(doctor_redis.SUBJECT, "OMNIJOURNEY_REDIS_URL", installation)

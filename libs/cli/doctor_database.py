@@ -14,6 +14,7 @@ from libs.client.services import SERVICES
 from libs.common import credentials
 from libs.common.clock import SystemClock
 from libs.common.db.archive import ArchiveState, archive_state
+from libs.common.db.installation import installation_of
 from libs.common.db.migrate import COMMON, missing
 from libs.common.db.roles import PLATFORM, role_of
 from libs.common.db.sql_files import MigrationError, read_migrations
@@ -42,6 +43,22 @@ async def look(dsn: str, credentials_files: Sequence[Path]) -> AsyncIterator[Fin
         await connection.close(timeout=_TIMEOUT_S)
     for file in credentials_files:
         yield await _login(file)
+
+
+async def installation(dsn: str) -> str:
+    """Which installation the database at `dsn` is; empty where none can be asked, which `look` says."""
+    if not dsn:
+        return ""
+    try:
+        connection = await asyncpg.connect(dsn, timeout=_TIMEOUT_S, command_timeout=_TIMEOUT_S)
+    except (OSError, TimeoutError, asyncpg.PostgresError, ValueError):
+        return ""
+    try:
+        return await installation_of(connection, dsn)
+    except asyncpg.PostgresError:
+        return ""
+    finally:
+        await connection.close(timeout=_TIMEOUT_S)
 
 
 def _away(dsn: str, error: Exception) -> Finding:

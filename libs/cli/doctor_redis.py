@@ -10,18 +10,24 @@ from redis.exceptions import RedisError, ResponseError
 
 from libs.cli.doctor_database import skew
 from libs.cli.findings import Finding, fault, warning, well
+from libs.common.mailbox.owner import other_owner
 from libs.common.mailbox.wire import connect
 
 SUBJECT: Final = "Redis"
 _VARIABLE: Final = "OMNIJOURNEY_REDIS_URL"
+_APART: Final = (
+    f"give each a Redis, or a database number of it, of its own ({_VARIABLE}); if the other is gone, or this database"
+    " was restored from it, empty that Redis and start again"
+)
 VERSION_MIN: Final = 7
 """The first with functions."""
 _FULL: Final = 0.8
 _NODE_BYTES_MAX: Final = 512
 
 
-async def look(url: str) -> AsyncIterator[Finding]:
-    """Looks at the server, or at the first node of a cluster."""
+async def look(url: str, installation: str = "") -> AsyncIterator[Finding]:
+    """Looks at the server, or at the first node of a cluster; `installation` is whose mail it should hold, where that
+    is known (`libs.common.db.installation`)."""
     client: Any = connect(url)
     try:
         said = await client.info()
@@ -29,6 +35,10 @@ async def look(url: str) -> AsyncIterator[Finding]:
             yield finding
         for finding in await _settings(client):
             yield finding
+        if installation and (where := await other_owner(client, installation)):
+            yield fault(
+                SUBJECT, f"it holds the mail of another installation, whose database is {where}", _APART
+            )
         seconds, micros = await client.time()
         yield skew("Redis' clock", seconds + micros / 1e6)
     except (RedisError, OSError) as error:

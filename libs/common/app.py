@@ -26,8 +26,9 @@ from libs.common.clock import Clock, InstallationClock
 from libs.common.config import ServiceSettings
 from libs.common.db.audit import AuditLog
 from libs.common.db.fitness import check_schema
+from libs.common.db.installation import installation_of
 from libs.common.db.migrate import migrate
-from libs.common.db.pool import Pool, open_pool
+from libs.common.db.pool import Pool, connection_of, open_pool
 from libs.common.db.requests import keep_forgetting
 from libs.common.db.roles import OwnCredentials, is_own
 from libs.common.measures import Measure, Measuring, lag_measure
@@ -97,6 +98,8 @@ class Runtime:
     """The same role's address, for connections that listen."""
     redis_url: str
     """Address of the mailboxes' server, for `libs.common.mailbox.open_mailbox`."""
+    installation: str
+    """Which one it is, and where its database is, for `libs.common.mailbox.open_mailbox`."""
     clock: Clock
     token: str
     """Shown to other services."""
@@ -251,7 +254,9 @@ async def runtime(
             calls_dir=settings.calls_dir,
         )
         redis_url = Tls(settings.tls_ca_file).of_redis(ends.redis_url)
-        made = Runtime(settings, pool, dsn, redis_url, clock, token, server)
+        async with connection_of(pool) as connection:
+            installation = await installation_of(connection, dsn)
+        made = Runtime(settings, pool, dsn, redis_url, installation, clock, token, server)
         # Workers may run before the service serves, and must end even if it never does.
         stack.push_async_callback(made.end_workers)
         yield made

@@ -19,7 +19,7 @@ from libs.common.app import DATABASE_AWAY, App, ConfigurationFault
 from libs.common.config import EXIT_CONFIG, ServiceSettings, variable_of
 from libs.common.db.sql_files import MigrationError
 from libs.common.logging import log_as, setup_logging
-from libs.common.mailbox.errors import MailboxUnavailable
+from libs.common.mailbox.errors import MailboxOfAnother, MailboxUnavailable
 from libs.common.rpc import local
 from libs.common.rpc.server import PortTakenError
 from libs.common.servers import ServersUnavailable
@@ -51,6 +51,7 @@ _GIVE_UP: Final[tuple[tuple[tuple[type[Exception], ...], int, str], ...]] = (
     ((ServersUnavailable,), EXIT_SERVER_AWAY, ""),
     ((MigrationError,), EXIT_DATABASE_UNFIT, ""),
     (_DATABASE_REFUSES, EXIT_CONFIG, "OMNIJOURNEY_POSTGRES_DSN: "),
+    ((MailboxOfAnother,), EXIT_CONFIG, "OMNIJOURNEY_REDIS_URL: "),
     ((MailboxUnavailable,), EXIT_SERVER_AWAY, "OMNIJOURNEY_REDIS_URL: "),
     (DATABASE_AWAY, EXIT_SERVER_AWAY, "OMNIJOURNEY_POSTGRES_DSN: the server does not answer: "),
 )

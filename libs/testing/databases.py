@@ -12,9 +12,11 @@ from typing import Final
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
+from redis.asyncio import Redis
 
 from libs.common.db.migrate import migrate
 from libs.common.db.roles import service_dsn
+from libs.common.mailbox.owner import OWNER_KEY
 
 _GROWN_BYTES: Final = 16_000_000
 """More than its template: dropped. Rows that were deleted leave their room behind."""
@@ -125,9 +127,10 @@ class _Template:
 class Databases:
     """Lends databases to tests. For one thread's event loops."""
 
-    def __init__(self, postgres_dsn: str) -> None:
-        """`postgres_dsn` of the admin role."""
+    def __init__(self, postgres_dsn: str, redis_url: str = "") -> None:
+        """`postgres_dsn` of the admin role; `redis_url` of a Redis that is one database's after the other."""
         self._dsn = postgres_dsn
+        self._redis_url = redis_url
         self._made = 0
         self._templates: dict[Packages, _Template] = {}
 
@@ -139,10 +142,17 @@ class Databases:
         """
         template = await self._template(tuple(sorted(packages.items())))
         name = template.spare.pop() if template.spare else await self._clone(template)
+        await self._free_redis()
         try:
             yield Database(self._dsn_of(name))
         finally:
             await self._take_back(name, template)
+
+    async def _free_redis(self) -> None:
+        """Services on a database of a test would find the Redis to be of the one before."""
+        if self._redis_url:
+            async with Redis.from_url(self._redis_url, protocol=2) as redis:
+                await redis.delete(OWNER_KEY)
 
     async def _clone(self, template: _Template) -> str:
         name = self._next_name("test")

@@ -129,7 +129,7 @@ async def _hash_password_again(dsn: str) -> None:
 @pytest.fixture(scope="session")
 def databases(servers: Servers) -> Databases:
     """Makes databases on the session's PostgreSQL."""
-    return Databases(servers.postgres_dsn)
+    return Databases(servers.postgres_dsn, servers.redis_url)
 
 
 @pytest.fixture

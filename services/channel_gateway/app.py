@@ -133,11 +133,11 @@ class GatewayApp(App):
 async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterator[GatewayApp]:
     """The gateway, serving. Drains in the end: HTTP and gRPC first, then the sends on the wire, then the mail.
 
-    Raises what `libs.common.app.runtime` raises, and `MailboxUnavailable`.
+    Raises what `libs.common.app.runtime` raises, `MailboxUnavailable` and `MailboxOfAnother`.
     """
     async with AsyncExitStack() as stack:
         rt = await stack.enter_async_context(runtime(settings, package=_PACKAGE, servers=attach, clock=clock))
-        mailbox = await stack.enter_async_context(open_mailbox(rt.redis_url))
+        mailbox = await stack.enter_async_context(open_mailbox(rt.redis_url, rt.installation))
         transport = await stack.enter_async_context(Transport())
         sender_id = new_id()
         presence = await stack.enter_async_context(Presence.hold(rt.dsn, sender_id))

@@ -108,11 +108,11 @@ _PACKAGE = "services.journey"
 async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterator[App]:
     """The journey service, serving. Drains in the end: the server, the running batch, then the leases.
 
-    Raises what `libs.common.app.runtime` raises, and `MailboxUnavailable`.
+    Raises what `libs.common.app.runtime` raises, `MailboxUnavailable` and `MailboxOfAnother`.
     """
     async with AsyncExitStack() as stack:
         rt = await stack.enter_async_context(runtime(settings, package=_PACKAGE, servers=attach, clock=clock))
-        mailbox = await stack.enter_async_context(open_mailbox(rt.redis_url))
+        mailbox = await stack.enter_async_context(open_mailbox(rt.redis_url, rt.installation))
         to_segment = await stack.enter_async_context(rt.channel(settings.segment_target))
         to_points = await stack.enter_async_context(rt.channel(settings.points_target))
         to_gateway = await stack.enter_async_context(rt.channel(settings.channel_gateway_target))

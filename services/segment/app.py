@@ -84,11 +84,11 @@ _PACKAGE = "services.segment"
 async def app(settings: Settings, *, clock: Clock | None = None) -> AsyncIterator[App]:
     """Segment, serving. Drains in the end: calls, then batches that wait, then mail that is not delivered.
 
-    Raises what `libs.common.app.runtime` raises, and MailboxUnavailable.
+    Raises what `libs.common.app.runtime` raises, MailboxUnavailable and MailboxOfAnother.
     """
     async with (
         runtime(settings, package=_PACKAGE, servers=attach, clock=clock) as rt,
-        open_mailbox(rt.redis_url) as mailbox,
+        open_mailbox(rt.redis_url, rt.installation) as mailbox,
         rt.channel(settings.points_target) as points,
         rt.channel(settings.channel_gateway_target) as gateway,
         rt.channel(settings.journey_target) as journey,

@@ -14,7 +14,7 @@ from libs.common.mailbox.api import (
     TakeResult,
     Trim,
 )
-from libs.common.mailbox.errors import Fenced, MailboxLost, MailboxUnavailable
+from libs.common.mailbox.errors import Fenced, MailboxLost, MailboxOfAnother, MailboxUnavailable
 from libs.common.mailbox.memory import InMemoryMailbox, MemoryServer
 from libs.common.mailbox.redis_mailbox import RedisMailbox, open_mailbox
 from libs.common.mailbox.relay import MailRelay, MailStore
@@ -28,6 +28,7 @@ __all__ = [
     "MailStore",
     "Mailbox",
     "MailboxLost",
+    "MailboxOfAnother",
     "MailboxUnavailable",
     "MemoryServer",
     "PeekedMail",

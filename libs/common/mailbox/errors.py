@@ -31,6 +31,18 @@ class MailboxLost(PartitionError):
         super().__init__("mail was lost, repair from the sources", partitions)
 
 
+class MailboxOfAnother(Exception):
+    """The server holds the mail of another installation."""
+
+    def __init__(self, where: str) -> None:
+        """`where` the other one's database is."""
+        super().__init__(
+            f"it holds the mail of the installation whose database is {where}: each needs a Redis, or a database number"
+            " of it, of its own. If that one is gone, or this database was restored from it, empty that Redis and start"
+            " again: mail is made anew from PostgreSQL"
+        )
+
+
 class MailboxUnavailable(Exception):
     """The server cannot be reached or does not answer in time; whether the call took effect is not known.
     Repeat it.

@@ -37,6 +37,7 @@ from libs.common.mailbox.checkout import Checkout, member_of, share_out
 from libs.common.mailbox.errors import MailboxUnavailable
 from libs.common.mailbox.library import Client
 from libs.common.mailbox.mail import Mail, decode_all, encode
+from libs.common.mailbox.owner import claim
 from libs.common.mailbox.wakes import WakeListener
 from libs.common.mailbox.wire import (
     READY,
@@ -60,17 +61,18 @@ Written = tuple[Mail, bytes]
 
 
 @asynccontextmanager
-async def open_mailbox(url: str) -> AsyncIterator[RedisMailbox]:
+async def open_mailbox(url: str, installation: str = "") -> AsyncIterator[RedisMailbox]:
     """Connect to `redis://…`, `rediss://…` or `redis+cluster://…` (any node), load the functions, close at
     the end.
 
-    Raises `MailboxUnavailable` if the server does not answer.
+    `installation` is whose the mail is (`libs.common.db.installation`); without it the server is taken as it is.
+    Raises `MailboxUnavailable` if the server does not answer, `MailboxOfAnother` if it is another installation's.
     """
     # Another node each time: the one that was listened to may be down.
     nodes = itertools.cycle(nodes_of(url))
     mailbox = RedisMailbox(connect(url), WakeListener(lambda: wake_client(next(nodes))))
     try:
-        await mailbox.prepare()
+        await mailbox.prepare(installation)
         yield mailbox
     finally:
         await mailbox.aclose()
@@ -91,8 +93,10 @@ class RedisMailbox:
         self._wakes = wakes
         self._checkout = Checkout()
 
-    async def prepare(self) -> None:
-        """Load the server-side functions if need be."""
+    async def prepare(self, installation: str = "") -> None:
+        """Load the server-side functions if need be, on a server that is no other installation's."""
+        if installation:
+            await claim(self._wire.client, installation)
         await self._wire.prepare()
 
     async def aclose(self) -> None:

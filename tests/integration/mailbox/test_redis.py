@@ -10,7 +10,15 @@ from typing import Any
 import pytest
 
 from libs.common.ids import PARTITIONS
-from libs.common.mailbox import Depth, MailboxUnavailable, RedisMailbox, library, open_mailbox, redis_mailbox
+from libs.common.mailbox import (
+    Depth,
+    MailboxOfAnother,
+    MailboxUnavailable,
+    RedisMailbox,
+    library,
+    open_mailbox,
+    redis_mailbox,
+)
 from libs.common.mailbox.mail import decode, encode
 from libs.common.mailbox.wire import Message, Wire, pack
 from libs.testing import redis_servers
@@ -64,6 +72,23 @@ async def test_an_older_library_is_replaced_and_a_newer_one_kept(
             client.function_flush()
     async with open_mailbox(url):
         assert loaded() == library.VERSION
+
+
+async def test_a_server_is_of_one_installation_until_it_is_empty_again(
+    url: str, servers: list[RedisServer]
+) -> None:
+    async with open_mailbox(url, "1/2 here:5432/shop"):
+        pass
+    async with open_mailbox(url, "1/2 moved:5432/shop"), open_mailbox(url):
+        pass
+    with pytest.raises(MailboxOfAnother, match="whose database is here:5432/shop: each needs a Redis"):
+        async with open_mailbox(url, "1/3 here:5432/other"):
+            pass
+    for server in servers:
+        with server.client() as client:
+            client.flushall()
+    async with open_mailbox(url, "1/3 here:5432/other"):
+        pass
 
 
 async def test_the_functions_serve_callers_of_the_first_version(installation: Installation) -> None:

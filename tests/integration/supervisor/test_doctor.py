@@ -17,8 +17,12 @@ from libs.cli.findings import Finding, State
 from libs.client import SERVICES, Client
 from libs.common import credentials
 from libs.common.clock import SystemClock
+from libs.common.mailbox.errors import MailboxOfAnother
+from libs.common.mailbox.owner import OWNER_KEY
 from libs.testing.databases import Database, Databases
 from libs.testing.fixtures import Servers
+from services.segment.app import app
+from services.segment.config import Settings
 
 PACKAGES: dict[str, str] = {service: f"services.{service}" for service in SERVICES}
 UNSAFE = [
@@ -153,6 +157,27 @@ async def test_redis_is_asked_for_what_would_lose_mail(servers: Servers, redis: 
     assert away.state is State.FAULT
     assert "127.0.0.1:1 does not let us in" in away.found
     assert "OMNIJOURNEY_REDIS_URL" in away.remedy
+
+
+@pytest.mark.rule("X-03")
+async def test_two_installations_on_one_redis_are_told_and_neither_starts_on_the_others(
+    migrated: Database, servers: Servers, redis: Redis
+) -> None:
+    own = await doctor_database.installation(migrated.admin_dsn)
+    # A service's role may ask for it, too.
+    assert await doctor_database.installation(migrated.dsn_of("points")) == own
+    assert own.endswith(urlsplit(migrated.admin_dsn).path)
+    assert await doctor_database.installation(_with(migrated.admin_dsn, password="wrong")) == ""
+    await redis.set(OWNER_KEY, "1/2 db.example:5432/shop")
+    (apart,) = [one async for one in doctor_redis.look(servers.redis_url, own) if one.state is not State.OK]
+    assert apart.found == "it holds the mail of another installation, whose database is db.example:5432/shop"
+    with pytest.raises(MailboxOfAnother, match=r"whose database is db\.example:5432/shop"):
+        async with app(servers.settings(Settings, migrated)):
+            pass
+    await redis.delete(OWNER_KEY)
+    async with app(servers.settings(Settings, migrated)):
+        assert (await redis.get(OWNER_KEY)).decode() == own
+        assert {one.state async for one in doctor_redis.look(servers.redis_url, own)} == {State.OK}
 
 
 def test_a_clock_that_is_off_is_a_fault() -> None:
