@@ -17,7 +17,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Coroutine
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
+
+import structlog
+
+T = TypeVar("T")
+
+_log = structlog.get_logger(__name__)
 
 
 class Loop(Protocol):
@@ -38,6 +44,22 @@ async def running(loop: Loop, *, name: str) -> AsyncIterator[None]:
     finally:
         stopping.set()
         await task
+
+
+async def to_its_end(work: Coroutine[Any, Any, T]) -> T:
+    """The result of work that goes on when its caller is cancelled; that it failed then is logged, since nobody else
+    hears of it. Raises what it raises."""
+    task = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        task.add_done_callback(_note_failure)
+        raise
+
+
+def _note_failure(task: asyncio.Future[Any]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        _log.warning("work failed that its caller had left", error=repr(error))
 
 
 async def set_within(event: asyncio.Event, timeout_s: float) -> bool:

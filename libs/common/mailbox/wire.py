@@ -41,6 +41,8 @@ _SERVER_STATES: Final = (
 )
 
 _GONE: Final = (RedisConnectionError, RedisTimeoutError, OSError)
+_CLOSED: Final = "the handler is closed"
+"""In what uvloop says of a connection that was closed between two writes to it."""
 
 Reply = list[Any]
 Arguments = list[msgspec.Raw | str | int]
@@ -153,7 +155,7 @@ class Wire:
         except MailboxUnavailable:
             await _let_connections_go(client)
             raise
-        if any(isinstance(answer, _GONE) for answer in answers):
+        if any(_is_gone(answer) for answer in answers):
             await _let_connections_go(client)
         return answers
 
@@ -178,6 +180,11 @@ def as_text(payload: bytes) -> msgspec.Raw:
     return msgspec.Raw(head + payload)
 
 
+def _is_gone(answer: object) -> bool:
+    """Whether the connection was. A write to one that was just closed the event loop answers by a class of its own."""
+    return isinstance(answer, _GONE) or (isinstance(answer, RuntimeError) and _CLOSED in str(answer))
+
+
 def _is_function_missing(reply: object) -> bool:
     return isinstance(reply, ResponseError) and "unction not found" in str(reply)
 
@@ -196,6 +203,10 @@ def translated() -> Iterator[None]:
     try:
         yield
     except (RedisConnectionError, RedisTimeoutError, RedisClusterException, OSError) as error:
+        raise MailboxUnavailable(f"redis: {error}") from error
+    except RuntimeError as error:
+        if not _is_gone(error):
+            raise
         raise MailboxUnavailable(f"redis: {error}") from error
     except ResponseError as error:
         # The driver's own classes drop the leading code of some answers, so both are looked at.

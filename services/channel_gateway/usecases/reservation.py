@@ -18,6 +18,7 @@ from libs.common.errors import Aborted, NotFound
 from libs.common.feeds.publisher import CommitPublisher
 from libs.common.ids import CustomerKey
 from libs.common.logging import about
+from libs.common.tasks import to_its_end
 from services.channel_gateway import metrics
 from services.channel_gateway.clients.channels.base import Adapter
 from services.channel_gateway.clients.services import (
@@ -167,7 +168,7 @@ class Reservation:
         now, prepared = await self._prepare(sends, catalogue)
         decisions = reserve_optimistically(zip(sends, prepared, strict=True), catalogue, now)
         # Shielded: a caller that goes away after the commit must not keep accepted sends from the sender.
-        return await asyncio.shield(self._store_optimistic(unique, decisions, catalogue, now))
+        return await to_its_end(self._store_optimistic(unique, decisions, catalogue, now))
 
     async def _store_optimistic(
         self,
@@ -217,7 +218,7 @@ class Reservation:
             continued(each, stored.begun[send.effect_key]) if send.effect_key in stored.begun else each
             for send, each in zip(asked.values(), written, strict=True)
         ]
-        return await asyncio.shield(self._store_decided(asked, prepared, stored))
+        return await to_its_end(self._store_decided(asked, prepared, stored))
 
     async def _store_decided(
         self, fresh: Mapping[SendKey, Send], prepared: Sequence[Prepared | SendAnswer], known: StoredSends

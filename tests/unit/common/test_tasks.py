@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 
 import pytest
+from structlog.testing import capture_logs
 
-from libs.common.tasks import any_set, running, set_within, work_until
+from libs.common.tasks import any_set, running, set_within, to_its_end, work_until
 
 
 async def test_endless_work_is_cancelled_when_the_service_stops() -> None:
@@ -98,3 +100,28 @@ async def test_what_a_loop_raises_comes_out_of_its_block() -> None:
     with pytest.raises(ZeroDivisionError):
         async with running(Failing(), name="loop"):
             await asyncio.sleep(0)
+
+
+async def test_work_goes_on_without_its_caller_and_its_failure_is_logged_once() -> None:
+    may_end, unseen = asyncio.Event(), []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: unseen.append(context))
+
+    async def work(result: int) -> int:
+        await may_end.wait()
+        return 1 // result
+
+    left = [asyncio.create_task(to_its_end(work(number))) for number in (0, 1)]
+    await asyncio.sleep(0)
+    for task in left:
+        task.cancel()
+    await asyncio.gather(*left, return_exceptions=True)
+    assert all(task.cancelled() for task in left)
+    with capture_logs() as logs:
+        may_end.set()
+        assert await to_its_end(work(1)) == 1
+        with pytest.raises(ZeroDivisionError):
+            await to_its_end(work(0))
+        del left, task
+        gc.collect()
+    assert [(log["log_level"], log["error"][:17]) for log in logs] == [("warning", "ZeroDivisionError")]
+    assert not unseen, "the event loop has nothing to say of it"
