@@ -176,7 +176,7 @@ async def test_two_installations_on_one_redis_are_told_and_neither_starts_on_the
             pass
     await redis.delete(OWNER_KEY)
     async with app(servers.settings(Settings, migrated)):
-        assert (await redis.get(OWNER_KEY)).decode() == own
+        assert await redis.get(OWNER_KEY) == own.encode()
         assert {one.state async for one in doctor_redis.look(servers.redis_url, own)} == {State.OK}
 
 
