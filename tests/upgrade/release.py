@@ -8,10 +8,11 @@ import tarfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Final, Self
 
 from tools.paths import BUILD, ROOT
-from tools.schema.functions import read_baseline
+
+_DAY_S: Final = 86_400
 
 
 class Absent(Exception):
@@ -63,15 +64,26 @@ class Release:
 
 
 def release_before(root: Path = ROOT) -> str:
-    """The newest tag of a release behind this commit; where none is tagged, the commit that `make schema-baseline`
-    took for the release before."""
+    """The newest tag of a release behind this commit; where none is tagged, how it was a day before. Raises Absent.
+
+    The commit that `make schema-baseline` took is further back: it is of before each service held its own credentials,
+    and from there everything is stopped first.
+    """
     asked = ("describe", "--tags", "--abbrev=0", "--match", "v[0-9]*", "HEAD^")
     done = subprocess.run(["git", "-C", str(root), *asked], capture_output=True, text=True, check=False)
-    return done.stdout.strip() if done.returncode == 0 else read_baseline().commit
+    if done.returncode == 0:
+        return done.stdout.strip()
+    until_s = int(_git("log", "-1", "--format=%ct", root=root)) - _DAY_S
+    found = (
+        _git("rev-list", "-1", "--first-parent", f"--before={until_s}", "HEAD", root=root).decode().strip()
+    )
+    if not found:
+        raise Absent("no release is tagged, and this history is not a day old: name a revision by FROM=")
+    return found
 
 
-def _git(*arguments: str) -> bytes:
-    done = subprocess.run(["git", "-C", str(ROOT), *arguments], capture_output=True, check=False)
+def _git(*arguments: str, root: Path = ROOT) -> bytes:
+    done = subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, check=False)
     if done.returncode:
         raise Absent(f"git {' '.join(arguments)} finds nothing: this checkout has no such history")
     return done.stdout
