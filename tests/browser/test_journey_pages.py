@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from playwright.async_api import Page, expect
 
-from tests.browser.conftest import accessibility_faults, picture
+from tests.browser.conftest import WAIT_MS, accessibility_faults, picture
 from tests.integration.console.conftest import Stand
 from tests.integration.console.test_figures import walked
-from tests.integration.console.test_simulation import branching, days, ordered
+from tests.integration.console.test_simulation import branching, days, held, ordered
 
 pytestmark = [pytest.mark.asyncio(loop_scope="package"), pytest.mark.rule("X-07")]
 PHONE = {"width": 360, "height": 740}
@@ -46,12 +46,35 @@ async def test_a_draft_is_simulated_and_its_revisions_stand_side_by_side(page: P
     await _is_for_everybody(page)
 
 
+async def test_a_simulation_counts_up_while_somebody_looks(
+    page: Page, stand: Stand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go_on = held(monkeypatch)
+    journey_id = await branching(stand)
+    await ordered(stand, [["vip"], ["vip"], []])
+    await page.goto(f"/journeys/{journey_id}/simulate")
+    for label, day in zip(("From", "To"), (await days(stand)).values(), strict=True):
+        await page.get_by_label(label, exact=True).fill(day)
+    await page.get_by_role("button", name="Simulate").press("Enter")
+    await expect(page.locator("#node-n0 .figures")).to_have_text("2 entered")
+    await expect(page.get_by_role("button", name="Cancel")).to_be_visible()
+    assert await accessibility_faults(page) == []
+    await picture(page, "simulation-working")
+    go_on.set()
+    await expect(page.locator("#node-n0 .figures")).to_have_text("3 entered", timeout=WAIT_MS)
+    await expect(page.get_by_text("Done", exact=True)).to_be_visible()
+
+
 async def test_a_customer_is_found_from_the_node_where_they_rest(page: Page, stand: Stand) -> None:
     journey_id = await walked(stand, 1)
     await page.goto(f"/journeys/{journey_id}/figures")
     await page.get_by_role("link", name="1 entered · 1: waiting for a delay").press("Enter")
     await expect(page.get_by_text("Who is here now")).to_be_visible()
     await _is_for_everybody(page)
+    await page.get_by_role("link", name="Was here, too").press("Enter")
+    await expect(page.get_by_text("Who was here: 1 minute")).to_be_visible()
+    await _is_for_everybody(page)
+    await picture(page, "node-customers")
     await page.get_by_role("link", name="Customer 0").press("Enter")
     await expect(page.locator("#node-n0")).to_contain_text("The delay began")
     await _is_for_everybody(page)

@@ -26,7 +26,7 @@ def picture_name(path: str) -> str:
     return re.sub(r"\W+", "-", path).strip("-")
 
 
-async def _seeded(stand: Stand) -> dict[str, str]:
+async def seeded(stand: Stand) -> dict[str, str]:
     """One of each, by the name that paths have for it."""
     customer = customer_pb2.Customer(name="Mei", member_id="M-1", phone="+886912345678", tags=["VIP"])
     customer_id = (await stand.call("CreateCustomer", customer=customer)).customer.customer_id
@@ -115,7 +115,7 @@ PARTS = 4
 async def test_every_page_is_free_of_faults_and_fits_a_phone(
     page: Page, stand: Stand, part: int, language: str
 ) -> None:
-    names = await _seeded(stand)
+    names = await seeded(stand)
     for key in ("city", "town"):
         await stand.site.attribute(key)
     await page.get_by_role("button", name=OWN_NAMES[language]).click()
@@ -133,7 +133,7 @@ async def test_every_page_is_free_of_faults_and_fits_a_phone(
 
 
 async def test_somebody_finds_a_customer_tags_them_and_notes_what_they_want(page: Page, stand: Stand) -> None:
-    await _seeded(stand)
+    await seeded(stand)
     await page.get_by_role("link", name="Customers").click()
     await page.get_by_label("Keyword").fill("m-1")
     await page.get_by_label("Keyword").press("Enter")
@@ -150,7 +150,7 @@ async def test_somebody_finds_a_customer_tags_them_and_notes_what_they_want(page
 async def test_a_file_of_contacts_stays_chosen_while_its_columns_are_said(
     page: Page, stand: Stand, tmp_path: Path
 ) -> None:
-    await _seeded(stand)
+    await seeded(stand)
     await stand.site.attribute("city")
     file = tmp_path / "contacts.csv"
     file.write_text("Member ID,Name,Town\nM-7,Ann,Taipei\n")
@@ -170,7 +170,7 @@ async def test_a_file_of_contacts_stays_chosen_while_its_columns_are_said(
 
 async def test_an_audience_is_built_and_counted_while_one_types(page: Page, stand: Stand) -> None:
     """By keyboard, and by what the script of the form does."""
-    await _seeded(stand)
+    await seeded(stand)
     await page.goto("/audiences/new")
     await page.get_by_label("About").select_option(label="Tags")
     await page.get_by_label("Value").fill("vip")
