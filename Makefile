@@ -83,6 +83,7 @@ overload: install-dev ## large orders, and thousands while stats or segment stan
 	@$(RUN) -m tests.overload
 
 bench: install-dev ## measure the hot paths and thirteen works (W=w1|w1-http|w2|w3|w4|stop|audience|simulate|channels|ledger|segment|stats|import one, N=its size, RATES=10,100, QUICK=1, ONE=1, WORKERS=n); JSON under build/
+	@$(PYTHON) tools/install.py bench
 	@$(RUN) -m bench $(if $(W),--work '$(W)') $(if $(N),--n '$(N)') $(if $(RATES),--rates '$(RATES)') $(if $(QUICK),--quick) $(if $(ONE),--one-process) $(if $(WORKERS),--workers '$(WORKERS)')
 
 PEERS := build/peers
@@ -149,6 +150,7 @@ lock: ## write requirements/*.txt anew from pyproject.toml (UPGRADE=1: to the ne
 	@$(COMPILE) --group chart -c requirements/dev.txt -o requirements/chart.txt
 	@$(COMPILE) --group audit -c requirements/dev.txt -o requirements/audit.txt
 	@$(COMPILE) --group docs -c requirements/dev.txt -o requirements/docs.txt
+	@$(COMPILE) --group bench -c requirements/dev.txt -o requirements/bench.txt
 	@$(COMPILE) --no-deps --group demo-data -o requirements/demo-data.txt
 	@$(COMPILE) --group lock -o requirements/lock.txt
 

@@ -24,9 +24,9 @@ _ROUNDS: Final = 3
 async def counts_ms(admin: "asyncpg.Pool[Any]", bind: dict[str, str]) -> dict[str, float] | str:
     """Milliseconds of a count of each audience, the median of some; or why there are none."""
     try:
-        duckdb = import_module("duckdb")  # no part of the product: it may be absent
+        duckdb = import_module("duckdb")  # no part of the product: `make bench` installs it
     except ImportError:
-        return "duckdb is not installed here (pip install duckdb)"
+        return "duckdb is not installed here (python3 tools/install.py bench)"
     with tempfile.TemporaryDirectory(prefix="omnijourney-duck-") as directory:
         base = duckdb.connect()
         for table in TABLES:

@@ -31,6 +31,7 @@ SETS: dict[str, tuple[str, list[str], list[str]]] = {
     "chart": ("chart.txt", [], []),
     "audit": ("audit.txt", [], []),
     "docs": ("docs.txt", [], []),
+    "bench": ("bench.txt", [], []),
 }
 # The project itself comes with these sets.
 WITH_PROJECT = ("runtime", "demo", "traces", "dev")
