@@ -23,8 +23,10 @@ class ValueFault(ValueError):
 
 def parse_number(text: str) -> Decimal:
     """A plain decimal, at most 30 digits in all. Raises ValueFault."""
-    digits = sum(character.isdigit() for character in text)
-    if _NUMBER.fullmatch(text) is None or digits > NUMBER_DIGITS_MAX:
+    # A short one has no more digits than it may: they are counted in long ones alone.
+    if _NUMBER.fullmatch(text) is None or (
+        len(text) > NUMBER_DIGITS_MAX and sum(map(str.isdigit, text)) > NUMBER_DIGITS_MAX
+    ):
         raise ValueFault("must be a decimal number such as 12.5, of at most 30 digits")
     return Decimal(text)
 

@@ -58,8 +58,13 @@ def read_event(message: event_pb2.CustomerEvent, countries: Mapping[str, str]) -
 
 def needs_country(message: event_pb2.CustomerEvent) -> bool:
     """Whether it takes the team's country to read the phone, or a number on WhatsApp."""
-    phone = message.customer.phone
-    return (bool(phone) and not is_e164(phone)) or any(True for _ in local_numbers(_identities(message)))
+    customer = message.customer
+    phone = customer.phone
+    if phone and not is_e164(phone):
+        return True
+    if not customer.HasField("identity") and message.WhichOneof("event") not in _OF_IDENTITIES:
+        return False
+    return any(True for _ in local_numbers(_identities(message)))
 
 
 def _identities(message: event_pb2.CustomerEvent) -> Iterator[customer_pb2.IdentityKey]:
@@ -87,17 +92,19 @@ def _read_event(
     kind = message.WhichOneof("event")
     if kind is None:
         return refused_event("INVALID_FIELDS", "event is required")
-    body = _EVENTS[kind](check, getattr(message, kind), kind)
-    if isinstance(body, model.OrderCompleted) and (said := message.order_completed.click_id):
+    detail = getattr(message, kind)
+    body = _EVENTS[kind](check, detail, kind)
+    if type(body) is model.OrderCompleted and (said := detail.click_id):
         click_id = _usable(f"{kind}.click_id", read_click(said), left_out)
         body = msgspec.structs.replace(body, click_id=click_id or "")
+    name = message.customer_name
     event = Event(
         team_id=check.uuid("team_id", message.team_id),
         event_key=check.line("event_key", message.event_key),
         selector=_read_hints(check, message.customer, check.country, left_out),
         occurred_at=check.time("occur_time", message, "occur_time") or _EPOCH,
         body=body,
-        customer_name=_usable("customer_name", read_name(message.customer_name), left_out) or "",
+        customer_name=(name and _usable("customer_name", read_name(name), left_out)) or "",
     )
     if message.traceparent:
         check.line("traceparent", message.traceparent, length_max=TRACEPARENT_MAX)
@@ -214,42 +221,50 @@ def read_tag_change(check: Check, add: Any, remove: Any) -> model.TagChange:
     return change
 
 
-def _order_completed(check: Check, message: event_pb2.OrderCompleted, path: str) -> model.OrderCompleted:
-    check.count(f"{path}.items", message.items, most=_ITEMS_MAX)
-    amount, currency = check.money(f"{path}.amount", message.amount)
+def _order_completed(check: Check, message: event_pb2.OrderCompleted, _path: str) -> model.OrderCompleted:
+    """Of all events these are most, with most fields: their paths are made where they are told alone."""
+    items = message.items
+    check.count("order_completed.items", items, most=_ITEMS_MAX)
+    amount, currency = check.money("order_completed.amount", message.amount)
+    number, cart_id = message.order_number, message.cart_id
     return model.OrderCompleted(
-        shop_id=check.key(f"{path}.shop_id", message.shop_id),
-        order_id=check.key(f"{path}.order_id", message.order_id),
-        amount_micros=amount,
-        currency=currency,
-        order_number=check.line(f"{path}.order_number", message.order_number, required=False),
-        items=tuple(_item(check, item, f"{path}.items[{i}]") for i, item in enumerate(message.items)),
-        signed=message.signed,
-        test=message.test,
-        cart_id=check.key(f"{path}.cart_id", message.cart_id, required=False),
+        check.key("order_completed.shop_id", message.shop_id),
+        check.key("order_completed.order_id", message.order_id),
+        amount,
+        currency,
+        check.line("order_completed.order_number", number, required=False) if number else "",
+        tuple([_item(check, item, place) for place, item in enumerate(items)]),
+        message.signed,
+        message.test,
+        cart_id=check.key("order_completed.cart_id", cart_id, required=False) if cart_id else "",
     )
 
 
-def _item(check: Check, message: event_pb2.OrderItem, path: str) -> model.Item:
-    name = message.name
+def _item(check: Check, message: event_pb2.OrderItem, place: int) -> model.Item:
+    name, quantity = message.name, message.quantity
     if len(name) > _ITEM_NAME_LENGTH_MAX:
-        check.fault(f"{path}.name", f"must have at most {_ITEM_NAME_LENGTH_MAX} characters")
+        check.fault(_of_item(place, "name"), f"must have at most {_ITEM_NAME_LENGTH_MAX} characters")
     elif "\0" in name:
-        check.fault(f"{path}.name", "must not hold U+0000: take it out")
-    if message.quantity:
+        check.fault(_of_item(place, "name"), "must not hold U+0000: take it out")
+    if quantity:
         try:
-            parse_number(message.quantity)
+            parse_number(quantity)
         except ValueFault as fault:
-            check.fault(f"{path}.quantity", str(fault))
+            check.fault(_of_item(place, "quantity"), str(fault))
     price: int | None = None
     currency = ""
     if message.HasField("unit_price"):
-        price, currency = check.money(f"{path}.unit_price", message.unit_price)
-    if not message.product_id and not message.sku:
-        return model.Item(name, message.quantity or "1", price, currency)
-    product_id = check.line(f"{path}.product_id", message.product_id, required=False)
-    sku = check.line(f"{path}.sku", message.sku, required=False)
-    return model.Item(name, message.quantity or "1", price, currency, product_id, sku)
+        price, currency = check.money(_of_item(place, "unit_price"), message.unit_price)
+    product_id, sku = message.product_id, message.sku
+    if not product_id and not sku:
+        return model.Item(name, quantity or "1", price, currency)
+    product_id = check.line(_of_item(place, "product_id"), product_id, required=False)
+    sku = check.line(_of_item(place, "sku"), sku, required=False)
+    return model.Item(name, quantity or "1", price, currency, product_id, sku)
+
+
+def _of_item(place: int, name: str) -> str:
+    return f"order_completed.items[{place}].{name}"
 
 
 def _order_refunded(check: Check, message: event_pb2.OrderRefunded, path: str) -> model.OrderRefunded:

@@ -42,7 +42,8 @@ class CustomerChanges:
         self._customers = dict(customers)
         self._now = now
         self._ids = ids
-        self._report: FactIds | None = None
+        self._report: tuple[UUID, str] | None = None
+        self._report_ids: FactIds | None = None
         self.quiet = False
         """Whether what is told from now on triggers no journeys."""
         self.facts: list[Fact] = []
@@ -56,7 +57,7 @@ class CustomerChanges:
 
     def begin(self, team_id: UUID, report: str) -> None:
         """What is told from now on is told by a report, and its facts have ids that follow from it: see `FactIds`."""
-        self._report = FactIds(team_id, report)
+        self._report, self._report_ids = (team_id, report), None
 
     def customer(self, team_id: UUID, customer_id: UUID) -> Customer | None:
         """The customer as it is by now."""
@@ -128,8 +129,14 @@ class CustomerChanges:
 
     def _fact(self, team_id: UUID, customer_id: UUID | None, occurred_at: datetime, body: FactBody) -> Fact:
         partition = fact_partition(team_id, customer_id)
-        event_id = next(self._ids) if self._report is None else self._report.of(body)
-        return Fact(partition, team_id, customer_id, event_id, occurred_at, self._now, 0, None, body)
+        return Fact(partition, team_id, customer_id, self._id(body), occurred_at, self._now, 0, None, body)
+
+    def _id(self, body: FactBody) -> UUID:
+        if self._report is None:
+            return next(self._ids)
+        if self._report_ids is None:  # many reports tell no fact
+            self._report_ids = FactIds(*self._report)
+        return self._report_ids.of(body)
 
 
 def later(present: datetime | None, other: datetime) -> datetime:

@@ -10,10 +10,12 @@ can be written in any order, and some of them without the others.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Final, NamedTuple
 from uuid import UUID
 
 from libs.common.text import fold
+from services.segment.domain.keys import content_of_event, digest_of
 from services.segment.domain.model import (
     ContactAdded,
     Customer,
@@ -25,6 +27,7 @@ from services.segment.domain.model import (
 )
 from services.segment.domain.recorder import EventContext
 
+_TOUCHES: Final = frozenset({CustomerInteracted, TeamInteracted})
 _SOME: Final = "?"
 """Stands for a text that is there, whatever it says."""
 
@@ -47,6 +50,18 @@ class Found(NamedTuple):
     has_phone: bool
     known_order: bool = False
     """The order was reported before."""
+
+
+class Touch(NamedTuple):
+    """An event that leaves nothing but a time of its customer."""
+
+    team_id: UUID
+    event_key: str
+    digest: bytes
+    customer_id: UUID
+    at: datetime
+    by_customer: bool
+    """The customer did something, and not the team to them."""
 
 
 def hints_of(events: Iterable[Event]) -> list[Hint] | None:
@@ -103,21 +118,35 @@ def usual_context(events: Sequence[Event], found: Mapping[Hint, Found]) -> Event
     return context
 
 
-def touch_context(events: Sequence[Event]) -> EventContext | None:
-    """How things are if all that each event leaves is a time of its customer, each of another one who is named by id
-    alone; None if any event may leave more."""
-    context = EventContext(unsigned_counts={})
-    keys: set[tuple[UUID, str]] = set()
-    for event in events:
-        customer_id = event.selector.customer_id
-        if not isinstance(event.body, CustomerInteracted | TeamInteracted) or event.customer_name:
-            return None
-        if customer_id is None or event.selector != Selector(customer_id):
-            return None
-        context.unsigned_counts[event.team_id] = False
-        context.customers[event.team_id, customer_id] = Customer(event.team_id, customer_id)
-        keys.add((event.team_id, event.event_key))
-    return context if len(context.customers) == len(keys) == len(events) else None
+def touches_of(events: Sequence[Event], now: datetime) -> list[Touch] | None:
+    """What the events leave, if each leaves nothing but a time of another customer, who is named by id alone; None if
+    any may leave more. It is what `record` decides of them, without its state: a test holds the two together."""
+    if not all(map(_is_touch, events)):
+        return None
+    touches = [
+        Touch(
+            event.team_id,
+            event.event_key,
+            digest_of(content_of_event(event)),
+            event.selector.customer_id,  # type: ignore[arg-type]  # it was looked at
+            min(event.occurred_at, now),
+            type(event.body) is CustomerInteracted,
+        )
+        for event in events
+    ]
+    customers = {(each.team_id, each.customer_id) for each in touches}
+    keys = {(each.team_id, each.event_key) for each in touches}
+    return touches if len(customers) == len(keys) == len(events) else None
+
+
+def _is_touch(event: Event) -> bool:
+    selector = event.selector
+    return (
+        type(event.body) in _TOUCHES
+        and not event.customer_name
+        and selector.customer_id is not None
+        and selector.is_id_alone
+    )
 
 
 def _texts(selector: Selector) -> tuple[tuple[str, str | None], ...]:

@@ -6,11 +6,17 @@ from typing import Final
 from uuid import UUID
 
 from libs.common.audience.expressions import (
+    BooleanTest,
+    CompareOperator,
+    DateTest,
     Expression,
     HasAttribute,
     HasBasic,
     HasPoints,
+    HasTags,
     HasTime,
+    IsBound,
+    NumberTest,
     TextOperator,
     TextTest,
     names_points,
@@ -25,6 +31,10 @@ NEAR_ROWS: Final = 2_000
 them."""
 FAR_ROWS: Final = 20_000
 """The same where making the whole audience means to look at every customer."""
+HALVED_FROM: Final = 10_000
+"""Customers of a team from whom on an audience may be counted by two connections, among half of the customers each."""
+SAMPLED_PERCENT: Final = 0.1
+"""Of the pages of the table of customers, in which the middle of a team's is looked for."""
 _FIRST: Final = UUID(int=0)
 
 
@@ -38,17 +48,31 @@ class Search:
         self._expression = expression
         self._scope = scope
         self._reads_all = any(map(_is_of_all, predicates(expression)))
+        self._in_order = all(map(_is_in_order, predicates(expression)))
 
-    async def count(self) -> int:
-        """How many are in the audience."""
+    def on(self, connection: Connection) -> Search:
+        """The same in another transaction."""
+        return Search(connection, self._team_id, self._expression, self._scope)
+
+    async def count(self, span: Span) -> int:
+        """How many are in the audience within `span`."""
         await self._prepare()
         if self._reads_all:
             await self._connection.execute(BOOK["plan_two_processes"])
-        compiler = SetCompiler(self._team_id, self._scope, Span())
+        compiler = SetCompiler(self._team_id, self._scope, span)
         sql = compiler.count(self._expression)
         # `fetchval` asks for one row at most, and what may stop early is done by one process.
         ((count,),) = await self._connection.fetch(sql, *compiler.arguments)
         return int(count)
+
+    async def middle(self) -> UUID | None:
+        """A customer before whom there are about as many of the team as after; None where halves are not worth it:
+        where customers are few, or an index does not hand out those of one half alone."""
+        if not self._in_order or await self.span_end(None, HALVED_FROM) is None:
+            return None
+        query = BOOK.bind("middle", team=self._team_id, percent=SAMPLED_PERCENT)
+        middle: UUID | None = await self._connection.fetchval(*query)
+        return middle
 
     async def first(self, after: UUID | None, row_max: int) -> list[UUID]:
         """The first in the audience after one."""
@@ -101,5 +125,18 @@ def _is_of_all(predicate: Expression) -> bool:
             return True
         case HasAttribute(test=TextTest(operator=operator)):
             return operator is not TextOperator.EQUALS
+        case _:
+            return False
+
+
+def _is_in_order(predicate: Expression) -> bool:
+    """Whether an index hands out those who meet it in the order of their ids, from any on."""
+    match predicate:
+        case HasTags() | IsBound() | HasAttribute(test=BooleanTest()):
+            return True
+        case HasAttribute(test=TextTest(operator=operator)):
+            return operator is TextOperator.EQUALS
+        case HasAttribute(test=NumberTest(operator=operator) | DateTest(operator=operator)):
+            return operator is CompareOperator.EQUALS
         case _:
             return False

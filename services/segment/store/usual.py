@@ -35,7 +35,7 @@ from services.segment.domain.model import (
     Event,
 )
 from services.segment.domain.recorder import Recording
-from services.segment.domain.usual import Found, Hint, hint_of
+from services.segment.domain.usual import Found, Hint, Touch, hint_of
 from services.segment.store.base import BOOK
 
 _ENCODE: Final = msgspec.msgpack.Encoder().encode
@@ -56,56 +56,61 @@ async def find_usual(pool: Pool, hints: Sequence[Hint]) -> dict[Hint, Found]:
     return dict(zip(hints, map(Found, *columns), strict=True))
 
 
-async def record_usual(
-    pool: Pool, events: Sequence[Event], recording: Recording, now: datetime
-) -> list[Fact | None]:
-    """The facts of usual events, one each, with their numbers and positions. `recording` is what was decided of the
-    events as they were presumed to be; its customers of whom something is written have their basic data and numbers
-    afterwards."""
-    facts = recording.facts
-    customers: _Customers = {(each.team_id, each.customer_id): each for each in recording.changed}
-    order = sorted(range(len(facts)), key=lambda index: (facts[index].team_id, facts[index].customer_id))
-    query = BOOK.bind(
-        "record_usual",
-        teams=list({event.team_id for event in events}),
-        now=now,
-        rows=[_event_row(place, events[index], facts[index], customers) for place, index in enumerate(order)],
-        with_identities=bool(recording.bound),
-        with_orders=bool(recording.orders),
+class UsualEvents:
+    """Usual events, one fact each, with what was decided of them as they were presumed to be: ready to be written."""
+
+    def __init__(self, events: Sequence[Event], recording: Recording, now: datetime) -> None:
+        """`now` is when they are recorded."""
+        self._facts = facts = recording.facts
+        self._customers: _Customers = {(each.team_id, each.customer_id): each for each in recording.changed}
+        self._order = sorted(
+            range(len(facts)), key=lambda index: (facts[index].team_id, facts[index].customer_id)
+        )
+        rows = [
+            _event_row(place, events[index], facts[index], self._customers)
+            for place, index in enumerate(self._order)
+        ]
+        self._query = BOOK.bind(
+            "record_usual",
+            teams=list({event.team_id for event in events}),
+            now=now,
+            rows=rows,
+            with_identities=bool(recording.bound),
+            with_orders=bool(recording.orders),
+        )
+
+    async def write(self, pool: Pool) -> list[Fact | None]:
+        """The facts that were written, with their numbers and positions. Customers of whom something is written have
+        their basic data and numbers afterwards."""
+        (columns,) = await fetch_alone(pool, *self._query)
+        facts, order = self._facts, self._order
+        written: list[Fact | None] = [None] * len(facts)
+        for place, number, position, *basics in zip(*(column or () for column in columns), strict=True):
+            fact = written[order[place]] = facts[order[place]]
+            fact.mail_number, fact.position = number, position
+            customer = self._customers[fact.team_id, fact.customer_id]
+            customer.mail_number = number
+            customer.name, customer.member_id, customer.phone, customer.email = basics
+            _tell_phone(fact, customer)
+        return written
+
+
+async def record_touches(pool: Pool, touches: Sequence[Touch], now: datetime) -> list[bool]:
+    """Which of the events were written that leave nothing but a time of their customers."""
+    order = sorted(
+        range(len(touches)), key=lambda index: (touches[index].team_id, touches[index].customer_id)
     )
-    (columns,) = await fetch_alone(pool, *query)
-    written: list[Fact | None] = [None] * len(facts)
-    for place, number, position, *basics in zip(*(column or () for column in columns), strict=True):
-        fact = written[order[place]] = facts[order[place]]
-        fact.mail_number, fact.position = number, position
-        customer = customers[fact.team_id, fact.customer_id]
-        customer.mail_number = number
-        customer.name, customer.member_id, customer.phone, customer.email = basics
-        _tell_phone(fact, customer)
-    return written
-
-
-async def record_touches(
-    pool: Pool, events: Sequence[Event], recording: Recording, now: datetime
-) -> list[bool]:
-    """Which of the events were written that leave nothing but a time of their customers. `recording` is what was
-    decided of them."""
-    customers: _Customers = {(each.team_id, each.customer_id): each for each in recording.changed}
-    keys = [(event.team_id, event.event_key) for event in events]
-    uses = [(*key, *recording.keys[key]) for key in keys]
-    order = sorted(range(len(events)), key=lambda index: (uses[index][0], uses[index][3]))
-    rows = [uses[index] for index in order]
-    touched = [customers[team_id, customer_id] for team_id, _, _, customer_id in rows]
+    rows = [touches[index] for index in order]
     query = BOOK.bind(
         "record_touches",
-        teams=list({event.team_id for event in events}),
+        teams=list({touch.team_id for touch in rows}),
         now=now,
-        keys=rows,
-        customer_interact_times=[each.customer_interact_time for each in touched],
-        team_interact_times=[each.team_interact_time for each in touched],
+        keys=[touch[:4] for touch in rows],
+        customer_interact_times=[touch.at if touch.by_customer else None for touch in rows],
+        team_interact_times=[None if touch.by_customer else touch.at for touch in rows],
     )
     ((places,),) = await fetch_alone(pool, *query)
-    written = [False] * len(events)
+    written = [False] * len(touches)
     for place in places or ():
         written[order[place - 1]] = True
     return written

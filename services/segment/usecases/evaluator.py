@@ -190,10 +190,20 @@ class AudienceEvaluator:
         return [each._replace(expression=read[each.team_id, id(each.expression)]) for each in questions]
 
     async def count(self, team_id: UUID, expression: Expression) -> int:
-        """How many customers of the team are in an audience, which is expanded."""
+        """How many customers of the team are in an audience, which is expanded. Of many each half is counted by a
+        connection of its own, as of its own moment."""
         await self._catch_up_with_all(expression)
         async with transaction(self._pool, [team_id]) as connection:
-            return await (await self._search(connection, team_id, expression)).count()
+            search = await self._search(connection, team_id, expression)
+            middle = await search.middle()
+            if middle is None:
+                return await search.count(Span())
+        halves = Span(until=middle), Span(after=middle)
+        return sum(await asyncio.gather(*(self._count_within(half, team_id, search) for half in halves)))
+
+    async def _count_within(self, span: Span, team_id: UUID, search: Search) -> int:
+        async with transaction(self._pool, [team_id]) as connection:
+            return await search.on(connection).count(span)
 
     async def first(
         self, team_id: UUID, expression: Expression, after: UUID | None, row_max: int

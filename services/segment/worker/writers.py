@@ -28,16 +28,16 @@ from services.segment.convert.facts import mails_of
 from services.segment.domain.changes import Way, apply_changes, ways_of
 from services.segment.domain.events import record
 from services.segment.domain.facts import TAGS, Fact
-from services.segment.domain.known import NO_VIEWS, Views, views_of
+from services.segment.domain.known import NO_VIEWS, Views
 from services.segment.domain.model import Change, Event
-from services.segment.domain.recorder import EventContext, Recording
 from services.segment.domain.results import APPLIED, ChangeResult, EventResult, failed_event
-from services.segment.domain.usual import hints_of, touch_context, usual_context
+from services.segment.domain.usual import hints_of, touches_of, usual_context
 from services.segment.store.changes import load_change_context, move_marketed_times, save_applied
 from services.segment.store.errors import CollisionError, domain_errors
 from services.segment.store.events import load_event_context, save_recording
-from services.segment.store.usual import find_usual, record_touches, record_usual, set_usual
+from services.segment.store.usual import find_usual, set_usual
 from services.segment.worker.notifier import FactNotifiers
+from services.segment.worker.usual_events import UsualWriter, views_after
 
 Item = TypeVar("Item", Event, Change)
 Result = TypeVar("Result")
@@ -94,6 +94,7 @@ class Writer:
         self._pool = pool
         self._clock = clock
         self._publisher = publisher
+        self._usual = UsualWriter(pool, clock, publisher.publish, ahead_max)
         self.events: Batcher[Event, EventResult] = _batcher("events waiting", self._record, failed_event)
         self.changes: Batcher[Change, ChangeResult] = _batcher("changes waiting", self._apply)
 
@@ -119,8 +120,9 @@ class Writer:
 
     async def _record_whole(self, events: list[Event]) -> list[EventResult]:
         hints = hints_of(events)
-        if hints is None and (context := touch_context(events)):
-            return await _in_two_steps(events, await self._touch(events, context), self._record_others)
+        now = self._clock.now()
+        if hints is None and (touches := touches_of(events, now)):
+            return await _in_two_steps(events, await self._usual.touch(touches, now), self._record_others)
         if hints is None or len(hints) > HINTS_MAX:
             return await self._record_others(events)
         found = await find_usual(self._pool, hints) if hints else {}
@@ -130,34 +132,7 @@ class Writer:
                 hint.team_id for hint, each in found.items() if not (each.customer_id or each.known_order)
             }
             return await self._record_others(events, nobody)
-        return await _in_two_steps(events, await self._record_usual(events, context), self._record_others)
-
-    async def _record_usual(self, events: list[Event], context: EventContext) -> Sequence[EventResult | None]:
-        """The results of events for which things were as in `context`, written in one statement."""
-        now = self._clock.now()
-        recording = record(context, events, now, ids_of(now), self._ahead_max)
-        crash.reach("segment.before_commit")
-        write = record_usual(self._pool, events, recording, now)
-        facts = await self._at_once("events", len(events), write, partial(_views, recording, now))
-        return [result if fact else None for fact, result in zip(facts, recording.results, strict=True)]
-
-    async def _touch(self, events: list[Event], context: EventContext) -> Sequence[EventResult | None]:
-        """The results of events that leave nothing but a time of their customers, written in one statement."""
-        now = self._clock.now()
-        recording = record(context, events, now, ids_of(now), self._ahead_max)
-        crash.reach("segment.before_commit")
-        try:
-            with domain_errors():
-                written = await record_touches(self._pool, events, recording, now)
-        except CollisionError:
-            _COLLIDED["events"]()
-            return [None] * len(events)
-        crash.reach("segment.after_commit")
-        self._publisher.publish((), sum(written))
-        return [
-            result if is_written else None
-            for result, is_written in zip(recording.results, written, strict=True)
-        ]
+        return await _in_two_steps(events, await self._usual.record(events, context), self._record_others)
 
     async def _record_others(
         self, events: list[Event], creating: AbstractSet[UUID] = frozenset()
@@ -172,7 +147,7 @@ class Writer:
                 facts = await save_recording(connection, context, recording, now)
                 crash.reach("segment.before_commit")
             crash.reach("segment.after_commit")
-            self._publisher.publish(facts, len(events), _views(recording, now, facts))
+            self._publisher.publish(facts, len(events), views_after(recording, now, facts))
             return recording.results
 
         return await self.until_alone("events", once)
@@ -204,8 +179,15 @@ class Writer:
 
     async def _set(self, changes: list[Change]) -> Sequence[ChangeResult | None]:
         """The results of text attributes that were set to another value, written in one statement."""
-        now = self._clock.now()
-        facts = await self._at_once("changes", len(changes), set_usual(self._pool, changes, now))
+        try:
+            with domain_errors():
+                facts = await set_usual(self._pool, changes, self._clock.now())
+        except CollisionError:
+            _COLLIDED["changes"]()
+            return [None] * len(changes)
+        written = [fact for fact in facts if fact]
+        crash.reach("segment.after_changes")
+        self._publisher.publish(written, len(written))
         return [APPLIED if fact else None for fact in facts]
 
     async def _apply_others(self, changes: list[Change]) -> list[ChangeResult]:
@@ -228,26 +210,6 @@ class Writer:
             return applied.results
 
         return await self.until_alone("changes", once)
-
-    async def _at_once(
-        self,
-        kind: str,
-        size: int,
-        write: Awaitable[list[Fact | None]],
-        views: Callable[[Sequence[Fact]], Views] = lambda _: NO_VIEWS,
-    ) -> Sequence[Fact | None]:
-        """The facts that `write` wrote, published with their `views`; none if it met another transaction: then nothing
-        is written."""
-        try:
-            with domain_errors():
-                facts = await write
-        except CollisionError:
-            _COLLIDED[kind]()
-            return [None] * size
-        written = [fact for fact in facts if fact]
-        crash.reach("segment.after_commit" if kind == "events" else "segment.after_changes")
-        self._publisher.publish(written, len(written), views(written))
-        return facts
 
     async def _timed(self, kind: str, size: int, work: Callable[[], Awaitable[T]]) -> T:
         began = time.perf_counter()
@@ -282,10 +244,6 @@ class SegmentLag:
         mail = self._relay.pending
         metrics.MAIL_PENDING.set(mail)
         return Lag(pending=self._writer.pending + mail, progress=f"{self.progress}:{self._relay.delivered}")
-
-
-def _views(recording: Recording, now: datetime, facts: Sequence[Fact]) -> Views:
-    return views_of(facts, recording.created, recording.changed, recording.identities, now)
 
 
 async def _in_two_steps(

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import asyncpg
 import msgspec
+import pytest
 from google.protobuf.json_format import ParseDict
 
 from bench.audiences import AUDIENCES, BenchAudience
@@ -22,7 +23,7 @@ from libs.common.audience.reading import read_audience
 from libs.common.ids import new_id
 from libs.testing.fixtures import Database
 from omnijourney.segment.v1 import audience_pb2
-from services.segment.store import base
+from services.segment.store import audience_searches, base
 from services.segment.store.audience_searches import Search
 from services.segment.store.audience_sets import SetCompiler, Span
 from services.segment.store.audience_sql import BOOK, Scope
@@ -110,6 +111,39 @@ async def test_only_what_looks_at_everybody_is_counted_by_two_processes(database
     assert by_two == (whole - {"without a tag"}) | {"a note with a word"}
 
 
+async def test_what_indexes_hand_out_in_order_is_counted_in_halves(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each half is read by bounds of the same index, so that both together cost what one would."""
+    monkeypatch.setattr(audience_searches, "HALVED_FROM", _CUSTOMERS // 2)
+    monkeypatch.setattr(audience_searches, "SAMPLED_PERCENT", 100)
+    team_id = new_id()
+    async with asyncpg.create_pool(database.admin_dsn, min_size=1, max_size=1) as admin:
+        await seed(admin, team_id, _CUSTOMERS, START)
+    connection = await asyncpg.connect(database.admin_dsn)
+    try:
+        await connection.execute(f"SET search_path = segment; SET omnijourney.teams = '{{{team_id}}}'")
+        ids = [row[0] for row in await connection.fetch("SELECT customer_id FROM customer ORDER BY 1")]
+        halved = set()
+        for each in AUDIENCES:
+            expression = read_audience(ParseDict(each.form, audience_pb2.Audience())).expression
+            async with connection.transaction():
+                search = Search(connection, team_id, expression, _SCOPE)
+                middle = await search.middle()
+                if middle is not None:
+                    halved.add(each.name)
+                    assert middle == ids[_CUSTOMERS // 2 - 1]
+                    halves = [await search.count(half) for half in (Span(until=middle), Span(after=middle))]
+                    assert sum(halves) == await search.count(Span())
+                    monkeypatch.setattr(audience_searches, "HALVED_FROM", _CUSTOMERS + 1)
+                    assert await search.middle() is None
+                    monkeypatch.setattr(audience_searches, "HALVED_FROM", _CUSTOMERS // 2)
+    finally:
+        await connection.close()
+    equal = {name for name, read in _FOUND.items() if read <= {_TAG, _TEXT, "identity by team_id, channel"}}
+    assert halved == equal - {"born in a decade"} | {"without a tag"}
+
+
 async def _forcing_parallel(connection: Any) -> str:
     """The setting, which has another name since PostgreSQL 16."""
     version: int = await connection.fetchval("SELECT current_setting('server_version_num')::integer")
@@ -119,7 +153,9 @@ async def _forcing_parallel(connection: Any) -> str:
 async def _is_counted_by_two(connection: Any, team_id: Any, audience: BenchAudience) -> bool:
     expression = read_audience(ParseDict(audience.form, audience_pb2.Audience())).expression
     async with connection.transaction():
-        plans = await _plans(connection, lambda: Search(connection, team_id, expression, _SCOPE).count())
+        plans = await _plans(
+            connection, lambda: Search(connection, team_id, expression, _SCOPE).count(Span())
+        )
     return any("Workers Planned" in plan for plan in plans)
 
 

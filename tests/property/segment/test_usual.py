@@ -18,6 +18,7 @@ from services.segment.domain.model import (
     Change,
     ContactAdded,
     Customer,
+    CustomerInteracted,
     Event,
     EventBody,
     IdentityKey,
@@ -25,10 +26,11 @@ from services.segment.domain.model import (
     OrderCompleted,
     Selector,
     TagChange,
+    TeamInteracted,
 )
 from services.segment.domain.recorder import EventContext
-from services.segment.domain.results import EventStatus
-from services.segment.domain.usual import Found, Hint, hint_of, usual_context
+from services.segment.domain.results import EventResult, EventStatus
+from services.segment.domain.usual import Found, Hint, hint_of, touches_of, usual_context
 from tests.property.segment.test_events import ACCOUNT, START, TEAM, some_events, some_ids
 
 _identities = st.integers(1, 4).map(lambda number: IdentityKey(2, ACCOUNT, str(number)))
@@ -109,6 +111,67 @@ def test_what_is_decided_blindly_is_what_is_decided_with_everything_read(
         assert later(known.customer_interact_time, moved) == other.customer_interact_time
         assert (other.mail_number, other.revision) == (known.mail_number + 1, known.revision + 1)
         assert own.checkout_time == other.checkout_time
+
+
+_touching = st.lists(
+    st.tuples(
+        st.sampled_from([CustomerInteracted(), TeamInteracted()]),
+        st.integers(-3, 3).map(lambda minutes: START + timedelta(minutes=minutes * 4)),
+    ),
+    min_size=1,
+    max_size=4,
+)
+
+
+@given(_touching, st.none() | st.datetimes(timezones=st.just(UTC)))
+def test_a_time_that_an_event_leaves_is_what_is_decided_with_everything_read(
+    reports: list[tuple[CustomerInteracted | TeamInteracted, datetime]], known_at: datetime | None
+) -> None:
+    """Times that lie ahead, further than may be or not, are now."""
+    people = [UUID(int=500 + number) for number in range(len(reports))]
+    events = [
+        Event(TEAM, f"e{number}", Selector(customer_id=each), at, body)
+        for number, (each, (body, at)) in enumerate(zip(people, reports, strict=True))
+    ]
+    context = EventContext(unsigned_counts={TEAM: False})
+    for each in people:
+        context.customers[TEAM, each] = Customer(
+            TEAM, each, customer_interact_time=known_at, team_interact_time=known_at
+        )
+    seeing = record(context, events, START, some_ids())
+    touches = touches_of(events, START)
+    assert touches is not None
+    assert not seeing.facts
+    for event, touch, result in zip(events, touches, seeing.results, strict=True):
+        assert result == EventResult(EventStatus.ACCEPTED, touch.customer_id)
+        assert seeing.keys[TEAM, event.event_key] == (touch.digest, touch.customer_id)
+        known = context.customers[TEAM, touch.customer_id]
+        moved = next((c for c in seeing.changed if c.customer_id == touch.customer_id), known)
+        mine, other = known.customer_interact_time, known.team_interact_time
+        expected = (later(mine, touch.at), other) if touch.by_customer else (mine, later(other, touch.at))
+        assert (moved.customer_interact_time, moved.team_interact_time) == expected
+
+
+@given(_touching)
+def test_events_leave_more_than_a_time_where_they_say_more_or_meet(
+    reports: list[tuple[CustomerInteracted | TeamInteracted, datetime]],
+) -> None:
+    events = [
+        Event(TEAM, f"e{number}", Selector(customer_id=UUID(int=500 + number)), at, body)
+        for number, (body, at) in enumerate(reports)
+    ]
+    assert touches_of(events, START) is not None
+    first, replace = events[0], msgspec.structs.replace
+    same_key = replace(first, selector=Selector(customer_id=UUID(int=999)))
+    for other in (
+        replace(first, event_key="other"),
+        same_key,
+        replace(same_key, event_key="other", customer_name="Ann"),
+        replace(first, event_key="other", selector=Selector(UUID(int=999), phone="+886912345678")),
+        replace(first, event_key="other", selector=Selector()),
+        replace(same_key, event_key="other", body=ContactAdded(IdentityKey(2, ACCOUNT, "1"))),
+    ):
+        assert touches_of([*events, other], START) is None
 
 
 @given(_named_events(), _found)

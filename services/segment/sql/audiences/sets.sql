@@ -14,6 +14,11 @@ SELECT set_config('plan_cache_mode', 'force_custom_plan', true), set_config('ena
 SELECT set_config('max_parallel_workers_per_gather', '1', true), set_config('parallel_setup_cost', '100', true),
        set_config('parallel_tuple_cost', '0.01', true), set_config('min_parallel_index_scan_size', '64kB', true)
 
+-- name: middle
+-- The customer in the middle of a sample, about that of all: ids follow times, but most of a team may have come in an hour.
+SELECT percentile_disc(0.5) WITHIN GROUP (ORDER BY c.customer_id)
+  FROM customer AS c TABLESAMPLE SYSTEM (:percent::real) WHERE c.team_id = :team::uuid
+
 -- name: plan_window
 -- Each customer of a window is looked up by keys.
 SELECT set_config('plan_cache_mode', 'force_custom_plan', true), set_config('enable_hashjoin', 'off', true),
@@ -29,7 +34,7 @@ UPDATE customer_points AS p SET known = true
 SELECT count(*) FROM (/* set */) AS s
 
 -- name: count_others
-SELECT (SELECT count(*) FROM team_customer AS c WHERE c.team_id = :team::uuid) - (SELECT count(*) FROM (/* set */) AS s)
+SELECT (SELECT count(*) FROM team_customer AS c WHERE c.team_id = :team::uuid /* within c */) - (SELECT count(*) FROM (/* set */) AS s)
 
 -- name: list_set
 SELECT s.customer_id FROM (/* set */) AS s ORDER BY s.customer_id LIMIT :limit::bigint
