@@ -8,7 +8,7 @@ told it.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any, Final
 
@@ -110,6 +110,23 @@ SENTENCES: Final = (
     noted("may be %(n)s at most"),
     noted("at_least must not be above at_most"),
     noted("must be days of the week"),
+    noted("is no phone number that can be read"),
+    noted("is no phone number, as the team's country writes it or such as +886912345678"),
+    noted("is no e-mail address"),
+    noted("is too long"),
+    noted("has a control character"),
+    noted("at most %(n)s"),
+    noted("must be a whole number such as 50 or -50, in plain digits"),
+    noted("more points than one change may have"),
+    noted("the line names no WhatsApp contact whom to give points to"),
+    noted("the line names nobody: no member id, phone, e-mail address or id on the channel"),
+    noted("a spreadsheet has cut the number %(cell)s: make the column text and enter it again"),
+    noted("has the column %(column)s, which is for contacts of WhatsApp only: map it to nothing"),
+    noted("has a heading that is too long, or whose quotes are not closed"),
+    noted("is no table of text: save it as CSV, in UTF-8"),
+    noted("the file is empty"),
+    noted("is empty"),
+    noted("must have at most %(n)s columns"),
     noted("leave no minute of the week in which messages may be sent"),
     noted("says nothing to do: set one of message, delay, condition, tags, …"),
     noted("needs a bot module or a template"),
@@ -146,6 +163,17 @@ SENTENCES: Final = (
         " journey by trigger.system"
     ),
 )
+COLUMNS: Final[Mapping[str, str]] = {
+    "member_id": noted("Member ID"),
+    "name": noted("Name"),
+    "phone": noted("Phone"),
+    "email": noted("Email"),
+    "tags": noted("Tags"),
+    "external_id": noted("ID on the channel"),
+    "Point Balance": noted("Add/deduct points"),
+}
+"""What a line of a file is wrong in, as the services name it before what is wrong."""
+_IN_COLUMN: Final = noted("%(column)s: %(fault)s")
 _FOR_PROGRAMS: Final = (
     (
         re.compile(r"(?:does not|must) match regex pattern `.+`", re.DOTALL),
@@ -165,6 +193,9 @@ def in_words(say: Callable[..., str], description: str) -> str:
         if match := pattern.fullmatch(description):
             found: dict[str, Any] = match.groupdict()
             return say(sentence, **found) if found else say(sentence)
+    column, colon, fault = description.partition(": ")
+    if colon and column in COLUMNS:
+        return say(_IN_COLUMN, column=say(COLUMNS[column]), fault=in_words(say, fault))
     return description
 
 

@@ -61,7 +61,9 @@ class Formats:
         """With its currency; a dash for none."""
         if amount is None or not amount.currency_code:
             return NOTHING
-        return str(format_currency(amount.amount_micros / MICROS, amount.currency_code, locale=self._locale))
+        said = str(format_currency(amount.amount_micros / MICROS, amount.currency_code, locale=self._locale))
+        # Taiwan's own dollar is a mere $ there, which beside Hong Kong's and others' says too little.
+        return said.replace("$", "NT$") if amount.currency_code == "TWD" and "NT$" not in said else said
 
     def field(self, at: Timestamp | None) -> str:
         """A moment as `<input type="datetime-local">` has it; empty for none."""

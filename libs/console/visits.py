@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from functools import partial
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -16,6 +17,7 @@ from libs.common.ids import new_id
 from libs.console.clients import CALL_S, Clients
 from libs.console.config import ConsoleSettings
 from libs.console.faults import Faults
+from libs.console.field_faults import in_words
 from libs.console.formats import Formats, zone_of
 from libs.console.languages import LOCALES, OWN_NAMES, Words
 from libs.console.navigation import Area
@@ -150,6 +152,7 @@ class Visit:
             "percent": formats.percent,
             "money": formats.money,
             "say": self.say,
+            "in_words": partial(in_words, self.say),
         }
 
     @property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -16,6 +16,7 @@ from libs.console.forms import number_of, refusal, status_of, texts_of
 from libs.console.journeys.reading import Reader
 from libs.console.labels import CHANNELS, options
 from libs.console.languages import noted
+from libs.console.pages.journeys import read_journey
 from libs.console.partial import part
 from libs.console.visits import PAGE_SIZE, Visit
 from omnijourney.channel_gateway.v1 import channel_gateway_service_pb2 as gateway
@@ -24,6 +25,8 @@ from omnijourney.client import CallError
 from omnijourney.common.v1 import channel_pb2
 
 routes = web.RouteTableDef()
+_DELETED = noted("A deleted journey")
+_NAMELESS = noted("Without a name")
 
 
 @routes.get("/channels/wallet")
@@ -101,11 +104,24 @@ async def charges(request: web.Request) -> web.Response:
     return visit.render(
         "channels/charges.html",
         charges=page.message_charges,
+        names=await _names(visit, {each.journey_id for each in page.message_charges if each.journey_id}),
         channels=CHANNELS,
         channel_options=options(CHANNELS),
         query=request.query,
         next_link=visit.page_link(page.next_page_token),
     )
+
+
+async def _names(visit: Visit, journey_ids: Iterable[str]) -> dict[str, str]:
+    """What journeys are called, by id; of one that is not there any more, that it is one."""
+    ids = sorted(journey_ids)
+    read = await asyncio.gather(*(part(visit, read_journey(visit, each)) for each in ids))
+    return {
+        journey_id: visit.say(_DELETED)
+        if found.fault
+        else found.answer.definition.name or visit.say(_NAMELESS)
+        for journey_id, found in zip(ids, read, strict=True)
+    }
 
 
 async def _page(

@@ -7,7 +7,7 @@ import asyncio
 from aiohttp import web
 
 from libs.console.faults import Faults
-from libs.console.forms import refusal
+from libs.console.forms import refusal, texts_of
 from libs.console.journeys.choices import choices_of
 from libs.console.journeys.summaries import Summaries, active_time
 from libs.console.journeys.tree import tree_of
@@ -37,11 +37,14 @@ async def listing(request: web.Request) -> web.Response:
 async def create(request: web.Request) -> web.Response:
     """A new draft, which is then edited."""
     visit = Visit.of(request)
-    name = str((await visit.form()).get("journey_name", "")).strip()
+    given = await texts_of(visit)
+    name = given.get("journey_name", "").strip()
     try:
         made = await visit.call(
             visit.client.journey.CreateJourney,
-            service.CreateJourneyRequest(team_id=visit.team_id, definition=Definition(name=name)),
+            service.CreateJourneyRequest(
+                team_id=visit.team_id, request_id=given["request_id"], definition=Definition(name=name)
+            ),
         )
     except CallError as error:
         if not error.violations:
@@ -129,9 +132,11 @@ async def act(request: web.Request) -> web.Response:
         await visit.call(stub.DeleteJourney, service.DeleteJourneyRequest(**both))
         return visit.go("/journeys", action.done)
     else:
-        before = await read_journey(visit, journey_id)
+        before, given = await read_journey(visit, journey_id), await texts_of(visit)
         called = visit.say(_COPY, name=before.definition.name)[:200]
-        made = await visit.call(stub.CopyJourney, service.CopyJourneyRequest(name=called, **both))
+        made = await visit.call(
+            stub.CopyJourney, service.CopyJourneyRequest(name=called, request_id=given["request_id"], **both)
+        )
         journey_id = made.journey.journey_id
     return visit.go(f"/journeys/{journey_id}", action.done)
 

@@ -58,6 +58,8 @@ class Editor:
     choices: Choices
     faults: Faults = field(default_factory=Faults)
     """Of the form that was sent."""
+    is_changed: bool = False
+    """Whether somebody else changed the journey since the form was read."""
     conditions: Item | None = None
     """Of a condition's form that was sent; None: as they are saved."""
 
@@ -110,6 +112,7 @@ class Editor:
         try:
             self.journey = (await self.visit.call(self.visit.client.journey.UpdateJourney, request)).journey
         except CallError as error:
+            self.is_changed = error.reason in {"ETAG_MISMATCH", "WRITE_CONFLICT"}
             names = self._names(definition)
             if self.conditions is not None:
                 builder = Builder(self.visit, self.conditions, self.choices)
@@ -346,7 +349,7 @@ async def _saved(
 ) -> web.Response:
     saved = await editor.save(change, etag)
     if editor.visit.is_part or not saved:
-        return await editor.render(node=node_id, status=200 if saved else 422)
+        return await editor.render(node=node_id, status=200 if saved else 409 if editor.is_changed else 422)
     part = f"?node={node_id}" if node_id else ""
     if sample := str((await editor.visit.form()).get("sample", "")):
         part += f"&sample={quote(sample)}"

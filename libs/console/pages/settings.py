@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from aiohttp import web
 
+from libs.console.audit_words import called_in_words
 from libs.console.languages import noted
 from libs.console.navigation import Area
 from libs.console.visits import PAGE_SIZE, Visit
@@ -32,6 +35,7 @@ async def audit_log(request: web.Request) -> web.Response:
     return visit.render(
         "settings/audit.html",
         entries=page.audit_entries,
+        called=partial(called_in_words, visit.say),
         query=request.query,
         is_filtered=bool(request.query),
         next_link=visit.page_link(page.next_page_token),

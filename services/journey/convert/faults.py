@@ -16,7 +16,7 @@ _IN_CHINESE: Final[Mapping[str, str]] = {
     "ACCOUNT_DISABLED": "渠道帳號已停用",
     "ACCOUNT_UNUSABLE": "渠道帳號無法使用",
     "ATTRIBUTE_UNAVAILABLE": "自訂屬性不存在、已封存或資料型態不符",
-    "AUDIENCE_INVALID": "客群條件不正確",
+    "AUDIENCE_INVALID": "分眾條件不正確",
     "CHANNEL_UNSUPPORTED": "渠道不符或尚無法發送",
     "CONTENT_INVALID": "內容無法在此渠道發送",
     "COUPON_NOT_CLAIMABLE": "優惠券已封存",

@@ -53,6 +53,7 @@ async def test_whose_an_order_is_and_why(stand: Stand) -> None:
             order_id="1001",
             amount=Money(currency_code="TWD", amount_micros=500_000_000),
             signed=True,
+            items=[event_pb2.OrderItem(name="Oolong tea", quantity="2")],
         ),
     )
     order.occur_time.FromDatetime(await stand.site.now())
@@ -68,6 +69,9 @@ async def test_whose_an_order_is_and_why(stand: Stand) -> None:
     assert "顧客下單前沒有點擊任何連結。" in page.text
     for odd in ("%00", "x" * 300):
         assert (await browser.get(f"/overview/order?shop_id=web&order_id={odd}")).status == 422
+    customer = await browser.get(f"/customers/{made.results[0].customer_id}")
+    assert "1001 Oolong tea" in customer.text, "what was bought stands with the order"
+    assert "NT$500.00" in customer.text
     await stand.site.team(ALL)
     stranger = await stand.signed_in(SCOPE_WRITE)
     assert (await stranger.get(asked)).status == 422

@@ -64,7 +64,7 @@ async def test_a_journeys_page_has_the_eight_figures_and_who_rests_at_which_node
         "旅程觸發次數": "3",
         "營業額": "0",
         "訂單數": "0",
-        "廣告投資報酬率": "– 尚無可供相除的數據。",
+        "廣告投資報酬率": "– 尚無數據可計算。",
         "旅程完成次數": "0",
         "旅程完成率": "0.0%",
         "訊息發送量": "0",

@@ -172,6 +172,16 @@ async def test_settings_are_written_and_a_fault_stands_at_its_field(stand: Stand
     assert (await definition(stand, journey_id)).name == "Nightly"
 
 
+async def test_a_form_that_is_sent_twice_makes_one_journey(stand: Stand) -> None:
+    browser = await stand.signed_in()
+    listed = await browser.get("/journeys")
+    assert 'name="request_id"' in listed.html
+    sent = {"journey_name": "Twice", "request_id": "one form"}
+    first, second = await browser.post("/journeys", sent), await browser.post("/journeys", sent)
+    assert first.path == second.path
+    assert len((await stand.call("ListJourneys")).journeys) == 1
+
+
 async def test_a_change_that_somebody_was_faster_with_is_not_overwritten(stand: Stand) -> None:
     journey_id = await draft(stand)
     browser = await stand.signed_in()
@@ -182,5 +192,5 @@ async def test_a_change_that_somebody_was_faster_with_is_not_overwritten(stand: 
         "UpdateJourney", journey_id=journey_id, definition=renamed, update_mask={"paths": ["name"]}
     )
     page = await browser.post(f"/journeys/{journey_id}/settings", {"name": "Mine", "etag": seen.etag})
-    assert (page.status, "Somebody else changed this" in page.text) == (422, True)
+    assert (page.status, "Somebody else changed this" in page.text) == (409, True)
     assert (await definition(stand, journey_id)).name == "Theirs"

@@ -73,7 +73,7 @@ async def test_a_change_of_the_inner_audience_holds_at_once(segment: Segment) ->
     english = await segment.call("DescribeAudience", audience=within(inner))
     assert english.text == 'in the audience "inner"'
     chinese = await segment.call("DescribeAudience", audience=within(inner, 2), language_code="zh-TW")
-    assert chinese.text == "不屬於受眾「inner」"
+    assert chinese.text == "不屬於分眾「inner」"
 
 
 @pytest.mark.rule("S-04")

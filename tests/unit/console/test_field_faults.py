@@ -41,6 +41,12 @@ def test_what_is_different_each_time_is_kept() -> None:
     assert said == "新增與移除，不能填入相同標籤：貴賓, vip。"
 
 
+def test_a_line_of_a_file_says_in_which_column_it_is_wrong() -> None:
+    said = in_words(_in_chinese, "phone: is no phone number that can be read")
+    assert said == "電話：無法辨識的電話號碼。"
+    assert in_words(_in_chinese, "shoe size: is odd") == "shoe size: is odd"
+
+
 def test_a_sentence_that_is_not_known_is_shown_as_it_was_told() -> None:
     assert in_words(_in_chinese, "must be purple") == "must be purple"
 

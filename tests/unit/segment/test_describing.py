@@ -61,16 +61,16 @@ def line(form: Form, language: str = "en") -> str:
             "born from 2000-01-01 to 2000-12-31",
             "born從 2000-01-01 到 2000-12-31",
         ),
-        (MAILED, "e-mail is set", "電子郵件有值"),
+        (MAILED, "e-mail is set", "Email有值"),
         (
             {"time": {"field": 4, "withinLastDays": 7}},
             "last checkout within the last 7 × 24 hours",
-            "最後結帳在過去 7 × 24 小時內",
+            "最後完成結帳時間在過去 7 × 24 小時內",
         ),
         (
             {"time": {"field": 1, "before": {"instant": "2026-03-01T00:00:00Z"}}},
             "last interaction of the customer before 2026-03-01 08:00:00+08:00",
-            "顧客最後互動早於 2026-03-01 08:00:00+08:00",
+            "客人最後互動時間早於 2026-03-01 08:00:00+08:00",
         ),
         (
             {
@@ -80,12 +80,12 @@ def line(form: Form, language: str = "en") -> str:
                 }
             },
             "last marketing message from 2026-03-01 until the end of 2026-03-02",
-            "最後行銷訊息從 2026-03-01 到 2026-03-02 結束 之前",
+            "團隊最後行銷時間從 2026-03-01 到 2026-03-02 結束 之前",
         ),
         (
             {"time": {"field": 2, "never": {}}},
             "last interaction of the team never happened",
-            "團隊最後互動從未發生",
+            "沒有團隊最後互動時間",
         ),
         (
             {"binding": {"operator": 2, "channel": 1, "accountId": ACCOUNT}},
@@ -96,7 +96,7 @@ def line(form: Form, language: str = "en") -> str:
         (
             {"allOf": {"items": [VIP, {"anyOf": {"items": [RICH, {"negation": MAILED}]}}]}},
             'has the tag "VIP" or "gold" and (point balance from 10 to 20 or not (e-mail is set))',
-            "有標籤「VIP」或「gold」 且 (點數餘額從 10 到 20 或 非（電子郵件有值）)",
+            "有標籤「VIP」或「gold」 且 (點數餘額從 10 到 20 或 非（Email有值）)",
         ),
     ],
 )
