@@ -124,3 +124,9 @@ def called_in_words(say: Callable[..., str], method: str) -> str:
     if verb not in VERBS or thing not in THINGS:
         return name
     return say(VERBS[verb], thing=say(thing))
+
+
+def thing_in_words(say: Callable[..., str], name: str) -> str:
+    """Of `BotModule`; the name alone where it is not known."""
+    thing = " ".join(_WORD.findall(name)).lower()
+    return say(thing) if thing in THINGS else name

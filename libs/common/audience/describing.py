@@ -136,7 +136,7 @@ _LANGUAGES: Final = {
             "{a}從 {x} 到 {y}",
         ),
         boolean={True: "{a}為是", False: "{a}為否"},
-        basics=("會員 ID", "電話", "Email"),
+        basics=("會員 ID ", "電話", "Email "),
         times=(
             "客人最後互動時間",
             "團隊最後互動時間",

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol, TypeVar
 
 from libs.console.languages import noted
 from omnijourney.journey.v1.journey_pb2 import Definition
@@ -117,6 +117,20 @@ def tree_of(definition: Definition) -> Tree:
         waiting += reversed(pairs)
     unreached = [step for node_id, step in known.items() if node_id not in drawn]
     return Tree(start, unreached)
+
+
+class _OfNode(Protocol):
+    node_id: str
+
+
+OfNodeT = TypeVar("OfNodeT", bound=_OfNode)
+
+
+def in_order(definition: Definition, found: Iterable[OfNodeT]) -> list[OfNodeT]:
+    """What is known of nodes in the order in which they are drawn; what is of none of them comes last."""
+    drawn = [each.step.node.node_id for each in tree_of(definition).drawn() if each.step is not None]
+    places = {node_id: place for place, node_id in enumerate(drawn)}
+    return sorted(found, key=lambda each: places.get(each.node_id, len(places)))
 
 
 def ways_of(node: Node) -> Iterator[tuple[Way, str]]:

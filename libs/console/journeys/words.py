@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 from libs.console.languages import noted
 from omnijourney.common.v1 import channel_pb2
 from omnijourney.journey.v1 import journey_pb2
-from omnijourney.journey.v1.journey_pb2 import JourneyStatus
+from omnijourney.journey.v1.journey_pb2 import Definition, JourneyStatus
 
 DRAFT: Final = journey_pb2.JOURNEY_STATUS_DRAFT
 SCHEDULED: Final = journey_pb2.JOURNEY_STATUS_SCHEDULED
@@ -97,6 +97,11 @@ BEGUN: Final = frozenset(STATUSES) - {DRAFT}
 """Where customers may have entered."""
 EDITABLE: Final = frozenset({DRAFT, SCHEDULED, ACTIVE, STOPPED})
 """Where the content of nodes may be changed."""
+
+
+def labels_of(definition: Definition) -> dict[str, str]:
+    """What each node does, in English as the catalogue has it, by its id."""
+    return {node.node_id: NODES.get(node.WhichOneof("kind") or "", "") for node in definition.nodes}
 
 
 class Action(NamedTuple):

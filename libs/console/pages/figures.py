@@ -13,8 +13,8 @@ from libs.console.formats import NOTHING
 from libs.console.journeys.choices import choices_of
 from libs.console.journeys.flow import flow_of
 from libs.console.journeys.summaries import Summaries
-from libs.console.journeys.tree import tree_of
-from libs.console.journeys.words import BEGUN, NODES, STATUSES
+from libs.console.journeys.tree import in_order, tree_of
+from libs.console.journeys.words import BEGUN, NODES, STATUSES, labels_of
 from libs.console.labels import CHANNELS
 from libs.console.languages import noted
 from libs.console.navigation import Area
@@ -191,7 +191,8 @@ async def of_journey(request: web.Request) -> web.Response:
         chart=chart,
         width=WIDTH,
         height=HEIGHT,
-        messages=[_message(shown, each) for each in messages.figures],
+        labels=labels_of(journey.definition),
+        messages=[_message(shown, each) for each in in_order(journey.definition, messages.figures)],
         **tree,
     )
 

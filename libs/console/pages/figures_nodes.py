@@ -10,6 +10,8 @@ from aiohttp import web
 
 from libs.console.journeys.path import RESULTS
 from libs.console.journeys.reasons import in_words
+from libs.console.journeys.tree import in_order
+from libs.console.journeys.words import labels_of
 from libs.console.labels import CHANNELS
 from libs.console.languages import noted
 from libs.console.pages.figures import WAITS, Shown
@@ -68,10 +70,11 @@ async def of_nodes(request: web.Request) -> web.Response:
     return visit.render(
         "figures/nodes.html",
         journey=journey,
-        nodes=[node_row(visit, shown, each) for each in nodes.nodes],
+        labels=labels_of(journey.definition),
+        nodes=[node_row(visit, shown, each) for each in in_order(journey.definition, nodes.nodes)],
         messages=[
             (each.node_id, CHANNELS.get(each.channel, ""), failed, skipped)
-            for each in messages.figures
+            for each in in_order(journey.definition, messages.figures)
             if (failed := reasons_of(visit, each.failed_reasons))
             + (skipped := reasons_of(visit, each.skipped_reasons))
         ],

@@ -47,8 +47,6 @@ async def create(request: web.Request) -> web.Response:
             ),
         )
     except CallError as error:
-        if not error.violations:
-            raise
         return await _list(visit, refusal(visit, error, {"definition.name": "journey_name"}))
     return visit.go(f"/journeys/{made.journey.journey_id}/edit")
 

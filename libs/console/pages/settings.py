@@ -6,7 +6,7 @@ from functools import partial
 
 from aiohttp import web
 
-from libs.console.audit_words import called_in_words
+from libs.console.audit_words import called_in_words, thing_in_words
 from libs.console.languages import noted
 from libs.console.navigation import Area
 from libs.console.visits import PAGE_SIZE, Visit
@@ -36,6 +36,7 @@ async def audit_log(request: web.Request) -> web.Response:
         "settings/audit.html",
         entries=page.audit_entries,
         called=partial(called_in_words, visit.say),
+        thing=partial(thing_in_words, visit.say),
         query=request.query,
         is_filtered=bool(request.query),
         next_link=visit.page_link(page.next_page_token),

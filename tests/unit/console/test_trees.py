@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 
 from libs.console.journeys.quiet_week import drawn_week
 from libs.console.journeys.shaping import NODES_MAX, insert, remove, reshape_split
-from libs.console.journeys.tree import START, Tree, tree_of
+from libs.console.journeys.tree import START, Tree, in_order, tree_of
 from libs.console.journeys.words import NODES
 from omnijourney.journey.v1.journey_pb2 import Definition, DoNotDisturb, QuietWindow
+from omnijourney.stats.v1.figures_pb2 import NodeFigures
 
 pytestmark = pytest.mark.rule("X-07")
 
@@ -107,3 +108,13 @@ def test_quiet_time_is_drawn_on_each_of_its_days_past_midnight_too() -> None:
     assert drawn_week(DoNotDisturb(windows=[night])) == [(6, 1380, 60), (0, 0, 480)]
     daily = QuietWindow(start_minute=0, end_minute=480)
     assert len(drawn_week(DoNotDisturb(windows=[daily]))) == 7
+
+
+def test_what_is_known_of_nodes_stands_in_the_order_of_the_tree() -> None:
+    definition = Definition()
+    insert(definition, START, "message")
+    insert(definition, START, "condition")
+    insert(definition, "condition-1.no", "delay")
+    figures = [NodeFigures(node_id=each) for each in ("delay-1", "gone", "message-1", "condition-1")]
+    found = [each.node_id for each in in_order(definition, figures)]
+    assert found == ["condition-1", "message-1", "delay-1", "gone"]

@@ -61,7 +61,7 @@ def line(form: Form, language: str = "en") -> str:
             "born from 2000-01-01 to 2000-12-31",
             "born從 2000-01-01 到 2000-12-31",
         ),
-        (MAILED, "e-mail is set", "Email有值"),
+        (MAILED, "e-mail is set", "Email 有值"),
         (
             {"time": {"field": 4, "withinLastDays": 7}},
             "last checkout within the last 7 × 24 hours",
@@ -96,7 +96,7 @@ def line(form: Form, language: str = "en") -> str:
         (
             {"allOf": {"items": [VIP, {"anyOf": {"items": [RICH, {"negation": MAILED}]}}]}},
             'has the tag "VIP" or "gold" and (point balance from 10 to 20 or not (e-mail is set))',
-            "有標籤「VIP」或「gold」 且 (點數餘額從 10 到 20 或 非（Email有值）)",
+            "有標籤「VIP」或「gold」 且 (點數餘額從 10 到 20 或 非（Email 有值）)",
         ),
     ],
 )
