@@ -13,9 +13,10 @@ from libs.console.forms import number_of, refusal, status_of, texts_of
 from libs.console.labels import CHANNELS, options
 from libs.console.languages import noted
 from libs.console.navigation import Area
-from libs.console.pages.content_cards import Cards
+from libs.console.pages.content_cards import COMPARISONS, FIGURES, Cards
 from libs.console.pages.content_tests import send_test
 from libs.console.pages.customers import CHOICES_MAX, id_of
+from libs.console.pages.points import has_points
 from libs.console.partial import part
 from libs.console.previews import chosen_sample, module_preview, samples_of
 from libs.console.used_by import journeys_using
@@ -23,8 +24,10 @@ from libs.console.visits import PAGE_SIZE, Visit
 from omnijourney.channel_gateway.v1 import channel_gateway_service_pb2 as gateway
 from omnijourney.channel_gateway.v1 import content_pb2
 from omnijourney.client import CallError
+from omnijourney.points.v1 import points_service_pb2 as points
 
 routes = web.RouteTableDef()
+_NOT_LISTED = noted("A coupon that can no longer be claimed")
 AREAS = (Area(noted("Content"), "/content", 70),)
 
 
@@ -46,7 +49,9 @@ async def listing(request: web.Request) -> web.Response:
 @routes.get("/content/new")
 async def new(request: web.Request) -> web.Response:
     """Asks for a name and for cards."""
-    return _form_page(Visit.of(request), None, "", Cards.of([content_pb2.Card(text=content_pb2.TextCard())]))
+    return await _form_page(
+        Visit.of(request), None, "", Cards.of([content_pb2.Card(text=content_pb2.TextCard())])
+    )
 
 
 @routes.post("/content/new")
@@ -56,7 +61,7 @@ async def create(request: web.Request) -> web.Response:
     given = await texts_of(visit)
     cards = Cards.read(given)
     if cards.is_changed_by(given.get("do", "")):
-        return _form_page(visit, None, given.get("name", ""), cards)
+        return await _form_page(visit, None, given.get("name", ""), cards)
     module = content_pb2.BotModule(name=given.get("name", "").strip(), cards=cards.messages())
     try:
         made = await visit.call(
@@ -67,7 +72,7 @@ async def create(request: web.Request) -> web.Response:
         )
     except CallError as error:
         faults = refusal(visit, error, cards.names())
-        return _form_page(visit, None, given.get("name", ""), cards, (faults, status_of(error)))
+        return await _form_page(visit, None, given.get("name", ""), cards, (faults, status_of(error)))
     return visit.go(f"/content/{made.module.bot_module_id}", noted("The module is there."))
 
 
@@ -82,7 +87,7 @@ async def edit(request: web.Request) -> web.Response:
     """Asks what is to be different."""
     visit = Visit.of(request)
     module = (await _read(visit)).module
-    return _form_page(visit, module, module.name, Cards.of(module.cards))
+    return await _form_page(visit, module, module.name, Cards.of(module.cards))
 
 
 @routes.post("/content/{module_id}/edit")
@@ -93,7 +98,7 @@ async def update(request: web.Request) -> web.Response:
     given = await texts_of(visit)
     cards = Cards.read(given)
     if cards.is_changed_by(given.get("do", "")):
-        return _form_page(visit, module, given.get("name", ""), cards)
+        return await _form_page(visit, module, given.get("name", ""), cards)
     changed = content_pb2.BotModule(
         bot_module_id=module.bot_module_id, name=given.get("name", "").strip(), cards=cards.messages()
     )
@@ -110,7 +115,7 @@ async def update(request: web.Request) -> web.Response:
         )
     except CallError as error:
         faults = refusal(visit, error, cards.names())
-        return _form_page(visit, module, given.get("name", ""), cards, (faults, status_of(error)))
+        return await _form_page(visit, module, given.get("name", ""), cards, (faults, status_of(error)))
     return visit.go(f"/content/{module.bot_module_id}", noted("The module is changed."))
 
 
@@ -196,7 +201,7 @@ async def _show_page(visit: Visit, status: int = 200, **context: Any) -> web.Res
     )
 
 
-def _form_page(
+async def _form_page(
     visit: Visit,
     module: content_pb2.BotModule | None,
     name: str,
@@ -211,5 +216,22 @@ def _form_page(
         name=name,
         cards=cards,
         faults=faults,
-        variable="{{customer.name}}",
+        has_points=has_points(visit),
+        coupons=await _coupons(
+            visit, {row.get("coupon_id", "") for row in cards.rows if row["kind"] == "coupon"}
+        ),
+        figures=[(str(value), visit.say(name)) for value, name in FIGURES.items()],
+        comparisons=[(str(value), visit.say(name)) for value, name in COMPARISONS.items()],
     )
+
+
+async def _coupons(visit: Visit, chosen: set[str]) -> list[tuple[str, str]]:
+    """Those that can be claimed, and what is `chosen` already (empty: on a card that has none yet); none where no card
+    asks for them."""
+    if not chosen:
+        return []
+    asked = points.ListCouponsRequest(team_id=visit.team_id, page_size=CHOICES_MAX)
+    found = await part(visit, visit.call(visit.client.points.ListCoupons, asked))
+    known = {} if found.fault else {each.coupon_id: each.name for each in found.answer.coupons}
+    others = {each: visit.say(_NOT_LISTED) for each in sorted(chosen - {""}) if each not in known}
+    return list((known | others).items())

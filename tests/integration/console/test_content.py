@@ -8,6 +8,7 @@ import pytest
 
 from omnijourney.channel_gateway.v1 import account_pb2, content_pb2
 from omnijourney.common.v1.scope_pb2 import SCOPE_ADMIN, SCOPE_WRITE
+from omnijourney.points.v1 import coupon_pb2
 from omnijourney.segment.v1 import customer_pb2
 from tests.integration.console.browser import Browser
 from tests.integration.console.conftest import Stand
@@ -63,12 +64,57 @@ async def test_a_module_is_made_of_cards_shown_tried_and_deleted(stand: Stand) -
     assert "The module is deleted" in (await browser.post(f"{made.path}/delete", {"force": "1"})).text
 
 
+async def test_a_module_offers_a_coupon_and_says_other_things_by_points(stand: Stand) -> None:
+    """機器人卡片 - 條件分流、優惠券、點數餘額變數。"""
+    made = await stand.call(
+        "CreateCoupon", coupon={"name": "Free tea", "type": coupon_pb2.COUPON_TYPE_MARKETING}
+    )
+    browser = await stand.signed_in(SCOPE_WRITE)
+    await browser.get("/content/new")
+    asked = await browser.post("/content/new", {"name": "By points", "do": "add-coupon"})
+    assert f'<option value="{made.coupon.coupon_id}">Free tea</option>' in asked.html
+    cards = {
+        "name": "By points",
+        "card-0-kind": "coupon", "card-0-coupon_id": made.coupon.coupon_id,
+        "card-0-text": "You have {{points.balance}}.", "card-0-button_label": "Redeem",
+        "card-1-kind": "points", "card-1-figure": "2", "card-1-comparison": "1", "card-1-value": "1e400",
+        "card-1-then_cards": "Rich", "card-1-else_cards": "",
+    }  # fmt: skip
+    wrong = await browser.post("/content/new", cards)
+    assert (wrong.status, 'id="card-1-value-fault"' in wrong.html) == (422, True)
+    saved = await browser.post("/content/new", cards | {"card-1-value": "100"})
+    module_id = saved.path.rpartition("/")[2]
+    module = (await stand.call("GetBotModule", bot_module_id=module_id)).module
+    coupon, condition = module.cards[0].coupon, module.cards[1].condition
+    assert (coupon.coupon_id, coupon.button_label) == (made.coupon.coupon_id, "Redeem")
+    assert (condition.figure, condition.comparison, condition.value) == (2, 1, 100)
+    assert ([each.text.text for each in condition.then_cards], list(condition.else_cards)) == (["Rich"], [])
+    await stand.call("ArchiveCoupon", coupon_id=made.coupon.coupon_id)
+    form = await browser.get(f"{saved.path}/edit")
+    assert f'value="{made.coupon.coupon_id}" selected' in form.html, "what was chosen stays chosen"
+    assert '<option value="2" selected>Cumulative points' in form.html
+
+
+async def test_answers_below_a_text_are_not_lost_by_editing(stand: Stand) -> None:
+    answers = content_pb2.TextCard(
+        text="Tea?", quick_replies=[content_pb2.Button(label="Yes", message_text="Yes")]
+    )
+    module_id = await stand.site.module(content_pb2.Card(text=answers))
+    browser = await stand.signed_in(SCOPE_WRITE)
+    form = await browser.get(f"/content/{module_id}/edit")
+    fields = dict(re.findall(r'name="(card-0-[a-z]+|etag)" value="([^"]*)"', form.html))
+    changed = await browser.post(f"/content/{module_id}/edit", {**fields, "name": "Other"})
+    assert "The module is changed" in changed.text
+    module = (await stand.call("GetBotModule", bot_module_id=module_id)).module
+    assert module.cards[0].text == answers
+
+
 async def test_cards_that_the_form_cannot_show_stay_as_they_are(stand: Stand) -> None:
     condition = content_pb2.ConditionCard(
         figure=content_pb2.POINT_FIGURE_BALANCE,
         comparison=content_pb2.POINT_COMPARISON_AT_LEAST,
         value=10,
-        then_cards=[text("Rich")],
+        then_cards=[text("Rich"), text("Very")],
     )
     module_id = await stand.site.module(content_pb2.Card(condition=condition), text("Bye"))
     browser = await stand.signed_in(SCOPE_WRITE)
