@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 from libs.common.audience.describing import describe
-from libs.console.audiences.conditions import ATTRIBUTE, SUBJECTS, Condition, input_of, operators_of
+from libs.console.audiences.conditions import ATTRIBUTE, GROUPS, SUBJECTS, Condition, input_of, operators_of
 from libs.console.audiences.tree import Item, written
 from libs.console.faults import Faults, sentence_of
 from libs.console.journeys.choices import Choices, Pairs
@@ -46,10 +46,17 @@ class Builder:
         return {prefix: "a-joined"} | found
 
     @property
-    def subjects(self) -> Pairs:
-        """What a condition can be about."""
-        said = [(value, self._visit.say(label)) for value, label in SUBJECTS]
-        return said + [(f"{ATTRIBUTE}{key}", text) for key, text in self._choices.attribute_pairs]
+    def subjects(self) -> list[tuple[str, Pairs]]:
+        """What a condition can be about, under headings."""
+        labels = dict(SUBJECTS)
+        attributes = [(f"{ATTRIBUTE}{key}", text) for key, text in self._choices.attribute_pairs]
+        found = []
+        for heading, subjects in GROUPS:
+            pairs: Pairs = []
+            for subject in subjects:
+                pairs += attributes if subject == ATTRIBUTE else [(subject, self._visit.say(labels[subject]))]
+            found.append((self._visit.say(heading), pairs))
+        return found
 
     def operators(self, condition: Condition) -> Pairs:
         """How it can ask; none before its subject is chosen."""

@@ -77,6 +77,14 @@ SUBJECTS: Final = (
     ("saved", noted("Saved audience")),
 )
 """What a condition can be about, besides the team's attributes (`attribute:<key>`)."""
+GROUPS: Final = (
+    (noted("By basic data"), ("tags", ATTRIBUTE, "member_id", "phone", "email")),
+    (noted("By times of interaction"), ("customer_time", "team_time", "marketing_time", "checkout_time")),
+    (noted("By binding"), ("binding",)),
+    (noted("Loyalty points"), ("balance", "cumulative")),
+    (noted("Audiences"), ("saved",)),
+)
+"""The same under the headings of a choice, `ATTRIBUTE` being all of the team's attributes."""
 _INPUTS: Final[Mapping[int, str]] = {
     ATTRIBUTE_TYPE_NUMBER: "number",
     ATTRIBUTE_TYPE_DATE: "date",

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from libs.console.audiences.builder import Builder
+from libs.console.audiences.conditions import SUBJECTS
 from libs.console.audiences.tree import ITEMS_MAX, Item, is_changed_by, read_tree, tree_of, written
 from libs.console.faults import Faults
 from libs.console.journeys.choices import Choices
@@ -193,3 +194,12 @@ def test_faults_stand_at_the_condition_that_they_are_about() -> None:
         assert Faults.of(error, names, say=str).by_field == {field: "no"}, path
     root.items[1].condition.value, root.items[2].condition.value = "", "x"
     assert Builder(VISIT, root, CHOICES).faults.get("a-2-value") == "Enter a whole number."
+
+
+def test_what_a_condition_can_be_about_stands_under_headings() -> None:
+    """依顧客基本資料、依互動時間、依綁定狀態、社群點數"""
+    groups = dict(Builder(VISIT, Item("group"), CHOICES).subjects)
+    assert [*groups][:4] == ["By basic data", "By times of interaction", "By binding", "Loyalty points"]
+    offered = [value for pairs in groups.values() for value, _ in pairs]
+    assert len(offered) == len(set(offered))
+    assert {*offered} == {value for value, _ in SUBJECTS} | {f"attribute:{key}" for key in KNOWN}
