@@ -418,8 +418,10 @@ async def test_a_signed_body_of_strange_parts_holds_up_nobody(whatsapp: Platform
     body = body.replace(b'"wamid.3"', b'"wamid.3","more":"\\ud800\xff"')
     assert (await whatsapp.post(body, meta_headers(body)))[0] == 200
     assert kinds(await whatsapp.heard()) == ["message_received"]
-    (record,) = await stored(whatsapp.gateway)
-    assert [refusal.index for refusal in record.refusals] == [0, 1, 2, 3, 4]
+    records = await stored(whatsapp.gateway)
+    # What is for no account that it names stands by itself: two changes and two entries.
+    found = sorted([refusal.index for refusal in record.refusals] for record in records)
+    assert found == [[0, 1, 2, 3], [0, 1, 2, 3, 4]]
 
 
 async def test_more_events_than_one_call_takes_are_told_in_several(whatsapp: Platform) -> None:
