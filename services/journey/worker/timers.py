@@ -78,7 +78,8 @@ class TimerWatch:
 
     async def _look_ahead(self, partitions: Collection[int], now: datetime, limit: int) -> None:
         self._look, self._looked_at, self._asked_at = False, self._real_time(), now
-        until = now + timedelta(seconds=LOOK_S * self._clock.rate)
+        # A clock that runs fast comes to the end of time, and stands there.
+        until = now + min(timedelta(seconds=LOOK_S * self._clock.rate), _NEVER - now)
         moved: dict[ActorKey, datetime | None] = {}
         self._moved = moved
         try:

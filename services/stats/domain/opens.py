@@ -17,6 +17,7 @@ TEAM_CALLS_MAX: Final = 50
 _OFFSET: Final = timedelta(hours=9)
 """LINE counts by the days of UTC+9."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_LAST: Final = datetime.max.replace(tzinfo=UTC)
 
 
 class OpensKey(NamedTuple):
@@ -41,8 +42,8 @@ def day_of(at: datetime) -> int:
 
 
 def start_of(day: int) -> datetime:
-    """When a day begins."""
-    return _EPOCH + timedelta(days=day) - _OFFSET
+    """When a day begins; the end of time for a day beyond it."""
+    return _EPOCH + min(timedelta(days=day), _LAST - _EPOCH) - _OFFSET
 
 
 def windows_at(now: datetime) -> list[tuple[datetime, datetime]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import cast
 from uuid import UUID
 
@@ -162,3 +162,10 @@ async def test_what_nobody_told_of_is_found_in_the_end() -> None:
     timers.at[key("c")] = NOW
     timers.watch.look_again()
     assert await timers.due(busy="a") == "c"
+
+
+async def test_a_fast_clock_at_the_end_of_time_is_looked_at_as_any_other() -> None:
+    timers = Timers(a=0)
+    timers.clock.rate = 1_000_000.0
+    timers.clock.set(datetime(9999, 12, 31, tzinfo=UTC))
+    assert await timers.due() == "a"

@@ -46,3 +46,8 @@ def test_what_line_tells_is_shown_with_how_it_is_measured_and_what_it_does_not_w
     assert unasked.read.absent_reason == pb.ABSENT_REASON_NOT_MEASURED
     for each in message_figures(totals):
         assert each.read.absent_reason == pb.ABSENT_REASON_NOT_REPORTED_BY_CHANNEL, "a sum cannot be cut"
+
+
+def test_the_last_windows_end_with_time() -> None:
+    windows = windows_at(datetime(9999, 12, 31, tzinfo=UTC))
+    assert all(start < end for start, end in windows)
