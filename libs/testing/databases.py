@@ -160,23 +160,23 @@ class Databases:
         return name
 
     async def _take_back(self, name: str, template: _Template) -> None:
-        emptied = False
-        try:
-            emptied = await self._emptied(name, template)
-        finally:
-            if not emptied:
-                await self._administer(f'DROP DATABASE "{name}" WITH (FORCE)')
-        if emptied:
-            renamed = self._next_name("test")  # whatever a test left running finds no database
-            await self._administer(f'ALTER DATABASE "{name}" RENAME TO "{renamed}"')
-            template.spare.append(renamed)
-
-    async def _emptied(self, name: str, template: _Template) -> bool:
+        renamed = self._next_name("test")  # whatever a test left running finds no database
         connection = await asyncpg.connect(self._dsn)
         try:
             await connection.fetchval(_END_SESSIONS, name)
+            await connection.execute(f'ALTER DATABASE "{name}" RENAME TO "{renamed}"')
         finally:
             await connection.close()
+        emptied = False
+        try:
+            emptied = await self._emptied(renamed, template)
+        finally:
+            if not emptied:
+                await self._administer(f'DROP DATABASE "{renamed}" WITH (FORCE)')
+        if emptied:
+            template.spare.append(renamed)
+
+    async def _emptied(self, name: str, template: _Template) -> bool:
         connection = await asyncpg.connect(self._dsn_of(name))
         try:
             return bool(await connection.fetchval(_EMPTY, template.bytes_max))

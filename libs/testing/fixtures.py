@@ -17,6 +17,7 @@ import asyncio
 import contextlib
 import os
 import secrets
+import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
@@ -89,9 +90,12 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
     major version), `OMNIJOURNEY_TEST_REDIS` (a program), `OMNIJOURNEY_TEST_POOLER` (a PgBouncer stands before)."""
     major, program = os.environ.get("OMNIJOURNEY_TEST_POSTGRES"), os.environ.get("OMNIJOURNEY_TEST_REDIS")
     with contextlib.ExitStack() as stack:
+        folder = tmp_path_factory.mktemp("servers")
+        # Tens of thousands of files: pytest would remove them at the end of a later run, while nothing else works.
+        stack.callback(shutil.rmtree, folder, ignore_errors=True)
         embedded = asyncio.run(
             start_embedded(
-                tmp_path_factory.mktemp("servers"),
+                folder,
                 valkey=not program,
                 postgres_settings=_FAST_POSTGRES,
                 postgres_major=int(major) if major else None,

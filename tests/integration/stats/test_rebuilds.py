@@ -122,7 +122,7 @@ async def ended(stats: Stats, operation: operation_pb2.Operation) -> operation_p
         team_id=operation.team_id, operation_id=operation.operation_id
     )
     request.wait.FromTimedelta(timedelta(seconds=10))
-    async with asyncio.timeout(TIMEOUT_S):
+    async with asyncio.timeout(2 * TIMEOUT_S):
         while True:
             answer = await stats.long_work.WaitOperation(request, timeout=TIMEOUT_S)
             if answer.operation.state > operation_pb2.OPERATION_STATE_RUNNING:
