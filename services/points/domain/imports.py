@@ -152,10 +152,11 @@ class RowOutcome(msgspec.Struct, frozen=True):
 def parse_points(text: str) -> int | Fault:
     """The points that a cell asks; 0 for a blank one.
 
-    Whole numbers in ASCII digits with at most a sign before them. Separators (`1,000`), fractions and full-width digits
-    are refused rather than guessed at: a sheet that holds them may mean something else by them.
+    Whole numbers in ASCII digits with at most a sign before them; marks that nobody sees mean nothing. Separators
+    (`1,000`), fractions and full-width digits are refused rather than guessed at: a sheet that holds them may mean
+    something else by them.
     """
-    text = text.strip()
+    text = as_key(text)
     if not text:
         return 0
     if not _WHOLE.fullmatch(text):

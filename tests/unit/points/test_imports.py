@@ -20,6 +20,8 @@ from services.points.domain.imports import Fault, Hints, Line, parse_points, rea
         ("-0", 0),
         ("", 0),
         ("  ", 0),
+        ("\u200b", 0),
+        ("\u200b7\ufeff", 7),
         ("1000000000000", 10**12),
         ("1000000000001", Fault.OUT_OF_RANGE),
         ("-1000000000001", Fault.OUT_OF_RANGE),
