@@ -58,6 +58,7 @@ async def _commands_answered(socket: Path) -> AsyncIterator[None]:
         writer.write(json.dumps(done).encode() + b"\n")
         await writer.drain()
         writer.close()
+        await writer.wait_closed()
 
     server = await asyncio.start_unix_server(answer, socket, limit=1 << 20)
     async with server:
