@@ -87,6 +87,8 @@ async def migrate(admin_dsn: str, service: str, package: str, *, rotate: bool = 
         shared = read_migrations(COMMON, "shared_migrations")
         await _apply(connection, f"{service}/shared", service, shared)
         await _apply(connection, service, service, own)
+        # Before functions: processes of the release before call them from their commit on, new tables and all.
+        await _grant(connection, service, role)
         await _renew(connection, f"{service}/shared", service, read_functions(COMMON, "shared_functions"))
         await _renew(connection, service, service, functions)
         # Its commit takes all that was written before it to the disk.

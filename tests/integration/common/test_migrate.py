@@ -51,6 +51,14 @@ async def _value(database: Database, statement: str) -> object:
         await connection.close()
 
 
+async def _run(database: Database, statements: str) -> None:
+    connection = await asyncpg.connect(database.admin_dsn)
+    try:
+        await connection.execute(statements)
+    finally:
+        await connection.close()
+
+
 async def _applied(database: Database) -> list[tuple[str, int]]:
     connection = await asyncpg.connect(database.admin_dsn)
     try:
@@ -126,6 +134,29 @@ async def test_only_functions_that_changed_are_made_again(databases: Databases, 
         await migrate(database.admin_dsn, "diary", "changing")
         assert await _value(database, "SELECT diary.first() + diary.second()") == 5
         assert await _value(database, before) == made_at
+
+
+async def test_a_function_that_is_made_again_finds_its_role_let_into_new_tables(
+    databases: Databases, functions: Path
+) -> None:
+    """Processes of the release before call it while a database is migrated."""
+    _write(functions, "count_all", "SELECT count(*)::integer FROM one")
+    async with databases.fresh({}) as database:
+        await migrate(database.admin_dsn, "diary", "changing")
+        await _run(
+            database,
+            """
+            CREATE TABLE public.seen (may boolean);
+            CREATE FUNCTION public.look() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN
+                INSERT INTO public.seen VALUES (has_table_privilege('omnijourney_diary', 'diary.two', 'SELECT'));
+            END $$;
+            CREATE EVENT TRIGGER look ON ddl_command_end WHEN TAG IN ('CREATE FUNCTION') EXECUTE FUNCTION public.look();
+            """,
+        )
+        (functions.parent / "migrations" / "0002_two.sql").write_text("CREATE TABLE two (n integer);")
+        _write(functions, "count_all", "SELECT count(*)::integer FROM two", version=2)
+        await migrate(database.admin_dsn, "diary", "changing")
+        assert await _value(database, "SELECT bool_and(may) FROM public.seen") is True
 
 
 async def test_an_older_release_does_not_put_its_functions_back(
