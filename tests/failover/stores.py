@@ -25,7 +25,7 @@ OWNER: Final = "omnijourney"
 _ETCD_CLIENTS, _ETCD_PEERS, _PATRONI_API, _POSTGRES = 2379, 2380, 8008, 5432
 _PRIMARY, _REPLICA = 6379, 6380
 _SLOTS: Final = 16_384
-_PATIENCE_S: Final = 120.0
+_PATIENCE_S: Final = 300.0
 _POLL_S: Final = 0.3
 _TTL_S, _LOOP_S, _RETRY_S = 20, 3, 6
 """Patroni's: who leads loses the lead this long after its last word."""
