@@ -4,7 +4,9 @@ Never a float: 0.1 has no float, and an amount that is off by one part in 10^16 
 """
 
 import re
+from collections.abc import Collection
 from decimal import Decimal
+from functools import lru_cache
 from typing import Final
 
 MICROS_PER_UNIT: Final = 1_000_000
@@ -68,3 +70,16 @@ def _in_range(micros: int) -> int:
     if abs(micros) > MICROS_MAX:
         raise MoneyError("is too large an amount")
     return micros
+
+
+def is_known_currency(code: str) -> bool:
+    """Whether ISO 4217 has, or had, the code. For what people set: `NTD`, which they write for TWD, would be another
+    currency than that of every order."""
+    return is_currency(code) and code in _known_currencies()
+
+
+@lru_cache(1)
+def _known_currencies() -> Collection[str]:
+    from babel.core import get_global  # noqa: PLC0415 - read only where currencies are set
+
+    return frozenset(get_global("all_currencies"))

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from typing import Final
-from urllib.parse import urlsplit
 
 from libs.common.rpc.fields import FieldCheck
 from libs.common.rpc.values import timestamp
 from omnijourney.channel_gateway.v1 import content_pb2
-from services.channel_gateway.domain.addresses import plain_address
+from services.channel_gateway.domain.addresses import has_host, plain_address
 from services.channel_gateway.domain.content import (
     BotModule,
     Button,
@@ -191,12 +190,7 @@ def _coupon_of(check: FieldCheck, path: str, message: content_pb2.CouponCard) ->
 
 
 def _check_url(check: FieldCheck, field: str, text: str, schemes: tuple[str, ...]) -> None:
-    address = plain_address(text)
-    try:
-        parts = urlsplit(address)
-        is_good = parts.scheme in schemes and bool(parts.hostname)
-    except ValueError:  # of brackets that are not closed
-        is_good = False
+    is_good = has_host(plain_address(text), schemes)
     if not is_good or not text.isprintable() or len(text) > URL_MAX:
         check.fault(field, f"must be an address {' or '.join(schemes)}://… of at most {URL_MAX} characters")
 

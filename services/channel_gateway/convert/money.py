@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 from uuid import UUID
 
-from libs.common.money import is_currency
+from libs.common.money import is_known_currency
 from libs.common.rpc.fields import FieldCheck
 from libs.common.rpc.values import timestamp
 from omnijourney.channel_gateway.v1 import limits_pb2, quota_pb2
@@ -61,8 +61,8 @@ def quota_message(quota: PlanQuota) -> quota_pb2.PlanQuota:
 
 def money_of(check: FieldCheck, field: str, message: money_pb2.Money) -> Price:
     """An amount; its size is the caller's to check."""
-    if not is_currency(message.currency_code):
-        check.fault(f"{field}.currency_code", "must be three capitals of ISO 4217")
+    if not is_known_currency(message.currency_code):
+        check.fault(f"{field}.currency_code", "must be a code of ISO 4217, such as TWD")
     return Price(message.currency_code, message.amount_micros)
 
 

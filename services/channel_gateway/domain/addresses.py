@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from functools import lru_cache
 from typing import Final
+from urllib.parse import urlsplit
 
 from yarl import URL
 
@@ -25,3 +27,15 @@ def plain_address(text: str) -> str:
         return str(URL(found))
     except (ValueError, UnicodeError):
         return found
+
+
+def has_host(address: str, schemes: Collection[str]) -> bool:
+    """Whether an address of one of the schemes names a host and a port that there can be, and nobody before the host,
+    by which it would look like another host's: `https://shop.example\\@other.example` leads to the latter."""
+    try:
+        parts = urlsplit(address)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:  # of brackets that are not closed, and of ports above 65535
+        return False
+    named = bool(host) and "" not in host.removesuffix(".").split(".")
+    return named and port != 0 and parts.scheme in schemes and not {"@", "\\"} & set(parts.netloc)

@@ -11,11 +11,11 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from typing import Final, Protocol
-from urllib.parse import urlsplit
 from uuid import UUID
 
 import msgspec
 
+from services.channel_gateway.domain.addresses import has_host
 from services.channel_gateway.domain.content import (
     Button,
     ButtonAction,
@@ -35,6 +35,9 @@ _NEVER_INSIDE: Final = re.compile(r"[<>\"\\^`{|}]")
 """What no address holds: a link ends there."""
 
 
+_SCHEMES: Final = ("http", "https")
+
+
 class Shorten(Protocol):
     """Knows the short form of an address in the message of one send."""
 
@@ -49,17 +52,7 @@ def is_target(url: str) -> bool:
     which it would look like another host's."""
     if len(url) > TARGET_LENGTH_MAX or not url.isascii() or not url.isprintable() or " " in url:
         return False
-    try:
-        parts = urlsplit(url)
-        port_is_read = parts.port is None or parts.port >= 0
-    except ValueError:
-        return False
-    return (
-        port_is_read
-        and parts.scheme in {"http", "https"}
-        and bool(parts.hostname)
-        and "@" not in parts.netloc
-    )
+    return has_host(url, _SCHEMES)
 
 
 def links_in(text: str) -> Iterator[tuple[int, int]]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from typing import Final
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 import msgspec
 
 from libs.common.text import trimmed
 from libs.common.text_variables import Variable, fill, parts_of
-from services.channel_gateway.domain.addresses import plain_address
+from services.channel_gateway.domain.addresses import has_host, plain_address
 from services.channel_gateway.domain.content import (
     HeaderKind,
     HeaderMedia,
@@ -107,13 +107,8 @@ def media_faults(media: HeaderMedia) -> Iterator[tuple[str, str]]:
 
 def is_address(text: str) -> bool:
     """Whether WhatsApp may be asked to fetch from there."""
-    try:
-        parts = urlsplit(text)
-        host = parts.hostname
-    except ValueError:
-        return False
     printable = text.isprintable() and " " not in text
-    return parts.scheme == "https" and bool(host) and printable and len(text) <= MEDIA_URL_MAX
+    return has_host(text, ("https",)) and printable and len(text) <= MEDIA_URL_MAX
 
 
 def filled_suffix(text: str, value_of: Callable[[str], str]) -> str:

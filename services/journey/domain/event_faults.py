@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from libs.common.errors import FieldViolation
-from libs.common.money import is_currency
+from libs.common.money import is_known_currency
 from services.journey.domain.model import (
     AttributeTrigger,
     CheckoutTrigger,
@@ -103,8 +103,8 @@ def _checkout(path: str, trigger: CheckoutTrigger) -> Iterator[FieldViolation]:
         yield from _names(f"{path}.item.names", trigger.item_names, ITEM_LENGTH_MAX)
     if low is not None and high is not None and low > high:
         yield FieldViolation(f"{path}.amount", "at_least must not be above at_most")
-    if trigger.currency and not is_currency(trigger.currency):
+    if trigger.currency and not is_known_currency(trigger.currency):
         end = "at_most" if low is None else "at_least"
         yield FieldViolation(
-            f"{path}.amount.{end}.currency_code", "must be three capitals, such as TWD, or empty"
+            f"{path}.amount.{end}.currency_code", "must be a code of ISO 4217, such as TWD, or empty"
         )

@@ -12,7 +12,7 @@ from zoneinfo import available_timezones
 from libs.common.audience.expressions import AttributeType, ChannelNumber
 from libs.common.audience.values import ValueFault, canonical, parse_number
 from libs.common.consent_words import WORD_LENGTH_MAX, WORDS_MAX, compared
-from libs.common.money import is_currency
+from libs.common.money import is_known_currency
 from libs.common.phones import COUNTRIES
 from libs.common.rpc.values import duration, seconds_of, timestamp
 from omnijourney.segment.v1 import team_pb2
@@ -32,8 +32,8 @@ def read_settings(check: Check, message: team_pb2.TeamSettings, path: str) -> Te
     """Settings, with the defaults of what is absent."""
     if message.time_zone not in _ZONES:
         check.fault(f"{path}.time_zone", "must be an IANA time zone such as Asia/Taipei")
-    if not is_currency(message.currency_code):
-        check.fault(f"{path}.currency_code", "must be a code such as TWD")
+    if not is_known_currency(message.currency_code):
+        check.fault(f"{path}.currency_code", "must be a code of ISO 4217, such as TWD")
     plan = message.plan
     limit = plan.monthly_enrolments_max if plan.HasField("monthly_enrolments_max") else None
     if limit is not None and limit < 0:
@@ -104,8 +104,8 @@ def _rates(check: Check, message: team_pb2.TeamSettings, path: str) -> tuple[Cur
     rates: dict[str, CurrencyRate] = {}
     for index, rate in enumerate(message.currency_rates):
         at = f"{path}[{index}]"
-        if not is_currency(rate.currency_code) or rate.currency_code in {message.currency_code, *rates}:
-            check.fault(f"{at}.currency_code", "must be the code of another currency, each once")
+        if not is_known_currency(rate.currency_code) or rate.currency_code in {message.currency_code, *rates}:
+            check.fault(f"{at}.currency_code", "must be the code of ISO 4217 of another currency, each once")
         try:
             if parse_number(rate.rate) <= Decimal(0):
                 check.fault(f"{at}.rate", "must be positive")

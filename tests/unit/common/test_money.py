@@ -12,6 +12,7 @@ from libs.common.money import (
     decimal_of,
     format_micros,
     is_currency,
+    is_known_currency,
     micros_of,
     parse_micros,
 )
@@ -96,3 +97,8 @@ def test_amounts_are_written_plainly(amount: int, digits_min: int, text: str) ->
 def test_currencies_are_three_capitals() -> None:
     assert is_currency("TWD")
     assert not any(map(is_currency, ("twd", "TW", "TWDX", "", "T1D", "TWD\n")))
+
+
+def test_what_people_write_for_a_currency_is_not_taken_for_one() -> None:
+    assert all(map(is_known_currency, ("TWD", "HKD", "JPY", "USD", "KWD")))
+    assert not any(map(is_known_currency, ("NTD", "RMB", "ABC", "twd", "", "US$")))
