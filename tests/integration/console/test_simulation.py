@@ -85,7 +85,7 @@ async def test_a_draft_is_run_over_a_time_and_its_counts_stand_in_the_tree(stand
     assert "不會發送訊息，也不會變更任何資料。" in asked.text
     page = await ended(browser, await browser.post(f"/journeys/{journey_id}/simulations", await days(stand)))
     assert page.status == 200, page.text
-    for name, value in {"進入旅程次數": 3, "完成旅程次數": 3, "期末仍在旅程中": 0, "訊息": 0}.items():
+    for name, value in {"進入旅程次數": 3, "完成旅程次數": 3, "期末仍在旅程中": 0, "訊息則數": 0}.items():
         assert f"{name} {value}" in page.text, page.text[200:600]
     assert "分眾條件" in page.text
     assert "進入 3 次" in page.text
@@ -138,7 +138,7 @@ async def test_the_counts_run_through_the_tree_while_it_works(
             await asyncio.sleep(0.02)
     assert seen == sorted(seen)
     assert "進入旅程次數 2" in page.text
-    assert "訊息 0" not in page.text, "messages are told at the end"
+    assert "訊息則數" not in page.text, "messages are told at the end"
     go_on.set()
     page = await ended(browser, await browser.get(page.path_qs))
     assert "進入旅程次數 3" in page.text
