@@ -16,8 +16,8 @@ from omnijourney.channel_gateway.v1 import channel_gateway_service_pb2 as pb
 from omnijourney.common.v1 import error_reason_pb2
 from omnijourney.internal.v1 import send_pb2
 from tests.integration.channel_gateway.conftest import LINE, TIMEOUT_S, WHATSAPP, Gateway, GatewayMaker
+from tests.integration.channel_gateway.running_gateway import usage
 from tests.integration.channel_gateway.test_cancelled_sends import cancel
-from tests.integration.channel_gateway.test_sends import usage
 
 SENT, FAILED = delivery_pb2.SEND_STATE_SENT, delivery_pb2.SEND_STATE_FAILED
 EXHAUSTED, CANCELLED = delivery_pb2.SEND_STATE_EXHAUSTED, delivery_pb2.SEND_STATE_CANCELLED

@@ -30,7 +30,7 @@ from omnijourney.channel_gateway.v1 import account_pb2, delivery_pb2
 from omnijourney.channel_gateway.v1 import channel_gateway_service_pb2 as pb
 from omnijourney.internal.v1 import send_pb2, sends_service_pb2
 from tests.integration.channel_gateway.conftest import LINE, TIMEOUT_S, Gateway, GatewayMaker
-from tests.integration.channel_gateway.test_sends import usage
+from tests.integration.channel_gateway.running_gateway import usage
 
 SENDERS: Final = int(os.environ.get("OMNIJOURNEY_TEST_SENDERS", "3"))
 CAP: Final = 1_000 if SENDERS >= 8 else 50 * SENDERS

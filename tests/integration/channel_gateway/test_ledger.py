@@ -21,9 +21,9 @@ from omnijourney.channel_gateway.v1 import delivery_pb2, limits_pb2
 from omnijourney.common.v1 import money_pb2
 from services.channel_gateway import metrics
 from tests.integration.channel_gateway.conftest import LINE, TIMEOUT_S, WHATSAPP, Gateway, GatewayMaker
+from tests.integration.channel_gateway.running_gateway import usage
 from tests.integration.channel_gateway.test_hooks import Platform, whatsapp
 from tests.integration.channel_gateway.test_receipts import sent
-from tests.integration.channel_gateway.test_sends import usage
 
 __all__ = ["whatsapp"]
 HKD = 1_000_000

@@ -13,28 +13,22 @@ import pytest
 from libs.common.ids import new_id
 from libs.common.mailbox.mail import Outcome, SendOutcome
 from libs.common.rpc.values import timestamp
-from omnijourney.channel_gateway.v1 import account_pb2, content_pb2, delivery_pb2
 from omnijourney.channel_gateway.v1 import channel_gateway_service_pb2 as pb
+from omnijourney.channel_gateway.v1 import content_pb2, delivery_pb2
 from omnijourney.internal.v1 import send_pb2
 from omnijourney.segment.v1 import team_pb2
-from services.channel_gateway.domain.facts import FactKind, GoneKind
+from services.channel_gateway.domain.facts import FactKind
 from services.channel_gateway.domain.model import Send
 from services.channel_gateway.domain.prepare import prepare as write
 from services.channel_gateway.domain.presses import Pressed, pressed
 from tests.integration.channel_gateway.conftest import LINE, TIMEOUT_S, WHATSAPP, Gateway
+from tests.integration.channel_gateway.running_gateway import outcome, usage
 
 HKD = 500_000
 """Price of a WhatsApp message."""
 ACCEPTED = delivery_pb2.SEND_STATE_ACCEPTED
 SENT = delivery_pb2.SEND_STATE_SENT
 EXHAUSTED = delivery_pb2.SEND_STATE_EXHAUSTED
-
-
-async def outcome(gateway: Gateway, customer: str) -> SendOutcome:
-    """The only outcome in a customer's mail."""
-    (mail,) = await gateway.mail(customer)
-    assert isinstance(mail.body, SendOutcome)
-    return mail.body
 
 
 @pytest.mark.rule("C-10a", "C-01a", "C-01b")
@@ -180,83 +174,6 @@ async def test_customers_who_cannot_be_reached_are_skipped_and_take_nothing(gate
     assert [fact.reason for fact in await gateway.facts()].count("UNBOUND") == 2
 
 
-async def usage(gateway: Gateway) -> int:
-    """Messages taken under the journey's cap."""
-    request = pb.GetJourneyUsageRequest(team_id=str(gateway.team_id), journey_id=str(gateway.journey_id))
-    reply = await gateway.stub.GetJourneyUsage(request, timeout=TIMEOUT_S)
-    return sum(item.used for item in reply.usages)
-
-
-async def ask_at_once(gateways: list[Gateway], sends: list[send_pb2.Send], size: int) -> Counter[str]:
-    """Asks for batches of `size` all at once; how often which answer came."""
-    batches = [sends[start : start + size] for start in range(0, len(sends), size)]
-    answers = await asyncio.gather(
-        *(gateways[number % len(gateways)].ask(*batch) for number, batch in enumerate(batches))
-    )
-    return Counter(answer.reason or "ACCEPTED" for batch in answers for answer in batch)
-
-
-@pytest.mark.rule("C-02b")
-async def test_a_cap_of_n_lets_exactly_n_leave_through_two_gateways(gateway: Gateway, maker: Any) -> None:
-    account = await gateway.account(LINE)
-    module = await gateway.module()
-    sends = [
-        gateway.send(gateway.customer(account, LINE), LINE, bot_module_id=module, cap=37) for _ in range(200)
-    ]
-    async with maker.start(gateway.clock) as other:
-        counts = await ask_at_once([gateway, other], sends, 8)
-        assert counts == {"ACCEPTED": 37, "LINE_CAP_REACHED": 163}
-        await gateway.settled()
-    assert len(await gateway.accepted("line")) == 37
-    assert await usage(gateway) == 37
-
-
-async def test_a_plan_quota_is_never_exceeded(gateway: Gateway) -> None:
-    account = await gateway.account(LINE)
-    module = await gateway.module()
-    request = pb.SetPlanQuotaRequest(
-        team_id=str(gateway.team_id), request_id=str(new_id()), account_id=account, message_limit=20
-    )
-    await gateway.stub.SetPlanQuota(request, timeout=TIMEOUT_S)
-    sends = [gateway.send(gateway.customer(account, LINE), LINE, bot_module_id=module) for _ in range(60)]
-    counts = await ask_at_once([gateway], sends, 5)
-    assert counts == {"ACCEPTED": 20, "LINE_QUOTA_EXHAUSTED": 40}
-    await gateway.settled()
-    assert len(await gateway.accepted("line")) == 20
-
-
-async def test_a_quota_that_only_line_knows_of_exhausts_the_send(gateway: Gateway) -> None:
-    account = await gateway.account(LINE)
-    module = await gateway.module()
-    await gateway.line_quota(1)
-    first, second = gateway.customer(account, LINE), gateway.customer(account, LINE)
-    await gateway.ask(gateway.send(first, LINE, bot_module_id=module))
-    await gateway.settled()
-    await gateway.ask(gateway.send(second, LINE, bot_module_id=module))
-    await gateway.settled()
-    assert (await outcome(gateway, first)).outcome == Outcome.SENT
-    refused = await outcome(gateway, second)
-    assert (refused.outcome, refused.reason) == (Outcome.EXHAUSTED, "LINE_QUOTA_EXHAUSTED")
-
-
-@pytest.mark.rule("C-05")
-async def test_a_send_takes_all_of_its_messages_or_none(gateway: Gateway) -> None:
-    account = await gateway.account(WHATSAPP, sink=True)
-    module = await gateway.module("one", "two")
-    await gateway.top_up(7 * HKD)
-    sends = [
-        gateway.send(gateway.customer(account, WHATSAPP), WHATSAPP, bot_module_id=module) for _ in range(9)
-    ]
-    counts = await ask_at_once([gateway], sends, 2)
-    assert counts == {"ACCEPTED": 3, "WHATSAPP_BALANCE_EXHAUSTED": 6}
-    await gateway.settled()
-    assert await gateway.balance() == HKD, "a balance below the price of the send counts as exhausted"
-    figures = await gateway.stub.GetSendFigures(
-        pb.GetSendFiguresRequest(team_id=str(gateway.team_id)), timeout=TIMEOUT_S
-    )
-    assert [(f.sends_sent, f.messages_sent) for f in figures.figures] == [(3, 6)]
-
-
 async def test_the_same_key_sends_once_and_is_told_how_the_send_stands(gateway: Gateway) -> None:
     account = await gateway.account(LINE)
     module = await gateway.module()
@@ -299,143 +216,6 @@ async def test_a_faulty_send_fails_by_itself(gateway: Gateway) -> None:
     ]
     await gateway.settled()
     assert len(await gateway.accepted("line")) == 2
-
-
-@pytest.mark.rule("C-04a", "C-04b")
-async def test_line_is_asked_again_with_the_same_key_when_no_answer_came(gateway: Gateway) -> None:
-    account = await gateway.account(LINE)
-    module = await gateway.module()
-    customer = gateway.customer(account, LINE)
-    await gateway.fault("line", kind="reset_after")
-    await gateway.ask(gateway.send(customer, LINE, bot_module_id=module))
-    await gateway.settled()
-    assert (await outcome(gateway, customer)).outcome == Outcome.SENT
-    assert len(await gateway.accepted("line")) == 1, "the retry key made the second attempt none"
-
-
-@pytest.mark.rule("C-04c", "C-02c")
-async def test_whatsapp_without_an_answer_is_unknown_and_keeps_its_place(gateway: Gateway) -> None:
-    account = await gateway.account(WHATSAPP)
-    template = await gateway.template(account, parameters=1)
-    await gateway.top_up(5 * HKD)
-    customer = gateway.customer(account, WHATSAPP)
-    await gateway.fault("whatsapp", kind="reset_after")
-    content = send_pb2.TemplateContent(template_id=template, parameters=["Mei"])
-    await gateway.ask(gateway.send(customer, WHATSAPP, template=content, cap=3))
-    await gateway.settled()
-    unknown = await outcome(gateway, customer)
-    assert (unknown.outcome, unknown.messages) == (Outcome.UNKNOWN, 1)
-    assert len(await gateway.accepted("whatsapp")) == 1
-    assert await gateway.balance() == 4 * HKD
-    assert await usage(gateway) == 1
-
-
-@pytest.mark.rule("C-02c")
-@pytest.mark.parametrize(
-    ("code", "state", "reason"),
-    [
-        (131026, Outcome.FAILED, "UNDELIVERABLE"),
-        (131047, Outcome.SKIPPED, "OUTSIDE_WINDOW"),
-        (131050, Outcome.SKIPPED, "OPTED_OUT"),
-        (131042, Outcome.EXHAUSTED, "WHATSAPP_BALANCE_EXHAUSTED"),
-        (131009, Outcome.FAILED, "WHATSAPP_131009"),
-    ],
-)
-async def test_refusals_of_whatsapp_give_the_place_back(
-    gateway: Gateway, code: int, state: Outcome, reason: str
-) -> None:
-    account = await gateway.account(WHATSAPP)
-    template = await gateway.template(account, parameters=1)
-    await gateway.top_up(5 * HKD)
-    customer = gateway.customer(account, WHATSAPP)
-    await gateway.fault("whatsapp", kind="code", code=code, status=400)
-    content = send_pb2.TemplateContent(template_id=template, parameters=["Mei"])
-    await gateway.ask(gateway.send(customer, WHATSAPP, template=content, cap=3))
-    await gateway.settled()
-    refused = await outcome(gateway, customer)
-    assert (refused.outcome, refused.reason, refused.messages) == (state, reason, 0)
-    assert await gateway.balance() == 5 * HKD
-    assert await usage(gateway) == 0
-
-
-async def test_passing_faults_are_repeated(gateway: Gateway) -> None:
-    account = await gateway.account(WHATSAPP)
-    template = await gateway.template(account, parameters=1)
-    await gateway.top_up(5 * HKD)
-    customer = gateway.customer(account, WHATSAPP)
-    await gateway.fault("whatsapp", kind="error_before")
-    content = send_pb2.TemplateContent(template_id=template, parameters=["Mei"])
-    send = gateway.send(customer, WHATSAPP, template=content)
-    await gateway.ask(send)
-    await gateway.settled()
-    assert (await outcome(gateway, customer)).outcome == Outcome.SENT
-    assert (await gateway.delivery(send.effect_key)).attempts == 2
-
-
-async def test_a_template_that_whatsapp_lost_is_reported_as_gone(gateway: Gateway) -> None:
-    account = await gateway.account(WHATSAPP)
-    template = await gateway.template(account, name="lost", parameters=1)
-    await gateway.top_up(5 * HKD)
-    url = gateway.emulators.urls["whatsapp"] + "/v25.0/200000000000001/message_templates?name=lost"
-    async with gateway.http.delete(url, headers={"Authorization": "Bearer emulator-token"}) as answer:
-        assert answer.status == 200
-    customer = gateway.customer(account, WHATSAPP)
-    content = send_pb2.TemplateContent(template_id=template, parameters=["Mei"])
-    await gateway.ask(gateway.send(customer, WHATSAPP, template=content))
-    await gateway.settled()
-    assert (await outcome(gateway, customer)).reason == "WHATSAPP_TEMPLATE_MISSING"
-    gone = [fact for fact in await gateway.facts() if fact.kind == FactKind.CONTENT_GONE]
-    assert [(fact.outcome, fact.key) for fact in gone] == [(GoneKind.TEMPLATE, UUID(template).bytes)]
-    (next_answer,) = await gateway.ask(gateway.send(customer, WHATSAPP, template=content))
-    assert (next_answer.state, next_answer.reason) == (EXHAUSTED, "WHATSAPP_TEMPLATE_MISSING")
-
-
-async def test_a_refused_token_makes_the_account_unusable_until_it_is_renewed(gateway: Gateway) -> None:
-    connection = account_pb2.LineConnection(channel_id="1", access_token="expired")
-    request = pb.CreateChannelAccountRequest(
-        team_id=str(gateway.team_id),
-        request_id=str(new_id()),
-        account=account_pb2.ChannelAccount(channel=LINE, display_name="Shop", line=connection),
-    )
-    account = (await gateway.stub.CreateChannelAccount(request, timeout=TIMEOUT_S)).account.channel_account_id
-    module = await gateway.module()
-    customer = gateway.customer(account, LINE)
-    await gateway.ask(gateway.send(customer, LINE, bot_module_id=module))
-    await gateway.settled()
-    assert (await outcome(gateway, customer)).reason == "ACCOUNT_UNUSABLE"
-    (refused,) = await gateway.ask(gateway.send(customer, LINE, bot_module_id=module))
-    assert (refused.state, refused.reason) == (delivery_pb2.SEND_STATE_FAILED, "ACCOUNT_UNUSABLE")
-
-    renewed = account_pb2.ChannelAccount(
-        channel_account_id=account,
-        line=account_pb2.LineConnection(channel_id="1", access_token="emulator-token"),
-    )
-    update = pb.UpdateChannelAccountRequest(
-        team_id=str(gateway.team_id), request_id=str(new_id()), account=renewed
-    )
-    update.update_mask.paths.append("connection")
-    reply = await gateway.stub.UpdateChannelAccount(update, timeout=TIMEOUT_S)
-    assert reply.account.state == account_pb2.ACCOUNT_STATE_ACTIVE
-    assert reply.account.line.access_token == "", "secrets are never shown"
-    (taken,) = await gateway.ask(gateway.send(customer, LINE, bot_module_id=module))
-    assert taken.state == ACCEPTED
-    await gateway.settled()
-    assert len(await gateway.accepted("line")) == 1
-
-
-async def test_a_deleted_module_is_told_and_ends_sends(gateway: Gateway) -> None:
-    account = await gateway.account(LINE)
-    module = await gateway.module()
-    request = pb.DeleteBotModuleRequest(
-        team_id=str(gateway.team_id), request_id=str(new_id()), bot_module_id=module
-    )
-    await gateway.stub.DeleteBotModule(request, timeout=TIMEOUT_S)
-    await gateway.stub.DeleteBotModule(request, timeout=TIMEOUT_S)
-    (fact,) = await gateway.facts()
-    assert (fact.kind, fact.outcome) == (FactKind.CONTENT_GONE, GoneKind.BOT_MODULE)
-    assert (fact.key, fact.reason) == (UUID(module).bytes, "DELETED")
-    (answer,) = await gateway.ask(gateway.send(gateway.customer(account, LINE), LINE, bot_module_id=module))
-    assert (answer.state, answer.reason) == (EXHAUSTED, "BOT_MODULE_MISSING")
 
 
 @pytest.mark.rule("C-03a")
