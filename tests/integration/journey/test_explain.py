@@ -206,7 +206,7 @@ async def test_customers_are_triggered_by_the_command_line_with_data_for_their_m
         house, servers, tmp_path, "trigger", "gifts", "--customer", mei, "--data", "a key=x"
     )
     assert (wrong.code, wrong.out) == (EXIT_FAULT, "")
-    assert f'{mei}: data["a key"]' in wrong.err
+    assert f'{mei}: INVALID_FIELDS: data["a key"]' in wrong.err
 
 
 async def test_of_refusals_for_too_many_journeys_the_newest_are_kept(

@@ -117,7 +117,7 @@ async def test_a_request_id_stands_for_one_trigger_with_its_data(
         assert await caller.trigger(first, caller.item("first"), caller.item("third")) == [
             ("", ""),
             reused,
-            ("STATUS_FORBIDS_ACTION", ""),
+            ("STATUS_FORBIDS_ACTION", "journey_id"),
         ]
         assert await caller.data() == [{"a": "1", "b": "2"}, None]
 
