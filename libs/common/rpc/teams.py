@@ -17,6 +17,9 @@ from libs.common.rpc.validation import BY_ITEM, fields_to, reaches, values_of
 
 ABOUT_THE_CALLER: Final = frozenset({"omnijourney.segment.v1.SegmentService/GetCaller"})
 """What a client asks about itself; it need not know its team."""
+OF_ALL_TEAMS: Final = UUID(int=0)
+"""The owner of an operation that is of no single team, such as figures counted anew for all of them."""
+_OPERATIONS: Final = "omnijourney.common.v1.OperationsService"
 
 
 class Teams(Protocol):
@@ -35,6 +38,7 @@ class TeamCheck:
         method = method_of(rpc)
         form = method.input_type if method else None
         self._teams = teams
+        self._may_be_of_all = rpc.startswith(f"{_OPERATIONS}/")
         self._may_be_empty = rpc in ABOUT_THE_CALLER or bool(method and method.client_streaming)
         # A request that names no team may hold one that is to be made.
         self._own = form is not None and "team_id" in form.fields_by_name
@@ -61,6 +65,8 @@ class TeamCheck:
                 raise NotFound.of("team", team_id)
         if caller.team_id is None and self._teams is not None:
             missing = await self._teams.missing(team_ids)
+            if self._may_be_of_all:
+                missing -= {OF_ALL_TEAMS}
             for team_id in team_ids:
                 if team_id in missing:
                     raise NotFound.of("team", team_id)

@@ -128,3 +128,15 @@ async def test_ids_are_compared_as_ids_and_not_as_texts() -> None:
     assert await _told(rpc, make(team_id=str(team).upper()), client) == ("", {})
     # What is no id is refused by whoever reads it, with its field.
     assert await _told(rpc, make(team_id="mine"), client) == ("", {})
+
+
+@pytest.mark.rule("X-02b")
+async def test_an_operation_of_all_teams_is_there_for_who_may_see_all() -> None:
+    everybody = str(uuid.UUID(int=0))
+    missing = ("RESOURCE_NOT_FOUND", {"resource": "team", "id": everybody})
+    for rpc in (each for each in PUBLIC if ".OperationsService/" in each):
+        request = next(_requests(rpc, everybody))
+        assert await _told(rpc, request, OF_ALL) == ("", {})
+        assert await _told(rpc, request, OF_TEAM) == missing
+    started = "omnijourney.stats.v1.StatsService/StartRebuild"
+    assert await _told(started, next(_requests(started, everybody)), OF_ALL) == missing
