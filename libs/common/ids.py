@@ -25,6 +25,9 @@ CustomerKey = tuple[UUID, UUID]
 PARTITIONS: Final = 64
 """Number of partitions of customers, fixed when an installation is made; a power of two."""
 
+ALL_TEAMS: Final = UUID(int=0)
+"""Stands for the team of work that is of no single one, such as figures counted anew for all of them."""
+
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND: Final = timedelta(milliseconds=1)
 _RANDOM: Final = struct.Struct(">HQ")

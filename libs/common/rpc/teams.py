@@ -12,13 +12,12 @@ from google.protobuf.message import Message
 
 from libs.common.callers import Caller
 from libs.common.errors import NotFound, PermissionDenied
+from libs.common.ids import ALL_TEAMS
 from libs.common.rpc.admission import method_of, names_team
 from libs.common.rpc.validation import BY_ITEM, fields_to, reaches, values_of
 
 ABOUT_THE_CALLER: Final = frozenset({"omnijourney.segment.v1.SegmentService/GetCaller"})
 """What a client asks about itself; it need not know its team."""
-OF_ALL_TEAMS: Final = UUID(int=0)
-"""The owner of an operation that is of no single team, such as figures counted anew for all of them."""
 _OPERATIONS: Final = "omnijourney.common.v1.OperationsService"
 
 
@@ -66,7 +65,7 @@ class TeamCheck:
         if caller.team_id is None and self._teams is not None:
             missing = await self._teams.missing(team_ids)
             if self._may_be_of_all:
-                missing -= {OF_ALL_TEAMS}
+                missing -= {ALL_TEAMS}
             for team_id in team_ids:
                 if team_id in missing:
                     raise NotFound.of("team", team_id)

@@ -7,8 +7,8 @@ from enum import IntEnum
 from typing import Final, NamedTuple
 from uuid import UUID, uuid5
 
-ALL_TEAMS: Final = UUID(int=0)
-"""The team of a rebuild of all teams."""
+from libs.common.ids import ALL_TEAMS
+
 UNFINISHED_MAX: Final = 10
 """Rebuilds that wait or run; each reads all histories."""
 KEPT_MAX: Final = 100

@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
+from libs.common.ids import ALL_TEAMS
 from libs.common.rpc.fields import FieldCheck
 from libs.common.rpc.long_work import OperationPage, PageKey, Unpausable
 from libs.common.rpc.servicing import Edge
@@ -13,7 +14,7 @@ from omnijourney.common.v1 import operation_pb2
 from omnijourney.common.v1 import operations_service_pb2 as operations
 from omnijourney.stats.v1 import stats_service_pb2 as pb
 from services.stats.convert.rebuilds import operation_message
-from services.stats.domain.rebuild import ALL_TEAMS, Rebuild, RebuildKey
+from services.stats.domain.rebuild import Rebuild, RebuildKey
 from services.stats.servicer.base import Dependencies
 from services.stats.usecases.rebuilds import Rebuilds
 
