@@ -15,6 +15,7 @@ _TABLES: Final = """
 """
 TICKING: Final = frozenset(
     {
+        "channel_gateway.sender_stint",
         "journey.lease_worker",
         "journey.partition_lease",
         "segment.overdue_cursor",
@@ -22,7 +23,8 @@ TICKING: Final = frozenset(
         "segment.text_cursor",
     }
 )
-"""Tables that change while nobody calls: who works on what, until when, and how far old texts were looked for."""
+"""Tables that change while nobody calls: who works or worked on what, until when, and how far old texts were looked
+for."""
 
 
 async def digest(dsn: str) -> dict[str, str]:

@@ -18,6 +18,7 @@ from services.journey.domain import model as d
 from services.journey.domain.enrolment import EnrolmentState
 from services.journey.usecases.schedule import ScheduledChanges
 from services.journey.worker import brakes
+from services.journey.worker.schedule import LOOK_EVERY_S
 from tests.integration.journey.conftest import Site
 from tests.integration.journey.desk import (
     START,
@@ -56,10 +57,12 @@ async def test_the_gateway_is_asked_until_it_acknowledges_and_the_journey_is_not
         assert (await desk.status(journey), desk.gateway.acknowledged) == (STOPPING, [])
         desk.gateway.away = False
         await desk.until_status(journey, STOPPED)
-        assert desk.gateway.acknowledged == [(journey.journey_id, 1)]
-        asked = len(desk.gateway.asked)
-        await asyncio.sleep(0.1)
-        assert len(desk.gateway.asked) == asked
+        assert set(desk.gateway.acknowledged) == {(journey.journey_id, 1)}
+        # Whoever read the journey before the acknowledgement was kept may ask once more; nobody goes on asking.
+        async with asyncio.timeout(60):
+            asked = -1
+            while asked != (asked := len(desk.gateway.asked)):
+                await asyncio.sleep(2 * LOOK_EVERY_S)
 
 
 @pytest.mark.rule("J-03d")
@@ -74,7 +77,7 @@ async def test_a_process_that_died_before_the_gateway_acknowledged_is_made_up_fo
             await until(desk, 1)
         async with desk_on(servers, database, clock) as desk:
             await desk.until_status(journey, STOPPED)
-            assert desk.gateway.acknowledged == [(journey.journey_id, 1)]
+            assert set(desk.gateway.acknowledged) == {(journey.journey_id, 1)}
 
 
 @pytest.mark.rule("J-03d", "J-03e")
@@ -90,7 +93,7 @@ async def test_a_second_person_waits_for_the_same_brake(
         assert not second.done()
         desk.gateway.away = False
         assert (await second).journey.status == STOPPING
-        assert desk.gateway.acknowledged == [(journey.journey_id, 1)]
+        assert set(desk.gateway.acknowledged) == {(journey.journey_id, 1)}
 
 
 @pytest.mark.rule("J-03g")
