@@ -13,18 +13,16 @@ _TABLES: Final = """
       AND n.nspname NOT LIKE 'pg\\_%'
     ORDER BY 1, 2
 """
-TICKING: Final = frozenset(
-    {
-        "channel_gateway.sender_stint",
-        "journey.lease_worker",
-        "journey.partition_lease",
-        "segment.overdue_cursor",
-        "segment.spelling_search",
-        "segment.text_cursor",
-    }
+_TICKING: Final = frozenset(
+    {"account_share", "lease_worker", "mail_checkpoint", "partition_lease", "sender_stint", "spelling_search"}
 )
-"""Tables that change while nobody calls: who works or worked on what, until when, and how far old texts were looked
-for."""
+
+
+def ticks(table: str) -> bool:
+    """Whether a table, such as `journey.mail_cursor`, changes while nobody calls: who works or worked on what and until
+    when, and how far histories and old texts were read."""
+    name = table.rpartition(".")[2]
+    return name in _TICKING or name.endswith("cursor")
 
 
 async def digest(dsn: str) -> dict[str, str]:
@@ -32,11 +30,8 @@ async def digest(dsn: str) -> dict[str, str]:
     connection = await asyncpg.connect(dsn)
     try:
         tables = [f'"{schema}"."{name}"' for schema, name in await connection.fetch(_TABLES)]
-        return {
-            table.replace('"', ""): await _of(connection, table)
-            for table in tables
-            if table.replace('"', "") not in TICKING
-        }
+        named = {table.replace('"', ""): table for table in tables}
+        return {name: await _of(connection, table) for name, table in named.items() if not ticks(name)}
     finally:
         await connection.close()
 
