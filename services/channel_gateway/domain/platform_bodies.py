@@ -10,6 +10,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, Final, NamedTuple
 
 from libs.common.hints import Reason
+from libs.common.money import MoneyError, parse_micros
 from services.channel_gateway.domain.json_faults import Fault
 from services.channel_gateway.domain.json_items import without_broken_text
 from services.channel_gateway.domain.shop_events import (
@@ -20,11 +21,13 @@ from services.channel_gateway.domain.shop_events import (
 )
 
 Json = dict[str, Any]
+REMEDY: Final = "send the body as the platform does"
 DIGITS_MAX: Final = 6
 """Digits behind the point of an amount. A number that has more has them from its arithmetic, and is rounded."""
 _NUMBER_LENGTH_MAX: Final = 60
 _WHOLE_DIGITS_MAX: Final = 20
 """Before the point: more than any amount has, and few enough that a sum is exact."""
+_NUMBERED: Final = re.compile(r"[0-9]{1,6}", re.ASCII)
 _PLACE: Final = re.compile(r"\[(\d+|\.\.\.)\]")
 
 
@@ -42,6 +45,8 @@ class Said(NamedTuple):
     """Where the platform has what we name: paths of ours, with `[]` for any place, to those of the body."""
     event_id: str = ""
     """Of what is not of our kind."""
+    fault: Fault | None = None
+    """Of what is, and cannot be put into our form; its path is the platform's."""
 
 
 def read_body(body: bytes) -> Any:
@@ -50,21 +55,21 @@ def read_body(body: bytes) -> Any:
         text = without_broken_text(body).decode()
         return json.loads(text, parse_int=Number, parse_float=Number, parse_constant=_no_number)
     except (ValueError, RecursionError):
-        raise EventFaultError("the body is no JSON", "send the body as the platform does") from None
+        raise EventFaultError("the body is no JSON", REMEDY) from None
 
 
 def read_object(body: bytes) -> Json:
     """The same, of a body that is one object. Raises EventFaultError."""
     read = read_body(body)
     if not isinstance(read, dict):
-        raise EventFaultError("the body is no JSON object", "send the body as the platform does")
+        raise EventFaultError("the body is no JSON object", REMEDY)
     return read
 
 
 def report_of(said: Said) -> ShopReport:
     """What our rules make of it: faults and what is left out are told by the platform's own paths."""
     if said.event is None:
-        return ShopReport(said.event_id[:EVENT_ID_LENGTH_MAX], None, None)
+        return ShopReport(said.event_id[:EVENT_ID_LENGTH_MAX], None, said.fault)
     report = judged(json.dumps(said.event).encode())
     fault = report.fault and report.fault._replace(field=_theirs(report.fault.field, said.names))
     left_out = tuple(each._replace(field=_theirs(each.field, said.names)) for each in report.left_out)
@@ -87,10 +92,18 @@ def plain(value: Any) -> Any:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
-def amount_of(value: Any) -> Decimal | None:
-    """An amount that can be reckoned with; None for what is none."""
+def micros_in(value: Any) -> int | None:
+    """An amount that can be reckoned with, read as our own rules read it; None for what is none."""
     text = plain(value)
-    return _decimal(text) if isinstance(text, str) else None
+    try:
+        return parse_micros(text) if isinstance(text, str) else None
+    except MoneyError:
+        return None
+
+
+def currency_of(value: Any) -> Any:
+    """A currency's code in capitals, as ISO 4217 has it; what is no text stays, and is judged."""
+    return value.strip().upper() if isinstance(value, str) else value
 
 
 def part_of(body: Any, *path: str) -> Any:
@@ -100,10 +113,18 @@ def part_of(body: Any, *path: str) -> Any:
     return body
 
 
-def list_of(body: Json, key: str) -> Sequence[Any]:
-    """A list; empty where there is none."""
-    found = body.get(key)
+def list_of(body: Any, key: str) -> Sequence[Any]:
+    """A list; empty where there is none. PHP writes one with gaps as an object whose keys are the places."""
+    found = part_of(body, key)
+    if isinstance(found, dict) and found and all(map(_NUMBERED.fullmatch, found)):
+        return list(found.values())
     return found if isinstance(found, list) else ()
+
+
+def entries_of(body: Any, key: str) -> Sequence[Any]:
+    """The same of what must not be passed over: what stands in the place of a list is its one entry."""
+    found = part_of(body, key)
+    return list_of(body, key) or (() if found in (None, [], {}) else (found,))
 
 
 def first(*values: Any) -> Any:

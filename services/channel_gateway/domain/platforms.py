@@ -5,7 +5,10 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Final, NamedTuple
 
+from libs.common.hints import Reason
 from services.channel_gateway.domain.inbox import InboxSource
+from services.channel_gateway.domain.json_faults import Fault
+from services.channel_gateway.domain.platform_bodies import read_object
 from services.channel_gateway.domain.segment_calls import segment_reports
 from services.channel_gateway.domain.shop_events import EventFaultError, ShopReport
 from services.channel_gateway.domain.shopify import shopify_reports
@@ -25,6 +28,7 @@ SOURCES: Final = {
     Platform.WOOCOMMERCE: InboxSource.WOOCOMMERCE,
     Platform.SEGMENT: InboxSource.SEGMENT,
 }
+_TOPICS: Final = {Platform.SHOPIFY: "X-Shopify-Topic", Platform.WOOCOMMERCE: "X-WC-Webhook-Topic"}
 _PLATFORMS: Final = {source: platform for platform, source in SOURCES.items()}
 
 
@@ -47,7 +51,7 @@ def is_of_platform(source: InboxSource) -> bool:
 
 def stored_reports(source: InboxSource, webhook_id: str, body: bytes) -> list[ShopReport]:
     """What a stored webhook says, `webhook_id` being the kept one. Raises EventFaultError."""
-    topic = webhook_id.partition(" ")[0]
+    topic = webhook_id.rpartition(" ")[0]
     return [placed.report for placed in reports_of(_PLATFORMS[source], topic, body)]
 
 
@@ -60,6 +64,13 @@ def reports_of(platform: Platform, topic: str, body: bytes) -> list[Placed]:
 
 
 def _reports_of(platform: Platform, topic: str, body: bytes) -> list[Placed]:
+    if not topic and platform in _TOPICS:
+        read_object(body)
+        # What it is about is not said by its body: it is kept for whoever mends what lies between.
+        fault = Fault(
+            _TOPICS[platform], Reason.MISSING, Reason.MISSING.value, "hand the platform's headers on"
+        )
+        return [Placed("", ShopReport("", None, fault))]
     match platform:
         case Platform.SHOPIFY:
             return [Placed("", report) for report in shopify_reports(topic, body)]

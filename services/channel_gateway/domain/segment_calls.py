@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from libs.common.hints import Reason
+from services.channel_gateway.domain.json_faults import Fault
 from services.channel_gateway.domain.platform_bodies import (
+    REMEDY,
     Json,
     Said,
+    currency_of,
     event_id_of,
     first,
     joined_name,
@@ -19,13 +23,17 @@ from services.channel_gateway.domain.platform_bodies import (
     text_of,
     without_gaps,
 )
-from services.channel_gateway.domain.shop_events import EVENTS_MAX, EventFaultError, ShopReport
+from services.channel_gateway.domain.shop_events import EventFaultError, ShopReport
 
 COMPLETED: Final = "Order Completed"
 UPDATED: Final = "Order Updated"
 REFUNDED: Final = "Order Refunded"
 CANCELLED: Final = "Order Cancelled"
-_KINDS: Final = (COMPLETED, UPDATED, REFUNDED, CANCELLED)
+_KINDS: Final = {kind.casefold(): kind for kind in (COMPLETED, UPDATED, REFUNDED, CANCELLED)}
+"""As they are read: libraries do not agree on capitals."""
+_TELL_TOTAL: Final = "send properties.total; without it and without products the whole order is given back"
+CALLS_MAX: Final = 2_500
+"""Of one batch, as Segment's own batches are bounded."""
 _NAMES: Final = {
     "event_id": "messageId",
     "occurred_at": "timestamp",
@@ -60,10 +68,10 @@ def segment_reports(body: bytes) -> tuple[list[list[ShopReport]], bool]:
     read = read_body(body)
     calls = read.get("batch", read) if isinstance(read, dict) else read
     if not isinstance(calls, list):
-        return [_reports(calls)], False
-    if not 1 <= len(calls) <= EVENTS_MAX:
-        count = f"more than {EVENTS_MAX}" if calls else "no"
-        raise EventFaultError(f"the batch has {count} calls", f"send 1 to {EVENTS_MAX} calls a request")
+        return [[refused("", "batch", "is no list", REMEDY)] if calls is not read else _reports(calls)], False
+    if not 1 <= len(calls) <= CALLS_MAX:
+        count = f"more than {CALLS_MAX}" if calls else "no"
+        raise EventFaultError(f"the batch has {count} calls", f"send 1 to {CALLS_MAX} calls a request")
     return [_reports(call) for call in calls], True
 
 
@@ -71,28 +79,37 @@ def _reports(call: Any) -> list[ShopReport]:
     if not isinstance(call, dict):
         return [refused("", "", "is no call", 'send an object such as {"type": "track", …}')]
     event_id = text_of(call.get("messageId"))
-    if call.get("type", "track") != "track" or call.get("event") not in _KINDS:
+    kind = _KINDS.get(_word(call.get("event")))
+    if _word(call.get("type", "track")) != "track" or kind is None:
         return [report_of(Said(None, event_id=event_id if isinstance(event_id, str) else ""))]
-    return [report_of(each) for each in _said(call)]
+    return [report_of(each) for each in _said(call, kind)]
 
 
-def _said(call: Json) -> list[Said]:
+def _word(said: Any) -> str:
+    return said.strip().casefold() if isinstance(said, str) else ""
+
+
+def _said(call: Json, kind: str) -> list[Said]:
     properties = call.get("properties")
-    total = first(part_of(properties, "total"), part_of(properties, "revenue"), part_of(properties, "value"))
-    match call["event"]:
-        case "Order Completed":
-            return [_completed(call, total)]
-        case "Order Updated":
-            return [_left(call, plain(total)), _completed(call, total)]
-        case "Order Refunded" if total is not None:
-            return [_refunded(call, total)]
-        case _:  # the whole of it
-            return [_left(call, "0")]
+    given = (part_of(properties, "total"), part_of(properties, "revenue"), part_of(properties, "value"))
+    total = first(*given)
+    if kind == COMPLETED:
+        return [_completed(call, total)]
+    if kind == UPDATED:
+        return [_left(call, plain(total)), _completed(call, total)]
+    if kind == CANCELLED:
+        return [_left(call, "0")]
+    if total is None and (list_of(properties, "products") or given != (None, None, None)):
+        # Of a part, and it is not told how much.
+        fault = Fault("properties.total", Reason.MISSING, "does not say how much was given back", _TELL_TOTAL)
+        event_id = text_of(call.get("messageId"))
+        return [Said(None, event_id=event_id if isinstance(event_id, str) else "", fault=fault)]
+    return [_left(call, "0") if total is None else _refunded(call, total)]
 
 
 def _completed(call: Json, total: Any) -> Said:
     properties = call.get("properties")
-    lines = list_of(properties, "products") if isinstance(properties, dict) else ()
+    lines = list_of(properties, "products")
     order = {
         **_order(call),
         "number": text_of(part_of(properties, "order_number")),
@@ -135,7 +152,7 @@ def _order(call: Json) -> Json:
     properties = call.get("properties")
     return {
         "id": text_of(part_of(properties, "order_id")),
-        "currency": part_of(properties, "currency"),
+        "currency": currency_of(part_of(properties, "currency")),
     }
 
 

@@ -6,17 +6,22 @@ is, and it is the same in whatever order they come.
 
 from __future__ import annotations
 
-from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
+from libs.common.hints import Reason
+from libs.common.money import format_micros
+from services.channel_gateway.domain.json_faults import Fault
 from services.channel_gateway.domain.platform_bodies import (
+    REMEDY,
     Json,
     Said,
-    amount_of,
+    currency_of,
+    entries_of,
     event_id_of,
     first,
     joined_name,
     list_of,
+    micros_in,
     noted,
     part_of,
     plain,
@@ -33,7 +38,8 @@ UPDATED: Final = "orders/updated"
 ORDERS: Final = frozenset(
     {"orders/create", "orders/paid", UPDATED, CANCELLED, "orders/fulfilled", "orders/partially_fulfilled"}
 )
-_GIVEN_BACK: Final = ("success", "pending", None)
+_GIVEN_BACK: Final = ("success", "pending")
+_NOT_GIVEN_BACK: Final = ("failure", "error", "awaiting_response", "unknown")
 _ORDER_NAMES: Final = {
     "event_id": "id",
     "occurred_at": "created_at",
@@ -62,6 +68,15 @@ _ORDER_NAMES: Final = {
 _LEFT_NAMES: Final = {**_ORDER_NAMES, "order.total": "current_total_price", "occurred_at": "updated_at"}
 
 
+class _GivenBack(NamedTuple):
+    """The money of a refund, and its currency where it is told: the shop's where both are."""
+
+    micros: int = 0
+    currency: Any = None
+    faulty_at: str | None = None
+    """Where within the refund something leaves open how much it is; empty: the refund as a whole. None: nowhere."""
+
+
 def shopify_reports(topic: str, body: bytes) -> list[ShopReport]:
     """What a webhook of a topic says. Raises EventFaultError."""
     read = read_object(body)
@@ -78,16 +93,18 @@ def _order(topic: str, order: Json) -> list[Said]:
     """First what was given back and what is left, so that it counts with the order when that is new."""
     order_id = text_of(order.get("id"))
     refunds = [
-        _refund(refund, order_id, order.get("currency"), f"refunds[{index}].")
-        for index, refund in enumerate(list_of(order, "refunds"))
-        if isinstance(refund, dict)
+        _refund(refund, order_id, order.get("currency"), f"refunds[{index}]")
+        for index, refund in enumerate(entries_of(order, "refunds"))
     ]
-    said = [refund for refund in refunds if refund.event is not None]
+    said = [refund for refund in refunds if refund.event is not None or refund.fault is not None]
     if topic == CANCELLED or order.get("cancelled_at") or order.get("financial_status") == "voided":
         return [*said, _left(order, "0")]
-    left = _left_amount(order)
-    if left is not None and (topic == UPDATED or left != amount_of(order.get("total_price"))):
-        said.append(_left(order, f"{max(left, Decimal(0)):f}"))
+    now = order.get("current_total_price")
+    left = _left_micros(order)
+    if first(now) is not None and micros_in(now) is None:
+        said.append(_left(order, plain(now)))
+    elif left is not None and (topic == UPDATED or left != micros_in(order.get("total_price"))):
+        said.append(_left(order, format_micros(max(left, 0))))
     return [*said, _completed(order)]
 
 
@@ -100,7 +117,7 @@ def _completed(order: Json) -> Said:
             {
                 "id": text_of(order.get("id")),
                 "number": text_of(order.get("name")),
-                "currency": order.get("currency"),
+                "currency": currency_of(order.get("currency")),
                 "total": plain(order.get("total_price")),
                 "test": order.get("test"),
                 "cart_id": text_of(order.get("cart_token")),
@@ -152,35 +169,44 @@ def _left(order: Json, left: str) -> Said:
             first(order.get("updated_at"), order.get("cancelled_at"), order.get("created_at"))
         ),
         "order": without_gaps(
-            {"id": text_of(order.get("id")), "currency": order.get("currency"), "total": left}
+            {"id": text_of(order.get("id")), "currency": currency_of(order.get("currency")), "total": left}
         ),
     }
     return Said(without_gaps(event), _LEFT_NAMES)
 
 
-def _left_amount(order: Json) -> Decimal | None:
-    """What Shopify says it is after edits, returns and refunds, else the total less what was given back."""
-    if (current := amount_of(order.get("current_total_price"))) is not None:
+def _left_micros(order: Json) -> int | None:
+    """What Shopify says it is after edits, returns and refunds, else the total less what was given back; None where it
+    cannot be told."""
+    if (current := micros_in(order.get("current_total_price"))) is not None:
         return current
-    total = amount_of(order.get("total_price"))
-    if total is None:
+    total = micros_in(order.get("total_price"))
+    given_back = [_given_back(each) for each in entries_of(order, "refunds")]
+    if total is None or any(each.faulty_at is not None for each in given_back):
         return None
-    refunds = (each for each in list_of(order, "refunds") if isinstance(each, dict))
-    return total - sum((_given_back(each)[0] for each in refunds), Decimal(0))
+    return total - sum(each.micros for each in given_back)
 
 
-def _refund(refund: Json, order_id: Any, currency: Any, at: str) -> Said:
-    """None of ours is one that only notes what came back, without money."""
-    amount, paid_in = _given_back(refund)
-    refund_id = text_of(refund.get("id"))
-    if not amount:
-        return Said(None, event_id=event_id_of("refund", refund_id))
+def _refund(refund: Any, order_id: Any, currency: Any, at: str) -> Said:
+    """None of ours is one that only notes what came back, without money. `at`: where it stands in the body."""
+    prefix = f"{at}." if at else ""
+    given_back = _given_back(refund)
+    refund_id = text_of(part_of(refund, "id"))
+    event_id = event_id_of("refund", refund_id)
+    if given_back.faulty_at is not None:
+        path = f"{prefix}{given_back.faulty_at}" if given_back.faulty_at else at
+        fault = Fault(path, Reason.MALFORMED, "does not say how much was given back", REMEDY)
+        return Said(None, event_id=event_id, fault=fault)
+    if not given_back.micros:
+        return Said(None, event_id=event_id)
     event = {
         "event": "order.refunded",
-        "event_id": event_id_of("refund", refund_id),
+        "event_id": event_id,
         "occurred_at": text_of(first(refund.get("processed_at"), refund.get("created_at"))),
-        "order": without_gaps({"id": order_id, "currency": first(paid_in, currency)}),
-        "refund": without_gaps({"id": refund_id, "amount": f"{amount:f}"}),
+        "order": without_gaps(
+            {"id": order_id, "currency": currency_of(first(given_back.currency, currency))}
+        ),
+        "refund": without_gaps({"id": refund_id, "amount": format_micros(given_back.micros)}),
     }
     names = {
         "event_id": "id",
@@ -191,22 +217,43 @@ def _refund(refund: Json, order_id: Any, currency: Any, at: str) -> Said:
         "refund.id": "id",
         "refund.amount": "transactions",
     }
-    return Said(without_gaps(event), {ours: at + theirs for ours, theirs in names.items()})
+    return Said(without_gaps(event), {ours: prefix + theirs for ours, theirs in names.items()})
 
 
-def _given_back(refund: Json) -> tuple[Decimal, Any]:
-    """The money of a refund, and its currency where it is told: the shop's where both are."""
-    amounts = [
-        _shop_money(transaction)
-        for transaction in list_of(refund, "transactions")
-        if part_of(transaction, "kind") == "refund" and part_of(transaction, "status") in _GIVEN_BACK
-    ]
-    total = sum((amount for amount, _ in amounts), Decimal(0))
-    return total, first(*(currency for _, currency in amounts))
+def _given_back(refund: Any) -> _GivenBack:
+    if not isinstance(refund, dict):
+        return _GivenBack(faulty_at="")
+    micros, currencies = 0, []
+    for index, transaction in enumerate(entries_of(refund, "transactions")):
+        at = f"transactions[{index}]"
+        if faulty := _state_fault(transaction):
+            return _GivenBack(faulty_at=f"{at}{faulty}")
+        if not _is_given_back(transaction):
+            continue
+        shop = part_of(transaction, "amount_set", "shop_money")
+        money, place = (shop, f"{at}.amount_set.shop_money") if isinstance(shop, dict) else (transaction, at)
+        amount = micros_in(money.get("amount"))
+        if amount is None or amount < 0:
+            return _GivenBack(faulty_at=f"{place}.amount")
+        micros += amount
+        currencies.append(currency_of(first(money.get("currency_code"), money.get("currency"))))
+        if currencies[-1] != currencies[0]:
+            return _GivenBack(faulty_at=f"{place}.currency")
+    return _GivenBack(micros, first(*currencies))
 
 
-def _shop_money(transaction: Any) -> tuple[Decimal, Any]:
-    shop = part_of(transaction, "amount_set", "shop_money")
-    found = shop if isinstance(shop, dict) else transaction
-    amount = amount_of(part_of(found, "amount")) or Decimal(0)
-    return amount, first(part_of(found, "currency_code"), part_of(found, "currency"))
+def _state_fault(transaction: Any) -> str | None:
+    """Below a transaction, what leaves open whether money went back; None where that is told."""
+    kind, status = _word(transaction, "kind"), _word(transaction, "status")
+    if kind is None:
+        return ".kind"
+    return ".status" if kind == "refund" and status not in (*_GIVEN_BACK, *_NOT_GIVEN_BACK, None) else None
+
+
+def _is_given_back(transaction: Json) -> bool:
+    return _word(transaction, "kind") == "refund" and _word(transaction, "status") in (*_GIVEN_BACK, None)
+
+
+def _word(transaction: Any, name: str) -> Any:
+    said = part_of(transaction, name)
+    return said.lower() if isinstance(said, str) else said

@@ -6,17 +6,22 @@ no time. Times are in UTC and do not say so.
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import Any, Final
 
+from libs.common.hints import Reason
+from libs.common.money import format_micros
+from services.channel_gateway.domain.json_faults import Fault
 from services.channel_gateway.domain.platform_bodies import (
+    REMEDY,
     Json,
     Said,
-    amount_of,
+    currency_of,
+    entries_of,
     event_id_of,
     first,
     joined_name,
     list_of,
+    micros_in,
     noted,
     part_of,
     plain,
@@ -62,19 +67,18 @@ _LEFT_NAMES: Final = {**_NAMES, "occurred_at": "date_modified_gmt"}
 def woocommerce_reports(topic: str, body: bytes) -> list[ShopReport]:
     """What a webhook of a topic says. Raises EventFaultError."""
     order = read_object(body)
-    state = str(order.get("status"))
+    state = str(order.get("status")).lower().removeprefix("wc-")
     if topic not in ORDERS or state in _NOT_YET:
         return [report_of(Said(None, event_id=event_id_of("order", order.get("id"))))]
     said = [
-        _refund(order, refund, f"refunds[{index}].")
-        for index, refund in enumerate(list_of(order, "refunds"))
-        if isinstance(refund, dict)
+        _refund(order, refund, f"refunds[{index}]")
+        for index, refund in enumerate(entries_of(order, "refunds"))
     ]
     if state in _NO_MORE:
         return [report_of(each) for each in (*said, _left(order, "0"))]
-    left = _left_amount(order)
+    left = _left_micros(order)
     if left is not None and (topic == UPDATED or said):
-        said.append(_left(order, f"{max(left, Decimal(0)):f}"))
+        said.append(_left(order, format_micros(max(left, 0))))
     return [report_of(each) for each in (*said, _completed(order))]
 
 
@@ -88,7 +92,7 @@ def _completed(order: Json) -> Said:
             {
                 "id": text_of(order.get("id")),
                 "number": text_of(order.get("number")),
-                "currency": order.get("currency"),
+                "currency": currency_of(order.get("currency")),
                 "total": plain(order.get("total")),
                 "cart_id": noted(notes, "key", "cart_id", "_cart_id"),
                 "items": [_line(line) for line in list_of(order, "line_items")],
@@ -128,20 +132,31 @@ def _customer(order: Json) -> Json:
     )
 
 
-def _refund(order: Json, refund: Json, at: str) -> Said:
-    amount = amount_of(first(refund.get("total"), refund.get("amount")))
-    refund_id = text_of(refund.get("id"))
+def _refund(order: Json, refund: Any, at: str) -> Said:
+    refund_id = text_of(part_of(refund, "id"))
+    event_id = event_id_of("refund", refund_id)
+    given_back = _given_back(refund)
+    if given_back is None:
+        path = f"{at}.total" if isinstance(refund, dict) else at
+        fault = Fault(path, Reason.MALFORMED, "does not say how much was given back", REMEDY)
+        return Said(None, event_id=event_id, fault=fault)
     event = {
         "event": "order.refunded",
-        "event_id": event_id_of("refund", refund_id),
+        "event_id": event_id,
         "occurred_at": _changed_at(order),
-        "order": without_gaps({"id": text_of(order.get("id")), "currency": order.get("currency")}),
-        "refund": without_gaps(
-            {"id": refund_id, "amount": plain(refund.get("total")) if amount is None else f"{abs(amount):f}"}
+        "order": without_gaps(
+            {"id": text_of(order.get("id")), "currency": currency_of(order.get("currency"))}
         ),
+        "refund": without_gaps({"id": refund_id, "amount": format_micros(given_back)}),
     }
-    names = {**_LEFT_NAMES, "refund": at[:-1], "refund.id": f"{at}id", "refund.amount": f"{at}total"}
+    names = {**_LEFT_NAMES, "refund": at, "refund.id": f"{at}.id", "refund.amount": f"{at}.total"}
     return Said(without_gaps(event), names)
+
+
+def _given_back(refund: Any) -> int | None:
+    """Micros, whatever sign they are written with; None where it is not told."""
+    micros = micros_in(first(part_of(refund, "total"), part_of(refund, "amount")))
+    return None if micros is None else abs(micros)
 
 
 def _left(order: Json, left: str) -> Said:
@@ -151,18 +166,19 @@ def _left(order: Json, left: str) -> Said:
         "event_id": event_id_of("order", order.get("id"), "left", left),
         "occurred_at": _changed_at(order),
         "order": without_gaps(
-            {"id": text_of(order.get("id")), "currency": order.get("currency"), "total": left}
+            {"id": text_of(order.get("id")), "currency": currency_of(order.get("currency")), "total": left}
         ),
     }
     return Said(without_gaps(event), _LEFT_NAMES)
 
 
-def _left_amount(order: Json) -> Decimal | None:
-    total = amount_of(order.get("total"))
-    if total is None:
+def _left_micros(order: Json) -> int | None:
+    """None where it cannot be told."""
+    total = micros_in(order.get("total"))
+    given_back = [_given_back(each) for each in entries_of(order, "refunds")]
+    if total is None or None in given_back:
         return None
-    refunds = (amount_of(part_of(each, "total")) or Decimal(0) for each in list_of(order, "refunds"))
-    return total - sum((abs(each) for each in refunds), Decimal(0))
+    return total - sum(each for each in given_back if each is not None)
 
 
 def _changed_at(order: Json) -> Any:

@@ -234,7 +234,7 @@ def test_calls_of_segment_are_what_its_specification_says() -> None:
     ]
     assert _segment("Order Refunded", total=7.5) == [("order.refunded", message, "7.5")]
     assert _segment("Order Refunded", total=7.5, refund_id=9) == [("order.refunded", "9", "7.5")]
-    assert _segment("Order Refunded", total=None) == [("order.updated", "o1", "0")]
+    assert _segment("Order Refunded", total=None, products=None) == [("order.updated", "o1", "0")]
     assert _segment("Order Cancelled") == [("order.updated", "o1", "0")]
     assert _segment("Product Viewed") == [("ignored", "", None)]
     batch = {"batch": [SEGMENT_CALL, {"type": "identify"}, 7, SEGMENT_CALL | {"event": "Order Updated"}]}
@@ -296,6 +296,96 @@ def test_lines_below_zero_are_taken() -> None:
         ID,
         "-50.00",
     )
+
+
+def _paid_back(**changes: Any) -> dict[str, Any]:
+    transaction = SHOPIFY_REFUND["transactions"][0] | changes
+    return SHOPIFY_REFUND | {"transactions": [transaction, SHOPIFY_REFUND["transactions"][1]]}
+
+
+@pytest.mark.rule("C-20d")
+@pytest.mark.parametrize(
+    ("refund", "field"),
+    [
+        (_paid_back(amount="1,234.00"), "transactions[0].amount"),
+        (_paid_back(amount=None), "transactions[0].amount"),
+        (_paid_back(amount="1e3"), "transactions[0].amount"),
+        (_paid_back(amount="-60.00"), "transactions[0].amount"),
+        (
+            _paid_back(amount_set={"shop_money": {"amount": "?"}}),
+            "transactions[0].amount_set.shop_money.amount",
+        ),
+        (_paid_back(currency="EUR"), "transactions[1].currency"),
+        (_paid_back(kind=None), "transactions[0].kind"),
+        (_paid_back(status="reversed"), "transactions[0].status"),
+        (SHOPIFY_REFUND | {"transactions": "60.00"}, "transactions[0].kind"),
+        (SHOPIFY_REFUND | {"transactions": [7]}, "transactions[0].kind"),
+    ],
+)
+def test_a_refund_of_shopify_that_does_not_say_how_much_is_set_aside(refund: Any, field: str) -> None:
+    assert _said(Platform.SHOPIFY, "refunds/create", refund) == [("refused", field, "MALFORMED")]
+    completed = ("order.completed", ID, "360.00")
+    within = _shopify("orders/create", current_total_price=None, refunds=[refund])
+    assert within == [("refused", f"refunds[0].{field}", "MALFORMED"), completed]
+    told = _shopify("orders/updated", current_total_price="260.00", refunds=[refund])
+    assert told[1:] == [("order.updated", ID, "260.00"), completed]
+
+
+@pytest.mark.rule("C-20d")
+def test_nothing_of_money_is_passed_over_since_it_has_another_form() -> None:
+    completed = ("order.completed", ID, "360.00")
+    for refunds in (7, [7], "100.00"):
+        assert _shopify("orders/create", refunds=refunds) == [
+            ("refused", "refunds[0]", "MALFORMED"),
+            completed,
+        ]
+        assert _woo("order.created", refunds=refunds)[0] == ("refused", "refunds[0]", "MALFORMED")
+    left = _shopify("orders/updated", current_total_price="1,234.00")
+    assert left == [("refused", "current_total_price", "MALFORMED"), completed]
+    unread = [{"id": 733, "total": "ten"}, {"id": 734}, {"id": 735, "total": "-10.00"}]
+    assert _woo("order.updated", refunds=unread) == [
+        ("refused", "refunds[0].total", "MALFORMED"),
+        ("refused", "refunds[1].total", "MALFORMED"),
+        ("order.refunded", "735", "10.00"),
+        ("order.completed", "727", "29.35"),
+    ]
+    assert _segment("Order Refunded", total=None)[0] == ("refused", "properties.total", "MISSING")
+    assert _segment("Order Refunded", total="", products=None)[0] == (
+        "refused",
+        "properties.total",
+        "MISSING",
+    )
+    assert _said(Platform.SEGMENT, "", {"batch": SEGMENT_CALL}) == [("refused", "batch", "MALFORMED")]
+
+
+@pytest.mark.rule("C-20d")
+@pytest.mark.parametrize("platform", [Platform.SHOPIFY, Platform.WOOCOMMERCE])
+def test_a_webhook_whose_headers_were_lost_is_set_aside_now_and_when_it_is_worked(platform: Platform) -> None:
+    ((kind, field, reason),) = _said(platform, "", SHOPIFY_ORDER)
+    assert (kind, reason) == ("refused", "MISSING")
+    body = json.dumps(SHOPIFY_ORDER).encode()
+    webhook = StoredWebhook(1, UUID(int=1), SOURCES[platform], "demo", "w1", body, NOW)
+    converted = customer_events(webhook, timedelta(minutes=5))
+    assert (converted.events, [fault.event_index for fault in converted.faults]) == ([], [0])
+    assert field in converted.faults[0].reason
+
+
+@pytest.mark.rule("C-20c")
+def test_what_senders_spell_otherwise_is_understood() -> None:
+    refunded = ("order.refunded", "929361464", "100.00")
+    assert _said(Platform.SHOPIFY, "refunds/create", _paid_back(kind="REFUND", status="SUCCESS")) == [
+        refunded
+    ]
+    numbered = {"2": WOO_ORDER["line_items"][0]}
+    assert _woo("order.created", line_items=numbered, currency="usd") == [("order.completed", "727", "29.35")]
+    assert _woo("order.created", refunds={}) == [("order.completed", "727", "29.35")]
+    assert _woo("order.updated", refunds={"3": {"id": 735, "total": -10}})[0] == (
+        "order.refunded",
+        "735",
+        "10.00",
+    )
+    assert _woo("order.updated", status="wc-cancelled") == [("order.updated", "727", "0")]
+    assert _segment("order completed", currency="twd") == [("order.completed", "o1", "27.5")]
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"7", b"{", b"\xff", b"NaN", b"[" * 100_000])
