@@ -12,7 +12,10 @@ from libs.common.ids import new_id
 from libs.testing.fixtures import Database
 
 _TEAM = "INSERT INTO platform.team (team_id) VALUES ($1) ON CONFLICT DO NOTHING"
-_ACCOUNT = "INSERT INTO platform.channel_account (team_id, account_id) VALUES ($1, $2) ON CONFLICT DO NOTHING"
+_ACCOUNT = (
+    "INSERT INTO platform.channel_account (team_id, account_id, channel)"
+    " VALUES ($1, $2, $3) ON CONFLICT DO NOTHING"
+)
 _CLIENT = (
     "INSERT INTO platform.api_client (api_client_id, team_id, name, name_folded, scopes, token_sha256, version)"
     " VALUES ($1, $2, $3, $3, $4, $5, 0)"
@@ -28,11 +31,14 @@ async def make_known(database: Database, team_id: UUID) -> None:
         await connection.close()
 
 
-async def make_account(database: Database, team_id: UUID, account_id: UUID | str) -> None:
-    """Lets a channel account be known to all services; the gateway knows nothing of it."""
+async def make_account(
+    database: Database, team_id: UUID, account_id: UUID | str, channel: int | None = None
+) -> None:
+    """Lets a channel account be known to all services, of whatever channel where it is not said; the gateway knows
+    nothing of it."""
     connection = await asyncpg.connect(database.admin_dsn)
     try:
-        await connection.execute(_ACCOUNT, team_id, account_id)
+        await connection.execute(_ACCOUNT, team_id, account_id, channel)
     finally:
         await connection.close()
 

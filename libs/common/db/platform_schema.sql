@@ -67,6 +67,7 @@ CREATE POLICY own_teams ON audit_entry USING ((( SELECT teams() AS teams) @> ARR
 CREATE TABLE channel_account (
     team_id    uuid NOT NULL,
     account_id uuid NOT NULL,
+    channel    smallint,
     CONSTRAINT channel_account_pkey PRIMARY KEY (team_id, account_id)
 );
 ALTER TABLE channel_account ENABLE ROW LEVEL SECURITY;

@@ -10,6 +10,7 @@ from uuid import UUID
 from asyncpg.pgproto.pgproto import UUID as DriverUUID  # noqa: N811 - two classes of one name
 
 from libs.common.audience.expressions import ChannelNumber
+from libs.common.channel_ids import SAID, is_person_id
 from libs.common.errors import DomainError
 from libs.common.hints import EMAIL_LENGTH_MAX, ID_LENGTH_MAX, is_email
 from libs.common.money import AMOUNT_MICROS_MAX, is_currency
@@ -83,8 +84,11 @@ class Check(FieldCheck):
             found[self.line(f"{field}[{index}]", as_seen(tag), length_max=TAG_LENGTH_MAX)] = None
         return tuple(found)
 
-    def identity(self, field: str, message: customer_pb2.IdentityKey) -> IdentityKey:
-        """The key of an identity; its id on the channel without what people copy along with it."""
+    def identity(
+        self, field: str, message: customer_pb2.IdentityKey, *, any_form: bool = False
+    ) -> IdentityKey:
+        """The key of an identity; its id on the channel without what people copy along with it. `any_form`: one that
+        was bound before ids were held to their channel's form may be named."""
         channel, external_id = message.channel, as_key(message.external_id)
         if int(channel) not in _CHANNELS:
             self.fault(f"{field}.channel", "is required")
@@ -99,9 +103,15 @@ class Check(FieldCheck):
                     f"{field}.external_id", "must be a phone number with its country, such as 886912345678"
                 )
             external_id = number or external_id
-        if not external_id.isalnum() or len(external_id) > ID_LENGTH_MAX:
-            self.line(f"{field}.external_id", external_id)
+        if any_form or int(channel) not in _CHANNELS or not is_person_id(channel, external_id):
+            self._odd_id(f"{field}.external_id", channel, external_id, any_form=any_form)
         return IdentityKey(channel, account_id, external_id)
+
+    def _odd_id(self, field: str, channel: int, external_id: str, *, any_form: bool) -> None:
+        faults = len(self.violations)
+        self.line(field, external_id)
+        if not any_form and len(self.violations) == faults and int(channel) in _CHANNELS:
+            self.fault(field, SAID[ChannelNumber(channel)])
 
     def customer(self, message: _Ref) -> tuple[UUID, UUID]:
         """Team and customer that a request is about."""

@@ -11,6 +11,7 @@ import msgspec
 
 from libs.common import tables
 from libs.common.audience.expressions import AttributeType, ChannelNumber
+from libs.common.channel_ids import BUSINESS_SCOPED, SAID, is_person_id
 from libs.common.errors import FieldViolation, InvalidArgument
 from libs.common.hints import (
     Reason,
@@ -223,13 +224,15 @@ def _read(field: str, texts: Mapping[str, str], read: Callable[[str], str | Reas
 def _identities(text: str, phone: str, terms: FileTerms) -> tuple[IdentityKey, ...]:
     if terms.account_id is None:
         return ()
-    if terms.channel == ChannelNumber.WHATSAPP:
+    if terms.channel == ChannelNumber.WHATSAPP and not BUSINESS_SCOPED.fullmatch(as_key(text)):
         number = read_phone_hint(text, terms.country) if text else phone
         if isinstance(number, Reason):
             raise _LineFault(f"{EXTERNAL_ID}: {number.value}")
         text = number.removeprefix("+")
     else:
         text = _read(EXTERNAL_ID, {EXTERNAL_ID: text}, read_id)
+    if text and not is_person_id(terms.channel, text):
+        raise _LineFault(f"{EXTERNAL_ID}: {SAID[ChannelNumber(terms.channel)]}")
     return (IdentityKey(terms.channel, terms.account_id, text),) if text else ()
 
 

@@ -23,6 +23,7 @@ from libs.common.errors import (
 )
 from libs.common.ids import CustomerKey
 from libs.common.text import fold
+from services.segment.domain.accounts import StrangeAccount, of_channel
 from services.segment.domain.attributes import is_usable
 from services.segment.domain.changes import TAGS_MAX, TraitChanges, TraitEditor, Traits
 from services.segment.domain.customer_changes import CustomerChanges, later
@@ -64,8 +65,9 @@ class EditContext(msgspec.Struct):
     traits: Traits = msgspec.field(default_factory=Traits)
     merged: Mapping[CustomerKey, UUID] = {}
     """Of the ids that new customers are to have those of customers who were merged."""
-    strange_accounts: frozenset[UUID] = frozenset()
-    """Channel accounts that are named and that the team has not: nothing is bound to them."""
+    strange_accounts: Mapping[StrangeAccount, int] = {}
+    """Accounts that are named on a channel that they are not of, with the one that they are of; 0: the team has no such
+    account. Nothing is bound to them."""
 
 
 class Created(NamedTuple):
@@ -233,7 +235,7 @@ class Editor:
 
         Raises FailedPrecondition `IDENTITY_TAKEN`, NotFound for an account that the team has not.
         """
-        self._check_identity(customer.team_id, key, customer.customer_id)
+        self._check_identity(customer.team_id, key, customer.customer_id, "identity")
         if (customer.team_id, key) in self._identities:
             return False
         binding = Binding(customer.customer_id, blocked=False, seen_at=self._pending.now)
@@ -283,8 +285,8 @@ class Editor:
 
     def _check_additions(self, team_id: UUID, profile: Profile, customer_id: UUID | None) -> None:
         self._checked_values(team_id, dict(profile.attributes))
-        for key in profile.identities:
-            self._check_identity(team_id, key, customer_id)
+        for index, key in enumerate(profile.identities):
+            self._check_identity(team_id, key, customer_id, f"customer.identities[{index}].key")
 
     def _check_tags(self, customer: Customer, add: Sequence[str], remove: Sequence[str]) -> None:
         if not self._traits.has_room(customer, add, remove):
@@ -295,10 +297,13 @@ class Editor:
         if member_id is not None and self._members.get((team_id, fold(member_id)), owner) != owner:
             raise AlreadyExists.value_taken("member_id")
 
-    def _check_identity(self, team_id: UUID, key: IdentityKey, owner: UUID | None) -> None:
+    def _check_identity(self, team_id: UUID, key: IdentityKey, owner: UUID | None, path: str) -> None:
         binding = self._identities.get((team_id, key))
         if binding is None:
-            if key.account_id in self._strange_accounts:
+            own = self._strange_accounts.get((team_id, key.account_id, int(key.channel)))
+            if own:
+                raise InvalidArgument.of(FieldViolation(f"{path}.account_id", of_channel(own)))
+            if own is not None:
                 raise NotFound.of("account", key.account_id)
         elif binding.customer_id != owner:
             raise FailedPrecondition(

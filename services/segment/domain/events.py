@@ -13,6 +13,7 @@ from uuid import UUID
 
 import msgspec
 
+from services.segment.domain.accounts import of_channel
 from services.segment.domain.contacts import (
     contact_added,
     contact_blocked,
@@ -28,6 +29,7 @@ from services.segment.domain.model import (
     ContactMoved,
     CustomerInteracted,
     Event,
+    IdentityKey,
     MessageReceived,
     OrderCompleted,
     OrderRefunded,
@@ -54,12 +56,12 @@ NO_SUCH_TEAM: Final = refused_event("RESOURCE_NOT_FOUND", "there is no such team
 """Also of a team that is there and that the caller does not see."""
 
 
-def named_accounts(event: Event) -> Iterator[UUID]:
-    """Channel accounts of identities that the event may bind, or keep a word of."""
+def named_identities(event: Event) -> Iterator[IdentityKey]:
+    """Identities that the event may bind, or keep a word of."""
     if event.selector.identity is not None:
-        yield event.selector.identity.account_id
+        yield event.selector.identity
     if isinstance(event.body, ContactAdded | ContactBlocked | MessageReceived | ContactMoved):
-        yield event.body.identity.account_id
+        yield event.body.identity
 
 
 def no_such_account(account_id: UUID) -> EventResult:
@@ -67,6 +69,11 @@ def no_such_account(account_id: UUID) -> EventResult:
     return refused_event(
         "RESOURCE_NOT_FOUND", f"there is no account {account_id}: take one that the team has"
     )
+
+
+def account_of_other_channel(account_id: UUID, own: int) -> EventResult:
+    """The answer to an event that names an account on another channel than it is of."""
+    return refused_event("INVALID_FIELDS", f"account {account_id} {of_channel(own)}")
 
 
 def record(

@@ -3,10 +3,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
-from uuid import UUID
 
 from libs.common.callers import caller
 from libs.common.hints import Reason
@@ -21,7 +20,13 @@ from services.segment.convert.events import (
     read_event,
 )
 from services.segment.convert.facts import shown_fact
-from services.segment.domain.events import NO_SUCH_TEAM, named_accounts, no_such_account
+from services.segment.domain.accounts import StrangeAccount
+from services.segment.domain.events import (
+    NO_SUCH_TEAM,
+    account_of_other_channel,
+    named_identities,
+    no_such_account,
+)
 from services.segment.domain.facts import Fact
 from services.segment.domain.model import Event
 from services.segment.domain.views import FactKey
@@ -66,7 +71,8 @@ class HistoryRpcs(Base):
         )
 
     async def _of_known_accounts(self, read: Sequence[ReadEvent]) -> list[ReadEvent]:
-        """The events; refusals of those that would bind an identity of an account that their team has not."""
+        """The events; refusals of those that would bind an identity of an account that their team has not, or has on
+        another channel."""
         strange = await self._deps.accounts.strange([each for each, _ in read if isinstance(each, Event)])
         return [_known(each, strange) for each in read] if strange else list(read)
 
@@ -102,11 +108,15 @@ def _key_of(fact: Fact) -> FactKey:
     return fact.occurred_at, fact.partition, fact.position
 
 
-def _known(read: ReadEvent, strange: Collection[tuple[UUID, UUID]]) -> ReadEvent:
+def _known(read: ReadEvent, strange: Mapping[StrangeAccount, int]) -> ReadEvent:
     if isinstance(read.event, Event):
-        for account_id in named_accounts(read.event):
-            if (read.event.team_id, account_id) in strange:
-                return ReadEvent(no_such_account(account_id), ())
+        for key in named_identities(read.event):
+            own = strange.get((read.event.team_id, key.account_id, int(key.channel)))
+            if own is not None:
+                answer = (
+                    account_of_other_channel(key.account_id, own) if own else no_such_account(key.account_id)
+                )
+                return ReadEvent(answer, ())
     return read
 
 

@@ -39,7 +39,7 @@ class IdentityRpcs(Base):
         check = Check()
         key = check.customer(request)
         check.country = await self.country_for(request.team_id, local_numbers([request.identity]))
-        identity = check.identity("identity", request.identity)
+        identity = check.identity("identity", request.identity, any_form=True)
         check.done()
         once = Once(key[0], request, pb.UnbindIdentityResponse, _unbind_reply)
         return await self._deps.identities.unbind(once, key, identity)

@@ -24,6 +24,7 @@ from libs.common.errors import (
     ResourceExhausted,
 )
 from libs.common.ids import epoch_ms, new_id
+from services.segment.domain.accounts import of_channel
 from services.segment.domain.contact_files import (
     POINTS,
     POINTS_CLOSED,
@@ -168,8 +169,12 @@ class ContactImports:
         """What columns are, whether there are points among them that the team does not have, and the lines behind the
         heading."""
         team = await teams.load_team(connection, team_id)
-        if head.account_id is not None and not await find_accounts(connection, [(team_id, head.account_id)]):
-            raise NotFound.of("account", head.account_id)
+        if head.account_id is not None:
+            found = await find_accounts(connection, [(team_id, head.account_id)])
+            if not found:
+                raise NotFound.of("account", head.account_id)
+            if (own := found[team_id, head.account_id]) not in (None, head.channel):
+                raise InvalidArgument.of(FieldViolation("channel_account_id", of_channel(own or 0)))
         lines = _lines(head)
         if not lines:
             raise InvalidArgument.of(FieldViolation("csv", "is empty"))

@@ -371,9 +371,11 @@ async def test_other_services_know_the_accounts_that_there_are(gateway: Gateway)
     async def known() -> set[str]:
         connection = await asyncpg.connect(gateway.database.admin_dsn)
         try:
-            rows = await connection.fetch("SELECT team_id, account_id FROM platform.channel_account")
+            rows = await connection.fetch("SELECT team_id, account_id, channel FROM platform.channel_account")
         finally:
             await connection.close()
+        channels = {kept: LINE, gone: WHATSAPP}
+        assert all(row["channel"] == channels[str(row["account_id"])] for row in rows)
         assert {row["team_id"] for row in rows} == {gateway.team_id}
         return {str(row["account_id"]) for row in rows}
 

@@ -25,3 +25,5 @@ async def test_accounts_that_there_were_are_known(connection: "asyncpg.Connectio
     await connection.execute(_MIGRATION.read_text())
     rows = await connection.fetch("SELECT team_id, account_id FROM platform.channel_account")
     assert [tuple(row) for row in rows] == [(team_id, kept)]
+    await connection.execute((_MIGRATION.parent / "0042_channels_of_accounts.sql").read_text())
+    assert await connection.fetchval("SELECT channel FROM platform.channel_account") == 1

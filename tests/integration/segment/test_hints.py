@@ -13,6 +13,7 @@ from omnijourney.segment.v1 import audience_pb2, customer_pb2, event_pb2, team_p
 from tests.integration.segment.conftest import Segment, identity
 
 ACCEPTED, REFUSED = event_pb2.EVENT_STATUS_ACCEPTED, event_pb2.EVENT_STATUS_REFUSED
+LINE_USER = f"U{1:032x}"
 PHONE = "+886912345678"
 WRITTEN = [
     "0912-345-678",
@@ -91,13 +92,13 @@ async def test_blanks_and_marks_around_a_tag_make_no_other_tag(segment: Segment)
 async def test_marks_within_a_member_id_or_an_address_make_no_other_person(segment: Segment) -> None:
     """At each door: they come with what was copied from a chat or a page."""
     plain = await segment.create(member_id="M-1", email="ann@example.com", name="陳怡君")
-    await segment.call("BindIdentity", customer_id=plain, identity=identity("U1", channel=1))
+    await segment.call("BindIdentity", customer_id=plain, identity=identity(LINE_USER, channel=1))
     hints: list[dict[str, Any]] = [
         {"member_id": "m\u200b-1"},
         {"member_id": "\u202aM-1\u202c"},
         {"email": "ann@\u2060example.com"},
         {"email": "ａｎｎ＠example．com"},
-        {"identity": identity("\u2066U1\u2069 ", channel=1)},
+        {"identity": identity(f"\u2066{LINE_USER}\u2069 ", channel=1)},
     ]
     for number, who in enumerate(hints):
         (result,) = await segment.record(segment.order(f"e{number}", f"o{number}", who=who))
@@ -227,11 +228,11 @@ async def test_an_order_below_zero_of_a_known_customer_is_taken(segment: Segment
 
 @pytest.mark.rule("S-01e")
 async def test_a_known_customer_gains_what_they_lack_and_keeps_what_they_have(segment: Segment) -> None:
-    joined = segment.event("e1", contact_added={"identity": identity("U1", channel=1)})
+    joined = segment.event("e1", contact_added={"identity": identity(LINE_USER, channel=1)})
     (first,) = await segment.record(joined)
     said = segment.event(
         "e2",
-        message_received={"identity": identity("U1", channel=1), "text": "hello"},
+        message_received={"identity": identity(LINE_USER, channel=1), "text": "hello"},
         who={"phone": "0912-345-678", "email": "mei@example.com"},
         customer_name="Mei",
     )
@@ -242,7 +243,7 @@ async def test_a_known_customer_gains_what_they_lack_and_keeps_what_they_have(se
     other = {"phone": "0987-654-321", "email": "other@example.com", "member_id": "42"}
     again = segment.event(
         "e3",
-        message_received={"identity": identity("U1", channel=1)},
+        message_received={"identity": identity(LINE_USER, channel=1)},
         who=other,
         customer_name="Somebody else",
     )

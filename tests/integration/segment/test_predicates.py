@@ -58,7 +58,7 @@ async def _furnish(segment: Segment, gateway: FeedServer, points: Any) -> None:
     ben = await segment.create(
         name="Ben", member_id="Xem2", phone="+886987654321", email="ben@example.org", tags=["gold"],
         attributes={"tier": "silver", "age": "41.5", "born": "1985-07-01", "news": "false"},
-        identities=[{"key": identity("U2", channel=1, account_id=OTHER)}],
+        identities=[{"key": identity(f"U{2:032x}", channel=1, account_id=OTHER)}],
     )  # fmt: skip
     await segment.create(name="Cid")
     now = segment.clock.now()

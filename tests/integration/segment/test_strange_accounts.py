@@ -17,7 +17,7 @@ from libs.common.rpc.client import channel
 from libs.common.rpc.errors import remote_error
 from libs.testing.clients import make_account, make_client
 from libs.testing.fixtures import Database
-from omnijourney.common.v1 import error_reason_pb2
+from omnijourney.common.v1 import channel_pb2, error_reason_pb2
 from omnijourney.segment.v1 import customer_pb2, event_pb2, segment_service_pb2_grpc
 from omnijourney.segment.v1 import segment_service_pb2 as pb
 from tests.integration.segment.conftest import ACCOUNT, TIMEOUT_S, Segment, identity
@@ -25,6 +25,7 @@ from tests.integration.segment.conftest import ACCOUNT, TIMEOUT_S, Segment, iden
 if TYPE_CHECKING:
     from omnijourney.segment.v1.segment_service_pb2_grpc import SegmentServiceAsyncStub
 
+LINE, WHATSAPP = channel_pb2.CHANNEL_LINE, channel_pb2.CHANNEL_WHATSAPP
 NOT_FOUND = error_reason_pb2.ERROR_REASON_RESOURCE_NOT_FOUND
 
 
@@ -51,6 +52,13 @@ async def refusal(call: Any, request: Any) -> tuple[str, str]:
         answer = remote_error(error)
         return answer.reason, answer.metadata.get("id", "")
     return ()  # type: ignore[return-value]  # false, and equal to no refusal
+
+
+async def fault(call: Any, request: Any) -> Any:
+    """What a call is refused for."""
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await call(request, timeout=TIMEOUT_S)
+    return remote_error(refused.value)
 
 
 @pytest.fixture
@@ -141,6 +149,46 @@ async def test_events_of_accounts_that_the_team_has_not_are_refused_alone(
     assert [each.status for each in results] == [refused, accepted, refused, refused, refused]
     assert {each.reason for each in results if each.status == refused} == {NOT_FOUND}
     assert strangers[1] in results[2].message
+
+
+async def test_no_identity_is_of_another_channel_than_its_account(
+    segment: Segment, database: Database
+) -> None:
+    line, user = str(new_id()), "U" + "0a" * 16
+    await make_account(database, segment.team_id, line, channel=LINE)
+    known = await segment.create(member_id="known")
+    team: dict[str, Any] = {"team_id": str(segment.team_id)}
+    wrong, right = identity("886912345678", account_id=line), identity(user, LINE, line)
+    async with client_of(segment, database) as stub:
+        binding = pb.BindIdentityRequest(**team, request_id="bind", customer_id=known, identity=wrong)
+        refused = await fault(stub.BindIdentity, binding)
+        assert (refused.violations[0].field, "LINE" in refused.violations[0].description) == (
+            "identity.account_id",
+            True,
+        )
+        new = pb.CreateCustomerRequest(**team, request_id="new", customer=customer("n", line, "886912345678"))
+        refused = await fault(stub.CreateCustomer, new)
+        assert [each.field for each in refused.violations] == ["customer.identities[0].key.account_id"]
+        bindings = [pb.Binding(customer_id=known, identity=each) for each in (wrong, right)]
+        many = pb.BatchBindIdentitiesRequest(**team, request_id="many", bindings=bindings)
+        bound = (await stub.BatchBindIdentities(many, timeout=TIMEOUT_S)).results
+        faulty = error_reason_pb2.ERROR_REASON_INVALID_FIELDS
+        assert [(each.bound, each.reason) for each in bound] == [(False, faulty), (True, 0)]
+        events = [
+            segment.event("1", contact_added=event_pb2.ContactAdded(identity=wrong)),
+            segment.event("2", message_received=event_pb2.MessageReceived(identity=right)),
+            segment.event("3", customer_interacted=event_pb2.CustomerInteracted(), who={"identity": wrong}),
+        ]
+        asked = pb.RecordEventsRequest(events=events)
+        results = (await stub.RecordEvents(asked, timeout=TIMEOUT_S)).results
+        assert [each.reason for each in results] == [faulty, 0, faulty]
+        assert line in results[0].message
+        csv = pb.PreviewContactImportRequest(
+            **team, csv=b"WhatsApp\n886912345678\n", channel=WHATSAPP, channel_account_id=line
+        )
+        refused = await fault(stub.PreviewContactImport, csv)
+        assert [each.field for each in refused.violations] == ["channel_account_id"]
+    assert [each.key for each in (await segment.customer(known)).identities] == [right]
 
 
 async def test_what_was_bound_stays_when_its_account_is_gone(segment: Segment, database: Database) -> None:

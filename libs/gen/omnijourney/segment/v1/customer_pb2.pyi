@@ -254,7 +254,8 @@ class IdentityKey(_message.Message):
     """UUID of the team's channel account. Required."""
     external_id: _builtins.str
     """LINE userId, WhatsApp number (kept as digits from the calling code on; `+886 912…`, `00886…`, and `0912…` in a team of that country are read, too; `US.1349…` of somebody who shows none), Messenger PSID or Instagram IGSID.
-    Kept without blanks around it and without marks that nobody sees, as `Customer.member_id` is. Required, up to 200 characters.
+    Kept without blanks around it and without marks that nobody sees, as `Customer.member_id` is. What has not the form of an id of the channel is refused: on LINE
+    `U` and 32 hexadecimal digits in small letters, on Messenger and Instagram digits. So is an id on another channel than that of the account. Required, up to 200 characters.
     """
     def __init__(
         self,
