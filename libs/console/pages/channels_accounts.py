@@ -271,6 +271,7 @@ async def _show_page(
         account=account,
         state=STATES.get(account.state),
         is_off=account.state == account_pb2.ACCOUNT_STATE_DISABLED,
+        is_unusable=account.state == account_pb2.ACCOUNT_STATE_UNUSABLE,
         channel_name=CHANNELS.get(account.channel, ""),
         quota=quota,
         users=users,

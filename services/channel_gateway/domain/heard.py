@@ -120,6 +120,16 @@ class AccountRefused(NamedTuple):
     """For people."""
 
 
+class AccountNotice(NamedTuple):
+    """The channel warns of something about the account, or says that it is over: sending goes on."""
+
+    at: datetime
+    about: str
+    """What it is about: a warning takes the place of one before, and its end ends no other."""
+    detail: str
+    """For people; empty: it is over."""
+
+
 class Limited(NamedTuple):
     """The channel delivers somebody no marketing for now."""
 
@@ -151,7 +161,7 @@ class TemplateReport(NamedTuple):
 
 Acted = Joined | Left | Wrote | Moved
 """What a person did, of which segment is told."""
-OfAccount = MessageFailed | AccountRefused
+OfAccount = MessageFailed | AccountRefused | AccountNotice
 Heard = (
     Acted | OfAccount | MessageReceipt | MessageTaken | PageReceipt | Limited | Preference | TemplateReport
 )

@@ -12,6 +12,7 @@ import msgspec
 from libs.common.consent_words import ConsentWords
 from services.channel_gateway.domain.content import TemplateState
 from services.channel_gateway.domain.heard import (
+    AccountNotice,
     AccountRefused,
     Heard,
     Limited,
@@ -70,6 +71,8 @@ class Hearsay(msgspec.Struct):
     late_failures: dict[UUID, MessageFailed] = {}
     """By the keys of the effects, the last of each."""
     refused_accounts: dict[UUID, AccountRefused] = {}
+    notices: dict[tuple[UUID, str], AccountNotice] = {}
+    """By account and what they are about."""
     moved: list[PersonMoved] = []
     """In the order in which it was told."""
     template_states: dict[AccountTemplate, tuple[datetime, TemplateState, str]] = {}
@@ -99,7 +102,7 @@ def heard_of(webhooks: Iterable[tuple[Channel, UUID, Sequence[Heard]]], words: C
                     _of_person(gathered, channel, account_id, each)
                 case TemplateReport():
                     _template_reported(gathered, (account_id, each.name, each.language), each)
-                case MessageFailed() | AccountRefused():
+                case MessageFailed() | AccountRefused() | AccountNotice():
                     _of_account(gathered, account_id, each)
                 case MessageReceipt():
                     _received(gathered, account_id, each)
@@ -125,9 +128,15 @@ def _of_person(
         gathered.moved.append(PersonMoved(int(channel), account_id, said))
 
 
-def _of_account(gathered: Hearsay, account_id: UUID, said: MessageFailed | AccountRefused) -> None:
+def _of_account(
+    gathered: Hearsay, account_id: UUID, said: MessageFailed | AccountRefused | AccountNotice
+) -> None:
     if isinstance(said, AccountRefused):
         gathered.refused_accounts[account_id] = said
+    elif isinstance(said, AccountNotice):
+        before = gathered.notices.get((account_id, said.about))
+        if before is None or before.at <= said.at:
+            gathered.notices[account_id, said.about] = said
     else:
         key = (account_id, said.code)
         gathered.late_codes[key] = max(said.at, gathered.late_codes.get(key, said.at))

@@ -1,16 +1,17 @@
 """Webhooks of the LINE platform: https://developers.line.biz/en/reference/messaging-api/#webhooks
 
-What is done in groups and rooms, and kinds of events that are not named here, concern no customer and are passed over.
+What is done in groups and rooms concerns no customer and is passed over.
 """
 
 from __future__ import annotations
 
-import re
 from typing import Final
 
 import msgspec
 
+from libs.common.channel_ids import is_person_id
 from services.channel_gateway.domain.heard import (
+    AccountRefused,
     Acted,
     Heard,
     Item,
@@ -22,10 +23,31 @@ from services.channel_gateway.domain.heard import (
     time_of_ms,
 )
 from services.channel_gateway.domain.hook_bodies import check_count, read_items, read_part, read_whole
+from services.channel_gateway.domain.model import Channel
 from services.channel_gateway.domain.presses import NOT_PRESSED, pressed
 
-_USER_ID: Final = re.compile(r"U[0-9a-f]{32}")
 _KINDS: Final = frozenset({"follow", "unfollow", "message", "postback"})
+_SUSPENDED: Final = "botSuspended"
+_RESUMED: Final = "botResumed"
+_PASSED_OVER: Final = frozenset(
+    {
+        "accountLink",
+        "activated",
+        "beacon",
+        "deactivated",
+        "delivery",
+        "join",
+        "leave",
+        "memberJoined",
+        "memberLeft",
+        "membership",
+        "module",
+        "things",
+        "unsend",
+        "videoPlayComplete",
+    }
+)
+"""Kinds by which nobody writes, comes or goes, and the account stays as it is."""
 
 
 class _Body(msgspec.Struct, frozen=True):
@@ -78,16 +100,23 @@ def read_line(body: bytes) -> list[Item]:
 
 
 def _heard(part: msgspec.Raw) -> tuple[Heard, ...]:
-    if read_part(_KIND, part).type not in _KINDS:
+    kind = read_part(_KIND, part).type
+    if kind in _PASSED_OVER:
         return ()
+    if kind not in _KINDS and kind not in (_SUSPENDED, _RESUMED):
+        raise ItemFaultError("it is of no kind that is known here: nothing was done")
     event = read_part(_EVENT, part)
+    if kind == _SUSPENDED:
+        return (AccountRefused(time_of_ms(event.timestamp), "LINE suspended the account"),)
+    if kind == _RESUMED:
+        return ()  # whoever sees to the account makes it active again
     if event.source is None or event.source.type != "user":
         return ()
     return (_of_person(event, event.source.user_id),)
 
 
 def _of_person(event: _Event, user_id: str) -> Acted:
-    if not _USER_ID.fullmatch(user_id):
+    if not is_person_id(Channel.LINE, user_id):
         raise ItemFaultError("source.userId is no id of a person")
     at, key = time_of_ms(event.timestamp), checked_id(event.webhook_event_id, "webhookEventId")
     match event.type:

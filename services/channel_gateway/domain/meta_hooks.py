@@ -15,7 +15,6 @@ from services.channel_gateway.domain import page_hooks, whatsapp_hooks
 from services.channel_gateway.domain.heard import Item, ItemFaultError
 from services.channel_gateway.domain.hook_bodies import check_count, read_items, read_loosely, read_whole
 from services.channel_gateway.domain.meta_parts import Id
-from services.channel_gateway.domain.meta_templates import is_of_templates
 from services.channel_gateway.domain.model import Channel, ConnectionKind
 from services.channel_gateway.domain.unreachable import read_unreachable
 
@@ -137,11 +136,12 @@ def _numbers(entry: _Entry, raw: msgspec.Raw, *, with_faults: bool) -> Iterator[
     for change in entry.changes:
         if number := whatsapp_hooks.number_of(change):
             sender = Sender(ConnectionKind.WHATSAPP, number)
-        elif entry.id and is_of_templates(change):
+        elif whatsapp_hooks.is_passed_over(change):
+            continue
+        elif entry.id and not whatsapp_hooks.lacks_number(change):
             sender = Sender(ConnectionKind.WHATSAPP, str(entry.id), owns=True)
         else:
-            if whatsapp_hooks.lacks_number(change):
-                unnamed.append(change)
+            unnamed.append(change)
             continue
         senders.setdefault(sender, []).append(bytes(change))
     head = b'"id":%b,"time":%b' % (_json(str(entry.id)), _json(entry.time))

@@ -16,6 +16,7 @@ from libs.common.hints import line_fault
 from services.channel_gateway.domain.content import TemplateState
 from services.channel_gateway.domain.heard import Heard, ItemFaultError, TemplateReport
 from services.channel_gateway.domain.hook_bodies import read_part
+from services.channel_gateway.domain.meta_notices import template_warning
 from services.channel_gateway.domain.meta_parts import CHANGE
 
 _STATUS: Final = "message_template_status_update"
@@ -32,7 +33,12 @@ _STATES: Final = {
     "PENDING_DELETION": TemplateState.DISABLED,
     "DELETED": TemplateState.DISABLED,
 }
-"""Other events, such as warnings of low quality, change nothing."""
+_WARNINGS: Final = {
+    "FLAGGED": "its quality is low, and it may be paused",
+    "LIMIT_EXCEEDED": "the business account has as many templates as it may",
+    "LOCKED": "it cannot be changed for now",
+}
+"""Events that leave a template as it is."""
 _CATEGORIES: Final = frozenset({"MARKETING", "UTILITY", "AUTHENTICATION"})
 _NO_REASON: Final = "NONE"
 _REASON: Final = re.compile(r"[A-Z0-9_]{1,100}", re.ASCII)
@@ -65,9 +71,14 @@ def read_template(change: msgspec.Raw, at: datetime) -> tuple[Heard, ...]:
     name, language = update.message_template_name, update.message_template_language
     if _is_no_name(name, _NAME_MAX) or _is_no_name(language, _LANGUAGE_MAX):
         raise ItemFaultError("it names no template")
-    state = _STATES.get(update.event.upper())
+    event = update.event.upper()
+    state = _STATES.get(event)
     category = update.new_category.upper()
     if state is None and category not in _CATEGORIES:
+        if event in _WARNINGS:
+            return template_warning(name, language, at, _WARNINGS[event])
+        if event:
+            raise ItemFaultError("its event is not known here: nothing was done")
         return ()
     reason = rejected_reason_of(update.reason) if state is TemplateState.REJECTED else ""
     return (TemplateReport(name, language, at, state, category if category in _CATEGORIES else "", reason),)

@@ -9,8 +9,10 @@ from typing import Any, Final
 
 import msgspec
 
+from libs.common.channel_ids import is_person_id
 from services.channel_gateway.domain.callbacks import read_callback
 from services.channel_gateway.domain.heard import (
+    AccountNotice,
     AccountRefused,
     Heard,
     Item,
@@ -23,15 +25,37 @@ from services.channel_gateway.domain.heard import (
     time_of_ms,
 )
 from services.channel_gateway.domain.hook_bodies import read_items, read_part
+from services.channel_gateway.domain.meta_notices import DETAIL_MAX
 from services.channel_gateway.domain.meta_parts import CHANGE, SECONDS, Id
+from services.channel_gateway.domain.model import Channel
 from services.channel_gateway.domain.presses import NOT_PRESSED, Pressed, pressed
 from services.channel_gateway.domain.receipts import ReceiptKind
 
-_PERSON_ID: Final = re.compile(r"[0-9]{1,32}")
 _MOMENT: Final = re.compile(r"[0-9]{1,15}")
 """In seconds, or, where it has more digits than they have, in milliseconds."""
 _TALK_FIELDS: Final = frozenset({"messages", "messaging_postbacks", "messaging_referral", "messaging_optins"})
 """Of changes of Instagram: what `messaging` has elsewhere."""
+_PASSED_OVER: Final = frozenset(
+    {
+        "account_linking",
+        "app_roles",
+        "checkout_update",
+        "game_play",
+        "message_edit",
+        "message_context",
+        "messaging_customer_information",
+        "messaging_feedback",
+        "pass_thread_control",
+        "payment",
+        "pre_checkout",
+        "reaction",
+        "request_thread_control",
+        "response_feedback",
+        "take_thread_control",
+        "video_call",
+    }
+)
+"""Kinds of events by which nobody writes, and nothing is told of messages or of the page."""
 RECEIPT_MESSAGES_MAX: Final = 200
 """Ids of messages that one receipt may name; more are passed over."""
 
@@ -91,6 +115,7 @@ class _Messaging(msgspec.Struct, frozen=True):
     policy_enforcement: _Enforcement | None = None
 
 
+_FIELDS: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _MESSAGING: Final = msgspec.json.Decoder(_Messaging)
 
 
@@ -120,9 +145,23 @@ def _talk(part: msgspec.Raw, own: str) -> tuple[Heard, ...]:
         return (_receipt(event, ReceiptKind.READ, event.read),)
     if event.referral is not None or event.optin is not None:
         return (_wrote(event, f"opened:{event.sender.id}:{event.timestamp}"),)
-    if enforced is not None and enforced.action == "block":
-        return (AccountRefused(_time_of(event.timestamp), f"blocked: {enforced.reason}"),)
+    if enforced is not None:
+        return _enforced(_time_of(event.timestamp), enforced)
+    kinds: dict[str, msgspec.Raw] = read_part(_FIELDS, part)
+    if _PASSED_OVER.isdisjoint(kinds):
+        raise ItemFaultError("it is of no kind that is known here: nothing was done")
     return ()
+
+
+def _enforced(at: datetime, enforced: _Enforcement) -> tuple[Heard, ...]:
+    match enforced.action.lower():
+        case "block":
+            return (AccountRefused(at, f"blocked: {enforced.reason}"[:DETAIL_MAX]),)
+        case "warning":
+            return (AccountNotice(at, "policy_enforcement", enforced.reason[:DETAIL_MAX] or "not said what"),)
+        case "unblock":
+            return (AccountNotice(at, "policy_enforcement", ""),)
+    raise ItemFaultError("policy_enforcement does not say what became of the page: nothing was done")
 
 
 def _message(event: _Messaging, message: _Sent, own: str) -> tuple[Heard, ...]:
@@ -135,7 +174,7 @@ def _message(event: _Messaging, message: _Sent, own: str) -> tuple[Heard, ...]:
 
 
 def _receipt(event: _Messaging, kind: ReceiptKind, reported: _Reported) -> PageReceipt:
-    if not _PERSON_ID.fullmatch(event.sender.id):
+    if not is_person_id(Channel.MESSENGER, event.sender.id):
         raise ItemFaultError("sender.id is no id of a person")
     ids = (reported.mid, *reported.mids) if reported.mid else tuple(reported.mids)
     until = time_of_ms(reported.watermark) if reported.watermark else None
@@ -143,7 +182,7 @@ def _receipt(event: _Messaging, kind: ReceiptKind, reported: _Reported) -> PageR
 
 
 def _wrote(event: _Messaging, key: str, press: Pressed = NOT_PRESSED, text: str = "") -> Wrote:
-    if not _PERSON_ID.fullmatch(event.sender.id):
+    if not is_person_id(Channel.MESSENGER, event.sender.id):
         raise ItemFaultError("sender.id is no id of a person")
     at, key = _time_of(event.timestamp), checked_id(key, "mid")
     return Wrote(event.sender.id, at, key, "", press.text or text, press.data, press.effect_key)

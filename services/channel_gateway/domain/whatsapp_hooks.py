@@ -10,6 +10,7 @@ from typing import Final
 
 import msgspec
 
+from libs.common.channel_ids import BUSINESS_SCOPED
 from libs.common.phones import whatsapp_id
 from services.channel_gateway.domain.callbacks import read_callback
 from services.channel_gateway.domain.heard import (
@@ -29,13 +30,13 @@ from services.channel_gateway.domain.heard import (
     kept_id,
 )
 from services.channel_gateway.domain.hook_bodies import read_items, read_loosely, read_part
+from services.channel_gateway.domain.meta_notices import PASSED_OVER, read_notice
 from services.channel_gateway.domain.meta_parts import CHANGE, Id, at_seconds
 from services.channel_gateway.domain.meta_templates import is_of_templates, read_template
 from services.channel_gateway.domain.receipts import ReceiptKind
 from services.channel_gateway.domain.whatsapp_messages import WhatsappMessage, answered_id, said
 
 _WA_ID: Final = re.compile(r"[0-9]{5,20}")
-_USER_ID: Final = re.compile(r"[A-Z]{2}\.[0-9A-Za-z]{1,128}")
 _FIELDS: Final = frozenset({"messages", "user_preferences", "user_id_update"})
 _CHANGED: Final = frozenset({"user_changed_number", "customer_changed_number", "user_changed_user_id"})
 """Kinds of notices that somebody is known by other ids from now on."""
@@ -143,6 +144,14 @@ def number_of(change: msgspec.Raw) -> str:
     return str(value.metadata.phone_number_id) if value is not None and value.metadata is not None else ""
 
 
+def is_passed_over(change: msgspec.Raw) -> bool:
+    """Whether a change is of what does not concern us."""
+    try:
+        return read_part(CHANGE, change).field in PASSED_OVER
+    except ItemFaultError:
+        return False
+
+
 def lacks_number(change: msgspec.Raw) -> bool:
     """Whether a change that names no number would have to."""
     try:
@@ -151,12 +160,23 @@ def lacks_number(change: msgspec.Raw) -> bool:
         return True
 
 
+def is_of_account(change: msgspec.Raw) -> bool:
+    """Whether a change is of none of the fields that name people."""
+    try:
+        return read_part(CHANGE, change).field not in _FIELDS
+    except ItemFaultError:
+        return False
+
+
 def read_changes(changes: Iterable[msgspec.Raw], entry_time: Id) -> list[Item]:
     """What changes of an entry tell, event by event; `entry_time` in seconds, of what has no time of its own."""
     items: list[Item] = []
     for raw in changes:
         if is_of_templates(raw):
             items += read_items([raw], lambda change: read_template(change, at_seconds(entry_time)))
+            continue
+        if not is_passed_over(raw) and is_of_account(raw):
+            items += read_items([raw], lambda change: read_notice(change, at_seconds(entry_time)))
             continue
         try:
             value, faults = _value(raw)
@@ -246,7 +266,7 @@ def _other_user_id(part: msgspec.Raw) -> tuple[Heard, ...]:
 
 
 def _user_id(text: str) -> str | None:
-    return text if _USER_ID.fullmatch(text) else None
+    return text if BUSINESS_SCOPED.fullmatch(text) else None
 
 
 def _status(part: msgspec.Raw) -> tuple[Heard, ...]:
@@ -310,8 +330,10 @@ def _whom_and_when(status: _Status) -> tuple[str, datetime | None]:
 
 def _preference(part: msgspec.Raw) -> tuple[Heard, ...]:
     preference = read_part(_USER_PREFERENCE, part)
-    wanted = _WANTED.get(preference.value)
-    if wanted is None or preference.category != "marketing_messages":
+    wanted = _WANTED.get(preference.value.lower())
+    if wanted is None or not preference.category:
+        raise ItemFaultError("it does not say what is wanted, or of which messages: nothing was done")
+    if preference.category != "marketing_messages":
         return ()
     person = _person(preference.wa_id, preference.user_id)
     if person is None:

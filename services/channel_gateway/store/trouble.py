@@ -69,6 +69,24 @@ class TroubleStore:
             )
         return Written([], {})
 
+    async def account_noticed(
+        self, team_id: UUID, account_id: UUID, about: str, detail: str, at: datetime
+    ) -> Written:
+        """What the channel warns of stands beside an active account until it is over (an empty `detail`), something
+        else is told, or the account is changed."""
+        async with transaction(self._pool, [team_id]) as connection:
+            query = QUERIES.bind(
+                "note_account_notice",
+                team_id=team_id,
+                account_id=account_id,
+                about=f"{about}: ",
+                detail=detail,
+                at=at,
+                usable_state=AccountState.ACTIVE,
+            )
+            await connection.execute(*query)
+        return Written([], {})
+
     async def account_unpaid(self, team_id: UUID, account_id: UUID, detail: str, at: datetime) -> Written:
         """The channel takes nothing that costs through the account, as it said at a time: a fact says so."""
         async with transaction(self._pool, [team_id]) as connection:

@@ -10,7 +10,12 @@ from libs.common import tracing
 from libs.common.clock import Clock
 from libs.common.consent_words import DEFAULTS, ConsentWords
 from libs.common.feeds.publisher import CommitPublisher
-from services.channel_gateway.clients.channels.meta_rules import failure_reason, is_unpaid, late_rule
+from services.channel_gateway.clients.channels.meta_rules import (
+    failure_reason,
+    is_unpaid,
+    late_rule,
+    late_template_state,
+)
 from services.channel_gateway.convert.events import ConvertedWebhook
 from services.channel_gateway.domain.heard import Wrote
 from services.channel_gateway.domain.hearsay import Hearsay, heard_of
@@ -116,15 +121,17 @@ class Hearing:
             elif rule is not None and is_unpaid(rule):
                 written = await self._trouble.account_unpaid(team_id, account_id, rule.reason, at)
                 self._content_publisher.publish(*written)
+        for (account_id, about), notice in sorted(hearsay.notices.items()):
+            await self._trouble.account_noticed(team_id, account_id, about, notice.detail, notice.at)
         for account_id, (at, detail) in sorted(refused.items()):
             await self._trouble.account_refused(team_id, account_id, detail, at)
 
     async def _add_late_templates(self, team_id: UUID, hearsay: Hearsay) -> None:
         """What is said of templates after they were taken is as if the channel told how they stand."""
         states = {
-            key: (failed.at, rule.template_state)
+            key: (failed.at, state)
             for key, failed in hearsay.late_failures.items()
-            if (rule := late_rule(failed.code)) is not None and rule.template_state is not None
+            if (state := late_template_state(failed.code)) is not None
         }
         if states:
             for key, template in (await self._trouble.templates_of(team_id, states)).items():

@@ -63,6 +63,40 @@ async def test_a_lock_that_is_told_later_ends_the_account_and_an_old_one_does_no
         await gateway.stub.UpdateChannelAccount(request, timeout=TIMEOUT_S)
 
 
+async def noticed(platform: Platform, field: str, value: dict[str, Any]) -> tuple[int, str]:
+    """State and reason of the account after something was told of its business account."""
+    entry = {
+        "id": "200000000000001",
+        "time": int(START.timestamp()),
+        "changes": [{"field": field, "value": value}],
+    }
+    body = json.dumps({"object": "whatsapp_business_account", "entry": [entry]}).encode()
+    assert (await platform.post(body, meta_headers(body)))[0] == 200
+    await platform.heard()
+    return await state_of(platform.gateway, platform.account_id)
+
+
+@pytest.mark.rule("C-03c", "C-20b")
+async def test_what_whatsapp_says_of_the_business_account_is_seen_at_the_account(whatsapp: Platform) -> None:
+    number = {"display_phone_number": "15550783881", "current_limit": "TIER_2K"}
+    quality = "phone_number_quality_update"
+    flagged = (ACTIVE, f"{quality}: 15550783881: FLAGGED TIER_2K")
+    assert await noticed(whatsapp, quality, number | {"event": "FLAGGED"}) == flagged
+    assert await noticed(whatsapp, "account_update", {"event": "VERIFIED_ACCOUNT"}) == flagged
+    assert await noticed(whatsapp, "security", {"event": "PIN_CHANGED"}) == (
+        ACTIVE,
+        "security: a number: PIN_CHANGED",
+    )
+    assert (await noticed(whatsapp, quality, number | {"event": "UNFLAGGED"}))[1].startswith("security")
+    lowered = await noticed(whatsapp, quality, {"event": "DOWNGRADE", "current_limit": "TIER_250"})
+    assert lowered == (ACTIVE, f"{quality}: a number: DOWNGRADE TIER_250")
+    assert await noticed(whatsapp, quality, {"event": "UPGRADE"}) == (ACTIVE, "")
+    assert await noticed(whatsapp, "account_update", {"event": "ACCOUNT_DELETED"}) == (
+        UNUSABLE,
+        "WhatsApp: the business account was deleted",
+    )
+
+
 @pytest.mark.rule("C-03c", "C-20b")
 async def test_that_the_channel_is_not_paid_is_told_to_journeys(whatsapp: Platform) -> None:
     await failed(whatsapp, 131042)
@@ -74,6 +108,7 @@ async def test_that_the_channel_is_not_paid_is_told_to_journeys(whatsapp: Platfo
 @pytest.mark.parametrize(
     ("code", "state", "facts"),
     [
+        (132001, content_pb2.TEMPLATE_STATE_PAUSED, []),
         (132015, content_pb2.TEMPLATE_STATE_PAUSED, []),
         (132016, content_pb2.TEMPLATE_STATE_DISABLED, [(GoneKind.TEMPLATE, "GONE_AT_CHANNEL")]),
     ],

@@ -106,6 +106,15 @@ def late_rule(code: int) -> Rule | None:
     return WHATSAPP.get(code)
 
 
+def late_template_state(code: int) -> TemplateState | None:
+    """How a template stands by a code that comes after a message was taken; None: it does not say. One that is not
+    there, or not approved, rests until WhatsApp says of it what is so: nobody is asked here."""
+    rule = WHATSAPP.get(code)
+    if rule is None or rule.confirm is Confirm.TEMPLATE:
+        return None if rule is None else TemplateState.PAUSED
+    return rule.template_state
+
+
 def is_unpaid(rule: Rule) -> bool:
     """Whether the channel takes nothing that costs, until it is paid."""
     return rule.verdict is Verdict.EXHAUSTED and rule.reason == Reason.WHATSAPP_BALANCE_EXHAUSTED

@@ -9,6 +9,12 @@ RETURNING true
 UPDATE account SET state = :state, state_reason = :reason, updated_at = :now, version = version + 1
  WHERE team_id = :team_id AND account_id = :account_id AND state = :usable_state AND NOT deleted AND updated_at <= :at
 
+-- name: note_account_notice
+-- Its time stays: what is said of the account at the same moment counts, too.
+UPDATE account SET state_reason = CASE WHEN :detail = '' THEN '' ELSE left(:about || :detail, 500) END, version = version + 1
+ WHERE team_id = :team_id AND account_id = :account_id AND state = :usable_state AND NOT deleted AND updated_at <= :at
+   AND CASE WHEN :detail = '' THEN starts_with(state_reason, :about) ELSE state_reason <> left(:about || :detail, 500) END
+
 -- name: templates_of_sends
 SELECT d.effect_key, t.account_id, t.name, t.language
   FROM unnest(:effect_keys::uuid[]) AS w (effect_key)

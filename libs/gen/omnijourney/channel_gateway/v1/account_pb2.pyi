@@ -82,7 +82,9 @@ class ChannelAccount(_message.Message):
     state: Global___AccountState.ValueType
     """Whether sends may use it. Output only, save that an update may set `ACTIVE` or `DISABLED`."""
     state_reason: _builtins.str
-    """Why the state is `UNUSABLE`: the channel's code and text. Empty otherwise. Output only."""
+    """Why the state is `UNUSABLE`: the channel's code and text. While it is `ACTIVE`, what the channel last warned of and has not
+    taken back (a low quality, a limit, a change of its PIN), until somebody changes the account. Empty otherwise. Output only.
+    """
     rate_per_second: _builtins.int
     """Most messages a second that leave through the account. 0 or absent takes the channel's: LINE 2,000, WhatsApp 80,
     Messenger and Instagram 100. At most 10,000.
