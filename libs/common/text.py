@@ -19,7 +19,12 @@ UNSEEN: Final = dict.fromkeys(
     ]
 )
 """For `str.translate`: removes marks without width (directions, joiners, byte order) and letters that are blank, which
-come with copied text. Variation selectors are none: they say how the character before them looks."""
+come with copied text."""
+_ON_WHAT_IS_BEFORE: Final = frozenset(
+    [0x034F, 0x17B4, 0x17B5, *range(0xFE00, 0xFE10), *range(0xE0000, 0xE1000)]
+)
+"""Marks that say how the character before them looks: variation selectors, and the letters of which flags are made.
+With none before them nobody sees them."""
 _UNSEEN_BUT_JOINERS: Final = {code: None for code in UNSEEN if code not in _JOINERS}
 
 
@@ -37,11 +42,11 @@ def fold(text: str) -> str:
 
 def trimmed(text: str) -> str:
     """Without what nobody sees before and after it: blanks of every kind, and marks without width."""
-    if text.isalnum():
+    if text.isascii() and text.isalnum():
         return text
     end = len(text)
     start = 0
-    while start < end and _is_unseen(text[start]):
+    while start < end and (_is_unseen(text[start]) or ord(text[start]) in _ON_WHAT_IS_BEFORE):
         start += 1
     while end > start and _is_unseen(text[end - 1]):
         end -= 1

@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 from typing import Generic, TypeVar
 from uuid import UUID
 
+from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.message import Message
 
 from libs.common.errors import Aborted
@@ -48,13 +49,16 @@ def check_etag(given: str, version: int) -> None:
 def changed_fields(
     check: FieldCheck, mask: Sequence[str], changeable: Collection[str], resource: Message
 ) -> frozenset[str]:
-    """The fields that an update changes, out of `changeable`; a path may go deeper than those.
+    """The fields that an update changes, out of `changeable`; a path may go deeper than those, to what there is.
 
     An empty mask changes what is set in the resource and clears nothing. A path of another field is a fault.
     """
     for path in mask:
-        if path.partition(".")[0] not in changeable:
+        field, dot, _ = path.partition(".")
+        if field not in changeable:
             check.fault("update_mask", f"{path!r} cannot be changed")
+        elif dot and not FieldMask(paths=[path]).IsValidForDescriptor(resource.DESCRIPTOR):
+            check.fault("update_mask", f"{path!r} is no field")
     if mask:
         return frozenset(path.partition(".")[0] for path in mask)
     return frozenset(field for field in changeable if _is_set(resource, field))

@@ -48,14 +48,15 @@ def changed_terms(present: Coupon, message: coupon_pb2.Coupon, mask: Sequence[st
     """The terms after an update of the fields in the mask; of those that are set, where it is empty."""
     check = FieldCheck()
     changed = changed_fields(check, mask, _FIELDS, message)
+    check.done()
     wanted = coupon(present)
     # A path may go deeper than the fields: what it does not name of the redemption stays.
-    paths = [path for path in mask if path.partition(".")[0] in changed] or sorted(changed)
-    fields = FieldMask(paths=paths)
-    if fields.IsValidForDescriptor(coupon_pb2.Coupon.DESCRIPTOR):
-        fields.MergeMessage(message, wanted, replace_message_field=True)
-    else:
-        check.fault("update_mask", "names a field that a coupon does not have")
+    given = coupon_pb2.Coupon()
+    given.CopyFrom(message)
+    if any(path.startswith("points_redemption.") for path in mask):
+        given.points_redemption.SetInParent()  # a part of an absent one is one that is to be cleared, too
+    fields = FieldMask(paths=mask or sorted(changed))
+    fields.MergeMessage(given, wanted, replace_message_field=True)
     converted = _terms(wanted, present.terms.start_at, check)
     check.done()
     return converted

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from libs.common.ids import derived_id
-from libs.common.money import MoneyError, parse_micros
+from libs.common.money import MoneyError, is_currency, parse_micros
 from libs.common.rpc.fields import FieldCheck
 from libs.common.text import CONTROL, fold, trimmed
 from libs.common.times import EARLIEST, LATEST
@@ -143,6 +143,18 @@ def point_changes(
     return team_id, customers, start
 
 
+def quoted_amount(request: pb.QuoteEarningRequest) -> tuple[UUID, int]:
+    """Team, and the micros whose points are asked for."""
+    check = FieldCheck()
+    team_id = check.uuid("team_id", request.team_id)
+    if request.HasField("amount") and not is_currency(request.amount.currency_code):
+        check.fault("amount.currency_code", "must be three capitals of ISO 4217, such as TWD")
+    if request.amount.amount_micros > AMOUNT_MICROS_MAX:
+        check.fault("amount.amount_micros", "must be at most 10^18")
+    check.done()
+    return team_id, request.amount.amount_micros
+
+
 def names_days(given: pb.EntryFilter) -> bool:
     """Whether a search gives days, for which the team's zone must be known."""
     return bool(given.start_date or given.end_date)
@@ -165,7 +177,8 @@ def search(team_id: str, given: pb.EntryFilter, now: datetime, zone: ZoneInfo | 
     )
     check.done()
     if span.days > SEARCH_DAYS_MAX:
-        raise search_range_too_long(span.days)
+        first = "filter.start_date" if given.start_date else "filter.start_time"
+        raise search_range_too_long(span.days, first)
     return found
 
 
@@ -241,7 +254,9 @@ def statement_days(request: pb.ListDailyStatementsRequest, now: datetime, zone: 
     check = FieldCheck()
     days = _days(check, "", request.start_date, request.end_date, day_of(now, zone))
     check.done()
-    return days.check()
+    if days.count > SEARCH_DAYS_MAX:
+        raise search_range_too_long(days.count, "start_date")
+    return days
 
 
 def _days_before(at: datetime, days: int) -> datetime:

@@ -7,8 +7,6 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from services.points.domain.errors import SEARCH_DAYS_MAX, search_range_too_long
-
 SEARCH_DAYS_DEFAULT = 30
 _DAY = timedelta(days=1)
 
@@ -23,12 +21,6 @@ class Days(msgspec.Struct, frozen=True):
     def count(self) -> int:
         """How many."""
         return (self.last - self.first).days + 1
-
-    def check(self) -> Days:
-        """These days. Raises InvalidArgument `SEARCH_RANGE_TOO_LONG`."""
-        if self.count > SEARCH_DAYS_MAX:
-            raise search_range_too_long(self.count)
-        return self
 
     def beginnings(self, zone: ZoneInfo) -> list[datetime]:
         """When each day begins, and last when the day after them does; UTC."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from libs.common.errors import Aborted, AlreadyExists, FailedPrecondition, InvalidArgument
+from libs.common.errors import Aborted, AlreadyExists, FailedPrecondition, FieldViolation, InvalidArgument
 from libs.common.money import format_micros
 from services.points.domain.earning import Formula
 from services.points.domain.imports import ImportState
@@ -47,10 +47,16 @@ def points_out_of_range(balance: int) -> FailedPrecondition:
     return FailedPrecondition("POINTS_OUT_OF_RANGE", "a figure would leave its range", metadata=metadata)
 
 
-def search_range_too_long(days: int) -> InvalidArgument:
-    """A search over more days than allowed."""
-    metadata = {"days": str(days), "days_max": str(SEARCH_DAYS_MAX)}
-    return InvalidArgument("SEARCH_RANGE_TOO_LONG", f"at most {SEARCH_DAYS_MAX} days", metadata=metadata)
+def search_range_too_long(days: int, field: str) -> InvalidArgument:
+    """A search over more days than allowed; `field` has the first of them."""
+    reason = "SEARCH_RANGE_TOO_LONG"
+    must = f"must be at most {SEARCH_DAYS_MAX} days before the end, is {days}: search a part at a time"
+    return InvalidArgument(
+        reason,
+        f"at most {SEARCH_DAYS_MAX} days",
+        metadata={"days": str(days), "days_max": str(SEARCH_DAYS_MAX)},
+        violations=[FieldViolation(field, must, reason)],
+    )
 
 
 def coupon_not_claimable(cause: str) -> FailedPrecondition:

@@ -8,14 +8,14 @@ from typing import Any
 from uuid import UUID
 
 from libs.common.callers import caller
-from libs.common.errors import AlreadyExists, FailedPrecondition, FieldViolation, InvalidArgument, NotFound
+from libs.common.errors import AlreadyExists, FailedPrecondition, NotFound
 from libs.common.rpc.servicing import team_of
 from libs.common.rpc.values import timestamp
 from omnijourney.points.v1 import points_service_pb2 as pb
 from services.points import metrics
 from services.points.convert import ledger as convert
 from services.points.convert import requests
-from services.points.domain.earning import AMOUNT_MICROS_MAX, earned
+from services.points.domain.earning import earned
 from services.points.domain.errors import insufficient_points, points_out_of_range
 from services.points.domain.model import AccountKey, Manual, PostingAnswer, Reason, Status
 from services.points.domain.views import CheckCounts, FormulaSetting
@@ -53,12 +53,10 @@ class PointsServicer(ReportCalls, CouponCalls, ImportCalls, SetAsideCalls):
 
     async def QuoteEarning(self, request: pb.QuoteEarningRequest, context: Any) -> pb.QuoteEarningResponse:
         """Applies the formula to an amount."""
-        team_id = team_of(request.team_id)
+        team_id, amount_micros = requests.quoted_amount(request)
         await self._deps.modules.require(team_id)
         present = await self._formula(team_id)
-        if request.amount.amount_micros > AMOUNT_MICROS_MAX:
-            raise InvalidArgument.of(FieldViolation("amount.amount_micros", "must be at most 10^18"))
-        return pb.QuoteEarningResponse(points=earned(request.amount.amount_micros, present.formula))
+        return pb.QuoteEarningResponse(points=earned(amount_micros, present.formula))
 
     async def _formula(self, team_id: UUID) -> FormulaSetting:
         present = await self._deps.ledger_store.formula(team_id)

@@ -153,6 +153,8 @@ class Coupons:
 
         async def mark(connection: Connection) -> Reply:
             claim = await self._store.claim_in(connection, use.team_id, claim_id=use.claim_id, code=use.code)
+            if use.code and use.code != claim.code:
+                raise InvalidArgument.of(FieldViolation("code", "is of another claim: give one of the two"))
             now = self._clock.now()
             if claim.used_at is not None:
                 raise coupon_claim_used(claim.used_at)

@@ -9,7 +9,7 @@ from uuid import UUID
 from google.protobuf.field_mask_pb2 import FieldMask
 
 from libs.common.hints import NAME_LENGTH_MAX
-from libs.common.ids import new_id
+from libs.common.ids import ALL_TEAMS, new_id
 from libs.common.paging import page_key, page_of, page_size
 from omnijourney.segment.v1 import segment_service_pb2 as pb
 from omnijourney.segment.v1 import team_pb2
@@ -32,12 +32,16 @@ class TeamRpcs(Base):
     async def CreateTeam(self, request: pb.CreateTeamRequest, context: Any) -> pb.CreateTeamResponse:
         """A new team."""
         check = Check()
-        team_id = check.optional_uuid("team.team_id", request.team.team_id) or new_id()
+        team_id = check.optional_uuid("team.team_id", request.team.team_id)
+        if team_id == ALL_TEAMS:
+            check.fault(
+                "team.team_id", "must not be nil, which stands for all teams: leave it empty for a new id"
+            )
         name = check.name("team.name", request.team.name, length_max=NAME_LENGTH_MAX)
         settings = read_settings(check, request.team.settings, "team.settings")
         check.done()
         once = Once(NO_TEAM, request, pb.CreateTeamResponse, _create_reply)
-        return await self._deps.teams.create(once, team_id, name, settings)
+        return await self._deps.teams.create(once, team_id or new_id(), name, settings)
 
     async def GetTeam(self, request: pb.GetTeamRequest, context: Any) -> pb.GetTeamResponse:
         """A team."""

@@ -204,6 +204,12 @@ async def test_an_update_without_a_mask_changes_what_is_set_and_clears_nothing(p
     changed = (await points.stub.UpdateCoupon(change, timeout=TIMEOUT_S)).coupon
     assert (changed.points_redemption.cost, changed.points_redemption.insufficient_text) == (90, TEXT)
     change.request_id = str(new_id())
+    change.coupon.ClearField("points_redemption")
+    error = await refused(points.stub.UpdateCoupon(change, timeout=TIMEOUT_S))
+    assert [each.field for each in error.violations] == ["coupon.points_redemption.cost"], (
+        "it is named and unset"
+    )
+    change.request_id = str(new_id())
     change.update_mask.paths.extend(["claims", "name.first"])
     error = await refused(points.stub.UpdateCoupon(change, timeout=TIMEOUT_S))
     assert {each.field for each in error.violations} == {"update_mask"}
@@ -301,6 +307,10 @@ async def test_what_cannot_be_used_is_told(points: Points) -> None:
     mine = (await claim(points, coupon, customer)).claim
     assert (await refused(use(points))).reason == "INVALID_FIELDS"
     assert (await refused(use(points, code="NO SUCH CODE"))).reason == "RESOURCE_NOT_FOUND"
+    free = await create(points, coupon_pb2.Coupon(name="Free", type=coupon_pb2.COUPON_TYPE_MARKETING))
+    other = (await claim(points, free, customer)).claim
+    error = await refused(use(points, coupon_claim_id=mine.coupon_claim_id, code=other.code))
+    assert [each.field for each in error.violations] == ["code"], "which of the two is meant is not guessed"
     points.clock.set(ends)
     assert (await refused(use(points, code=mine.code))).reason == "COUPON_CLAIM_EXPIRED"
 

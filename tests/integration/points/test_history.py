@@ -62,7 +62,11 @@ async def test_the_report_shows_the_last_thirty_days_newest_first(points: Points
     request.filter.start_time.FromDatetime(points.clock.now() - 90 * DAY - timedelta(seconds=1))
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await report(points, request)
-    assert remote_error(caught.value).reason == "SEARCH_RANGE_TOO_LONG", "both ends are given"
+    error = remote_error(caught.value)
+    assert error.reason == "SEARCH_RANGE_TOO_LONG", "both ends are given"
+    [violation] = error.violations
+    assert (violation.field, violation.reason) == ("filter.start_time", error.reason)
+    assert violation.description == "must be at most 90 days before the end, is 91: search a part at a time"
 
 
 @pytest.mark.rule("P-11d")

@@ -172,7 +172,11 @@ async def test_days_are_those_of_the_teams_zone(neighboured: Neighboured) -> Non
 @pytest.mark.parametrize(
     ("given", "reason", "field"),
     [
-        ({"start_date": "2026-03-01", "end_date": "2026-05-30"}, "SEARCH_RANGE_TOO_LONG", ""),
+        (
+            {"start_date": "2026-03-01", "end_date": "2026-05-30"},
+            "SEARCH_RANGE_TOO_LONG",
+            "filter.start_date",
+        ),
         ({"start_date": "2026-03-02", "end_date": "2026-03-01"}, "INVALID_FIELDS", "filter.start_date"),
         ({"start_date": "2026-02-30"}, "INVALID_FIELDS", "filter.start_date"),
         ({"end_date": "1.3.2026"}, "INVALID_FIELDS", "filter.end_date"),
@@ -187,7 +191,7 @@ async def test_what_cannot_be_searched_is_refused(
         await lines(neighboured, **given)
     error = remote_error(caught.value)
     assert error.reason == reason
-    assert [violation.field for violation in error.violations] == ([field] if field else [])
+    assert [violation.field for violation in error.violations] == [field]
     assert await lines(neighboured, start_date="2026-03-01", end_date="2026-05-29") == []
 
 
@@ -224,7 +228,9 @@ async def test_a_statement_of_each_day_adds_up(neighboured: Neighboured) -> None
     request.start_date = "2026-01-01"
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await points.stub.ListDailyStatements(request, timeout=TIMEOUT_S)
-    assert remote_error(caught.value).reason == "SEARCH_RANGE_TOO_LONG"
+    error = remote_error(caught.value)
+    assert error.reason == "SEARCH_RANGE_TOO_LONG"
+    assert [violation.field for violation in error.violations] == ["start_date"]
 
 
 @pytest.mark.rule("J-40c")

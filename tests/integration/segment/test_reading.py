@@ -53,9 +53,14 @@ async def test_a_team_is_checked_and_changed_by_parts(segment: Segment) -> None:
     with pytest.raises(grpc.aio.AioRpcError) as error:
         await segment.call(
             "CreateTeam",
-            team={"name": " ", "settings": {"time_zone": "Mars", "currency_code": "x", "modules": [1, 1]}},
+            team={
+                "team_id": str(UUID(int=0)),
+                "name": " ",
+                "settings": {"time_zone": "Mars", "currency_code": "x", "modules": [1, 1]},
+            },
         )
     assert {violation.field for violation in remote_error(error.value).violations} == {
+        "team.team_id",
         "team.name",
         "team.settings.time_zone",
         "team.settings.currency_code",

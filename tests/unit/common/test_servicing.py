@@ -47,9 +47,10 @@ def test_an_empty_mask_changes_what_is_set_and_clears_nothing() -> None:
     check.done()
 
 
-def test_a_path_that_cannot_be_changed_is_a_fault() -> None:
+@pytest.mark.parametrize("path", ["revision", "plan.no_such", "plan.name.first", "modules.plan", "plan.", ""])
+def test_a_path_that_cannot_be_changed_is_a_fault(path: str) -> None:
     check = FieldCheck()
-    changed_fields(check, ["plan", "revision"], CHANGEABLE, team_pb2.TeamSettings())
+    changed_fields(check, ["plan", path], CHANGEABLE, team_pb2.TeamSettings())
     with pytest.raises(InvalidArgument) as refused:
         check.done()
     assert [violation.field for violation in refused.value.violations] == ["update_mask"]

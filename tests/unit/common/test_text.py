@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from libs.common.hints import Reason, read_email
-from libs.common.text import as_address, as_key, as_seen, fold, trimmed
+from libs.common.text import as_address, as_key, as_seen, fold, shows, trimmed
 
 
 @pytest.mark.parametrize(
@@ -80,6 +80,17 @@ def test_what_is_not_one_address_is_none(several: str) -> None:
 @pytest.mark.parametrize("text", ["👨‍👩‍👧", "❤️", "می‌خواهم", "🏴󠁧󠁢󠁥󠁮󠁧󠁿", "Chan Tai Man"])
 def test_a_name_keeps_what_it_is_written_with(text: str) -> None:
     assert as_seen(f" {text} ") == text
+
+
+@pytest.mark.rule("X-01d")
+@pytest.mark.parametrize(
+    "text",
+    ["\ufe0f", "\U000e0001\U000e0020", " \u034f\u200d", "\u17b4", "\u3164", "\u115f\uffa0", "\u2028\ufe0e"],
+)
+def test_a_text_of_nothing_but_marks_shows_nothing(text: str) -> None:
+    assert not shows(text)
+    assert as_seen(text) == ""
+    assert as_seen(f"{text}Ann{text[:1]}").startswith("Ann")
 
 
 @given(st.text())

@@ -9,9 +9,10 @@ import pytest
 
 from libs.common.errors import InvalidArgument
 from libs.common.ids import new_id
+from omnijourney.common.v1.money_pb2 import Money
 from omnijourney.points.v1 import points_service_pb2 as pb
 from services.points.convert.coupons import code_in, named_claim
-from services.points.convert.requests import search, statement_days
+from services.points.convert.requests import quoted_amount, search, statement_days
 
 NOW = datetime(2026, 11, 30, tzinfo=UTC)
 TEAM = str(new_id())
@@ -78,3 +79,13 @@ def test_a_claim_is_named_by_something(typed: str) -> None:
     with pytest.raises(InvalidArgument) as refused:
         named_claim(pb.GetCouponClaimRequest(team_id=TEAM, code=typed))
     assert fields(refused) == {"coupon_claim_id": "or code is required"}
+
+
+@pytest.mark.rule("X-01d")
+@pytest.mark.parametrize("code", ["", "twd", "ＴＷＤ", "TWDD"])
+def test_an_amount_in_no_currency_is_not_quoted(code: str) -> None:
+    request = pb.QuoteEarningRequest(team_id=TEAM, amount=Money(currency_code=code, amount_micros=10**18 + 1))
+    with pytest.raises(InvalidArgument) as refused:
+        quoted_amount(request)
+    assert set(fields(refused)) == {"amount.currency_code", "amount.amount_micros"}
+    assert quoted_amount(pb.QuoteEarningRequest(team_id=TEAM))[1] == 0, "an amount that is absent"

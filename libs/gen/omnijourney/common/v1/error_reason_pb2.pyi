@@ -105,7 +105,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_INSUFFICIENT_POINTS: _ErrorReason.ValueType  # 201
     """FAILED_PRECONDITION: more points were to be taken than are there. Example: `{"balance": "20", "required": "80", "shortfall": "60"}`."""
     ERROR_REASON_SEARCH_RANGE_TOO_LONG: _ErrorReason.ValueType  # 202
-    """INVALID_ARGUMENT: the search spans more days than allowed. Example: `{"days": "120", "days_max": "90"}`."""
+    """INVALID_ARGUMENT: the search spans more days than allowed; the violation names the field with its beginning. Example: `{"days": "120", "days_max": "90"}`."""
     ERROR_REASON_COUPON_NOT_CLAIMABLE: _ErrorReason.ValueType  # 203
     """FAILED_PRECONDITION: the coupon cannot be claimed. Example: `{"cause": "EXPIRED"}`, or `ARCHIVED`, `NOT_STARTED`, `CUSTOMER_LIMIT`, `CLAIM_LIMIT`, `CHANNEL_CLOSED`."""
     ERROR_REASON_IMPORT_STATE: _ErrorReason.ValueType  # 204
@@ -325,7 +325,7 @@ FAILED_PRECONDITION: the team has another earning formula; it never changes. Exa
 ERROR_REASON_INSUFFICIENT_POINTS: ErrorReason.ValueType  # 201
 """FAILED_PRECONDITION: more points were to be taken than are there. Example: `{"balance": "20", "required": "80", "shortfall": "60"}`."""
 ERROR_REASON_SEARCH_RANGE_TOO_LONG: ErrorReason.ValueType  # 202
-"""INVALID_ARGUMENT: the search spans more days than allowed. Example: `{"days": "120", "days_max": "90"}`."""
+"""INVALID_ARGUMENT: the search spans more days than allowed; the violation names the field with its beginning. Example: `{"days": "120", "days_max": "90"}`."""
 ERROR_REASON_COUPON_NOT_CLAIMABLE: ErrorReason.ValueType  # 203
 """FAILED_PRECONDITION: the coupon cannot be claimed. Example: `{"cause": "EXPIRED"}`, or `ARCHIVED`, `NOT_STARTED`, `CUSTOMER_LIMIT`, `CLAIM_LIMIT`, `CHANNEL_CLOSED`."""
 ERROR_REASON_IMPORT_STATE: ErrorReason.ValueType  # 204

@@ -152,7 +152,7 @@ class QuoteEarningRequest(_message.Message):
     """Team (UUID). Required."""
     @_builtins.property
     def amount(self) -> _money_pb2.Money:
-        """Amount; 0 or less earns nothing."""
+        """Amount of at most 10^12 units; 0 or less, and none, earns nothing."""
 
     def __init__(
         self,
@@ -2009,7 +2009,7 @@ class UseCouponClaimRequest(_message.Message):
     request_id: _builtins.str
     """Makes the call safe to repeat: 1 to 100 printable characters, chosen by the caller. Required."""
     coupon_claim_id: _builtins.str
-    """The claim; this or `code` is required."""
+    """The claim; this or `code` is required, and where both are given they have to be of one claim."""
     code: _builtins.str
     """The code that the customer shows, in whatever case, blanks and marks between its parts left out; this or `coupon_claim_id` is required."""
     place: _builtins.str

@@ -67,7 +67,7 @@ class Team(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
     team_id: _builtins.str
-    """UUID. Chosen by the server unless the caller gives one at creation."""
+    """UUID. Chosen by the server unless the caller gives one at creation; never the nil UUID, which stands for all teams."""
     name: _builtins.str
     """Name shown to people, 1 to 200 characters."""
     etag: _builtins.str
