@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 from uuid import UUID
 
 from google.protobuf.field_mask_pb2 import FieldMask
@@ -57,11 +57,17 @@ def changed_fields(
         field, dot, _ = path.partition(".")
         if field not in changeable:
             check.fault("update_mask", f"{path!r} cannot be changed")
-        elif dot and not FieldMask(paths=[path]).IsValidForDescriptor(resource.DESCRIPTOR):
+        elif dot and not _is_path_of(resource, path):
             check.fault("update_mask", f"{path!r} is no field")
     if mask:
         return frozenset(path.partition(".")[0] for path in mask)
     return frozenset(field for field in changeable if _is_set(resource, field))
+
+
+def _is_path_of(message: Message, path: str) -> bool:
+    """Whether there is a field at the end of a path."""
+    form: Any = message.DESCRIPTOR  # of one of two classes, which are alike
+    return FieldMask(paths=[path]).IsValidForDescriptor(form)
 
 
 def _is_set(message: Message, field: str) -> bool:

@@ -15,7 +15,7 @@ from libs.common import paging
 from libs.common.db.pool import Connection, Pool, transaction
 from libs.common.errors import NotFound
 from libs.common.rpc.servicing import check_etag
-from libs.common.text import fold
+from libs.common.text import fold, trimmed
 from services.journey.domain.circles import Chained, chained_of
 from services.journey.domain.model import (
     Definition,
@@ -115,7 +115,7 @@ class JourneyStore:
             statuses=list(wanted.statuses) or None,
             labels=sorted(labels_of(wanted.statuses)),
             trigger_type=wanted.trigger_type or None,
-            name_part=fold(wanted.name_contains) or None,
+            name_part=fold(trimmed(wanted.name_contains)) or None,
             after_created_at=created_at,
             after_journey_id=journey_id,
             limit=limit,

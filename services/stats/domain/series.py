@@ -6,7 +6,7 @@ from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cached_property
-from itertools import count
+from itertools import count, groupby
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -98,8 +98,10 @@ def _hour_of(at: datetime, local: ZoneInfo) -> tuple[date, int, timedelta | None
 
 
 def _days(start: datetime, local: ZoneInfo) -> Iterator[datetime]:
+    """Where days begin; none for a day that the zone left out, as one does that moves across the date line."""
     first = start.astimezone(local).date()
-    return (_midnight(first + n * _DAY, local) for n in count())
+    midnights = (_midnight(first + n * _DAY, local) for n in count())
+    return (at for at, _ in groupby(midnights))
 
 
 def _midnight(day: date, local: ZoneInfo) -> datetime:

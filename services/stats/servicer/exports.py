@@ -28,6 +28,8 @@ class ExportRpcs(ColumnRpcs, FigureRpcs, SeriesRpcs):
         self, request: pb.ExportSeriesRequest, context: Any
     ) -> AsyncIterator[pb.ExportSeriesResponse]:
         """Figures by hour or day as CSV."""
+        if request.subject == pb.SERIES_SUBJECT_TEAM and request.journey_id:
+            raise InvalidArgument.of(FieldViolation("journey_id", "must be empty for a team"))
         if request.subject in {pb.SERIES_SUBJECT_JOURNEY, pb.SERIES_SUBJECT_TEAM}:
             table = await self._table(request, context)
         else:

@@ -231,7 +231,7 @@ async def test_lists_filter_and_page_copies_are_drafts_and_deleted_journeys_are_
     assert [j.definition.name for j in first.journeys] == ["alpha two", "beta"]
     second = await desk.call("ListJourneys", page_size=2, page_token=first.next_page_token)
     assert [j.definition.name for j in second.journeys] == ["Ａlpha one"]
-    named = await desk.call("ListJourneys", name_contains="ALPHA")
+    named = await desk.call("ListJourneys", name_contains=" ALPHA\u200b")
     assert len(named.journeys) == 2
     active = await desk.call("ListJourneys", statuses=[journey_pb2.JOURNEY_STATUS_ACTIVE])
     assert [j.journey_id for j in active.journeys] == [journeys[1].journey_id]

@@ -197,6 +197,7 @@ async def test_an_export_that_is_too_large_or_of_no_journey_is_refused(
         (pb.SERIES_SUBJECT_NODES, str(JOURNEY), "end_time"),
         (pb.SERIES_SUBJECT_JOURNEY, "", "journey_id"),
         (pb.SERIES_SUBJECT_UNSPECIFIED, str(JOURNEY), "subject"),
+        (pb.SERIES_SUBJECT_TEAM, str(JOURNEY), "journey_id"),
     ):
         with pytest.raises(grpc.aio.AioRpcError) as refused:
             await _exported(stats, subject, **{**_span(3), "journey_id": journey_id})

@@ -42,6 +42,17 @@ def test_a_day_without_midnight_begins_when_the_clock_jumps() -> None:
 
 
 @pytest.mark.parametrize(
+    ("zone", "before", "left_out"),
+    [("Pacific/Apia", "2011-12-29", "2011-12-30"), ("Pacific/Kwajalein", "1993-08-20", "1993-08-21")],
+)
+def test_a_day_that_a_zone_left_out_is_no_step(zone: str, before: str, left_out: str) -> None:
+    first = datetime.fromisoformat(before).replace(tzinfo=ZoneInfo(zone)).astimezone(UTC)
+    starts = list(step_starts(first, first + timedelta(days=3), "day", zone))
+    assert starts == [first + timedelta(days=n) for n in range(3)]
+    assert left_out not in {f"{each.astimezone(ZoneInfo(zone)):%Y-%m-%d}" for each in starts}
+
+
+@pytest.mark.parametrize(
     ("day", "hours"),
     [
         # Clocks go back from 2:00 to 1:30: the second half of that hour is there twice.

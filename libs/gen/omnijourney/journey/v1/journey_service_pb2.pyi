@@ -196,7 +196,7 @@ class ListJourneysRequest(_message.Message):
     trigger_type: _builtins.str
     """Only this kind of trigger: `CHECKOUT_COMPLETED`, `CONTACT_ADDED`, `TAG_APPLIED`, `ATTRIBUTE_CHANGED` or `SYSTEM`; empty: all."""
     name_contains: _builtins.str
-    """Part of the name; letter case and width are ignored; empty: all."""
+    """Part of the name; letter case, width, and what nobody sees around it are ignored; empty: all."""
     language_code: _builtins.str
     """Language of `status_message`: `en` (default) or `zh-TW`."""
     @_builtins.property

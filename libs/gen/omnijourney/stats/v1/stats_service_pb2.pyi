@@ -938,7 +938,7 @@ class ExportSeriesRequest(_message.Message):
     subject: Global___SeriesSubject.ValueType
     """Whose figures. Required."""
     journey_id: _builtins.str
-    """The journey. Required, but for a team."""
+    """The journey. Required; for a team it must be empty."""
     step: _figures_pb2.Step.ValueType
     """Length of the steps. Required."""
     @_builtins.property
