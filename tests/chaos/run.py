@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -17,6 +16,7 @@ from uuid import UUID
 import asyncpg
 
 from libs.client.long_work import ended
+from libs.common.ids import new_id
 from libs.common.rpc.client import retrying
 from libs.common.rpc.values import datetime_of
 from libs.demo.conductor import Conductor, InstallationInstruments, Instruments
@@ -24,7 +24,7 @@ from libs.demo.patience import DemoFault, call
 from libs.demo.shopfront import Builder, Shopfront, approve_templates
 from libs.emulators.config import EmulatorSettings
 from omnijourney.common.v1.installation_service_pb2 import GetClockRequest
-from omnijourney.common.v1.operation_pb2 import OPERATION_STATE_SUCCEEDED
+from omnijourney.common.v1.operation_pb2 import OPERATION_STATE_SUCCEEDED, Operation
 from omnijourney.points.v1.points_service_pb2 import CheckLedgerRequest
 from omnijourney.stats.v1.stats_service_pb2 import CheckProjectionsRequest, StartRebuildRequest
 from tests.chaos import world
@@ -251,26 +251,34 @@ async def check_all(
 async def _check_by_services(place: Place, team_id: str, records: Records, proofs: Proofs) -> None:
     """What the ledger's and the figures' own checkers say, and that figures counted anew are the same."""
     ledger: Any = CheckLedgerRequest(team_id=team_id)
-    figures: Any = CheckProjectionsRequest(team_id=team_id)
-    for name, rpc, asked in (
-        ("CheckLedger", place.client.points.CheckLedger, ledger),
-        ("CheckProjections", place.client.stats.CheckProjections, figures),
-    ):
-        # A process may still come by a crash point that was armed: it is asked again.
-        findings = await retrying(partial(_findings, rpc, asked), attempts=None)
-        proofs.none(f"findings of {name}", findings)
+    proofs.none("findings of CheckLedger", await _findings(place.client.points.CheckLedger, ledger))
+    proofs.none("findings of CheckProjections", await wrong_figures(place, team_id))
     before = await _figures(records)
-    request = StartRebuildRequest(team_id=team_id, request_id="chaos")
-    started = (await call(place.client.stats.StartRebuild, request)).operation
-    operation = await ended(place.client, "stats", started)
+    operation = await count_anew(place, team_id)
     proofs.same("a rebuild of the figures has succeeded", operation.state, OPERATION_STATE_SUCCEEDED)
     proofs.same("figures counted anew are the same", *differ(await _figures(records), before))
     proofs.counts["figures counted anew"] = len(before)
 
 
+async def wrong_figures(place: Place, team_id: str) -> list[Any]:
+    """The figures of a team that are not what the records say (`CheckProjections`)."""
+    return await _findings(place.client.stats.CheckProjections, CheckProjectionsRequest(team_id=team_id))
+
+
+async def count_anew(place: Place, team_id: str) -> Operation:
+    """Has the figures of a team counted from the histories; the operation when it is over."""
+    request = StartRebuildRequest(team_id=team_id, request_id=str(new_id()))
+    started = (await call(place.client.stats.StartRebuild, request)).operation
+    return await ended(place.client, "stats", started)
+
+
 async def _findings(rpc: Any, request: Any) -> list[Any]:
-    answers = rpc(request, timeout=CHECK_TIMEOUT_S)
-    return [each.finding async for each in answers if each.HasField("finding")]
+    async def asked() -> list[Any]:
+        answers = rpc(request, timeout=CHECK_TIMEOUT_S)
+        return [each.finding async for each in answers if each.HasField("finding")]
+
+    # A process may still come by a crash point that was armed: it is asked again.
+    return await retrying(asked, attempts=None)
 
 
 async def _figures(records: Records) -> dict[tuple[object, ...], object]:

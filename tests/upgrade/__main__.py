@@ -19,7 +19,7 @@ from libs.embedded import EmbeddedError
 from tests.chaos.case import Evidence
 from tests.chaos.load import DomainTime, Load
 from tests.chaos.proofs import Proofs
-from tests.chaos.run import FIRST_MEMBER, check_all, keep_logs, set_up, until_quiet
+from tests.chaos.run import FIRST_MEMBER, check_all, count_anew, keep_logs, set_up, until_quiet, wrong_figures
 from tests.upgrade.release import Absent, Release, release_before
 from tests.upgrade.rolling import ORDER, Rolling, rolling
 from tools.paths import BUILD
@@ -61,6 +61,7 @@ async def upgrade(directory: Path, before: Release, now: Release, seed: int) -> 
             silent_doubles=0,
             now=await until_quiet(site),
         )
+        await _look_at_figures(site, shopfront.team_id, before)
         proofs = await check_all(site, shopfront, evidence)
         await site.count()
     proofs.same("answers that nobody should get", site.faults, {})
@@ -80,6 +81,14 @@ async def _replace_all(site: Rolling, now: Release, load: Load) -> None:
         print(f"{service} is replaced; {load.accepted.requests - before:,} requests meanwhile", flush=True)
         while load.accepted.requests < before + 5:  # the releases work side by side
             await asyncio.sleep(0.05)
+
+
+async def _look_at_figures(site: Rolling, team_id: str, before: Release) -> None:
+    """The last step of docs/upgrading.md: what this release counts and the one before did not is counted anew."""
+    if wrong := await wrong_figures(site, team_id):
+        await count_anew(site, team_id)
+        print(f"{len(wrong)} figures differ since {before.name}, and are counted anew:", flush=True)
+        print(*(f"  {' '.join(str(each).split())}" for each in wrong), sep="\n", flush=True)
 
 
 def main(argv: Sequence[str]) -> int:
