@@ -675,6 +675,19 @@ CREATE INDEX message_refund_by_time ON channel_gateway.message_refund USING btre
 ALTER TABLE message_refund ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own_teams ON message_refund USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
 
+-- By which id somebody was known on an account until when: what they wrote before that and is told after it is theirs.
+CREATE TABLE moved_person (
+    team_id    uuid NOT NULL,
+    account_id uuid NOT NULL,
+    old_id     text NOT NULL,
+    moved_at   timestamp with time zone NOT NULL,
+    moved_to   text NOT NULL,
+    CONSTRAINT moved_person_pkey PRIMARY KEY (team_id, account_id, old_id, moved_at),
+    CONSTRAINT moved_person_time_readable CHECK (((moved_at >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (moved_at < '9999-12-31 00:00:00+00'::timestamp with time zone)))
+);
+ALTER TABLE moved_person ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own_teams ON moved_person USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
+
 -- Who wants no messages of a team on a channel, whichever of its accounts they come from.
 CREATE TABLE opt_out (
     team_id     uuid NOT NULL,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
@@ -11,10 +11,12 @@ from libs.common.db.pool import Connection, Pool, transaction
 from libs.common.feeds.gateway_records import pack_record
 from libs.common.feeds.records import SHARDS, epoch_us
 from libs.common.ids import partition_of
+from libs.common.moved_ids import KEPT, STEPS_MAX, Move
 from services.channel_gateway.domain.facts import FactKind
 from services.channel_gateway.domain.heard import Preference
 from services.channel_gateway.domain.hearsay import AccountPerson, ChannelPerson, PersonMoved, Reply
 from services.channel_gateway.domain.model import Channel, SendState, is_test
+from services.channel_gateway.domain.moved_people import Moves
 from services.channel_gateway.domain.page_receipts import SentToPerson
 from services.channel_gateway.domain.receipts import ReceiptKind, after, new_steps
 from services.channel_gateway.domain.windows import SERVICE_WINDOW
@@ -88,13 +90,36 @@ class HeardStore:
         async with transaction(self._pool, [team_id]) as connection:
             await connection.execute(QUERIES["note_preferences"], team_id, *columns(rows, 5))
 
-    async def note_moved(self, team_id: UUID, person: PersonMoved) -> None:
+    async def moves_of(self, team_id: UUID, people: Collection[AccountPerson]) -> Moves:
+        """By which ids people are known since when who were known by others, one change after the other."""
+        found: dict[AccountPerson, list[Move]] = {}
+        asked, looked_at = set(people), set[AccountPerson]()
+        async with transaction(self._pool, [team_id]) as connection:
+            for _ in range(STEPS_MAX):
+                if not (asked := asked - looked_at):
+                    break
+                looked_at |= asked
+                account_ids, external_ids = columns(sorted(asked), 2)
+                query = QUERIES.bind(
+                    "find_moves", team_id=team_id, account_ids=account_ids, external_ids=external_ids
+                )
+                asked = set()
+                for row in await connection.fetch(*query):
+                    move = Move(row["moved_at"], row["moved_to"])
+                    found.setdefault((row["account_id"], row["old_id"]), []).append(move)
+                    asked.add((row["account_id"], move.moved_to))
+        return found
+
+    async def note_moved(self, team_id: UUID, person: PersonMoved, now: datetime) -> None:
         """What is known of a person under one id is known under another: when they last wrote, what they want, whether
         they get marketing. Of two times the later counts; told again, nothing changes."""
         channel, account_id, moved = person
         ids = {"team_id": team_id, "old_id": moved.external_id, "new_id": moved.moved_to, "at": moved.at}
         async with transaction(self._pool, [team_id]) as connection:
             await connection.execute(*QUERIES.bind("move_inbound", account_id=account_id, **ids))
+            await connection.execute(
+                *QUERIES.bind("remember_move", account_id=account_id, forgotten_before=now - KEPT, **ids)
+            )
             await connection.execute(*QUERIES.bind("follow_preference", channel=channel, **ids))
             await connection.execute(*QUERIES.bind("follow_limit", channel=channel, **ids))
 

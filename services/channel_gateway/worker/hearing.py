@@ -19,6 +19,7 @@ from services.channel_gateway.clients.channels.meta_rules import (
 from services.channel_gateway.convert.events import ConvertedWebhook
 from services.channel_gateway.domain.heard import Wrote
 from services.channel_gateway.domain.hearsay import Hearsay, heard_of
+from services.channel_gateway.domain.moved_people import Told, as_known_now, people_in
 from services.channel_gateway.domain.page_receipts import receipts_of
 from services.channel_gateway.domain.receipts import ReceiptKind
 from services.channel_gateway.store.heard import HeardStore
@@ -67,11 +68,7 @@ class Hearing:
     async def note(self, team_id: UUID, webhooks: Sequence[ConvertedWebhook]) -> None:
         """Of a team's webhooks. Raises the driver's errors, and Unavailable while the team's words cannot be had: what
         is forwarded is not heard again, so that to go on without them is to miss what somebody said."""
-        heard = [
-            (channel, UUID(each.webhook.origin), each.heard)
-            for each in webhooks
-            if (channel := each.channel) is not None
-        ]
+        heard = await self._told(team_id, webhooks)
         has_text = any(isinstance(said, Wrote) and said.text for *_, each in heard for said in each)
         words = await self._settings.consent_words(team_id) if has_text else DEFAULTS
         hearsay = heard_of(heard, words)
@@ -83,7 +80,7 @@ class Hearing:
             await self._limits.note(team_id, hearsay.limited)
         for moved in hearsay.moved:
             # After what was heard of them under the id before.
-            await self._store.note_moved(team_id, moved)
+            await self._store.note_moved(team_id, moved, self._clock.now())
         await self._note_accounts(team_id, hearsay)
         await self._add_late_templates(team_id, hearsay)
         if hearsay.template_states or hearsay.template_categories:
@@ -110,6 +107,17 @@ class Hearing:
                 kinds = ",".join(kind.name or "" for kind in receipts[key][1])
                 attributes = {"team_id": str(team_id), "effect_key": str(key), "receipt": kinds}
                 SPANS.write_below("gateway.receipt", [context], began_ns, attributes)
+
+    async def _told(self, team_id: UUID, webhooks: Sequence[ConvertedWebhook]) -> list[Told]:
+        """What channels tell, of people by the ids that they have now."""
+        heard: list[Told] = [
+            (channel, UUID(each.webhook.origin), each.heard)
+            for each in webhooks
+            if (channel := each.channel) is not None
+        ]
+        people = people_in(heard)
+        moves = await self._store.moves_of(team_id, people) if people else {}
+        return [*as_known_now(heard, moves)] if moves else heard
 
     async def _note_accounts(self, team_id: UUID, hearsay: Hearsay) -> None:
         """What is said of accounts after their messages were taken ends them as what is answered at once does."""

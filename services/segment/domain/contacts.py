@@ -48,15 +48,18 @@ def contact_blocked(recorder: Recorder, event: Event) -> EventResult:
 
 
 def contact_moved(recorder: Recorder, event: Event) -> EventResult:
-    """A customer is known by another id. One that nobody has, or by which they were there since, stays as it is."""
-    body = event.body
+    """A customer is known by another id. One that nobody has, or by which they were there since, stays as it is; of the
+    former it is remembered, for whoever was heard by it before and is told of later."""
+    body, team = event.body, event.team_id
     assert isinstance(body, ContactMoved)
-    binding = recorder.identities.get((event.team_id, body.identity))
-    customer = binding and recorder.pending.customer(event.team_id, binding.customer_id)
-    if binding is None or not customer:
+    binding = recorder.identities.get((team, body.identity))
+    customer = binding and recorder.pending.customer(team, binding.customer_id)
+    if binding is not None and binding.seen_at is not None and binding.seen_at > event.occurred_at:
+        return accepted(customer, created=False) if customer else EventResult(EventStatus.ACCEPTED)
+    recorder.note_move(team, body.identity, body.moved_to, event.occurred_at)
+    if not customer:
         return EventResult(EventStatus.ACCEPTED)
-    if binding.seen_at is None or binding.seen_at <= event.occurred_at:
-        recorder.move(customer, body.identity, body.moved_to, event.occurred_at)
+    recorder.move(customer, body.identity, body.moved_to, event.occurred_at)
     return accepted(customer, created=False)
 
 

@@ -35,6 +35,7 @@ from services.segment.domain.model import (
     OrderRefunded,
     TeamInteracted,
 )
+from services.segment.domain.moves import as_known_now
 from services.segment.domain.orders import order_completed
 from services.segment.domain.recorder import EventContext, KeyUse, Recorder, Recording
 from services.segment.domain.refunds import order_refunded
@@ -109,7 +110,7 @@ def _record(recorder: Recorder, event: Event, now: datetime, latest: datetime) -
         return refused_event("RESOURCE_NOT_FOUND", "there is no such customer")
     if event.occurred_at > latest:
         event = msgspec.structs.replace(event, occurred_at=now)
-    event = event.with_hints()
+    event = as_known_now(event, recorder.moves, recorder.identities).with_hints()
     recorder.pending.begin(event.team_id, f"event {event.event_key}")
     facts = recorder.pending.facts
     before = len(facts)

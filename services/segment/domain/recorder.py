@@ -10,6 +10,7 @@ from uuid import UUID
 import msgspec
 
 from libs.common.ids import CustomerKey
+from libs.common.moved_ids import Move
 from libs.common.text import fold
 from services.segment.domain.conflicts import Conflict, candidates, conflicts_of, index_customer
 from services.segment.domain.customer_changes import CustomerChanges, later
@@ -24,6 +25,7 @@ from services.segment.domain.model import (
     Selector,
     Uncounted,
 )
+from services.segment.domain.moves import Moves, TeamIdentity
 from services.segment.domain.results import EventResult, EventStatus, refused_event
 
 OrderId = tuple[UUID, str, str]
@@ -52,6 +54,8 @@ class EventContext(msgspec.Struct):
     identities: dict[tuple[UUID, IdentityKey], Binding] = {}
     departures: dict[tuple[UUID, IdentityKey], datetime] = {}
     """When people last left by identities that are bound to nobody."""
+    moves: Moves = {}
+    """Identities that events name, and that were given up for others."""
     keys: dict[tuple[UUID, str], KeyUse] = {}
     orders: dict[OrderId, Order] = {}
     refunds: dict[OrderId, Refund] = {}
@@ -85,6 +89,8 @@ class Recording(msgspec.Struct):
     """Bindings that are different now, of the new ones, too."""
     departed: dict[tuple[UUID, IdentityKey], datetime]
     """When people last left by identities that are bound to nobody."""
+    moves: list[tuple[UUID, IdentityKey, Move]]
+    """Identities that were given up, whoever had them."""
     tokens: dict[tuple[UUID, str], UUID]
     orders: dict[OrderId, Order]
     refunds: dict[OrderId, Refund]
@@ -107,6 +113,9 @@ class Recorder:
         self.emails = dict(context.emails)
         self.tokens = dict(context.tokens)
         self.identities = dict(context.identities)
+        self.moves: dict[TeamIdentity, list[Move]] = {key: [*each] for key, each in context.moves.items()}
+        """By now; see `EventContext`."""
+        self._new_moves: list[tuple[UUID, IdentityKey, Move]] = []
         self.orders: dict[OrderId, Order] = {}
         self.refunds: dict[OrderId, Refund] = {}
         self._refunds_of: dict[OrderId, set[OrderId]] = {}
@@ -131,6 +140,7 @@ class Recorder:
             unbound=self._unbound,
             switched=self._switched,
             departed=self._departed,
+            moves=self._new_moves,
             tokens=self._new_tokens,
             orders=self.orders,
             refunds=self.refunds,
@@ -294,6 +304,12 @@ class Recorder:
             if was.left_at is not None:
                 self.left(customer, new, was.left_at)
         self._move_phone(customer, old.phone, new.phone)
+
+    def note_move(self, team: UUID, old: IdentityKey, new: IdentityKey, at: datetime) -> None:
+        """Whoever was known by an identity is known by another since a time."""
+        move = Move(at, new.external_id)
+        self.moves.setdefault((team, old), []).append(move)
+        self._new_moves.append((team, old, move))
 
     def _unbind(self, customer: Customer, key: IdentityKey, at: datetime) -> Binding:
         team = customer.team_id

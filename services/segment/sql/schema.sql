@@ -984,6 +984,22 @@ CREATE INDEX merged_customer_of_survivor ON segment.merged_customer USING btree 
 ALTER TABLE merged_customer ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own_teams ON merged_customer USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
 
+-- By which id somebody was known until when: what they wrote before that and is told after it is theirs. Kept for as long as a
+-- channel may be late, whether anybody had the identity or not.
+CREATE TABLE moved_identity (
+    team_id     uuid NOT NULL,
+    channel     smallint NOT NULL,
+    account_id  uuid NOT NULL,
+    external_id text NOT NULL,
+    moved_at    timestamp with time zone NOT NULL,
+    moved_to    text NOT NULL,
+    CONSTRAINT moved_identity_pkey PRIMARY KEY (team_id, channel, account_id, external_id, moved_at),
+    CONSTRAINT moved_identity_channel_check CHECK ((channel > 0)),
+    CONSTRAINT moved_identity_time_readable CHECK (((moved_at >= '0001-01-02 00:00:00+00'::timestamp with time zone) AND (moved_at < '9999-12-31 00:00:00+00'::timestamp with time zone)))
+);
+ALTER TABLE moved_identity ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own_teams ON moved_identity USING ((( SELECT platform.teams() AS teams) @> ARRAY[team_id]));
+
 -- Up to where facts were looked at for that, as they are recorded, by partition.
 CREATE TABLE overdue_cursor (
     partition smallint NOT NULL,

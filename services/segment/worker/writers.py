@@ -34,7 +34,8 @@ from services.segment.domain.results import APPLIED, ChangeResult, EventResult, 
 from services.segment.domain.usual import hints_of, touches_of, usual_context
 from services.segment.store.changes import load_change_context, move_marketed_times, save_applied
 from services.segment.store.errors import CollisionError, domain_errors
-from services.segment.store.events import load_event_context, save_recording
+from services.segment.store.events import save_recording
+from services.segment.store.moves import load_known_context, save_moves
 from services.segment.store.usual import find_usual, set_usual
 from services.segment.worker.notifier import FactNotifiers
 from services.segment.worker.usual_events import UsualWriter, views_after
@@ -141,9 +142,10 @@ class Writer:
 
         async def once() -> list[EventResult]:
             async with transaction(self._pool, {event.team_id for event in events}) as connection:
-                context = await load_event_context(connection, events, creating)
+                context = await load_known_context(connection, events, creating)
                 now = self._clock.now()
                 recording = record(context, events, now, ids_of(now), self._ahead_max)
+                await save_moves(connection, recording.moves, now)
                 facts = await save_recording(connection, context, recording, now)
                 crash.reach("segment.before_commit")
             crash.reach("segment.after_commit")

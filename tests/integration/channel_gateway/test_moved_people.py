@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+import json
+from datetime import datetime, timedelta
 
 import pytest
 
+from libs.common.ids import new_id
 from omnijourney.channel_gateway.v1 import delivery_pb2
 from tests.integration.channel_gateway.conftest import WHATSAPP, Gateway
-from tests.integration.channel_gateway.test_hooks import Platform, whatsapp
+from tests.integration.channel_gateway.test_hooks import Platform, meta_headers, whatsapp
 from tests.integration.channel_gateway.test_opt_outs import wa_id_of
 
 __all__ = ["whatsapp"]
@@ -58,6 +60,39 @@ async def test_the_window_and_an_opt_out_go_along_once_however_often_it_is_told(
     assert await asked(gateway, stopped, module) == (delivery_pb2.SEND_STATE_SKIPPED, "OPTED_OUT")
     await pass_time(whatsapp, hours=1)
     assert await asked(gateway, open_, module) == (delivery_pb2.SEND_STATE_SKIPPED, "OUTSIDE_WINDOW")
+
+
+async def wrote(platform: Platform, wa_id: str, text: str, at: datetime) -> None:
+    """A message of a person, told now and written then."""
+    message = {"id": f"wamid.{new_id().hex}", "from": wa_id, "type": "text", "text": {"body": text}}
+    message |= {"timestamp": str(int(at.timestamp()))}
+    value = {"metadata": {"phone_number_id": "100000000000001"}, "messages": [message]}
+    entry = {"id": "200000000000001", "changes": [{"field": "messages", "value": value}]}
+    body = json.dumps({"object": "whatsapp_business_account", "entry": [entry]}).encode()
+    assert (await platform.post(body, meta_headers(body)))[0] == 200
+    await platform.heard()
+
+
+@pytest.mark.rule("C-20b", "S-08a")
+@pytest.mark.parametrize("stranger_first", [True, False])
+async def test_what_was_said_before_the_change_counts_when_it_is_told_after_it(
+    whatsapp: Platform, stranger_first: bool
+) -> None:
+    gateway = whatsapp.gateway
+    await gateway.top_up(10**9)
+    customer, module = gateway.customer(whatsapp.account_id, WHATSAPP), await gateway.module("Hello")
+    old, changed_at = wa_id_of(gateway, customer), gateway.clock.now()
+    await whatsapp.tell("moves", wa_id=old, new_wa_id=NEW)
+    await whatsapp.heard()
+    known_as(gateway, customer, NEW)
+    await pass_time(whatsapp, minutes=10)
+    stranger = gateway.clock.now() - timedelta(minutes=1)
+    told = [(old, "STOP", stranger), (old, "hi", changed_at - timedelta(minutes=1))]
+    for each in told if stranger_first else reversed(told):
+        await wrote(whatsapp, *each)
+    assert await asked(gateway, customer, module) == (delivery_pb2.SEND_STATE_ACCEPTED, "")
+    await wrote(whatsapp, old, "STOP", changed_at - timedelta(seconds=30))
+    assert await asked(gateway, customer, module) == (delivery_pb2.SEND_STATE_SKIPPED, "OPTED_OUT")
 
 
 @pytest.mark.rule("C-02a")

@@ -58,6 +58,15 @@ _ROWS: Final[tuple[tuple[str, dict[str, str]], ...]] = (
     ),
     ("channel_gateway.account_hold", {"account_id": "line", "recipient": "line_id", "until_time": "later"}),
     ("segment.departure", {**_ON_MESSENGER, "account_id": "page", "left_at": "now()"}),
+    # By which ids she was known before.
+    (
+        "segment.moved_identity",
+        {**_ON_MESSENGER, "account_id": "page", "moved_at": "now()", "moved_to": "page_id"},
+    ),
+    (
+        "channel_gateway.moved_person",
+        {"account_id": "page", "old_id": "page_id", "moved_at": "now()", "moved_to": "page_id"},
+    ),
     # Of her send: what the channel called it, and its trace.
     (
         "channel_gateway.taken_message",

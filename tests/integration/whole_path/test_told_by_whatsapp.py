@@ -74,6 +74,18 @@ async def test_who_changes_their_number_is_one_person_before_and_after(stage: St
     assert (still.customer_id, still.phone) == (mei.customer_id, f"+{new}")
     assert [each.key.external_id for each in still.identities] == [new]
 
+    before = int((await stage.site.now()).timestamp()) - 30
+    await tell(stage, **wrote(old), timestamp=str(before))
+    (still,) = await people(stage)
+    assert [each.key.external_id for each in still.identities] == [new], "they wrote it before the change"
+    await stage.site.advance(seconds=60)
+    await tell(stage, **wrote(old))
+    await tell(stage, **wrote(old), timestamp=str(before + 1))
+    (stranger,) = [each for each in await people(stage) if each.customer_id != mei.customer_id]
+    assert ([each.key.external_id for each in stranger.identities], stranger.phone) == ([old], f"+{old}")
+    seen = await stage.person(mei.customer_id)
+    assert (seen.phone, [each.key.external_id for each in seen.identities]) == (f"+{new}", [new])
+
     hello = says("hello", await stage.module("Hello"), channel=WHATSAPP)
     journey_id = await stage.live(hello, targets=stage.targets(WHATSAPP))
     await stage.emulator("post", WHATSAPP, "inbound", {"wa_id": new})

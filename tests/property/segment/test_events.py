@@ -141,6 +141,10 @@ def remember(known: EventContext, recording: Recording) -> None:
         known.departures.pop((TEAM, bound.key), None)
     known.identities.update(recording.switched)
     known.departures.update(recording.departed)
+    moves = {key: [*each] for key, each in known.moves.items()}
+    for team, key, move in recording.moves:
+        moves.setdefault((team, key), []).append(move)
+    known.moves = moves
     known.tokens.update(recording.tokens)
     known.orders.update(recording.orders)
     known.refunds.update(recording.refunds)

@@ -60,6 +60,23 @@ ON CONFLICT (team_id, account_id, external_id) DO UPDATE
        sent_key = CASE WHEN i.sent_at >= EXCLUDED.sent_at THEN i.sent_key ELSE coalesce(EXCLUDED.sent_key, i.sent_key) END,
        sent_at = greatest(i.sent_at, EXCLUDED.sent_at)
 
+-- name: remember_move
+-- For what is told of them later; what is too old to matter goes.
+WITH forgotten AS (
+    DELETE FROM moved_person WHERE team_id = :team_id AND moved_at < :forgotten_before
+)
+INSERT INTO moved_person (team_id, account_id, old_id, moved_at, moved_to)
+SELECT :team_id, :account_id, :old_id, :at, :new_id WHERE :at >= :forgotten_before
+ON CONFLICT DO NOTHING
+
+-- name: find_moves
+SELECT m.account_id, m.old_id, m.moved_at, m.moved_to
+  FROM unnest(:account_ids::uuid[], :external_ids::text[]) AS w (account_id, external_id)
+ CROSS JOIN LATERAL (
+    SELECT * FROM moved_person AS r
+     WHERE r.team_id = :team_id AND r.account_id = w.account_id AND r.old_id = w.external_id OFFSET 0
+ ) AS m
+
 -- name: follow_preference
 -- What somebody wants holds under the id that they have now, too; the one before keeps it: they may have it on another account still.
 WITH written AS (

@@ -26,6 +26,8 @@ WITH consents AS (
 ), heard AS (
     DELETE FROM inbound AS h USING account AS a, unnest(:identifiers::text[]) AS i (external_id)
      WHERE a.team_id = :team_id AND h.team_id = :team_id AND h.account_id = a.account_id AND h.external_id = i.external_id
+), moves AS (
+    DELETE FROM moved_person WHERE team_id = :team_id AND (old_id = ANY (:identifiers::text[]) OR moved_to = ANY (:identifiers::text[]))
 ), presses AS (
     DELETE FROM coupon_press WHERE team_id = :team_id AND customer_id = :customer_id
 )

@@ -84,7 +84,14 @@ SELECT NOT EXISTS (
 
 -- name: remove_customer
 -- All rows by which the customer is known, and their own; also by which those were known who were merged into them.
-WITH tags AS (
+WITH RECURSIVE known (external_id) AS (
+    SELECT unnest(:external_ids::text[])
+     UNION
+    SELECT m.external_id FROM moved_identity AS m JOIN known AS k ON m.moved_to = k.external_id WHERE m.team_id = :team_id
+), moves AS (
+    DELETE FROM moved_identity AS m USING known AS k
+     WHERE m.team_id = :team_id AND k.external_id IN (m.external_id, m.moved_to)
+), tags AS (
     DELETE FROM customer_tag WHERE team_id = :team_id AND customer_id = :customer_id
 ), own_values AS (
     DELETE FROM customer_attribute WHERE team_id = :team_id AND customer_id = :customer_id

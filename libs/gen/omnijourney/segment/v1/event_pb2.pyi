@@ -401,7 +401,8 @@ class ContactMoved(_message.Message):
     """A customer is known on a channel account by another id from now on: on WhatsApp they changed their number, or got another id there.
     The identity goes on under the new id, with whether it is blocked; it starts no journey. A phone number of the customer that was the
     old number becomes the new one. Where the new id is another customer's already, the old one is removed and the pair is listed by
-    `ListIdentityConflicts`. An id that is bound to nobody, or by which the customer was there later than `occur_time`, is left alone.
+    `ListIdentityConflicts`. An id by which the customer was there later than `occur_time` is left alone. For 30 days it is remembered, also of an id that is bound
+    to nobody: an event by the old id that happened up to `occur_time` is of whoever has the new one, whenever it is told; a later one is of whoever has the old one then.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
