@@ -12,11 +12,11 @@ from services.channel_gateway.domain.model import Channel
 
 Moves = Mapping[AccountPerson, Sequence[Move]]
 """By the account and the id that was given up."""
-Told = tuple[Channel, UUID, Sequence[Heard]]
+FromAccount = tuple[Channel, UUID, Sequence[Heard]]
 """A webhook's channel and account, and what it tells."""
 
 
-def people_in(webhooks: Iterable[Told]) -> frozenset[AccountPerson]:
+def people_in(webhooks: Iterable[FromAccount]) -> frozenset[AccountPerson]:
     """Those of whom webhooks tell something that the gateway goes by, where people may get other ids."""
     return frozenset(
         (account_id, said.external_id)
@@ -27,7 +27,7 @@ def people_in(webhooks: Iterable[Told]) -> frozenset[AccountPerson]:
     )
 
 
-def as_known_now(webhooks: Iterable[Told], moves: Moves) -> Iterator[Told]:
+def as_known_now(webhooks: Iterable[FromAccount], moves: Moves) -> Iterator[FromAccount]:
     """The same, of people by the ids that they have now."""
     for channel, account_id, heard in webhooks:
         yield channel, account_id, [_led(said, account_id, moves) for said in heard]

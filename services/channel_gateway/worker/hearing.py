@@ -19,7 +19,7 @@ from services.channel_gateway.clients.channels.meta_rules import (
 from services.channel_gateway.convert.events import ConvertedWebhook
 from services.channel_gateway.domain.heard import Wrote
 from services.channel_gateway.domain.hearsay import Hearsay, heard_of
-from services.channel_gateway.domain.moved_people import Told, as_known_now, people_in
+from services.channel_gateway.domain.moved_people import FromAccount, as_known_now, people_in
 from services.channel_gateway.domain.page_receipts import receipts_of
 from services.channel_gateway.domain.receipts import ReceiptKind
 from services.channel_gateway.store.heard import HeardStore
@@ -68,7 +68,7 @@ class Hearing:
     async def note(self, team_id: UUID, webhooks: Sequence[ConvertedWebhook]) -> None:
         """Of a team's webhooks. Raises the driver's errors, and Unavailable while the team's words cannot be had: what
         is forwarded is not heard again, so that to go on without them is to miss what somebody said."""
-        heard = await self._told(team_id, webhooks)
+        heard = await self._known_now(team_id, webhooks)
         has_text = any(isinstance(said, Wrote) and said.text for *_, each in heard for said in each)
         words = await self._settings.consent_words(team_id) if has_text else DEFAULTS
         hearsay = heard_of(heard, words)
@@ -108,9 +108,9 @@ class Hearing:
                 attributes = {"team_id": str(team_id), "effect_key": str(key), "receipt": kinds}
                 SPANS.write_below("gateway.receipt", [context], began_ns, attributes)
 
-    async def _told(self, team_id: UUID, webhooks: Sequence[ConvertedWebhook]) -> list[Told]:
+    async def _known_now(self, team_id: UUID, webhooks: Sequence[ConvertedWebhook]) -> list[FromAccount]:
         """What channels tell, of people by the ids that they have now."""
-        heard: list[Told] = [
+        heard: list[FromAccount] = [
             (channel, UUID(each.webhook.origin), each.heard)
             for each in webhooks
             if (channel := each.channel) is not None
