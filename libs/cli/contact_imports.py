@@ -50,6 +50,9 @@ _PASSING: Final = (
     grpc.StatusCode.ABORTED,
     grpc.StatusCode.DEADLINE_EXCEEDED,
 )
+_NAMED_MAX: Final = 20
+_OF_REPORTS: Final = frozenset({"", "import line", "import fault"})
+"""Columns that mean nothing: without a heading, and those that a report has added."""
 _ENDED: Final = frozenset(
     {
         operation_pb2.OPERATION_STATE_SUCCEEDED,
@@ -123,6 +126,7 @@ def load(asked: Asked) -> Command:
     async def command(client: Client) -> int:
         async with _opened(asked.source) as file:
             found = await _start(client, asked, file)
+            _tell_passed_over(asked, found)
             with progress("bytes uploaded", found.file_bytes) as at:
                 await _upload(client, asked, file, found, at)
         return await _follow(client, asked, found.contact_import_id)
@@ -150,6 +154,23 @@ def cancel(asked: Asked) -> Command:
         raise NoSuch("no import of this file is under way")
 
     return command
+
+
+def _tell_passed_over(asked: Asked, found: messages.ContactImport) -> None:
+    """Names the columns of which nothing is taken, but for those that people said so of, and those of a report."""
+    meant = {text.rpartition("=")[0].casefold() for text in asked.mapping}
+    left = [
+        each.heading
+        for each in found.columns
+        if not each.field and each.heading.casefold() not in meant | _OF_REPORTS
+    ]
+    if left:
+        more = f" and {len(left) - _NAMED_MAX} more" if len(left) > _NAMED_MAX else ""
+        named = ", ".join(repr(heading) for heading in left[:_NAMED_MAX])
+        complain(
+            f"nothing is taken of the columns {named}{more}: --map 'Heading=field' says what one is,"
+            " --map 'Heading=' that it is to be passed over"
+        )
 
 
 async def _start(client: Client, asked: Asked, file: IO[bytes]) -> messages.ContactImport:

@@ -12,7 +12,8 @@ import msgspec
 
 from libs.common import tables
 from libs.common.errors import FieldViolation, InvalidArgument
-from libs.common.text import as_key, fold
+from libs.common.headings import HEADINGS, field_meant
+from libs.common.text import as_key
 from services.points.domain.model import (
     POINTS_MAX,
     ImportRow,
@@ -30,16 +31,10 @@ CELL_LENGTH_MAX: Final = 320
 POINTS_LENGTH_MAX: Final = 100
 FILE_BYTES_MAX: Final = 16 * 1024 * 1024
 
-POINTS_COLUMN: Final = "Point Balance"
-HINT_COLUMNS: Final = {"member_id": "Member ID", "email": "Email", "phone": "Phone"}
+POINTS_COLUMN: Final = HEADINGS["points"][0]
+HINT_COLUMNS: Final = {field: HEADINGS[field][0] for field in ("member_id", "email", "phone")}
 """Field of `Hints` → heading of its column."""
-_HEADINGS: Final = {
-    "points": (POINTS_COLUMN, "點數餘額", "點數"),
-    "member_id": (HINT_COLUMNS["member_id"], "會員編號", "會員 ID"),
-    "email": (HINT_COLUMNS["email"], "E-mail", "電子郵件", "電子信箱"),
-    "phone": (HINT_COLUMNS["phone"], "電話", "手機", "手機號碼", "電話號碼"),
-}
-"""Field → what people call its column; the first is how answers name it."""
+_FIELDS: Final = frozenset({"points", *HINT_COLUMNS})
 _SHORT_NUMBER: Final = re.compile(r"[+-]?[0-9]{1,6}", re.ASCII)
 """No phone: in a line that lacks its last cells, points that have slipped into another column."""
 
@@ -323,15 +318,14 @@ def _lines(table: Iterable[tables.Line]) -> list[Line]:
 
 
 def _heading(cells: Sequence[str]) -> dict[str, int]:
-    """Field → column. Letter case and the form of letters do not matter (X-06)."""
-    named = {fold(name): field for field, names in _HEADINGS.items() for name in names}
+    """Field → column. Letter case, the form of letters, and signs between them do not matter (X-06)."""
     found: dict[str, int] = {}
     for column, cell in enumerate(cells):
-        field = named.get(fold(as_key(tables.cell_text(cell))))
-        if field is None:
+        field = field_meant(tables.cell_text(cell))
+        if field not in _FIELDS:
             continue
         if field in found:
-            raise _refused(f"has the column {_HEADINGS[field][0]} more than once")
+            raise _refused(f"has the column {HEADINGS[field][0]} more than once")
         found[field] = column
     if "points" not in found:
         raise _refused(f"has no column {POINTS_COLUMN}")

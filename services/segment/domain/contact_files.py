@@ -13,6 +13,7 @@ from libs.common import tables
 from libs.common.audience.expressions import AttributeType, ChannelNumber
 from libs.common.channel_ids import BUSINESS_SCOPED, SAID, is_person_id
 from libs.common.errors import FieldViolation, InvalidArgument
+from libs.common.headings import HEADINGS, field_meant, field_named, letters
 from libs.common.hints import (
     Reason,
     line_fault,
@@ -29,31 +30,12 @@ from services.segment.domain.model import Attribute, IdentityKey
 COLUMNS_MAX: Final = 200
 HEADING_LENGTH_MAX: Final = 200
 POINTS_MAX: Final = 10**12
-POINTS_HEADING: Final = "Point Balance"
 POINTS: Final = "points"
+POINTS_HEADING: Final = HEADINGS[POINTS][0]
 EXTERNAL_ID: Final = "external_id"
 ATTRIBUTE: Final = "attributes."
-_HEADINGS: Final = {
-    "member_id": ("Member ID", "會員編號", "會員 ID", "會員號碼"),
-    "name": ("Name", "姓名", "名稱", "顧客姓名"),
-    "phone": ("Phone", "Phone Number", "Mobile", "電話", "手機", "手機號碼", "電話號碼"),
-    "email": ("Email", "E-mail", "電子郵件", "電子信箱", "信箱"),
-    EXTERNAL_ID: (
-        "Channel ID",
-        "User ID",
-        "LINE User ID",
-        "WhatsApp",
-        "WhatsApp Number",
-        "社群 ID",
-        "WhatsApp 號碼",
-    ),
-    "tags": ("Tags", "Tag", "標籤"),
-    POINTS: (POINTS_HEADING, "點數餘額", "點數"),
-}
-"""Field → what people call its column; the first is how a sample names it."""
 REPORT_HEADINGS: Final = ("Import Line", "Import Fault")
 """Columns that a report adds; they are passed over when it is loaded again."""
-_NAMED: Final = {fold(name): field for field, names in _HEADINGS.items() for name in names}
 _TAG_SEPARATORS: Final = re.compile(r"[,;|、\uff0c\uff1b\n]")
 _TAG_LENGTH_MAX: Final = 100
 _DATE: Final = re.compile(r"([0-9]{4})[-/.]([0-9]{1,2})[-/.]([0-9]{1,2})", re.ASCII)
@@ -110,19 +92,34 @@ def columns_of(
     if len(heading.cells) > COLUMNS_MAX:
         raise _refused(f"must have at most {COLUMNS_MAX} columns")
     usable = [each for each in attributes if not each.archived]
-    named = {fold(each.display_name): ATTRIBUTE + each.key for each in usable if each.display_name}
-    named |= {fold(each.key): ATTRIBUTE + each.key for each in usable}
-    named |= {fold(ATTRIBUTE + each.key): ATTRIBUTE + each.key for each in usable}
-    named |= _NAMED
     said = {fold(as_key(name)): field for name, field in given.items()}
-    known = {*_HEADINGS, *(ATTRIBUTE + each.key for each in usable)}
+    known = {*HEADINGS, *(ATTRIBUTE + each.key for each in usable)}
+    recognise = _recogniser(usable)
     columns: list[Column] = []
     for text in headings_of(heading):
-        name = fold(as_key(text))
-        field = said.pop(name, None)
-        columns.append(Column(text, named.get(name, "") if field is None else field))
+        field = said.pop(fold(as_key(text)), None)
+        columns.append(Column(text, recognise(text) if field is None else field))
     _check(columns, said, known)
     return tuple(columns)
+
+
+def _recogniser(attributes: Iterable[Attribute]) -> Callable[[str], str]:
+    """What a heading is that nobody has mapped. A field's name goes before an attribute's, and what is called just so
+    before what has the same letters."""
+    keyed = [(name, ATTRIBUTE + each.key) for each in attributes for name in (each.display_name, each.key)]
+    keyed += [(field, field) for _, field in keyed]
+    named = {fold(as_key(name)): field for name, field in keyed if name}
+    meant = {letters(name): field for name, field in keyed if letters(name)}
+
+    def recognise(heading: str) -> str:
+        return (
+            field_named(heading)
+            or named.get(fold(as_key(heading)))
+            or field_meant(heading)
+            or meant.get(letters(heading), "")
+        )
+
+    return recognise
 
 
 def headings_of(heading: tables.Line) -> list[str]:

@@ -66,6 +66,25 @@ async def test_a_file_is_previewed_loaded_corrected_and_loaded_again(
     assert "nothing of it is applied again without --again" in capsys.readouterr().err
 
 
+@pytest.mark.rule("S-06e")
+async def test_columns_of_which_nothing_is_taken_are_named(
+    segment: Segment, servers: Servers, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "people.csv"
+    file.write_text("member_id,phone-number,Shoe size,Notes,Import Line\nM1,0912345678,43,,2\n", "utf-8")
+    asked = Asked(str(segment.team_id), str(file), mapping=("Notes=",), as_json=True)
+    assert await journeys.run(settings_of(segment, servers), contact_imports.load(asked)) == 0
+    said = capsys.readouterr()
+    assert "nothing is taken of the columns 'Shoe size': --map 'Heading=field'" in said.err
+    assert [each.get("field", "") for each in json.loads(said.out)["columns"]] == [
+        "member_id",
+        "phone",
+        "",
+        "",
+        "",
+    ]
+
+
 @pytest.mark.rule("S-06a")
 async def test_a_broken_upload_goes_on_and_can_be_cancelled(
     segment: Segment,

@@ -30,9 +30,11 @@ LINE_CHANNEL, WHATSAPP = 1, 2
 CITY = Attribute(TEAM, "city", "城市", AttributeType.TEXT, False, 1, NOW, NOW)
 OLD = Attribute(TEAM, "old", "Old", AttributeType.TEXT, True, 1, NOW, NOW)
 
+USER = Attribute(TEAM, "user_id", "", AttributeType.TEXT, False, 1, NOW, NOW)
+
 
 def fields_of(heading: str, given: dict[str, str] | None = None, channel: int = 0) -> list[str]:
-    columns = columns_of(Line(1, heading.split(",")), [CITY, OLD], given or {})
+    columns = columns_of(Line(1, heading.split(",")), [CITY, OLD, USER], given or {})
     if fault := columns_fault(columns, channel):
         raise InvalidArgument.of(FieldViolation("csv", fault))
     return [column.field for column in columns]
@@ -58,6 +60,12 @@ def read(file: str | bytes, channel: int = 0) -> list[ContactLine]:
             ["member_id", "name", "phone", "email", "tags", "attributes.city"],
         ),
         ("ＰＨＯＮＥ,備註,attributes.city,Old", ["phone", "", "attributes.city", ""]),
+        ("member_id,full name,phone_number,e_mail,tags", ["member_id", "name", "phone", "email", "tags"]),
+        (
+            "＊會員ID,客戶姓名,行動電話,E-mail Address,CITY:",
+            ["member_id", "name", "phone", "email", "attributes.city"],
+        ),
+        ("memberID,user_id,*,", ["member_id", "attributes.user_id", "", ""]),
     ],
 )
 def test_headings_in_both_languages_say_what_columns_are(heading: str, fields: list[str]) -> None:
