@@ -100,7 +100,7 @@ class Neighboured(Points):
             key = customer_pb2.IdentityKey(
                 channel=channel_pb2.CHANNEL_WHATSAPP,
                 account_id=str(WHATSAPP),
-                external_id=customer.customer_id,
+                external_id=str(1 + UUID(customer.customer_id).int % 10**18),
             )
             customer.identities.add(key=key)
         request = segment_service_pb2.CreateCustomerRequest(
