@@ -10,7 +10,7 @@ import re
 import time
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
@@ -24,7 +24,7 @@ from bench.usage import Usage
 from libs.client import Client
 from libs.client.services import SERVICES
 from libs.common.clock import SystemClock
-from libs.common.rpc.values import timestamp
+from libs.common.rpc.values import duration, timestamp
 from libs.embedded import start_embedded
 from libs.emulators.config import EmulatorSettings
 from libs.supervisor import Installation, InstallationOptions, InstallationSettings
@@ -37,6 +37,7 @@ CALL_TIMEOUT_S: Final = 60.0
 PATIENCE_S: Final = 120.0
 """How long nothing may get done before a work fails."""
 _POLL_S: Final = 0.1
+_LAG_WAIT: Final = timedelta(seconds=10)
 _COUNT_EVERY_S: Final = 0.5
 _REQUESTS: Final = re.compile(r"^omnijourney_rpc_requests_total\{(.*)\} (\S+)$", re.MULTILINE)
 _OURSELVES: Final = "grpc.health"
@@ -145,6 +146,17 @@ class Field:
             if time.monotonic() - moved_s > PATIENCE_S:
                 raise BenchFault(f"stats is {lag} rows behind and does not catch up")
             await asyncio.sleep(_POLL_S)
+
+    async def idle(self) -> None:
+        """Waits until nothing is at work on what was written: mail is delivered and taken, and all is counted."""
+        lag = operations_pb2.GetLagRequest(wait=duration(_LAG_WAIT))
+        waited_s = time.monotonic()
+        for service in ("segment", "journey", "channel_gateway"):
+            stub = InstallationServiceStub(self.client.channel(service))
+            while (await stub.GetLag(lag, timeout=CALL_TIMEOUT_S)).pending:
+                if time.monotonic() - waited_s > PATIENCE_S:
+                    raise BenchFault(f"{service} has work left and does not get done")
+        await self.settled()
 
     async def completed(self, journey_id: UUID, since: datetime) -> int:
         """Enrolments of the journey that began after `since` and are complete."""

@@ -2,7 +2,8 @@
 
 Batches of ours and of the statement take turns, on customers of whom neither has touched one before, so that both
 find pages equally cold. The statement writes into copies of the tables with all their indexes and checks; nobody is
-looked for, no key is looked up, nothing is decided and nobody is told.
+looked for, no key is looked up, nothing is decided, nobody is told and no entry of the audit log is written. Either
+begins when nothing is at work any more on what was written before: mail is delivered and taken, all is counted.
 """
 
 import statistics
@@ -112,14 +113,14 @@ async def _of_kind(field: Field, team_id: UUID, kind: str, customers: Sequence[U
         await admin.execute("INSERT INTO segment.bench_history_head SELECT * FROM segment.history_head")
         for ours, bare in zip(parts[::2], parts[1::2], strict=True):
             request = _request(field, team_id, kind, ours)
-            await field.settled()
+            await field.idle()
             field.usage.start()
             answer = await timed_ms(took[0], partial(call, field.client.segment.RecordEvents, request))
             spent[0] += _spent_s(field)
             if any(result.reason for result in answer.results):
                 raise BenchFault("events were refused")
             write = partial(admin.execute, _BARE, team_id, *await _rows(admin, team_id, request, ours, bare))
-            await field.settled()
+            await field.idle()
             field.usage.start()
             await timed_ms(took[1], write)
             spent[1] += _spent_s(field)

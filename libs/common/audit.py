@@ -283,5 +283,5 @@ def _statuses(field: FieldDescriptor, items: Sequence[Any]) -> Any:
     if status is None or status.enum_type is None:
         return len(items)
     names = status.enum_type.values_by_number
-    found = Counter(names[item.status].name if item.status in names else str(item.status) for item in items)
-    return dict(found)
+    found = Counter([item.status for item in items])
+    return {names[each].name if each in names else str(each): count for each, count in found.items()}

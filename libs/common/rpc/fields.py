@@ -6,12 +6,11 @@ from uuid import UUID
 
 from asyncpg.pgproto.pgproto import UUID as DriverUUID  # noqa: N811 - two classes of one name
 from google.protobuf.message import Message
-from google.protobuf.timestamp_pb2 import Timestamp
 
 from libs.common.errors import FieldViolation, InvalidArgument
-from libs.common.rpc.values import datetime_of
+from libs.common.rpc.values import believed_time
 from libs.common.text import CONTROL, as_seen, shows
-from libs.common.times import OUT_OF_RANGE, in_range
+from libs.common.times import OUT_OF_RANGE
 
 _NIL = UUID(int=0)
 
@@ -71,15 +70,9 @@ class FieldCheck:
         if not message.HasField(name):
             self.fault(field, "is required")
             return None
-        value = getattr(message, name)
-        assert isinstance(value, Timestamp)
-        try:
-            at = datetime_of(value)
-        except (ValueError, OverflowError):
-            at = None
-        if at is None or not in_range(at):
+        at = believed_time(getattr(message, name))
+        if at is None:
             self.fault(field, OUT_OF_RANGE)
-            return None
         return at
 
     def count(self, field: str, items: Sized, *, most: int, least: int = 0) -> None:

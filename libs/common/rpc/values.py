@@ -36,6 +36,14 @@ def datetime_of(message: Timestamp) -> datetime:
     return _EPOCH + timedelta(0, seconds, nanos // 1_000)
 
 
+def believed_time(message: Timestamp) -> datetime | None:
+    """The time in UTC, cut to the microsecond; None for what is none, or is not believed."""
+    seconds, nanos = message.seconds, message.nanos
+    if seconds in _BELIEVED and 0 <= nanos < 1_000_000_000:
+        return _EPOCH + timedelta(0, seconds, nanos // 1_000)
+    return None
+
+
 def is_time(message: Timestamp) -> bool:
     """Whether it is a time, and one that is believed (see `libs.common.times.in_range`)."""
     return message.seconds in _BELIEVED and 0 <= message.nanos < 1_000_000_000

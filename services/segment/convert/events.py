@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
+from uuid import UUID
 
 import msgspec
 
@@ -14,7 +15,7 @@ from libs.common.money import format_micros
 from libs.common.phones import is_e164
 from libs.common.tracing import TRACEPARENT_MAX
 from omnijourney.internal.v1 import change_pb2
-from omnijourney.segment.v1 import customer_pb2, event_pb2
+from omnijourney.segment.v1 import customer_pb2, event_pb2, segment_service_pb2
 from services.segment.convert.checks import Check, local_numbers, reason_number
 from services.segment.domain import model
 from services.segment.domain.changes import overlap
@@ -42,6 +43,10 @@ _OF_IDENTITIES: Final = frozenset({"contact_added", "contact_blocked", "message_
 """Events that name who it was on a channel."""
 
 
+_OF_SOMEBODY: Final = frozenset({model.CustomerInteracted, model.TeamInteracted})
+"""Events of which somebody has to be named."""
+
+
 class ReadEvent(NamedTuple):
     """A report, or its refusal with everything that is wrong with it."""
 
@@ -52,8 +57,19 @@ class ReadEvent(NamedTuple):
 
 def read_event(message: event_pb2.CustomerEvent, countries: Mapping[str, str]) -> ReadEvent:
     """`countries` by team id, for phones that are not in E.164: see `needs_country`."""
-    left_out: list[LeftOut] = []
-    return ReadEvent(_read_event(message, countries, left_out), left_out)
+    (read,) = read_events([message], countries)
+    return read
+
+
+def read_events(messages: Iterable[event_pb2.CustomerEvent], countries: Mapping[str, str]) -> list[ReadEvent]:
+    """The same of many; ids of teams are read once."""
+    check, teams, read = Check(), dict[str, UUID](), []
+    for message in messages:
+        left_out: list[LeftOut] = []
+        read.append(ReadEvent(_read_event(check, message, teams, countries, left_out), left_out))
+        if check.violations:
+            check = Check()
+    return read
 
 
 def needs_country(message: event_pb2.CustomerEvent) -> bool:
@@ -85,33 +101,40 @@ def _moved_to(message: event_pb2.ContactMoved) -> customer_pb2.IdentityKey:
 
 
 def _read_event(
-    message: event_pb2.CustomerEvent, countries: Mapping[str, str], left_out: list[LeftOut]
+    check: Check,
+    message: event_pb2.CustomerEvent,
+    teams: dict[str, UUID],
+    countries: Mapping[str, str],
+    left_out: list[LeftOut],
 ) -> Event | EventResult:
-    check = Check()
-    check.country = countries.get(message.team_id, "")
+    """`check` holds no fault; `teams` are those whose ids were read."""
     kind = message.WhichOneof("event")
     if kind is None:
         return refused_event("INVALID_FIELDS", "event is required")
+    named = message.team_id
+    check.country = countries.get(named, "")
     detail = getattr(message, kind)
     body = _EVENTS[kind](check, detail, kind)
     if type(body) is model.OrderCompleted and (said := detail.click_id):
         click_id = _usable(f"{kind}.click_id", read_click(said), left_out)
         body = msgspec.structs.replace(body, click_id=click_id or "")
+    team_id = teams.get(named) or check.uuid("team_id", named)
     name = message.customer_name
     event = Event(
-        team_id=check.uuid("team_id", message.team_id),
-        event_key=check.line("event_key", message.event_key),
-        selector=_read_hints(check, message.customer, check.country, left_out),
-        occurred_at=check.time("occur_time", message, "occur_time") or _EPOCH,
-        body=body,
-        customer_name=(name and _usable("customer_name", read_name(name), left_out)) or "",
+        team_id,
+        check.line("event_key", message.event_key),
+        _read_hints(check, message.customer, check.country, left_out),
+        check.time("occur_time", message, "occur_time") or _EPOCH,
+        body,
+        (name and _usable("customer_name", read_name(name), left_out)) or "",
     )
     if message.traceparent:
         check.line("traceparent", message.traceparent, length_max=TRACEPARENT_MAX)
-    if event.selector.is_empty() and isinstance(event.body, model.CustomerInteracted | model.TeamInteracted):
+    if type(body) in _OF_SOMEBODY and event.selector.is_empty():
         check.fault("customer", "is required")
     if check.violations:
         return refused_event("INVALID_FIELDS", check.summary())
+    teams[named] = team_id
     return event
 
 
@@ -171,19 +194,22 @@ def read_selector(check: Check, message: customer_pb2.CustomerSelector, country:
     )
 
 
-def event_result_message(result: EventResult, left_out: Sequence[LeftOut]) -> event_pb2.EventResult:
-    """The answer to a report."""
-    message = event_pb2.EventResult(
-        status=int(result.status),  # type: ignore[arg-type]  # the numbers are those of the contract
+def add_event_result(
+    answer: segment_service_pb2.RecordEventsResponse, result: EventResult, left_out: Sequence[LeftOut]
+) -> None:
+    """Adds the answer to a report."""
+    # Made where it stays: a message that is put into a list is copied.
+    message = answer.results.add(
+        status=int(result.status),
         customer_id=str(result.customer_id or ""),
-        customer_created=result.customer_created,
     )
+    if result.customer_created:
+        message.customer_created = True
     if result.reason:
         message.reason = reason_number(result.reason)
         message.message = result.message
     for each in left_out:
         message.left_out.add(field=each.field, message=each.reason.value)
-    return message
 
 
 def read_change(message: change_pb2.Change) -> Change | ChangeResult:

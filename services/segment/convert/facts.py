@@ -50,8 +50,6 @@ def mail_of(fact: Fact, view: mail.CustomerView | None = None) -> mail.Mail | No
 
 def _mail_body(body: facts.FactBody | facts.Unreadable) -> mail.Body:
     match body:
-        case facts.Unreadable(reason=reason):
-            return mail.Unreadable(reason)
         case facts.OrderReported(order=order):
             return mail.Checkout(
                 order_key=body.order_key,
@@ -93,6 +91,8 @@ def _mail_body(body: facts.FactBody | facts.Unreadable) -> mail.Body:
             | facts.MessageTaken()
         ):
             return mail.ProfileChanged(_said(body) if isinstance(body, facts.MessageTaken) else None)
+        case facts.Unreadable(reason=reason):
+            return mail.Unreadable(reason)
     raise AssertionError(f"no mail: {type(body).__name__}")
 
 

@@ -22,7 +22,7 @@ from services.segment.domain.contacts import (
     message_received,
     team_interacted,
 )
-from services.segment.domain.keys import content_of_event, digest_of
+from services.segment.domain.keys import content_of_event, digest_of, report_of_event
 from services.segment.domain.model import (
     ContactAdded,
     ContactBlocked,
@@ -61,8 +61,9 @@ def named_identities(event: Event) -> Iterator[IdentityKey]:
     """Identities that the event may bind, or keep a word of."""
     if event.selector.identity is not None:
         yield event.selector.identity
-    if isinstance(event.body, ContactAdded | ContactBlocked | MessageReceived | ContactMoved):
-        yield event.body.identity
+    body = event.body
+    if isinstance(body, ContactAdded | ContactBlocked | MessageReceived | ContactMoved):
+        yield body.identity
 
 
 def no_such_account(account_id: UUID) -> EventResult:
@@ -111,7 +112,7 @@ def _record(recorder: Recorder, event: Event, now: datetime, latest: datetime) -
     if event.occurred_at > latest:
         event = msgspec.structs.replace(event, occurred_at=now)
     event = as_known_now(event, recorder.moves, recorder.identities).with_hints()
-    recorder.pending.begin(event.team_id, f"event {event.event_key}")
+    recorder.pending.begin(event.team_id, report_of_event(event))
     facts = recorder.pending.facts
     before = len(facts)
     result = _HANDLERS[type(event.body)](recorder, event)

@@ -209,9 +209,12 @@ def is_mail(body: FactBody | Unreadable) -> bool:
             return False
 
 
+_MAY_BE_QUIET: Final = frozenset({ContactJoined, TagApplied, AttributeChanged})
+
+
 def is_quiet(body: FactBody | Unreadable) -> bool:
     """Whether the mail that the fact is starts no journey, though such a fact else does."""
-    return isinstance(body, ContactJoined | TagApplied | AttributeChanged) and body.quiet
+    return type(body) in _MAY_BE_QUIET and body.quiet  # type: ignore[union-attr]  # by its type
 
 
 def fact_partition(team_id: UUID, customer_id: UUID | None) -> int:
@@ -225,7 +228,7 @@ _DECODER: Final[msgspec.msgpack.Decoder[FactBody]] = msgspec.msgpack.Decoder(Fac
 
 def encode_body(body: FactBody | Unreadable) -> bytes:
     """For storage."""
-    assert not isinstance(body, Unreadable), "what cannot be read is not written again"
+    assert type(body) is not Unreadable, "what cannot be read is not written again"
     return _ENCODER.encode(body)
 
 

@@ -55,6 +55,11 @@ def content_of_event(event: Event) -> tuple[Any, ...]:
     )
 
 
+def report_of_event(event: Event) -> str:
+    """What identifies it in its team, for ever and among reports of every kind; see `FactIds`."""
+    return f"event {event.event_key}"
+
+
 def digest_of(content: Any) -> bytes:
     """16 bytes that tell two contents under one key apart."""
     return hashlib.blake2b(_ENCODER.encode(content), digest_size=16).digest()

@@ -313,10 +313,15 @@ class Event(msgspec.Struct, frozen=True, array_like=True):
     """Context of a sampled trace; no part of the report."""
 
     @property
+    def may_name_identity(self) -> bool:
+        """Whether it says by which identity somebody was there, or may."""
+        return self.selector.identity is not None or type(self.body) not in _OF_NO_IDENTITY
+
+    @property
     def hints(self) -> Selector:
         """The selector, with the phone number that an identity on WhatsApp is where no other is told."""
         selector = self.selector
-        if selector.phone is not None or (selector.identity is None and type(self.body) in _OF_NO_IDENTITY):
+        if selector.phone is not None or not self.may_name_identity:
             return selector
         body = self.body
         own = body.moved_to if isinstance(body, ContactMoved) else getattr(body, "identity", None)

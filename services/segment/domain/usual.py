@@ -9,26 +9,30 @@ can be written in any order, and some of them without the others.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
 from uuid import UUID
 
 from libs.common.text import fold
+from services.segment.domain.facts import Fact
 from services.segment.domain.keys import content_of_event, digest_of
 from services.segment.domain.model import (
+    Binding,
     ContactAdded,
     Customer,
     CustomerInteracted,
     Event,
+    IdentityKey,
     OrderCompleted,
     Selector,
     TeamInteracted,
 )
-from services.segment.domain.recorder import EventContext
+from services.segment.domain.recorder import EventContext, Recording
+from services.segment.domain.results import EventResult
 
 _TOUCHES: Final = frozenset({CustomerInteracted, TeamInteracted})
-_SOME: Final = "?"
+PRESUMED: Final = "?"
 """Stands for a text that is there, whatever it says."""
 
 
@@ -50,6 +54,19 @@ class Found(NamedTuple):
     has_phone: bool
     known_order: bool = False
     """The order was reported before."""
+
+
+class Decided(NamedTuple):
+    """What follows from usual events, if all is as it is presumed to be: of each in its place one fact about one
+    customer."""
+
+    facts: Sequence[Fact]
+    customers: Sequence[Customer]
+    """With what they are presumed to have, and what the events leave."""
+    results: Sequence[EventResult]
+    identities: Mapping[tuple[UUID, IdentityKey], Binding]
+    """Those that the events bind."""
+    has_orders: bool
 
 
 class Touch(NamedTuple):
@@ -118,12 +135,32 @@ def usual_context(events: Sequence[Event], found: Mapping[Hint, Found]) -> Event
     return context
 
 
+def decided_of(recording: Recording) -> Decided:
+    """What was decided for a `usual_context`."""
+    changed = {(each.team_id, each.customer_id): each for each in recording.changed}
+    customers = [changed[fact.team_id, fact.customer_id] for fact in recording.facts]  # type: ignore[index]  # of somebody
+    return Decided(
+        recording.facts, customers, recording.results, recording.identities, bool(recording.orders)
+    )
+
+
+def are_apart(teams: Sequence[UUID], named: Sequence[Hashable]) -> bool:
+    """Whether no two events of a team name the same."""
+    return len(set(named)) == len(named) or len(set(zip(teams, named, strict=True))) == len(named)
+
+
 def touches_of(events: Sequence[Event], now: datetime) -> list[Touch] | None:
     """What the events leave, if each leaves nothing but a time of another customer, who is named by id alone; None if
     any may leave more. It is what `record` decides of them, without its state: a test holds the two together."""
     if not all(map(_is_touch, events)):
         return None
-    touches = [
+    teams = [event.team_id for event in events]
+    if not (
+        are_apart(teams, [event.selector.customer_id for event in events])
+        and are_apart(teams, [event.event_key for event in events])
+    ):
+        return None
+    return [
         Touch(
             event.team_id,
             event.event_key,
@@ -134,9 +171,6 @@ def touches_of(events: Sequence[Event], now: datetime) -> list[Touch] | None:
         )
         for event in events
     ]
-    customers = {(each.team_id, each.customer_id) for each in touches}
-    keys = {(each.team_id, each.event_key) for each in touches}
-    return touches if len(customers) == len(keys) == len(events) else None
 
 
 def _is_touch(event: Event) -> bool:
@@ -184,7 +218,7 @@ def _customer_of(event: Event, found: Mapping[Hint, Found]) -> Customer | None:
         customer_id=customer_id,
         member_id=selector.member_id,
         name=event.customer_name,
-        phone=selector.phone or (_SOME if has_phone else None),
+        phone=selector.phone or (PRESUMED if has_phone else None),
         email=selector.email,
     )
 

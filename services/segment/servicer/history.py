@@ -15,9 +15,9 @@ from services.segment.convert.checks import Check
 from services.segment.convert.events import (
     LeftOut,
     ReadEvent,
-    event_result_message,
+    add_event_result,
     needs_country,
-    read_event,
+    read_events,
 )
 from services.segment.convert.facts import shown_fact
 from services.segment.domain.accounts import StrangeAccount
@@ -53,28 +53,26 @@ class HistoryRpcs(Base):
         countries = await self.countries(local) if local else {}
         latest = self._deps.writer.latest
         traces = EventTraces(request.events, context)
-        read = traces.put_on(
-            [_with_time_cut(read_event(event, countries), latest) for event in request.events]
-        )
+        read = traces.put_on(_with_times_cut(read_events(request.events, countries), latest))
         if not caller().is_internal:
-            read = await self._of_known_accounts([_seen(each) for each in read])
+            if caller().team_id is not None:
+                read = [_seen(each) for each in read]
+            read = await self._of_known_accounts(read)
         results = iter(
             await self._deps.writer.events.submit([each for each, _ in read if isinstance(each, Event)])
         )
         answers = [next(results) if isinstance(each, Event) else each for each, _ in read]
         traces.write(answers)
-        return pb.RecordEventsResponse(
-            results=[
-                event_result_message(answer, left_out)
-                for answer, (_, left_out) in zip(answers, read, strict=True)
-            ]
-        )
+        response = pb.RecordEventsResponse()
+        for answer, (_, left_out) in zip(answers, read, strict=True):
+            add_event_result(response, answer, left_out)
+        return response
 
-    async def _of_known_accounts(self, read: Sequence[ReadEvent]) -> list[ReadEvent]:
+    async def _of_known_accounts(self, read: Sequence[ReadEvent]) -> Sequence[ReadEvent]:
         """The events; refusals of those that would bind an identity of an account that their team has not, or has on
         another channel."""
         strange = await self._deps.accounts.strange([each for each, _ in read if isinstance(each, Event)])
-        return [_known(each, strange) for each in read] if strange else list(read)
+        return [_known(each, strange) for each in read] if strange else read
 
     async def ListFacts(self, request: pb.ListFactsRequest, context: Any) -> pb.ListFactsResponse:
         """Facts of a team or of a customer, in order of time."""
@@ -120,11 +118,12 @@ def _known(read: ReadEvent, strange: Mapping[StrangeAccount, int]) -> ReadEvent:
     return read
 
 
-def _with_time_cut(read: ReadEvent, latest: datetime) -> ReadEvent:
-    """The same, with a time to come told, which is cut when the event is recorded."""
-    if not isinstance(read.event, Event) or read.event.occurred_at <= latest:
-        return read
-    return ReadEvent(read.event, [*read.left_out, LeftOut("occur_time", Reason.TOO_FAR_AHEAD)])
+def _with_times_cut(read: list[ReadEvent], latest: datetime) -> list[ReadEvent]:
+    """The same, with times to come told, which are cut when the events are recorded."""
+    for place, (event, left_out) in enumerate(read):
+        if isinstance(event, Event) and event.occurred_at > latest:
+            read[place] = ReadEvent(event, [*left_out, LeftOut("occur_time", Reason.TOO_FAR_AHEAD)])
+    return read
 
 
 def _seen(read: ReadEvent) -> ReadEvent:

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
-from uuid import UUID
 
 import msgspec
 
@@ -33,13 +32,12 @@ from services.segment.domain.model import (
     ContactAdded,
     Customer,
     Event,
+    Selector,
 )
-from services.segment.domain.recorder import Recording
-from services.segment.domain.usual import Found, Hint, Touch, hint_of
+from services.segment.domain.usual import Decided, Found, Hint, Touch, hint_of
 from services.segment.store.base import BOOK
 
 _ENCODE: Final = msgspec.msgpack.Encoder().encode
-_Customers = dict[tuple[UUID, UUID | None], Customer]
 _NO_IDENTITY: Final = (None, None, None)
 _NO_HINT: Final = (None, None, None)
 _NOTHING_FOUND: Final = Hint(NOBODY, None, None, None, "", "")
@@ -56,50 +54,40 @@ async def find_usual(pool: Pool, hints: Sequence[Hint]) -> dict[Hint, Found]:
     return dict(zip(hints, map(Found, *columns), strict=True))
 
 
-class UsualEvents:
-    """Usual events, one fact each, with what was decided of them as they were presumed to be: ready to be written."""
-
-    def __init__(self, events: Sequence[Event], recording: Recording, now: datetime) -> None:
-        """`now` is when they are recorded."""
-        self._facts = facts = recording.facts
-        self._customers: _Customers = {(each.team_id, each.customer_id): each for each in recording.changed}
-        self._order = sorted(
-            range(len(facts)), key=lambda index: (facts[index].team_id, facts[index].customer_id)
-        )
-        rows = [
-            _event_row(place, events[index], facts[index], self._customers)
-            for place, index in enumerate(self._order)
-        ]
-        self._query = BOOK.bind(
-            "record_usual",
-            teams=list({event.team_id for event in events}),
-            now=now,
-            rows=rows,
-            with_identities=bool(recording.bound),
-            with_orders=bool(recording.orders),
-        )
-
-    async def write(self, pool: Pool) -> list[Fact | None]:
-        """The facts that were written, with their numbers and positions. Customers of whom something is written have
-        their basic data and numbers afterwards."""
-        (columns,) = await fetch_alone(pool, *self._query)
-        facts, order = self._facts, self._order
-        written: list[Fact | None] = [None] * len(facts)
-        for place, number, position, *basics in zip(*(column or () for column in columns), strict=True):
-            fact = written[order[place]] = facts[order[place]]
-            fact.mail_number, fact.position = number, position
-            customer = self._customers[fact.team_id, fact.customer_id]
-            customer.mail_number = number
-            customer.name, customer.member_id, customer.phone, customer.email = basics
-            _tell_phone(fact, customer)
-        return written
+async def record_usual(
+    pool: Pool, events: Sequence[Event], decided: Decided, now: datetime
+) -> list[Fact | None]:
+    """The facts that were written, with their numbers and positions. Customers of whom something is written have their
+    basic data and numbers afterwards."""
+    facts, customers = decided.facts, decided.customers
+    order = _lock_order(facts)
+    query = BOOK.bind(
+        "record_usual",
+        teams=list({event.team_id for event in events}),
+        now=now,
+        rows=[
+            _event_row(place, events[index], facts[index], customers[index])
+            for place, index in enumerate(order)
+        ],
+        with_identities=bool(decided.identities),
+        with_orders=decided.has_orders,
+    )
+    (columns,) = await fetch_alone(pool, *query)
+    written: list[Fact | None] = [None] * len(facts)
+    for place, number, position, *basics in zip(*(column or () for column in columns), strict=True):
+        index = order[place]
+        fact, customer = facts[index], customers[index]
+        written[index] = fact
+        fact.mail_number = customer.mail_number = number
+        fact.position = position
+        customer.name, customer.member_id, customer.phone, customer.email = basics
+        _tell_phone(fact, customer)
+    return written
 
 
 async def record_touches(pool: Pool, touches: Sequence[Touch], now: datetime) -> list[bool]:
     """Which of the events were written that leave nothing but a time of their customers."""
-    order = sorted(
-        range(len(touches)), key=lambda index: (touches[index].team_id, touches[index].customer_id)
-    )
+    order = _lock_order(touches)
     rows = [touches[index] for index in order]
     query = BOOK.bind(
         "record_touches",
@@ -116,15 +104,20 @@ async def record_touches(pool: Pool, touches: Sequence[Touch], now: datetime) ->
     return written
 
 
+def _lock_order(items: Sequence[Fact] | Sequence[Touch] | Sequence[Change]) -> list[int]:
+    """The places of items in the order in which customers are locked everywhere."""
+    keys = [item.team_id.bytes + item.customer_id.bytes for item in items]  # type: ignore[union-attr]  # of somebody
+    return sorted(range(len(keys)), key=keys.__getitem__)
+
+
 def _tell_phone(fact: Fact, customer: Customer) -> None:
     """What an order says of its customer's phone was presumed, and stored as it is."""
     body, has_phone = fact.body, customer.phone is not None
-    if isinstance(body, OrderReported) and body.has_phone is not has_phone:
+    if type(body) is OrderReported and body.has_phone is not has_phone:
         fact.body = msgspec.structs.replace(body, has_phone=has_phone)
 
 
-def _event_row(place: int, event: Event, fact: Fact, customers: _Customers) -> tuple[Any, ...]:
-    customer = customers[fact.team_id, fact.customer_id]
+def _event_row(place: int, event: Event, fact: Fact, customer: Customer) -> tuple[Any, ...]:
     body, hint, named = event.body, hint_of(event), event.hints
     return (
         place,
@@ -142,16 +135,16 @@ def _event_row(place: int, event: Event, fact: Fact, customers: _Customers) -> t
         fact.event_id,
         fact.occurred_at,
         encode_body(fact.body),
-        *(body.identity if isinstance(body, ContactAdded) else _NO_IDENTITY),
-        *(_order_columns(fact.body) if isinstance(fact.body, OrderReported) else _NO_ORDER),
+        *(body.identity if type(body) is ContactAdded else _NO_IDENTITY),
+        *(_order_columns(fact.body) if type(fact.body) is OrderReported else _NO_ORDER),
         *((hint.member_id, hint.phone, hint.email) if hint else _NO_HINT),
-        *_other_hints(event, hint),
+        *(_NO_HINT if named.is_id_alone else _other_hints(named, hint)),
     )
 
 
-def _other_hints(event: Event, hint: Hint | None) -> tuple[str | None, str | None, str | None]:
+def _other_hints(named: Selector, hint: Hint | None) -> tuple[str | None, str | None, str | None]:
     """What the event says beside the hint by which its customer was found, as it is searched by."""
-    named, found = event.hints, hint or _NOTHING_FOUND
+    found = hint or _NOTHING_FOUND
     return (
         fold(named.member_id) if named.member_id is not None and found.member_id is None else None,
         named.phone if found.phone is None else None,
@@ -165,9 +158,7 @@ def _order_columns(body: OrderReported) -> tuple[Any, ...]:
 
 async def set_usual(pool: Pool, changes: Sequence[Change], now: datetime) -> list[Fact | None]:
     """The facts of changes of text attributes, each of another customer."""
-    order = sorted(
-        range(len(changes)), key=lambda index: (changes[index].team_id, changes[index].customer_id)
-    )
+    order = _lock_order(changes)
     rows = [value_row(place, changes[index]) for place, index in enumerate(order)]
     teams = list({change.team_id for change in changes})
     query = BOOK.bind("set_usual", teams=teams, now=now, rows=rows)

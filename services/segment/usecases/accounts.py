@@ -48,6 +48,7 @@ class Accounts:
 
     async def strange(self, events: Iterable[Event]) -> dict[StrangeAccount, int]:
         """The same of identities that events would bind."""
-        identities = [(event.team_id, key) for event in events for key in named_identities(event)]
+        naming = (event for event in events if event.may_name_identity)
+        identities = [(event.team_id, key) for event in naming for key in named_identities(event)]
         named = {(team_id, key.account_id) for team_id, key in identities}
         return dict(_strange(identities, await known_accounts(self._pool, named))) if named else {}

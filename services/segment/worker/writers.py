@@ -7,6 +7,7 @@ from collections import Counter as Tally
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import datetime, timedelta
+from enum import Enum
 from functools import partial
 from typing import Final, TypeVar
 from uuid import UUID
@@ -28,17 +29,18 @@ from services.segment.convert.facts import mails_of
 from services.segment.domain.changes import Way, apply_changes, ways_of
 from services.segment.domain.events import record
 from services.segment.domain.facts import TAGS, Fact
-from services.segment.domain.known import NO_VIEWS, Views
+from services.segment.domain.known import NO_VIEWS, Views, views_of
 from services.segment.domain.model import Change, Event
+from services.segment.domain.plain_orders import plain_orders
 from services.segment.domain.results import APPLIED, ChangeResult, EventResult, failed_event
-from services.segment.domain.usual import hints_of, touches_of, usual_context
+from services.segment.domain.usual import Decided, decided_of, hints_of, touches_of, usual_context
 from services.segment.store.changes import load_change_context, move_marketed_times, save_applied
 from services.segment.store.errors import CollisionError, domain_errors
 from services.segment.store.events import save_recording
 from services.segment.store.moves import load_known_context, save_moves
 from services.segment.store.usual import find_usual, set_usual
 from services.segment.worker.notifier import FactNotifiers
-from services.segment.worker.usual_events import UsualWriter, views_after
+from services.segment.worker.usual_events import UsualWriter
 
 Item = TypeVar("Item", Event, Change)
 Result = TypeVar("Result")
@@ -95,7 +97,7 @@ class Writer:
         self._pool = pool
         self._clock = clock
         self._publisher = publisher
-        self._usual = UsualWriter(pool, clock, publisher.publish, ahead_max)
+        self._usual = UsualWriter(pool, publisher.publish)
         self.events: Batcher[Event, EventResult] = _batcher("events waiting", self._record, failed_event)
         self.changes: Batcher[Change, ChangeResult] = _batcher("changes waiting", self._apply)
 
@@ -116,14 +118,16 @@ class Writer:
 
     async def _record(self, events: list[Event]) -> list[EventResult]:
         results = await self._timed("events", len(events), partial(self._record_whole, events))
-        _count(metrics.EVENTS, (result.status.name for result in results))
+        _count(metrics.EVENTS, (result.status for result in results))
         return results
 
     async def _record_whole(self, events: list[Event]) -> list[EventResult]:
-        hints = hints_of(events)
         now = self._clock.now()
-        if hints is None and (touches := touches_of(events, now)):
+        if touches := touches_of(events, now):
             return await _in_two_steps(events, await self._usual.touch(touches, now), self._record_others)
+        if orders := plain_orders(events, now, self._ahead_max):
+            return await self._record_usual(events, orders, now)
+        hints = hints_of(events)
         if hints is None or len(hints) > HINTS_MAX:
             return await self._record_others(events)
         found = await find_usual(self._pool, hints) if hints else {}
@@ -133,7 +137,12 @@ class Writer:
                 hint.team_id for hint, each in found.items() if not (each.customer_id or each.known_order)
             }
             return await self._record_others(events, nobody)
-        return await _in_two_steps(events, await self._usual.record(events, context), self._record_others)
+        decided = decided_of(record(context, events, now, ids_of(now), self._ahead_max))
+        return await self._record_usual(events, decided, now)
+
+    async def _record_usual(self, events: list[Event], decided: Decided, now: datetime) -> list[EventResult]:
+        done = await self._usual.record(events, decided, now)
+        return await _in_two_steps(events, done, self._record_others)
 
     async def _record_others(
         self, events: list[Event], creating: AbstractSet[UUID] = frozenset()
@@ -149,14 +158,15 @@ class Writer:
                 facts = await save_recording(connection, context, recording, now)
                 crash.reach("segment.before_commit")
             crash.reach("segment.after_commit")
-            self._publisher.publish(facts, len(events), views_after(recording, now, facts))
+            views = views_of(facts, recording.created, recording.changed, recording.identities, now)
+            self._publisher.publish(facts, len(events), views)
             return recording.results
 
         return await self.until_alone("events", once)
 
     async def _apply(self, changes: list[Change]) -> list[ChangeResult]:
         results = await self._timed("changes", len(changes), partial(self._apply_whole, changes))
-        _count(metrics.CHANGES, (result.status.name for result in results))
+        _count(metrics.CHANGES, (result.status for result in results))
         return results
 
     async def _apply_whole(self, changes: list[Change]) -> list[ChangeResult]:
@@ -252,14 +262,16 @@ async def _in_two_steps(
     items: list[Item], done: Sequence[Result | None], others: Callable[[list[Item]], Awaitable[list[Result]]]
 ) -> list[Result]:
     """The results of all items: those `done`, and those that `others` gives of what is left, together and in order."""
+    if all(done):
+        return list(done)  # type: ignore[arg-type]  # none is None
     left = [item for item, result in zip(items, done, strict=True) if result is None]
     rest = iter(await others(left) if left else ())
     return [next(rest) if result is None else result for result in done]
 
 
-def _count(counter: Counter, statuses: Iterable[str]) -> None:
+def _count(counter: Counter, statuses: Iterable[Enum]) -> None:
     for status, number in Tally(statuses).items():
-        counter.labels(status).inc(number)
+        counter.labels(status.name).inc(number)
 
 
 def _batcher(

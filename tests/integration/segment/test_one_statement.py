@@ -15,7 +15,6 @@ import msgspec
 import pytest
 
 from libs.common.clock import SteppedClock
-from libs.common.db.pool import Pool
 from libs.common.ids import new_id
 from libs.common.mailbox.mail import Checkout
 from libs.testing.fixtures import Database, Servers
@@ -24,9 +23,8 @@ from omnijourney.internal.v1 import change_pb2
 from omnijourney.segment.v1 import event_pb2, segment_service_pb2, segment_service_pb2_grpc
 from services.segment.app import app
 from services.segment.config import Settings
-from services.segment.domain.facts import Fact
-from services.segment.store.usual import UsualEvents, packed_around
-from services.segment.worker import usual_events, writers
+from services.segment.store.usual import packed_around
+from services.segment.worker import writers
 from tests.integration.segment.conftest import START, TIMEOUT_S, Segment, identity
 
 ACCEPTED = event_pb2.EVENT_STATUS_ACCEPTED
@@ -451,8 +449,7 @@ async def _create(segment: Segment, number: int) -> str:
 async def test_batches_come_out_as_without_the_shorter_way(
     segment: Segment, seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The same random reports for two teams, one of which goes the longer way; the other in parts."""
-    monkeypatch.setattr(usual_events, "PART", 2)
+    """The same random reports for two teams, one of which goes the longer way."""
     teams = (segment.team_id, new_id())
     await segment.create_team(teams[1])
     outcomes = []
@@ -475,39 +472,10 @@ async def test_batches_come_out_as_without_the_shorter_way(
         ]
         outcomes.append((said, [[_without_ids(body) for body in own] for own in mail], names))
         monkeypatch.setattr(writers, "hints_of", lambda events: None)
+        monkeypatch.setattr(writers, "plain_orders", lambda *_: None)
     assert outcomes[0] == outcomes[1]
 
 
 def _without_ids(body: Any) -> dict[str, Any]:
     """Keys of orders follow from the team's id."""
     return {name: value for name, value in msgspec.structs.asdict(body).items() if name != "order_key"}
-
-
-async def test_what_was_written_of_a_batch_that_failed_is_a_duplicate_when_it_comes_again(
-    segment: Segment, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A large batch is written in parts: the server goes away in the second of three."""
-    customers = [await segment.create() for _ in range(6)]
-    events = [
-        segment.order(f"e{n}", f"o{n}", who={"customer_id": customer}) for n, customer in enumerate(customers)
-    ]
-    monkeypatch.setattr(usual_events, "PART", 2)
-    write, calls = UsualEvents.write, 0
-
-    async def failing(ready: UsualEvents, pool: Pool) -> list[Fact | None]:
-        nonlocal calls
-        calls += 1
-        if calls == 2:
-            raise asyncpg.ConnectionDoesNotExistError("the server went away")
-        return await write(ready, pool)
-
-    monkeypatch.setattr(UsualEvents, "write", failing)
-    with pytest.raises(grpc.aio.AioRpcError) as refused:
-        await segment.record(*events)
-    assert refused.value.code() == grpc.StatusCode.UNAVAILABLE
-    again = await segment.record(*events)
-    assert sorted(each.status for each in again) == [*[ACCEPTED] * 4, *[DUPLICATE] * 2]
-    assert [each.customer_id for each in again] == customers
-    for customer_id in customers:
-        assert [letter.number for letter in await segment.mail(customer_id)] == [1]
-    assert {each.status for each in await segment.record(*events)} == {DUPLICATE}

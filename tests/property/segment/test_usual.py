@@ -22,15 +22,17 @@ from services.segment.domain.model import (
     Event,
     EventBody,
     IdentityKey,
+    Item,
     MarketedChange,
     OrderCompleted,
     Selector,
     TagChange,
     TeamInteracted,
 )
+from services.segment.domain.plain_orders import plain_orders
 from services.segment.domain.recorder import EventContext
 from services.segment.domain.results import EventResult, EventStatus
-from services.segment.domain.usual import Found, Hint, hint_of, touches_of, usual_context
+from services.segment.domain.usual import Found, Hint, decided_of, hint_of, touches_of, usual_context
 from tests.property.segment.test_events import ACCOUNT, START, TEAM, some_events, some_ids
 
 _identities = st.integers(1, 4).map(lambda number: IdentityKey(2, ACCOUNT, str(number)))
@@ -172,6 +174,96 @@ def test_events_leave_more_than_a_time_where_they_say_more_or_meet(
         replace(same_key, event_key="other", body=ContactAdded(IdentityKey(2, ACCOUNT, "1"))),
     ):
         assert touches_of([*events, other], START) is None
+
+
+_plain = st.lists(
+    st.tuples(
+        st.builds(
+            OrderCompleted,
+            shop_id=st.sampled_from(["s", "t"]),
+            order_id=st.just(""),
+            amount_micros=st.integers(-5, 5),
+            currency=st.sampled_from(["TWD", "USD"]),
+            order_number=st.sampled_from(["", "#1"]),
+            items=st.lists(st.builds(Item, st.sampled_from(["A", "B"])), max_size=2).map(tuple),
+            signed=st.just(True),
+            click_id=st.sampled_from(["", "c"]),
+            cart_id=st.sampled_from(["", "cart"]),
+        ),
+        st.integers(-3, 3).map(lambda number: START + timedelta(minutes=number * 4)),
+        st.none() | st.just(b"trace"),
+        st.sampled_from([TEAM, UUID(int=2)]),
+    ),
+    min_size=1,
+    max_size=4,
+)
+
+
+def _orders(reports: list[tuple[OrderCompleted, datetime, bytes | None, UUID]]) -> list[Event]:
+    """Of a customer, a key and an order each."""
+    return [
+        Event(
+            team,
+            f"e{number}",
+            Selector(UUID(int=500 + number)),
+            at,
+            msgspec.structs.replace(body, order_id=f"o{number}"),
+            trace=trace,
+        )
+        for number, (body, at, trace, team) in enumerate(reports)
+    ]
+
+
+@given(_plain)
+def test_what_follows_from_a_plain_order_is_what_is_decided_of_a_usual_one(
+    reports: list[tuple[OrderCompleted, datetime, bytes | None, UUID]],
+) -> None:
+    """Times that lie ahead further than may be are now."""
+    events, ahead_max = _orders(reports), timedelta(minutes=5)
+    plain = plain_orders(events, START, ahead_max)
+    context = usual_context(events, {})
+    assert context is not None
+    usual = decided_of(record(context, events, START, some_ids(), ahead_max))
+    assert plain is not None
+    assert plain == usual
+
+
+@given(_plain)
+def test_no_order_is_plain_that_says_more_or_less_or_meets_another(
+    reports: list[tuple[OrderCompleted, datetime, bytes | None, UUID]],
+) -> None:
+    events, replace = _orders(reports), msgspec.structs.replace
+    first, body, ahead_max = events[0], events[0].body, timedelta(minutes=5)
+    assert isinstance(body, OrderCompleted)
+    other = replace(
+        first,
+        event_key="other",
+        selector=Selector(UUID(int=999)),
+        body=replace(body, order_id="other"),
+    )
+    assert plain_orders([*events, other], START, ahead_max) is not None
+    another_team = replace(first, team_id=UUID(int=3))
+    assert plain_orders([*events, another_team], START, ahead_max) is not None
+    for each in (
+        *(replace(other, event_key=first.event_key), replace(other, selector=first.selector)),
+        replace(other, body=body),
+        *(
+            replace(other, body=replace(body, order_id="other", **odd))
+            for odd in ({"signed": False}, {"test": True})
+        ),
+        replace(other, customer_name="Ann"),
+        replace(other, selector=Selector(UUID(int=999), phone="+1")),
+        replace(other, selector=Selector(UUID(int=999), email="a@b.c")),
+        replace(other, selector=Selector(UUID(int=999), member_id="m")),
+        replace(other, selector=Selector(UUID(int=999), browser_token="t")),
+        replace(other, selector=Selector(UUID(int=999), identity=IdentityKey(2, ACCOUNT, "1"))),
+        replace(other, selector=Selector()),
+        *(
+            replace(other, body=ContactAdded(IdentityKey(2, ACCOUNT, "1"))),
+            replace(other, body=CustomerInteracted()),
+        ),
+    ):
+        assert plain_orders([*events, each], START, ahead_max) is None
 
 
 @given(_named_events(), _found)

@@ -67,9 +67,9 @@ BEGIN
                 WHERE o.team_id = n.team_id AND o.shop_id = n.shop_id AND o.order_id = n.order_id OFFSET 0))
         RETURNING n.place, c.mail_number, c.name, c.member_id, c.phone, c.email
     )
-    SELECT array_agg(w.place ORDER BY w.place), array_agg(w.mail_number ORDER BY w.place), array_agg(w.name ORDER BY w.place),
-           array_agg(w.member_id ORDER BY w.place), array_agg(w.phone ORDER BY w.place), array_agg(w.email ORDER BY w.place)
-      INTO places, numbers, names, member_ids, phones, emails FROM changed AS w;
+    -- Sorted once, not once for each array.
+    SELECT array_agg(w.place), array_agg(w.mail_number), array_agg(w.name), array_agg(w.member_id), array_agg(w.phone), array_agg(w.email)
+      INTO places, numbers, names, member_ids, phones, emails FROM (SELECT * FROM changed ORDER BY place) AS w;
     IF places IS NULL THEN
         RETURN;
     ELSIF cardinality(places) < cardinality(events) THEN
