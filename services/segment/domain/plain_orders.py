@@ -14,7 +14,7 @@ from services.segment.domain.facts import Fact, OrderReported, OrderStage, fact_
 from services.segment.domain.keys import content_of_event, digest_of, order_key_of, report_of_event
 from services.segment.domain.model import Customer, Event, OrderCompleted, Uncounted
 from services.segment.domain.results import EventResult, EventStatus
-from services.segment.domain.usual import PRESUMED, Decided, are_apart
+from services.segment.domain.usual import SOME_TEXT, Decided, are_apart
 
 _COUNTS: Final = Uncounted.COUNTS
 
@@ -69,7 +69,7 @@ def _decided(event: Event, now: datetime, latest: datetime) -> tuple[Customer, F
     customer = Customer(
         team_id,
         customer_id,
-        phone=PRESUMED,
+        phone=SOME_TEXT,
         customer_interact_time=at,
         checkout_time=at,
         mail_number=1,

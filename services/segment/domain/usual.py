@@ -32,7 +32,7 @@ from services.segment.domain.recorder import EventContext, Recording
 from services.segment.domain.results import EventResult
 
 _TOUCHES: Final = frozenset({CustomerInteracted, TeamInteracted})
-PRESUMED: Final = "?"
+SOME_TEXT: Final = "?"
 """Stands for a text that is there, whatever it says."""
 
 
@@ -218,7 +218,7 @@ def _customer_of(event: Event, found: Mapping[Hint, Found]) -> Customer | None:
         customer_id=customer_id,
         member_id=selector.member_id,
         name=event.customer_name,
-        phone=selector.phone or (PRESUMED if has_phone else None),
+        phone=selector.phone or (SOME_TEXT if has_phone else None),
         email=selector.email,
     )
 
