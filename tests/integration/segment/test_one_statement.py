@@ -116,7 +116,7 @@ async def test_events_that_leave_only_a_time_are_kept_by_their_keys(
 
     events = [touch("e1", customers[0]), touch("e2", customers[1], "team_interacted")]
     with monkeypatch.context() as blind:
-        blind.setattr(writers, "load_event_context", None)
+        blind.setattr(writers, "load_known_context", None)
         results = await segment.record(*events)
     assert [(each.status, each.customer_id) for each in results] == [
         (ACCEPTED, customers[0]),
