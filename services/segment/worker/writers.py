@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections import Counter as Tally
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import datetime, timedelta
 from enum import Enum
 from functools import partial
-from typing import Final, TypeVar
+from typing import Final, NamedTuple, TypeVar
 from uuid import UUID
 
 from prometheus_client import Counter
@@ -52,6 +54,10 @@ ITEMS_MAX: Final = 500
 """Items of one batch; the most that one call may bring."""
 HINTS_MAX: Final = 50
 """Customers of one batch who are looked up to see whether all is as usual: in a larger one somebody is new."""
+LARGE: Final = 100
+"""Facts of a batch that holds up its answer where they are published before it."""
+ANSWERED_WITHIN_S: Final = 0.01
+"""From the commit of a large batch; small ones are published at once."""
 _RETRY_AFTER_S: Final = 0.5
 WAITING_MAX: Final = 20_000
 """Events, and changes, that may wait; more are refused, so that callers slow down instead of timing out."""
@@ -65,8 +71,18 @@ def ids_of(now: datetime) -> Iterator[UUID]:
     return endless_ids(epoch_ms(now))
 
 
+class _Committed(NamedTuple):
+    facts: Sequence[Fact]
+    handled: int
+    views: Views
+
+
 class FactPublisher:
-    """Publishes facts that were committed: see `CommitPublisher`."""
+    """Publishes facts that were committed: see `CommitPublisher`.
+
+    Those of a large batch wait until whoever brought it is answered, as a rule: to write their mail, and to read them
+    for those who follow, takes this process and the database as long as recording them did.
+    """
 
     def __init__(self, relay: MailRelay, notifiers: FactNotifiers, progress: Progress) -> None:
         """One per process."""
@@ -74,9 +90,29 @@ class FactPublisher:
             relay, partial(notifiers.notify, frozenset(TAGS.values())), progress
         )
         self._notifiers = notifiers
+        self._waiting: deque[_Committed] = deque()
+
+    @property
+    def pending(self) -> int:
+        """Facts that were committed and are not published yet."""
+        return sum(len(each.facts) for each in self._waiting)
 
     def publish(self, facts: Sequence[Fact], handled: int = 1, views: Views = NO_VIEWS) -> None:
         """To be called after the commit, in its order as far as one process can tell. `views` travel with the mail."""
+        if len(facts) < LARGE and not self._waiting:
+            self._publish(facts, handled, views)
+            return
+        self._waiting.append(_Committed(facts, handled, views))
+        if len(self._waiting) == 1:
+            asyncio.get_running_loop().call_later(ANSWERED_WITHIN_S, self.flush)
+
+    def flush(self) -> None:
+        """Publishes what waits."""
+        while self._waiting:
+            self._publish(*self._waiting[0])
+            self._waiting.popleft()
+
+    def _publish(self, facts: Sequence[Fact], handled: int, views: Views) -> None:
         self._publisher.publish(
             list(mails_of(facts, views)),
             ranges_of((fact.partition, fact.position) for fact in facts),
@@ -108,13 +144,14 @@ class Writer:
 
     @property
     def pending(self) -> int:
-        """Items taken and not answered."""
-        return self.events.pending + self.changes.pending
+        """Items taken and not answered, and facts that are not published."""
+        return self.events.pending + self.changes.pending + self._publisher.pending
 
     async def drain(self) -> None:
-        """Returns when everything that was taken is answered."""
+        """Returns when everything that was taken is answered and published."""
         await self.events.drain()
         await self.changes.drain()
+        self._publisher.flush()
 
     async def _record(self, events: list[Event]) -> list[EventResult]:
         results = await self._timed("events", len(events), partial(self._record_whole, events))
