@@ -29,8 +29,16 @@ Command = Callable[[Client], Awaitable[int]]
 """Returns the exit code."""
 
 
+_TEXT_BYTES_MAX: Final = 1 << 20
+"""As the contract has it."""
+
+
 class NoSuch(Exception):
     """A name that leads to no journey, or to several."""
+
+
+class NoText(Exception):
+    """A file that holds no definition, whatever the service would say."""
 
 
 async def run(settings: ClientSettings, command: Command) -> int:
@@ -181,7 +189,7 @@ async def _one(client: Client, thing: Thing, work: Callable[[Client, Thing], Awa
         return await work(client, thing)
     except grpc.aio.AioRpcError as error:
         _show_refusal(error, str(thing))
-    except (NoSuch, OSError, UnicodeDecodeError) as error:
+    except (NoSuch, NoText, OSError) as error:
         complain(f"{thing}: {error}")
     return EXIT_FAULT
 
@@ -205,7 +213,15 @@ def _format(file: Path) -> pb.TextFormat.ValueType:
 
 
 def _content(file: Path) -> str:
-    return file.read_text(encoding="utf-8")
+    with file.open("rb") as opened:
+        content = opened.read(_TEXT_BYTES_MAX + 1)
+    if len(content) > _TEXT_BYTES_MAX:
+        raise NoText(f"holds more than {_TEXT_BYTES_MAX:,} bytes: a definition takes fewer")
+    try:
+        return content.decode()
+    except UnicodeDecodeError as fault:
+        line = content.count(b"\n", 0, fault.start) + 1
+        raise NoText(f"line {line}: is no text in UTF-8: save the file in that encoding") from None
 
 
 async def id_of(client: Client, team_id: str, name: str) -> str:

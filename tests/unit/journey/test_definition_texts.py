@@ -172,6 +172,13 @@ FAULTS: dict[str, tuple[str, dict[str, str]]] = {
             "schedule.start_time": "line 3: must be a time with its zone, such as 2026-03-01T09:00:00+08:00",
         },
     ),
+    "a zone further off than there is": (
+        "name: N\nschedule: {start_time: 2026-03-01T09:00:00+25:00, end_time: 2026-03-01T09:00:00-08:60}\n",
+        {
+            f"schedule.{field}": "line 2: must be a time with its zone, such as 2026-03-01T09:00:00+08:00"
+            for field in ("start_time", "end_time")
+        },
+    ),
     "what the contract bounds": (
         f"name: N\ntrigger:\n  tag_applied:\n    tags: [{', '.join('t' for _ in range(101))}]\n",
         {"trigger.tag_applied.tags": "line 4: must contain no more than 100 item(s)"},
