@@ -31,7 +31,7 @@ class _ModuleEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Module.ValueTy
     MODULE_UNSPECIFIED: _Module.ValueType  # 0
     """Not given; refused."""
     MODULE_JOURNEYS: _Module.ValueType  # 1
-    """Customer journeys."""
+    """Customer journeys. Asked for when a journey is published or simulated; drafts need none, and journeys that are live go on without it."""
     MODULE_POINTS: _Module.ValueType  # 2
     """Loyalty points."""
     MODULE_CUSTOM_ATTRIBUTES: _Module.ValueType  # 3
@@ -45,7 +45,7 @@ class Module(_Module, metaclass=_ModuleEnumTypeWrapper):
 MODULE_UNSPECIFIED: Module.ValueType  # 0
 """Not given; refused."""
 MODULE_JOURNEYS: Module.ValueType  # 1
-"""Customer journeys."""
+"""Customer journeys. Asked for when a journey is published or simulated; drafts need none, and journeys that are live go on without it."""
 MODULE_POINTS: Module.ValueType  # 2
 """Loyalty points."""
 MODULE_CUSTOM_ATTRIBUTES: Module.ValueType  # 3
@@ -123,7 +123,9 @@ class TeamSettings(_message.Message):
     team_id: _builtins.str
     """The team that these are of. Output only."""
     time_zone: _builtins.str
-    """IANA time zone, for example `Asia/Taipei`. Required. Days, months and do-not-disturb windows are of this zone."""
+    """IANA time zone, for example `Asia/Taipei`. Required. Days, months and do-not-disturb windows are of this zone.
+    A change holds for what happens from then on: who rests for a window already rests to its end as it was.
+    """
     currency_code: _builtins.str
     """ISO 4217 code of the team's own currency. Required."""
     unsigned_orders_count: _builtins.bool
