@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
 
@@ -21,6 +21,7 @@ from services.channel_gateway.domain.json_items import without_broken_text, with
 _REMEDY: Final = "send the body as the channel's platform does"
 DEPTH_MAX: Final = 100
 """Brackets within brackets; what lies deeper is passed over."""
+_ANY: Final = msgspec.json.Decoder()
 _FIELDS: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 Whole = TypeVar("Whole")
@@ -55,10 +56,25 @@ def read_part(decoder: msgspec.json.Decoder[Read], part: msgspec.Raw) -> Read:
         return decoder.decode(raw)
     except _UNREADABLE:
         pass
+    mended = without_depths(without_broken_text(raw), DEPTH_MAX)
     try:
-        return decoder.decode(without_depths(without_broken_text(raw), DEPTH_MAX))
-    except _UNREADABLE as error:
+        return decoder.decode(mended)
+    except _UNREADABLE:
+        pass
+    try:
+        # What is null is not said, and a number may be written as a text.
+        said = msgspec.json.encode(_without_nulls(_ANY.decode(mended)))
+        return msgspec.json.Decoder(decoder.type, strict=False).decode(said)
+    except (*_UNREADABLE, msgspec.EncodeError, OverflowError) as error:
         raise ItemFaultError("has not the form of such an event") from error
+
+
+def _without_nulls(said: Any) -> Any:
+    if isinstance(said, dict):
+        return {name: _without_nulls(each) for name, each in said.items() if each is not None}
+    if isinstance(said, list):
+        return [_without_nulls(each) for each in said if each is not None]
+    return said
 
 
 def read_loosely(decoder: msgspec.json.Decoder[Loose], part: msgspec.Raw) -> tuple[Loose, list[Item]]:

@@ -15,6 +15,7 @@ from services.channel_gateway.domain.json_faults import Fault
 from services.channel_gateway.domain.json_items import without_broken_text
 from services.channel_gateway.domain.shop_events import (
     EVENT_ID_LENGTH_MAX,
+    TEXT_LENGTH_MAX_OF_ID,
     EventFaultError,
     ShopReport,
     judged,
@@ -27,6 +28,8 @@ DIGITS_MAX: Final = 6
 _NUMBER_LENGTH_MAX: Final = 60
 _WHOLE_DIGITS_MAX: Final = 20
 """Before the point: more than any amount has, and few enough that a sum is exact."""
+NAME_LENGTH_MAX: Final = 500
+"""Of a line's name."""
 _NUMBERED: Final = re.compile(r"[0-9]{1,6}", re.ASCII)
 _PLACE: Final = re.compile(r"\[(\d+|\.\.\.)\]")
 
@@ -135,6 +138,28 @@ def first(*values: Any) -> Any:
 def text_of(value: Any) -> Any:
     """An id as text; what is neither text nor number stays, and is judged."""
     return str(value) if isinstance(value, str) else value
+
+
+def utc_of(time: Any) -> Any:
+    """A time without a zone is one of UTC, whichever sign stands between day and hour; what is no text stays."""
+    if not isinstance(time, str):
+        return time
+    day, _, clock = time.strip().replace(" ", "T", 1).partition("T")
+    if not clock or clock[-1:] in "zZ" or "+" in clock or "-" in clock:
+        return time
+    return f"{day}T{clock}Z"
+
+
+def short(value: Any) -> Any:
+    """A text that an order can do without; none where it is longer than is kept, or no text."""
+    text = text_of(value)
+    return text if isinstance(text, str) and len(text) <= TEXT_LENGTH_MAX_OF_ID else None
+
+
+def name_of(*given: Any) -> Any:
+    """The first that is a text, as far as names of lines are kept."""
+    found = first(*(each for each in given if isinstance(each, str)))
+    return None if found is None else str(found)[:NAME_LENGTH_MAX]
 
 
 def joined_name(person: Any, given: str, family: str) -> str:

@@ -15,7 +15,7 @@ from uuid import UUID
 import msgspec
 
 from services.channel_gateway.domain.content import Button, ButtonAction, ButtonCard, FlatCard, TextCard
-from services.channel_gateway.domain.limits import LIMITS
+from services.channel_gateway.domain.limits import LIMITS, Length
 from services.channel_gateway.domain.model import Channel
 
 _BOUND: Final = re.compile(r"oj1\.([0-9A-Za-z_-]{22})\.([pm])\.(.*)", re.DOTALL)
@@ -42,17 +42,17 @@ def bound_cards(cards: Iterable[FlatCard], effect_key: UUID, channel: Channel) -
 def _bound_card(card: FlatCard, effect_key: UUID, channel: Channel) -> FlatCard:
     limits = LIMITS[channel]
     if isinstance(card, ButtonCard):
-        buttons = (_bound(each, effect_key, channel, limits.data.most) for each in card.buttons)
+        buttons = (_bound(each, effect_key, channel, limits.data) for each in card.buttons)
         return msgspec.structs.replace(card, buttons=tuple(buttons))
     if isinstance(card, TextCard) and card.quick_replies:
-        most = limits.reply_data(len(card.quick_replies), limits.data).most
-        replies = (_bound(each, effect_key, channel, most) for each in card.quick_replies)
+        longest = limits.reply_data(len(card.quick_replies), limits.data)
+        replies = (_bound(each, effect_key, channel, longest) for each in card.quick_replies)
         return msgspec.structs.replace(card, quick_replies=tuple(replies))
     return card
 
 
-def _bound(button: Button, effect_key: UUID, channel: Channel, most: int) -> Button:
-    """`most` characters are carried."""
+def _bound(button: Button, effect_key: UUID, channel: Channel, longest: Length) -> Button:
+    """`longest` is what it carries at most."""
     match button.action:
         case ButtonAction.POSTBACK:
             kind = "p"
@@ -62,7 +62,7 @@ def _bound(button: Button, effect_key: UUID, channel: Channel, most: int) -> But
             return button
     key = base64.urlsafe_b64encode(effect_key.bytes).rstrip(b"=").decode()
     value = f"oj1.{key}.{kind}.{button.value}"
-    return msgspec.structs.replace(button, value=value) if len(value) <= most else button
+    return button if longest.over(value) else msgspec.structs.replace(button, value=value)
 
 
 def pressed(data: str) -> Pressed:

@@ -5,6 +5,7 @@ from typing import Final
 
 import msgspec
 
+from libs.common.text import shows
 from libs.common.text_variables import (
     ATTRIBUTE,
     BALANCE,
@@ -195,13 +196,18 @@ def filled(card: TextCard | ImageCard | ButtonCard | CouponCard, fill_text: Call
         return msgspec.structs.replace(card, text=fill_text(card.text))
     if isinstance(card, ImageCard):
         picture, preview = plain_address(card.image_url), plain_address(card.preview_url)
-        return ImageCard(picture, preview, fill_text(card.caption))
+        return ImageCard(picture, preview, _seen(fill_text(card.caption)))
     if isinstance(card, ButtonCard):
         buttons = tuple(map(_addressed, card.buttons))
-        title, text = fill_text(card.title), fill_text(card.text)
+        title, text = _seen(fill_text(card.title)), fill_text(card.text)
         return ButtonCard(text=text, buttons=buttons, title=title, image_url=plain_address(card.image_url))
     claim = Button(card.button_label, ButtonAction.POSTBACK, claim_data(card.coupon_id))
     return ButtonCard(text=fill_text(card.text), buttons=(claim,))
+
+
+def _seen(text: str) -> str:
+    """A text that may be left out; empty where there is nothing in it to see, which no channel takes."""
+    return text if shows(text) else ""
 
 
 def _addressed(button: Button) -> Button:

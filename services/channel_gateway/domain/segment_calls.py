@@ -15,12 +15,15 @@ from services.channel_gateway.domain.platform_bodies import (
     first,
     joined_name,
     list_of,
+    name_of,
     part_of,
     plain,
     read_body,
     refused,
     report_of,
+    short,
     text_of,
+    utc_of,
     without_gaps,
 )
 from services.channel_gateway.domain.shop_events import EventFaultError, ShopReport
@@ -31,6 +34,7 @@ REFUNDED: Final = "Order Refunded"
 CANCELLED: Final = "Order Cancelled"
 _KINDS: Final = {kind.casefold(): kind for kind in (COMPLETED, UPDATED, REFUNDED, CANCELLED)}
 """As they are read: libraries do not agree on capitals."""
+_TIMES: Final = ("timestamp", "originalTimestamp", "sentAt", "receivedAt")
 _TELL_TOTAL: Final = "send properties.total; without it and without products the whole order is given back"
 CALLS_MAX: Final = 2_500
 """Of one batch, as Segment's own batches are bounded."""
@@ -112,9 +116,9 @@ def _completed(call: Json, total: Any) -> Said:
     lines = list_of(properties, "products")
     order = {
         **_order(call),
-        "number": text_of(part_of(properties, "order_number")),
+        "number": short(part_of(properties, "order_number")),
         "total": plain(total),
-        "cart_id": text_of(first(part_of(properties, "cart_id"), part_of(properties, "checkout_id"))),
+        "cart_id": short(first(part_of(properties, "cart_id"), part_of(properties, "checkout_id"))),
         "items": [_line(line) for line in lines],
     }
     event = {
@@ -143,7 +147,7 @@ def _head(call: Json, event: str) -> Json:
     return {
         "event": event,
         "event_id": text_of(call.get("messageId")),
-        "occurred_at": first(call.get("timestamp"), call.get("originalTimestamp"), call.get("sentAt")),
+        "occurred_at": utc_of(first(*map(call.get, _TIMES))),
         "customer": _customer(call),
     }
 
@@ -175,10 +179,10 @@ def _line(line: Any) -> Any:
         return line
     return without_gaps(
         {
-            "name": line.get("name"),
+            "name": name_of(line.get("name")),
             "quantity": plain(line.get("quantity")),
             "unit_price": plain(line.get("price")),
-            "product_id": text_of(line.get("product_id")),
-            "sku": text_of(line.get("sku")),
+            "product_id": short(line.get("product_id")),
+            "sku": short(line.get("sku")),
         }
     )

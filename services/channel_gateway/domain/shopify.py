@@ -22,11 +22,13 @@ from services.channel_gateway.domain.platform_bodies import (
     joined_name,
     list_of,
     micros_in,
+    name_of,
     noted,
     part_of,
     plain,
     read_object,
     report_of,
+    short,
     text_of,
     without_gaps,
 )
@@ -116,11 +118,11 @@ def _completed(order: Json) -> Said:
         "order": without_gaps(
             {
                 "id": text_of(order.get("id")),
-                "number": text_of(order.get("name")),
+                "number": short(order.get("name")),
                 "currency": currency_of(order.get("currency")),
                 "total": plain(order.get("total_price")),
                 "test": order.get("test"),
-                "cart_id": text_of(order.get("cart_token")),
+                "cart_id": short(order.get("cart_token")),
                 "items": [_line(line) for line in list_of(order, "line_items")],
             }
         ),
@@ -135,11 +137,11 @@ def _line(line: Any) -> Any:
         return line
     return without_gaps(
         {
-            "name": first(line.get("name"), line.get("title")),
+            "name": name_of(line.get("name"), line.get("title")),
             "quantity": plain(line.get("quantity")),
             "unit_price": plain(line.get("price")),
-            "product_id": text_of(line.get("product_id")),
-            "sku": text_of(line.get("sku")),
+            "product_id": short(line.get("product_id")),
+            "sku": short(line.get("sku")),
         }
     )
 

@@ -22,12 +22,15 @@ from services.channel_gateway.domain.platform_bodies import (
     joined_name,
     list_of,
     micros_in,
+    name_of,
     noted,
     part_of,
     plain,
     read_object,
     report_of,
+    short,
     text_of,
+    utc_of,
     without_gaps,
 )
 from services.channel_gateway.domain.shop_events import ShopReport
@@ -87,14 +90,14 @@ def _completed(order: Json) -> Said:
     event = {
         "event": "order.completed",
         "event_id": event_id_of("order", order.get("id")),
-        "occurred_at": _utc(first(order.get("date_created_gmt"), order.get("date_created"))),
+        "occurred_at": utc_of(first(order.get("date_created_gmt"), order.get("date_created"))),
         "order": without_gaps(
             {
                 "id": text_of(order.get("id")),
-                "number": text_of(order.get("number")),
+                "number": short(order.get("number")),
                 "currency": currency_of(order.get("currency")),
                 "total": plain(order.get("total")),
-                "cart_id": noted(notes, "key", "cart_id", "_cart_id"),
+                "cart_id": short(noted(notes, "key", "cart_id", "_cart_id")),
                 "items": [_line(line) for line in list_of(order, "line_items")],
             }
         ),
@@ -109,11 +112,11 @@ def _line(line: Any) -> Any:
         return line
     return without_gaps(
         {
-            "name": line.get("name"),
+            "name": name_of(line.get("name")),
             "quantity": plain(line.get("quantity")),
             "unit_price": plain(first(line.get("price"))),
-            "product_id": text_of(line.get("product_id")),
-            "sku": text_of(line.get("sku")),
+            "product_id": short(line.get("product_id")),
+            "sku": short(line.get("sku")),
         }
     )
 
@@ -182,14 +185,6 @@ def _left_micros(order: Json) -> int | None:
 
 
 def _changed_at(order: Json) -> Any:
-    return _utc(
+    return utc_of(
         first(order.get("date_modified_gmt"), order.get("date_created_gmt"), order.get("date_created"))
     )
-
-
-def _utc(time: Any) -> Any:
-    """A time without a zone is one of UTC."""
-    if not isinstance(time, str):
-        return time
-    _, _, clock = time.partition("T")
-    return time if not clock or clock[-1:] in "zZ" or "+" in clock or "-" in clock else f"{time}Z"

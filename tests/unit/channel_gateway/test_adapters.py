@@ -24,6 +24,7 @@ from services.channel_gateway.domain.content import (
     TemplateContent,
     TextCard,
 )
+from services.channel_gateway.domain.limits import utf16_units
 from services.channel_gateway.domain.model import Channel, Reason
 from services.channel_gateway.domain.prepare import ContentRefusedError
 from services.channel_gateway.worker.attempts import delay_of
@@ -74,6 +75,16 @@ def test_line_buttons() -> None:
     message = body["messages"][0]
     assert message["altText"] == "Choose"
     assert [action["type"] for action in message["template"]["actions"]] == ["uri", "postback", "message"]
+
+
+@pytest.mark.rule("C-10e")
+@pytest.mark.parametrize("piece", ["\U0001f600", "\U0001f468\u200d\U0001f469\u200d\U0001f467", "x"])
+def test_what_line_shows_in_lists_is_cut_as_line_counts_and_within_no_character(piece: str) -> None:
+    (body,) = line(ButtonCard("x" + piece * 150, (YES,)))
+    shown = body["messages"][0]["altText"]
+    assert utf16_units(shown) <= 400
+    assert ("x" + piece * 150).startswith(shown)
+    shown.encode()
 
 
 def test_a_picture_over_links_only_goes_ahead_of_them_on_whatsapp() -> None:

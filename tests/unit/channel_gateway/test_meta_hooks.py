@@ -298,3 +298,40 @@ def test_a_change_that_does_not_say_who_it_is_is_set_aside_with_that(body: bytes
     _, [item] = meta_hooks.read_meta(body)
     assert item.heard == ()
     assert "does not say" in item.fault
+
+
+@pytest.mark.rule("C-20d")
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"errors": [{"code": "131026", "title": None}]},
+        {"errors": [{"code": 131026, "error_data": None}], "recipient_user_id": None},
+        {"errors": [None, {"code": 131026.0}], "biz_opaque_callback_data": None, "conversation": None},
+    ],
+)
+def test_null_is_not_said_and_a_number_may_be_written_as_a_text(odd: dict[str, object]) -> None:
+    status = {
+        "id": "wamid.1",
+        "status": "failed",
+        "timestamp": 1527492624,
+        "recipient_id": "886912000001",
+        **odd,
+    }
+    value = {"metadata": {"phone_number_id": 1}, "contacts": None, "statuses": [status]}
+    entry = {"id": 2, "changes": [{"field": "messages", "value": value}]}
+    _, [item] = meta_hooks.read_meta(
+        json.dumps({"object": "whatsapp_business_account", "entry": [entry]}).encode()
+    )
+    assert item.fault == ""
+    assert [each.external_id for each in item.heard if isinstance(each, Left)] == ["886912000001"]
+
+
+@pytest.mark.rule("C-20d")
+def test_what_has_no_form_at_all_is_still_set_aside() -> None:
+    odds: tuple[object, ...] = (7, "x", {"errors": "many"}, {"status": {}})
+    for odd in odds:
+        status = odd if not isinstance(odd, dict) else {"id": "wamid.1", "status": "failed", **odd}
+        entry = {"id": "2", "changes": [{"field": "messages", "value": {"statuses": [status]}}]}
+        body = {"object": "whatsapp_business_account", "entry": [entry]}
+        _, [item] = meta_hooks.read_meta(json.dumps(body).encode())
+        assert item.fault

@@ -388,6 +388,40 @@ def test_what_senders_spell_otherwise_is_understood() -> None:
     assert _segment("order completed", currency="twd") == [("order.completed", "o1", "27.5")]
 
 
+@pytest.mark.rule("C-20c")
+def test_what_an_order_can_do_without_costs_no_order() -> None:
+    completed = ("order.completed", ID, "360.00")
+    line = SHOPIFY_ORDER["line_items"][0]
+    odds: tuple[Any, ...] = ("x" * 300, {}, [7], True)
+    for odd in odds:
+        assert _shopify("orders/create", name=odd, cart_token=odd) == [completed]
+        lines = [line | {"name": odd, "sku": odd, "product_id": odd}]
+        assert _shopify("orders/create", line_items=lines) == [completed]
+        assert _woo("order.created", number=odd) == [("order.completed", "727", "29.35")]
+    long = line | {"name": "x" * 600}
+    body = json.dumps(SHOPIFY_ORDER | {"line_items": [long]}).encode()
+    (placed,) = reports_of(Platform.SHOPIFY, "orders/create", body)
+    assert placed.report.event is not None
+    assert placed.report.event.order.items is not None
+    assert placed.report.event.order.items[0].name == "x" * 500
+
+
+@pytest.mark.rule("C-20c")
+def test_times_without_a_zone_are_of_utc_where_the_platform_has_no_zone() -> None:
+    for time in ("2026-09-22T12:14:46", "2026-09-22 12:14:46", "2026-09-22T12:14:46.000Z"):
+        for call in (
+            SEGMENT_CALL | {"timestamp": time},
+            SEGMENT_CALL | {"timestamp": None, "receivedAt": time},
+        ):
+            (placed,) = reports_of(Platform.SEGMENT, "", json.dumps(call).encode())
+            assert placed.report.event is not None
+            assert placed.report.event.occurred_at == datetime(2026, 9, 22, 12, 14, 46, tzinfo=UTC)
+        assert _woo("order.created", date_created_gmt=time) == [("order.completed", "727", "29.35")]
+    assert _shopify("orders/create", created_at="2026-09-22T12:14:46")[0][0] == "refused", (
+        "Shopify says its zone"
+    )
+
+
 @pytest.mark.parametrize("body", [b"", b"[]", b"7", b"{", b"\xff", b"NaN", b"[" * 100_000])
 @pytest.mark.parametrize("platform", list(Platform))
 def test_what_is_no_body_is_refused_as_a_whole(platform: Platform, body: bytes) -> None:

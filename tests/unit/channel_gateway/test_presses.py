@@ -32,6 +32,24 @@ def bound(value: str, action: ButtonAction = ButtonAction.POSTBACK, channel: Cha
     return card.buttons[0].value
 
 
+@pytest.mark.rule("C-10e")
+@pytest.mark.parametrize(
+    ("channel", "value", "with_key"),
+    [
+        (Channel.LINE, "\U0001f600" * 140, False),
+        (Channel.LINE, "\U0001f600" * 130, True),
+        (Channel.LINE, "x" * 270, True),
+        (Channel.WHATSAPP, "\U0001f600" * 220, True),
+    ],
+)
+def test_a_button_has_the_key_where_its_channel_counts_that_there_is_room(
+    channel: Channel, value: str, with_key: bool
+) -> None:
+    carried = bound(value, channel=channel)
+    assert (carried != value) == with_key
+    assert not LIMITS[channel].data.over(carried)
+
+
 def told(body: dict[str, Any], source: InboxSource) -> tuple[tuple[str, str, str], list[Any]]:
     """Text, data and key of what segment is told, and what the gateway goes by."""
     webhook = StoredWebhook(

@@ -23,6 +23,7 @@ from services.channel_gateway.domain.render import (
     Values,
     card_text_faults,
     cards_need_points,
+    filled,
     flatten,
     holds,
     template_needs_points,
@@ -174,3 +175,17 @@ def test_addresses_are_written_as_channels_take_them(pasted: str, plain: str) ->
     written, shown = flatten([card, picture], VALUES)
     assert written == ButtonCard("Tea", (Button("Open", ButtonAction.URL, plain), said), image_url=plain)
     assert shown == ImageCard(plain, plain, "Tea")
+
+
+@pytest.mark.rule("C-10e")
+@pytest.mark.parametrize("filling", ["", " ", "\u200b\n", "\u00a0\t"])
+def test_a_caption_or_a_title_without_anything_to_see_is_left_out(filling: str) -> None:
+    picture = filled(ImageCard("https://example.com/a.png", "", "{{x}}"), lambda _: filling)
+    assert isinstance(picture, ImageCard)
+    assert picture.caption == ""
+    button = Button("Yes", ButtonAction.POSTBACK, "y")
+    card = filled(
+        ButtonCard("Look", (button,), title="{{x}}"), lambda text: filling if "{{" in text else text
+    )
+    assert isinstance(card, ButtonCard)
+    assert (card.title, card.text) == ("", "Look")

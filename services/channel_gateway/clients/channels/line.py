@@ -42,6 +42,7 @@ from services.channel_gateway.domain.content import (
     TextCard,
 )
 from services.channel_gateway.domain.fitting import misfits
+from services.channel_gateway.domain.limits import cut_to_utf16
 from services.channel_gateway.domain.model import Account, Channel, Job, Reason, Send
 from services.channel_gateway.domain.opens import Opens, OpensQuestion
 from services.channel_gateway.domain.prepare import ContentRefusedError
@@ -123,7 +124,7 @@ def _buttons(card: ButtonCard) -> dict[str, Any]:
     if card.image_url:
         template["thumbnailImageUrl"] = card.image_url
     template["actions"] = [_action(button) for button in card.buttons]
-    return {"type": "template", "altText": card.text[:ALT_TEXT_MAX], "template": template}
+    return {"type": "template", "altText": cut_to_utf16(card.text, ALT_TEXT_MAX), "template": template}
 
 
 def _action(button: Button) -> dict[str, str]:

@@ -9,6 +9,7 @@ from typing import Any, Final
 import msgspec
 from yarl import URL
 
+from libs.common.text import shows
 from services.channel_gateway.clients.channels import page_rules
 from services.channel_gateway.clients.channels.base import (
     Attempt,
@@ -104,7 +105,7 @@ class PageWriter:
         title, below = (card.title, card.text) if card.title else (card.text, "")
         if picture and len(title) <= HEADING_MAX and len(below) <= HEADING_MAX:
             element = {"title": title, "image_url": card.image_url, "buttons": buttons}
-            if below:
+            if shows(below):
                 element["subtitle"] = below
             return [_template({"template_type": "generic", "elements": [element]})]
         # A text that is too long for a card with a picture stands below the picture.
