@@ -62,19 +62,20 @@ def read_part(decoder: msgspec.json.Decoder[Read], part: msgspec.Raw) -> Read:
     except _UNREADABLE:
         pass
     try:
-        # What is null is not said, and a number may be written as a text.
-        said = msgspec.json.encode(_without_nulls(_ANY.decode(mended)))
+        # What is null is not said; a number may be written as a text, and an id as a number.
+        said = msgspec.json.encode(_plainly(_ANY.decode(mended)))
         return msgspec.json.Decoder(decoder.type, strict=False).decode(said)
     except (*_UNREADABLE, msgspec.EncodeError, OverflowError) as error:
         raise ItemFaultError("has not the form of such an event") from error
 
 
-def _without_nulls(said: Any) -> Any:
+def _plainly(said: Any) -> Any:
+    """Without nulls, whole numbers as texts."""
     if isinstance(said, dict):
-        return {name: _without_nulls(each) for name, each in said.items() if each is not None}
+        return {name: _plainly(each) for name, each in said.items() if each is not None}
     if isinstance(said, list):
-        return [_without_nulls(each) for each in said if each is not None]
-    return said
+        return [_plainly(each) for each in said if each is not None]
+    return str(said) if isinstance(said, int) and not isinstance(said, bool) else said
 
 
 def read_loosely(decoder: msgspec.json.Decoder[Loose], part: msgspec.Raw) -> tuple[Loose, list[Item]]:

@@ -12,7 +12,8 @@ from services.channel_gateway.domain.heard import ItemFaultError, time_of_ms
 
 Id = str | int
 """Meta writes ids and times as either."""
-SECONDS: Final = re.compile(r"[0-9]{1,11}")
+_MOMENT: Final = re.compile(r"[0-9]{1,15}")
+_SECONDS: Final = re.compile(r"[0-9]{1,11}")
 
 
 class Change(msgspec.Struct, frozen=True):
@@ -26,8 +27,9 @@ CHANGE: Final = msgspec.json.Decoder(Change)
 
 
 def at_seconds(seconds: Id) -> datetime:
-    """Raises ItemFaultError for a time that is none."""
+    """A time in seconds, or, where it has more digits than they have, in milliseconds. Raises ItemFaultError for a time
+    that is none."""
     text = str(seconds)
-    if not SECONDS.fullmatch(text):
+    if not _MOMENT.fullmatch(text):
         raise ItemFaultError("its time is none")
-    return time_of_ms(int(text) * 1_000)
+    return time_of_ms(int(text) * (1_000 if _SECONDS.fullmatch(text) else 1))

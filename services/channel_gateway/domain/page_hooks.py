@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
@@ -19,6 +18,8 @@ from services.channel_gateway.domain.heard import (
     ItemFaultError,
     MessageTaken,
     PageReceipt,
+    Preference,
+    PreferenceSource,
     Wrote,
     checked_id,
     kept_id,
@@ -26,15 +27,20 @@ from services.channel_gateway.domain.heard import (
 )
 from services.channel_gateway.domain.hook_bodies import read_items, read_part
 from services.channel_gateway.domain.meta_notices import DETAIL_MAX
-from services.channel_gateway.domain.meta_parts import CHANGE, SECONDS, Id
+from services.channel_gateway.domain.meta_parts import CHANGE, Id, at_seconds
 from services.channel_gateway.domain.model import Channel
 from services.channel_gateway.domain.presses import NOT_PRESSED, Pressed, pressed
 from services.channel_gateway.domain.receipts import ReceiptKind
 
-_MOMENT: Final = re.compile(r"[0-9]{1,15}")
-"""In seconds, or, where it has more digits than they have, in milliseconds."""
 _TALK_FIELDS: Final = frozenset({"messages", "messaging_postbacks", "messaging_referral", "messaging_optins"})
 """Of changes of Instagram: what `messaging` has elsewhere."""
+_WANTED: Final = {
+    "STOP_NOTIFICATIONS": False,
+    "STOP NOTIFICATIONS": False,
+    "RESUME_NOTIFICATIONS": True,
+    "RESUME NOTIFICATIONS": True,
+}
+"""What an opt-in for notifications says of them, written either way."""
 _PASSED_OVER: Final = frozenset(
     {
         "account_linking",
@@ -143,10 +149,12 @@ def _talk(part: msgspec.Raw, own: str) -> tuple[Heard, ...]:
         return (_receipt(event, ReceiptKind.DELIVERED, event.delivery),)
     if event.read is not None:
         return (_receipt(event, ReceiptKind.READ, event.read),)
+    if (wanted := _WANTED.get(_notifications(event.optin))) is not None:
+        return (Preference(_sender(event), at_seconds(event.timestamp), wanted, PreferenceSource.CHANNEL),)
     if event.referral is not None or event.optin is not None:
         return (_wrote(event, f"opened:{event.sender.id}:{event.timestamp}"),)
     if enforced is not None:
-        return _enforced(_time_of(event.timestamp), enforced)
+        return _enforced(at_seconds(event.timestamp), enforced)
     kinds: dict[str, msgspec.Raw] = read_part(_FIELDS, part)
     if _PASSED_OVER.isdisjoint(kinds):
         raise ItemFaultError("it is of no kind that is known here: nothing was done")
@@ -173,24 +181,24 @@ def _message(event: _Messaging, message: _Sent, own: str) -> tuple[Heard, ...]:
     return (_wrote(event, message.mid, press, message.text),)
 
 
-def _receipt(event: _Messaging, kind: ReceiptKind, reported: _Reported) -> PageReceipt:
+def _notifications(optin: Any) -> str:
+    """What an opt-in says that becomes of messages that were allowed; empty: it is of another kind."""
+    said = optin.get("notification_messages_status") if isinstance(optin, dict) else None
+    return said.upper() if isinstance(said, str) else ""
+
+
+def _sender(event: _Messaging) -> str:
     if not is_person_id(Channel.MESSENGER, event.sender.id):
         raise ItemFaultError("sender.id is no id of a person")
+    return event.sender.id
+
+
+def _receipt(event: _Messaging, kind: ReceiptKind, reported: _Reported) -> PageReceipt:
     ids = (reported.mid, *reported.mids) if reported.mid else tuple(reported.mids)
     until = time_of_ms(reported.watermark) if reported.watermark else None
-    return PageReceipt(event.sender.id, kind, ids[:RECEIPT_MESSAGES_MAX], until)
+    return PageReceipt(_sender(event), kind, ids[:RECEIPT_MESSAGES_MAX], until)
 
 
 def _wrote(event: _Messaging, key: str, press: Pressed = NOT_PRESSED, text: str = "") -> Wrote:
-    if not is_person_id(Channel.MESSENGER, event.sender.id):
-        raise ItemFaultError("sender.id is no id of a person")
-    at, key = _time_of(event.timestamp), checked_id(key, "mid")
-    return Wrote(event.sender.id, at, key, "", press.text or text, press.data, press.effect_key)
-
-
-def _time_of(timestamp: str | int) -> datetime:
-    """Raises ItemFaultError for a time that is none."""
-    text = str(timestamp)
-    if not _MOMENT.fullmatch(text):
-        raise ItemFaultError("its time is none")
-    return time_of_ms(int(text) * (1_000 if SECONDS.fullmatch(text) else 1))
+    at, key = at_seconds(event.timestamp), checked_id(key, "mid")
+    return Wrote(_sender(event), at, key, "", press.text or text, press.data, press.effect_key)

@@ -19,6 +19,7 @@ from services.channel_gateway.domain.heard import (
     MessageTaken,
     Moved,
     Preference,
+    PreferenceSource,
     Wrote,
 )
 from services.channel_gateway.domain.inbox import InboxSource, StoredWebhook
@@ -306,6 +307,7 @@ def test_a_change_that_does_not_say_who_it_is_is_set_aside_with_that(body: bytes
     [
         {"errors": [{"code": "131026", "title": None}]},
         {"errors": [{"code": 131026, "error_data": None}], "recipient_user_id": None},
+        {"errors": [{"code": 131026}], "recipient_id": 886912000001, "timestamp": "1527492624000"},
         {"errors": [None, {"code": 131026.0}], "biz_opaque_callback_data": None, "conversation": None},
     ],
 )
@@ -335,3 +337,13 @@ def test_what_has_no_form_at_all_is_still_set_aside() -> None:
         body = {"object": "whatsapp_business_account", "entry": [entry]}
         _, [item] = meta_hooks.read_meta(json.dumps(body).encode())
         assert item.fault
+
+
+@pytest.mark.rule("C-20b", "S-08a")
+@pytest.mark.parametrize(("said", "wanted"), [("STOP_NOTIFICATIONS", False), ("RESUME_NOTIFICATIONS", True)])
+def test_who_stops_notifications_on_messenger_wants_no_messages(said: str, wanted: bool) -> None:
+    optin = {"type": "notification_messages", "notification_messages_status": said}
+    event = {"sender": {"id": 501}, "timestamp": 1527492624000, "optin": optin}
+    body = {"object": "page", "entry": [{"id": "7", "messaging": [event]}]}
+    _, [item] = meta_hooks.read_meta(json.dumps(body).encode())
+    assert item.heard == (Preference("501", AT, wanted, PreferenceSource.CHANNEL),)
