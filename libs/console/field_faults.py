@@ -263,7 +263,10 @@ SENTENCES: Final = (
     noted("was added with other content"),
     noted("has a key that no attribute can have"),
     noted("has no LINE service behind it"),
+    noted("names no coupon of the team: take the id of one that ListCoupons of points shows"),
+    noted("is of type %(kind)s, %(key)s of %(wanted)s: give one of them the other's type first"),
     noted("must be one of %(fields)s, or empty"),
+    noted("must be at most %(n)s days before the end, is %(days)s: search a part at a time"),
     noted("must be one of %(fields)s"),
 )
 COLUMNS: Final[Mapping[str, str]] = {

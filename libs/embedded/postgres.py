@@ -8,9 +8,11 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Final
 
 import asyncpg
 
+from libs.common.db.faults import AWAY
 from libs.embedded import leftovers
 from libs.embedded.account import SERVER_ENV, choose_account
 from libs.embedded.backup_home import BackupHome, archive_check
@@ -82,13 +84,7 @@ def dsn(port: int, password: str, database: str = DATABASE) -> str:
     return f"postgresql://{ADMIN}:{password}@{LOOPBACK}:{port}/{database}"
 
 
-_NOT_READY = (
-    OSError,
-    TimeoutError,
-    asyncpg.PostgresConnectionError,
-    asyncpg.OperatorInterventionError,
-    asyncpg.InterfaceError,
-)
+_NOT_READY: Final = AWAY
 """It does not answer yet, or ends while it is asked: whether it has ended, its process says."""
 
 

@@ -155,6 +155,41 @@ async def test_typing_outlives_a_session_that_ends(page: Page, stand: Stand, con
     assert found.journey.definition.name == "Spring sale"
 
 
+async def test_what_was_typed_over_an_older_state_is_put_back_only_when_asked_for(
+    page: Page, stand: Stand
+) -> None:
+    journey_id = await draft(stand)
+    name, kept = page.get_by_label("Name of the journey"), page.locator("#kept")
+    for answer, left in (("Leave it as it is saved", "Theirs 0"), ("Put back what I had typed", "Mine 1")):
+        number = left[-1]
+        await page.goto(f"/journeys/{journey_id}/edit")
+        found = (await stand.call("GetJourney", journey_id=journey_id)).journey
+        found.definition.name = f"Theirs {number}"
+        await stand.call("UpdateJourney", journey_id=journey_id, definition=found.definition, etag=found.etag)
+        await name.fill(f"Mine {number}")
+        await expect(page.locator("#saved")).to_contain_text("Somebody else changed this journey")
+        await page.reload()
+        await expect(name).to_have_value(f"Theirs {number}")
+        assert await accessibility_faults(page) == []
+        await kept.get_by_role("button", name=answer).press("Enter")
+        await expect(kept).to_be_hidden()
+        await expect(name).to_have_value(left)
+        await saved(page)
+        assert (await stand.call("GetJourney", journey_id=journey_id)).journey.definition.name == left
+
+
+async def test_who_signs_out_leaves_nothing_that_was_typed(page: Page, stand: Stand) -> None:
+    journey_id = await draft(stand)
+    await page.goto(f"/journeys/{journey_id}/edit")
+    await page.route("**/settings", lambda route: route.abort())
+    await page.get_by_label("Name of the journey").fill("Mine")
+    await expect(page.get_by_text("Not saved: no connection.")).to_be_visible()
+    assert await page.evaluate("localStorage.length") == 1
+    await page.get_by_role("button", name="Sign out").click()
+    await expect(page.get_by_label("Token")).to_be_visible()
+    assert await page.evaluate("localStorage.length") == 0
+
+
 async def test_a_change_is_undone(page: Page, stand: Stand) -> None:
     journey_id = await draft(stand)
     await page.goto(f"/journeys/{journey_id}/edit?node=n0")

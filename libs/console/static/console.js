@@ -1,5 +1,7 @@
 // What every page has: dialogs that ask first, and parts that are read again while something goes on.
 
+import { forgetAll } from "./typing.js";
+
 const csrf = () => document.querySelector('meta[name="csrf-token"]').content;
 
 /** Asks our own server, as a part of a page; rejects what is no success. */
@@ -63,6 +65,8 @@ function refresh(part, wait = Math.max(Number(part.dataset.every) || 2000, 500))
   }, wait);
 }
 for (const part of document.querySelectorAll("[data-refresh]")) refresh(part, "atOnce" in part.dataset ? 0 : undefined);
+
+for (const form of document.querySelectorAll("form[data-forgets]")) form.addEventListener("submit", forgetAll);
 
 // A filter that is chosen is applied.
 document.addEventListener("change", (event) => {

@@ -1,13 +1,15 @@
 // The editor saves by itself while one types, shows what is wrong where it is, and keeps what could not be saved.
 
 import { sayThatSignedOut } from "./console.js";
+import { forget, keep, kept } from "./typing.js";
 
 const WAIT_MS = 700;
 const RETRY_MS = 4000;
 const editor = document.querySelector("[data-editor]");
 const form = editor.querySelector("form[data-autosave]");
 const state = document.getElementById("saved");
-const key = form && `omnijourney ${form.getAttribute("action")}`;
+const action = form?.getAttribute("action");
+const offer = document.getElementById("kept");
 
 function say(what) {
   state.textContent = state.dataset[what];
@@ -27,13 +29,7 @@ function showKinds() {
 
 const content = () => [...new FormData(form)].filter(([name]) => name !== "csrf" && name !== "etag");
 
-function keep() {
-  try {
-    localStorage.setItem(key, JSON.stringify(content()));
-  } catch {
-    // No room, or not allowed: then it is kept on the page only.
-  }
-}
+const keepTyped = () => keep(action, form.elements.etag.value, content());
 
 /** The last of rows that may be several is always an empty one: where it was filled, another one comes behind it. */
 function grow() {
@@ -61,17 +57,40 @@ function grow() {
   }
 }
 
-function restore() {
-  const kept = localStorage.getItem(key);
-  if (!kept) return false;
+function putBack(given) {
   const values = new Map();
-  for (const [name, value] of JSON.parse(kept)) values.set(name, [...(values.get(name) ?? []), value]);
+  for (const [name, value] of given) values.set(name, [...(values.get(name) ?? []), value]);
   for (let before = -1; before !== form.elements.length; ) {
     before = form.elements.length;
     fill(values);
     grow();
   }
-  return true;
+  showKinds();
+}
+
+/** What was typed over what is shown now is put back; over an older state, which somebody has changed since, only when asked for. */
+function restore() {
+  const found = kept(action);
+  if (!found) return;
+  if (JSON.stringify(found.values) === JSON.stringify(content())) return forget(action);
+  if (found.etag !== form.elements.etag.value) {
+    offer.hidden = false;
+    return;
+  }
+  putBack(found.values);
+  say("restored");
+  timer = setTimeout(save, WAIT_MS);
+}
+
+function answerOffer(event) {
+  const wanted = event.target.closest("button");
+  if (!wanted) return;
+  offer.hidden = true;
+  form.querySelector("input:not([type=hidden]), select, textarea")?.focus();
+  if (wanted.value === "put-back") {
+    putBack(kept(action)?.values ?? content());
+    changed();
+  } else forget(action);
 }
 
 function fill(values) {
@@ -151,7 +170,8 @@ async function save() {
         for (const id of ["live-count", "phone-preview", "quiet-week"]) {
           document.getElementById(id)?.replaceWith(part.querySelector(`#${id}`));
         }
-        if (JSON.stringify(content()) === sent) localStorage.removeItem(key);
+        if (JSON.stringify(content()) === sent) forget(action);
+        else keepTyped();
         say("saved");
       } else {
         say("refused");
@@ -169,7 +189,8 @@ async function save() {
 function changed() {
   showKinds();
   grow();
-  keep();
+  offer.hidden = true;
+  keepTyped();
   clearTimeout(timer);
   timer = setTimeout(save, WAIT_MS);
 }
@@ -177,13 +198,10 @@ function changed() {
 showKinds();
 if (form) {
   form.addEventListener("input", changed);
-  form.addEventListener("submit", () => localStorage.removeItem(key));
+  form.addEventListener("submit", () => forget(action));
+  offer.addEventListener("click", answerOffer);
   window.addEventListener("online", save);
-  if (restore()) {
-    showKinds();
-    say("restored");
-    timer = setTimeout(save, WAIT_MS);
-  }
+  restore();
 }
 // A part that was asked for by its address is where one goes on.
 if (location.hash === "#panel") document.getElementById("panel").focus({ preventScroll: false });

@@ -133,7 +133,7 @@ async def two(site: Site, account_id: str, name: str) -> tuple[str, str]:
     found: list[str] = []
     for number in (1, 2):
         key = customer_pb2.IdentityKey(
-            channel=LINE, account_id=account_id, external_id=f"U{name}{number}{new_id().hex[:24]}"
+            channel=LINE, account_id=account_id, external_id=f"U{new_id().hex}"
         )
         person = customer_pb2.Customer(
             member_id=f"member-{name}-{number}",

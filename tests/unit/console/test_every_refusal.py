@@ -80,13 +80,21 @@ def _sentences() -> Iterator[tuple[str, str]]:
 
 
 def _of(file: Path) -> Iterator[tuple[str, int]]:
-    for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+    tree = ast.parse(file.read_text("utf-8"))
+    named: dict[str, list[ast.expr]] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
+            for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
+                named.setdefault(getattr(target, "id", ""), []).append(node.value)
+    for node in ast.walk(tree):
         if not isinstance(node, ast.Call):
             continue
         name = getattr(node.func, "attr", getattr(node.func, "id", ""))
         place = 1 if name in _SECOND else 0 if name in _FIRST else len(node.args)
-        for said in _texts(node.args[place]) if place < len(node.args) else ():
-            yield said, node.lineno
+        for given in node.args[place : place + 1]:
+            # What a name stands for, where the file gives it a text.
+            for one in named.get(given.id, []) if isinstance(given, ast.Name) else [given]:
+                yield from ((said, node.lineno) for said in _texts(one))
 
 
 def _texts(node: ast.expr) -> Iterator[str]:
