@@ -132,9 +132,7 @@ async def two(site: Site, account_id: str, name: str) -> tuple[str, str]:
     """Two customers who are one, with something of everything."""
     found: list[str] = []
     for number in (1, 2):
-        key = customer_pb2.IdentityKey(
-            channel=LINE, account_id=account_id, external_id=f"U{new_id().hex}"
-        )
+        key = customer_pb2.IdentityKey(channel=LINE, account_id=account_id, external_id=f"U{new_id().hex}")
         person = customer_pb2.Customer(
             member_id=f"member-{name}-{number}",
             name=f"Zweigelt {name} {number}",
