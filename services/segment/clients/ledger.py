@@ -15,6 +15,18 @@ from omnijourney.points.v1 import posting_pb2
 from services.segment.domain.contact_imports import Asked, ContactRow, posting_key
 
 POSTINGS_MAX: Final = 500
+_REFUSALS: Final[dict[int, tuple[str, str]]] = {
+    posting_pb2.POSTING_REASON_INSUFFICIENT: (
+        "{asked} points asked, {there} there",
+        "INSUFFICIENT_POINTS",
+    ),
+    posting_pb2.POSTING_REASON_OUT_OF_RANGE: (
+        "{points} points would leave the range that a balance has",
+        "POINTS_OUT_OF_RANGE",
+    ),
+    posting_pb2.POSTING_REASON_MODULE_MISSING: ("the team lacks the module POINTS", "MODULE_MISSING"),
+}
+"""Reason of the ledger → what people are told, and the `ErrorReason`."""
 
 
 class Posted(NamedTuple):
@@ -23,6 +35,8 @@ class Posted(NamedTuple):
     applied: bool
     message: str = ""
     """Why not, or what was cut."""
+    reason: str = ""
+    """Name of an `ErrorReason` where it was not."""
 
 
 class Ledger(Protocol):
@@ -73,9 +87,6 @@ def _posted(points: int, result: posting_pb2.PostingResult) -> Posted:
     if result.status == posting_pb2.POSTING_STATUS_POSTED:
         cut = result.shortfall
         return Posted(True, f"the cumulative points were cut by {cut}" if cut else "")
-    if result.status == posting_pb2.POSTING_STATUS_REJECTED and points < 0:
-        return Posted(False, f"Point Balance: {-points} points asked, {result.balance} there")
-    if result.reason == posting_pb2.POSTING_REASON_MODULE_MISSING:
-        return Posted(False, "Point Balance: the team lacks the module POINTS")
-    reason = posting_pb2.PostingReason.Name(result.reason).removeprefix("POSTING_REASON_")
-    return Posted(False, f"Point Balance: the ledger refused {points} points ({reason})")
+    said, reason = _REFUSALS.get(result.reason, ("the ledger refused {points} points", "INVALID_FIELDS"))
+    message = said.format(points=points, asked=-points, there=result.balance)
+    return Posted(False, f"Point Balance: {message}", reason)

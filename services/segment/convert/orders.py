@@ -15,12 +15,13 @@ def order_message(known: KnownOrder) -> order_pb2.Order:
     order = known.order
     counted = [refund.body for refund in known.refunds if refund.uncounted == Uncounted.COUNTS]
     body = order.body
+    left = left_of(body.amount_micros, body.currency, counted)
     return order_pb2.Order(
         shop_id=body.shop_id,
         order_id=body.order_id,
         customer_id=str(order.customer_id or ""),
         amount=_money(body.currency, body.amount_micros),
-        remaining_amount=_money(body.currency, left_of(body.amount_micros, body.currency, counted)),
+        remaining_amount=_money(body.currency, max(left, min(body.amount_micros, 0))),
         counted=order.uncounted == Uncounted.COUNTS,
         occur_time=timestamp(order.occurred_at),
     )

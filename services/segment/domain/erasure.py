@@ -103,7 +103,7 @@ class Merged(NamedTuple):
 
 def known_by(view: CustomerView, tokens: Iterable[str]) -> Known:
     """What names the customer and nobody else: what several may share (a name, a tag) is not looked for. `tokens`: also
-    what those were known by who were merged into them."""
+    what those were known by who were merged into them, and ids that they gave up."""
     customer = view.customer
     found = [customer.phone, customer.email, customer.member_id]
     found += [identity.key.external_id for identity in view.identities]

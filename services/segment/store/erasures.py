@@ -22,7 +22,7 @@ from services.segment.domain.erasure import (
     bare_order,
     without_person,
 )
-from services.segment.domain.facts import OrderReported, encode_body
+from services.segment.domain.facts import TAGS, ContactRemoved, OrderReported, decode_body, encode_body
 from services.segment.domain.keys import hidden_key
 from services.segment.domain.model import CustomerView, OrderCompleted
 from services.segment.store.base import BOOK, fact_of
@@ -129,6 +129,18 @@ class ErasureStore:
             Merged(customer_id, number, tuple(filter(None, (*own, *texts))))
             for customer_id, number, *own in rows
         ]
+
+    async def former_ids(self, connection: Connection, view: CustomerView) -> list[str]:
+        """Ids on channels that the customer, or who was merged into them, had and has no longer, and that are nobody
+        else's by now: what is kept under these is theirs."""
+        team_id, customer_id = view.customer.team_id, view.customer.customer_id
+        named = {"team_id": team_id, "customer_id": customer_id, "most": IDENTIFIERS_MAX}
+        rows = await connection.fetch(*BOOK.bind("removals_of_customer", kind=TAGS[ContactRemoved], **named))
+        bodies = [decode_body(row["body"]) for row in rows]
+        removed = [body.identity.external_id for body in bodies if isinstance(body, ContactRemoved)]
+        present = [identity.key.external_id for identity in view.identities]
+        query = BOOK.bind("former_ids", removed=removed, present=present, **named)
+        return [row["external_id"] for row in await connection.fetch(*query)]
 
     async def is_merged_into(self, key: CustomerKey) -> bool:
         """Whether somebody is being merged into the customer."""

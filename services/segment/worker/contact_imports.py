@@ -279,9 +279,7 @@ class ContactImportSteps:
         said: list[ContactRow] = []
         for row, each in zip(rows, posted, strict=True):
             if not each.applied:
-                said.append(
-                    row._replace(status=RowStatus.FAILED, reason="INVALID_FIELDS", message=each.message)
-                )
+                said.append(row._replace(status=RowStatus.FAILED, reason=each.reason, message=each.message))
             elif each.message:
                 said.append(row._replace(status=RowStatus.APPLIED, message=each.message))
         failed = sum(not each.applied for each in posted)

@@ -163,7 +163,8 @@ class Erasing:
                     merged = await self._store.merged(connection, erasure.key)
                     texts = [text for each in merged for text in (str(each.customer_id), *each.texts)]
                     tokens = await self._store.tokens(connection, erasure.key)
-                    known = known_by(view, [*texts, *tokens])
+                    former = await self._store.former_ids(connection, view)
+                    known = known_by(view, [*texts, *tokens, *former])
                     await self._store.remove_customer(connection, view)
                     await self._store.insert_merged(connection, erasure.team_id, merged, known, now)
                     changes = CustomerChanges(held, now, ids_of(now))

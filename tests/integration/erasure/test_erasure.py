@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import AsyncIterator
 from typing import Any, Final
+from uuid import UUID
 
 import aiohttp
 import asyncpg
@@ -44,6 +45,8 @@ PHONE, LINE_ID, TOKEN = "+886912077810", "U77810aaaabbbbccccddddeeee77810ff", "b
 TAG, VALUE, SAID = "tag-of-mina-77810", "her secret wish 77810", "words that mina wrote 77810"
 NOTE, DISH = "note about mina 77810", "engraved for Mina 77810"
 PAGE_ID, CELL = "77810123456789012", "cell of mina 77810"
+FORMER, MOVED_TO = "886977810001", "886977810002"
+"""Her number on WhatsApp, until she took another one."""
 TEXTS: Final = (
     NAME,
     EMAIL,
@@ -180,6 +183,42 @@ class Person:
         )
         seen.occur_time.FromDatetime(await stage.site.now())
         await stage.call("RecordEvents", events=[seen])
+
+    async def changes_her_number(self) -> None:
+        """Wants no messages on WhatsApp, then takes another number there; that was so long ago that nobody keeps which
+        came after which."""
+        stage = self.stage
+        key = customer_pb2.IdentityKey(
+            channel=WHATSAPP, account_id=stage.accounts[WHATSAPP], external_id=FORMER
+        )
+        await stage.call("BindIdentity", customer_id=self.customer_id, identity=key)
+        event = event_pb2.CustomerEvent(
+            team_id=stage.site.team_id,
+            event_key="moved",
+            customer=customer_pb2.CustomerSelector(identity=key),
+        )
+        event.occur_time.FromDatetime(await stage.site.now())
+        event.contact_moved.identity.CopyFrom(key)
+        event.contact_moved.external_id = MOVED_TO
+        (result,) = (await stage.call("RecordEvents", events=[event])).results
+        assert result.status == event_pb2.EVENT_STATUS_ACCEPTED, result
+        await rows_of(stage, "DELETE FROM segment.moved_identity")
+        said = "INSERT INTO channel_gateway.opt_out VALUES ($1, $2, $3, true, 3, now())"
+        await rows_of(stage, said, stage.site.team_id, WHATSAPP, FORMER)
+
+    async def goes_on(self) -> None:
+        """Is written about after her erasure was asked for and before it has begun."""
+        stage = self.stage
+        named = {"customer_id": self.customer_id}
+        await stage.call("ChangeCustomerTags", **named, add=[f"{TAG} too"])
+        await stage.call("AdjustBalance", **named, points=7, note=NOTE)
+        await stage.call(
+            "SetConsent", **named, channel=LINE, state=consent_pb2.CONSENT_STATE_WITHDRAWN, note=NOTE
+        )
+        item = pb.SystemTriggerItem(
+            journey_id=self.journey_id, request_id=str(new_id()), data={"why": VALUE}, **named
+        )
+        await stage.call("TriggerJourneys", items=[item])
 
     async def order(self, **more: Any) -> None:
         """A signed order, as the shop tells it."""
@@ -380,8 +419,8 @@ async def test_a_person_is_erased_everywhere_and_figures_stay(
     await stage.call("SetEarningFormula", amount="1", points="1")
     person = Person(stage)
     await person.lives()
+    await person.changes_her_number()
     await person.leaves_all_else()
-    before = await figures(stage)
     there = await found_in_tables(stage.site.admin_dsn, TEXTS)
     searched = {each.partition(":")[0].rpartition(".")[0] for each in there}
     assert _tables_of_persons() - searched == NOT_SEEDED
@@ -393,7 +432,8 @@ async def test_a_person_is_erased_everywhere_and_figures_stay(
         "a phone has one spelling"
     )
     killed: set[tuple[int, str]] = set()
-    advance = ErasureStore.advance
+    advance, claim = ErasureStore.advance, ErasureStore.claim
+    may_begin = asyncio.Event()
 
     async def once_killed(self: ErasureStore, erasure: Any, *rest: Any) -> bool:
         place = (erasure.step, erasure.cursor)
@@ -402,7 +442,11 @@ async def test_a_person_is_erased_everywhere_and_figures_stay(
             raise RuntimeError("killed")
         return await advance(self, erasure, *rest)
 
+    async def later(self: ErasureStore, own: UUID, claim_s: float) -> Any:
+        return await claim(self, own, claim_s) if may_begin.is_set() else None
+
     monkeypatch.setattr(ErasureStore, "advance", once_killed)
+    monkeypatch.setattr(ErasureStore, "claim", later)
     capfd.readouterr()
     request_id = str(new_id())
     started = await asyncio.gather(
@@ -410,6 +454,9 @@ async def test_a_person_is_erased_everywhere_and_figures_stay(
         stage.call("StartErasure", customer_id=person.customer_id),
     )
     assert started[0].operation.operation_id == started[1].operation.operation_id
+    await person.goes_on()
+    before = await figures(stage)
+    may_begin.set()
     # What is told of the message that is on its way is waited for.
     operation_id = started[0].operation.operation_id
     await until(lambda: _has_done(stage, operation_id, 4))
@@ -420,13 +467,12 @@ async def test_a_person_is_erased_everywhere_and_figures_stay(
     ended = await operation(stage, operation_id)
     assert (ended.state, ended.done_count, ended.total_count) == (DONE, 10, 10)
     assert len(killed) >= 9
-    assert await found_in_tables(stage.site.admin_dsn, TEXTS) == []
+    assert await found_in_tables(stage.site.admin_dsn, (*TEXTS, FORMER, MOVED_TO)) == []
     assert await found_in_redis(servers.redis_url, TEXTS) == []
     out, err = capfd.readouterr()
     assert [text for text in TEXTS if text.lower() in (out + err).lower()] == []
     assert await figures(stage) == before
-    (enrolment,) = await stage.enrolments(person.journey_id)
-    assert enrolment.state != 1
+    assert {each.state for each in await stage.enrolments(person.journey_id)}.isdisjoint({1})
     again = await stage.call("StartErasure", customer_id=person.customer_id, request_id=request_id)
     assert again.operation.operation_id == ended.operation_id
     with pytest.raises(grpc.aio.AioRpcError) as nobody:

@@ -26,6 +26,7 @@ from libs.testing.clients import make_account
 from libs.testing.fixtures import Database, Servers
 from omnijourney.common.v1 import (
     channel_pb2,
+    error_reason_pb2,
     operation_pb2,
     operations_service_pb2,
     operations_service_pb2_grpc,
@@ -347,6 +348,11 @@ async def test_points_of_contacts_are_posted_once(
         4: "Point Balance: 5 points asked, 0 there",
         6: "Point Balance: must be a whole number such as 50 or -50, in plain digits",
     }
+    page = await segment.call("ListContactImportRows", contact_import_id=done.contact_import_id)
+    assert [row.reason for row in page.rows] == [
+        error_reason_pb2.ERROR_REASON_INSUFFICIENT_POINTS,
+        error_reason_pb2.ERROR_REASON_INVALID_FIELDS,
+    ]
     found = (await segment.call("FindCustomer", selector={"phone": "0912345678"})).customer
     request = points_pb.GetBalanceRequest(team_id=str(segment.team_id), customer_id=found.customer_id)
     balance = await points.GetBalance(request, timeout=TIMEOUT_S)

@@ -116,6 +116,20 @@ async def test_a_refund_before_its_order_counts_when_the_order_does(segment: Seg
     assert await _taken(segment, result.customer_id) == [60]
 
 
+async def test_what_is_left_of_an_order_is_nothing_when_more_was_given_back(segment: Segment) -> None:
+    await segment.record(
+        segment.order("e1", "o1", 100, who=MEI),
+        segment.refund("e2", "r1", 130, refund={"order_id": "o1"}),
+        segment.order("e3", "o2", -20, who=MEI),
+        segment.order("e4", "o3", 100, who=MEI),
+        segment.refund("e5", "r3", 100, refund={"order_id": "o3"}),
+    )
+    left = [
+        (await _order(segment, order_id)).remaining_amount.amount_micros for order_id in ("o1", "o2", "o3")
+    ]
+    assert left == [0, -20_000_000, 0]
+
+
 @pytest.mark.rule("C-21d")
 async def test_refunds_and_their_order_may_come_at_the_same_time(segment: Segment) -> None:
     """Whoever is first, the others see it."""

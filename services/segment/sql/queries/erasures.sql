@@ -65,6 +65,32 @@ SELECT m.customer_id, m.mail_number, m.member_id, m.phone, m.email
 -- name: aliases_of_customer
 SELECT text FROM customer_alias WHERE team_id = :team_id AND customer_id = :customer_id ORDER BY text LIMIT :most
 
+-- name: removals_of_customer
+-- Facts that say which ids on channels the customer, or who was merged into them, has no longer. `kind` is what their bodies begin with.
+SELECT f.body
+  FROM (SELECT :customer_id::uuid AS customer_id
+         UNION ALL SELECT m.customer_id FROM merged_customer AS m WHERE m.team_id = :team_id AND m.survivor_id = :customer_id) AS one
+  JOIN fact AS f ON f.team_id = :team_id AND f.customer_id = one.customer_id AND f.mail_number IS NOT NULL
+ WHERE octet_length(f.body) > 1 AND get_byte(f.body, 1) = :kind
+ ORDER BY f.mail_number DESC LIMIT :most
+
+-- name: former_ids
+-- Of ids that were the customer's, and those from which one of theirs was moved: all that are nobody else's by now.
+WITH RECURSIVE had (external_id) AS (
+    SELECT unnest(:removed::text[] || :present::text[])
+     UNION
+    SELECT m.external_id FROM moved_identity AS m JOIN had AS h ON m.moved_to = h.external_id WHERE m.team_id = :team_id
+)
+SELECT h.external_id
+  FROM had AS h
+ WHERE NOT EXISTS (
+    SELECT FROM platform.channel_account AS a
+      JOIN identity AS i ON i.team_id = a.team_id AND i.channel = a.channel AND i.account_id = a.account_id AND i.external_id = h.external_id
+     WHERE a.team_id = :team_id AND i.customer_id <> :customer_id)
+   AND NOT EXISTS (
+    SELECT FROM customer AS c WHERE c.team_id = :team_id AND c.phone = '+' || h.external_id AND c.customer_id <> :customer_id)
+ ORDER BY h.external_id LIMIT :most
+
 -- name: is_merged_into
 -- Whether somebody is being merged into the customer.
 SELECT EXISTS (SELECT FROM customer_merge WHERE team_id = :team_id AND survivor_id = :customer_id AND end_time IS NULL)

@@ -49,7 +49,9 @@ class Order(_message.Message):
 
     @_builtins.property
     def remaining_amount(self) -> _money_pb2.Money:
-        """Amount less all refunds that count. Refunds in another currency take nothing of it."""
+        """Amount less all refunds that count, at least 0 where the amount is: shops give back more than was paid, too. Refunds in another
+        currency take nothing of it.
+        """
 
     @_builtins.property
     def items(self) -> _containers.RepeatedCompositeFieldContainer[Global___OrderedItem]:
