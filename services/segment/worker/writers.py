@@ -56,7 +56,7 @@ HINTS_MAX: Final = 50
 """Customers of one batch who are looked up to see whether all is as usual: in a larger one somebody is new."""
 LARGE: Final = 100
 """Facts of a batch that holds up its answer where they are published before it."""
-ANSWERED_WITHIN_S: Final = 0.01
+ANSWERED_WITHIN_S: Final = 0.03
 """From the commit of a large batch; small ones are published at once."""
 _RETRY_AFTER_S: Final = 0.5
 WAITING_MAX: Final = 20_000
