@@ -24,6 +24,7 @@ async def test_the_tree_counts_while_somebody_looks_at_it(page: Page, stand: Sta
     await page.locator("#node-n0 > a").click()
     await expect(page.get_by_role("definition").first).to_have_text("3")
     assert await accessibility_faults(page) == []
+    await picture(page, "node")
     await page.goto(f"/journeys/{journey_id}")
     await expect(page.locator("#node-n0 .figures")).to_have_text(re.compile("^3 entered"))
     await expect(page.get_by_role("definition").filter(has_text="3").first).to_be_visible()

@@ -18,6 +18,8 @@ from omnijourney.common.v1.money_pb2 import Money
 NO_NUMBER = noted("Enter a whole number.")
 NO_AMOUNT = noted("Enter an amount, for example 1000 or 99.50.")
 _MICROS_MAX = 10**18
+_GROUPED = re.compile(r"[0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]*)?")
+"""An amount as pages write it and as people copy it from one."""
 
 
 class Reader:
@@ -67,7 +69,7 @@ class Reader:
         if not text:
             return None
         try:
-            micros = int(Decimal(text) * MICROS)
+            micros = int(Decimal(text.replace(",", "") if _GROUPED.fullmatch(text) else text) * MICROS)
         except (InvalidOperation, ValueError, OverflowError):
             micros = -1
         if not 0 <= micros <= _MICROS_MAX:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from aiohttp import web
@@ -20,11 +20,18 @@ from omnijourney.common.v1 import channel_pb2, operation_pb2
 from omnijourney.common.v1 import operations_service_pb2 as operations
 from omnijourney.segment.v1 import attribute_pb2, consent_pb2
 from omnijourney.segment.v1 import segment_service_pb2 as segment
+from omnijourney.segment.v1.attribute_pb2 import Attribute
 from omnijourney.segment.v1.customer_pb2 import Customer
 
 routes = web.RouteTableDef()
 
-BASICS: Final = ("name", "member_id", "phone", "email")
+_LABELS: Final = {
+    "name": noted("Name"),
+    "member_id": noted("Member ID"),
+    "phone": noted("Phone"),
+    "email": noted("Email"),
+}
+BASICS: Final = tuple(_LABELS)
 _NAMES: Final = {f"customer.{field}": field for field in BASICS}
 _CANDIDATES_MAX: Final = 20
 _NOT_CONFIRMED: Final = noted("Tick that you know that this cannot be undone.")
@@ -201,8 +208,8 @@ async def merge_form(request: web.Request) -> web.Response:
 async def _merge_page(visit: Visit, customer: Customer, **context: Any) -> web.Response:
     query = visit.request.query
     keyword, other_id = query.get("keyword", "").strip()[:100], query.get("other", "")
-    other, candidates = None, []
-    if other_id:
+    other, candidates = context.pop("other", None), []
+    if other_id and other is None:
         other = await customer_of(visit, other_id)
     elif keyword:
         request = segment.ListCustomersRequest(
@@ -215,12 +222,27 @@ async def _merge_page(visit: Visit, customer: Customer, **context: Any) -> web.R
         **{
             "customer": customer,
             "other": other,
+            "lost": _lost(visit, customer, other, await _attributes(visit)) if other else [],
             "candidates": candidates,
             "keyword": keyword,
             "channels": CHANNELS,
             **context,
         },
     )
+
+
+def _lost(
+    visit: Visit, stays: Customer, goes: Customer, attributes: Iterable[Attribute]
+) -> list[tuple[str, str, str]]:
+    """What a merge takes away, as label, value that stays and value that goes: both have one, and they differ."""
+    both = [
+        (visit.say(label), getattr(stays, field), getattr(goes, field)) for field, label in _LABELS.items()
+    ]
+    both += [
+        (each.display_name or each.key, stays.attributes.get(each.key, ""), goes.attributes.get(each.key, ""))
+        for each in attributes
+    ]
+    return [line for line in both if line[1] and line[2] and line[1] != line[2]]
 
 
 @routes.post("/customers/{customer_id}/merge")

@@ -156,6 +156,7 @@ async def test_an_account_is_made_checked_changed_switched_off_and_deleted(stand
     given = {"display_name": "Tea", "channel_id": "1000000001", "access_token": "secret-token"}
     made = await browser.post("/channels/new", {"channel": "1", **given, "channel_secrets": "a\nb"})
     assert "The account is there" in made.text
+    assert f"/v1/teams/{stand.site.team_id}/accounts/{made.path.rpartition('/')[2]}/events" in made.text
     refused = await browser.post(f"{made.path}/check")
     assert "The account does not work" in refused.text
     form = await browser.get(f"{made.path}/edit")
@@ -194,6 +195,10 @@ async def test_an_account_is_made_checked_changed_switched_off_and_deleted(stand
 async def test_the_prepaid_balance_is_changed_watched_and_accounted_for(stand: Stand) -> None:
     browser = await stand.signed_in(SCOPE_ADMIN)
     await browser.get("/channels/wallet")
+    assert (await browser.post("/channels/wallet", {"amount": "1,00"})).status == 422
+    grouped = await browser.post("/channels/wallet", {"amount": "1,000", "note": "as pages write it"})
+    assert "HK$1,000.00" in grouped.text
+    await browser.post("/channels/wallet", {"direction": "take", "amount": "1,000.00"})
     wrong = await browser.post("/channels/wallet", {"amount": "much"})
     assert (wrong.status, 'id="amount-fault"' in wrong.html) == (422, True)
     added = await browser.post("/channels/wallet", {"amount": "99.50", "note": "invoice 7"})

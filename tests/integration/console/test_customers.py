@@ -147,12 +147,19 @@ async def test_tags_attributes_and_consent_are_changed_on_the_page(stand: Stand)
 async def test_two_customers_become_one_only_when_it_is_confirmed(stand: Stand) -> None:
     stays = await _customer(stand, name="Mei", member_id="M-1")
     goes = await _customer(stand, name="Mei too", phone="+886912345678")
+    await stand.call("CreateAttribute", attribute={"key": "city", "display_name": "city", "type": 1})
+    for customer_id, city in ((stays, "Taipei"), (goes, "Tainan")):
+        await stand.call("SetCustomerAttributes", customer_id=customer_id, values={"city": city})
     browser = await stand.signed_in(SCOPE_WRITE)
     search = await browser.get(f"/customers/{stays}/merge?keyword=mei")
     assert f"other={goes}" in search.html
     assert f"other={stays}" not in search.html
     both = await browser.get(f"/customers/{stays}/merge?other={goes}")
     assert "This one stays" in both.text
+    assert re.findall(r"<tr><th[^>]*>(.*)</th><td>(.*)</td><td>(.*)</td></tr>", both.html) == [
+        ("Name", "Mei", "Mei too"),
+        ("city", "Taipei", "Tainan"),
+    ]
     unsure = await browser.post(f"/customers/{stays}/merge?other={goes}", {"other": goes})
     assert unsure.status == 422
     assert 'id="sure-fault"' in unsure.html
