@@ -88,6 +88,7 @@ SENTENCES: Final = (
     noted("must not be before the start"),
     noted("must not be after the end"),
     noted("must be at most %(n)s days after start_time"),
+    noted("is of no use with unlimited: give one of the two"),
     noted("must be at most 7 days ahead"),
     noted("must lie ahead, in real time"),
     noted("has passed: nobody could enter"),

@@ -75,6 +75,21 @@ class FieldCheck:
             self.fault(field, OUT_OF_RANGE)
         return at
 
+    def range(self, message: Message) -> tuple[datetime | None, datetime | None]:
+        """The times `start_time` and `end_time` of a half-open range, None where one is absent; one that holds nothing
+        is a fault."""
+        start, end = (
+            self.time(field, message, field) if message.HasField(field) else None
+            for field in ("start_time", "end_time")
+        )
+        self.order(start, end)
+        return start, end
+
+    def order(self, start: datetime | None, end: datetime | None) -> None:
+        """A range has to end after its start."""
+        if start is not None and end is not None and end <= start:
+            self.fault("end_time", "must be after start_time")
+
     def count(self, field: str, items: Sized, *, most: int, least: int = 0) -> None:
         """A list of `least` to `most` items."""
         if not least <= len(items) <= most:

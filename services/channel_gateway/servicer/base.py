@@ -5,13 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
 
 from libs.common.clients.using_journeys import UsingJourneys
 from libs.common.clock import Clock
 from libs.common.feeds.notifier import CommitNotifier
-from libs.common.rpc.fields import FieldCheck
 from libs.common.rpc.servicing import Edge
 from omnijourney.channel_gateway.v1 import channel_gateway_service_pb2_grpc as pb_grpc
 from services.channel_gateway.clients.channels.base import Adapter
@@ -113,12 +110,3 @@ class Part(Edge[Dependencies], pb_grpc.ChannelGatewayServiceServicer):
     def _clock(self) -> Clock:
         """Domain time."""
         return self._deps.clock
-
-
-def time_range(check: FieldCheck, request: Any) -> tuple[datetime | None, datetime | None]:
-    """The optional half-open range `start_time` to `end_time` of a listing."""
-    start_at, end_at = (
-        check.time(field, request, field) if request.HasField(field) else None
-        for field in ("start_time", "end_time")
-    )
-    return start_at, end_at

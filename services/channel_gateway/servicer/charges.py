@@ -14,7 +14,7 @@ from omnijourney.channel_gateway.v1 import channel_gateway_service_pb2 as pb
 from services.channel_gateway.convert.money import alert_message, charge_message, money_of
 from services.channel_gateway.domain.model import WALLET_MICROS_MAX
 from services.channel_gateway.domain.views import BalanceAlert, ChargeFilter
-from services.channel_gateway.servicer.base import Part, time_range
+from services.channel_gateway.servicer.base import Part
 from services.channel_gateway.usecases.call import Call
 
 _FIELDS: Final = frozenset({"threshold"})
@@ -30,7 +30,7 @@ class ChargeRpcs(Part):
         check = FieldCheck()
         team_id = check.uuid("team_id", request.team_id)
         journey_id = check.optional_uuid("journey_id", request.journey_id)
-        wanted = ChargeFilter(request.channel, journey_id, *time_range(check, request))
+        wanted = ChargeFilter(request.channel, journey_id, *check.range(request))
         check.done()
         arguments = ("message charges", team_id, *wanted)
         size = page_size(request.page_size)

@@ -18,7 +18,6 @@ from omnijourney.channel_gateway.v1 import quota_pb2
 from services.channel_gateway.convert import deliveries as convert
 from services.channel_gateway.domain.views import DeliveryFilter
 from services.channel_gateway.servicer.accounts import AccountRpcs
-from services.channel_gateway.servicer.base import time_range
 from services.channel_gateway.servicer.charges import ChargeRpcs
 from services.channel_gateway.servicer.content import ContentRpcs
 from services.channel_gateway.servicer.content_tests import ContentTestRpcs
@@ -104,7 +103,7 @@ class ChannelGatewayServicer(
 
 def _wanted(check: FieldCheck, request: pb.ListDeliveriesRequest) -> DeliveryFilter:
     reasons, is_one = convert.stored_reasons(request.reason)
-    start_at, end_at = time_range(check, request)
+    start_at, end_at = check.range(request)
     return DeliveryFilter(
         check.optional_uuid("journey_id", request.journey_id),
         request.node_id,

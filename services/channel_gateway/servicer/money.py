@@ -94,6 +94,8 @@ class MoneyRpcs(Part):
         team_id = check.uuid("team_id", request.team_id)
         account_id = check.uuid("account_id", request.account_id)
         check.whole("message_limit", request.message_limit, least=0, most=QUOTA_MAX)
+        if request.unlimited and request.message_limit:
+            check.fault("message_limit", "is of no use with unlimited: give one of the two")
         check.done()
         limit = None if request.unlimited else request.message_limit
 

@@ -34,8 +34,7 @@ class ReplayRpcs(Part):
         team_id = check.uuid("team_id", request.team_id)
         start_at = check.time("start_time", request, "start_time")
         end_at = check.time("end_time", request, "end_time")
-        if start_at is not None and end_at is not None and end_at <= start_at:
-            check.fault("end_time", "must be after start_time")
+        check.order(start_at, end_at)
         check.done()
         assert start_at is not None
         assert end_at is not None

@@ -281,11 +281,12 @@ def check_scope(request: pb.CheckLedgerRequest) -> tuple[CheckScope, int]:
         request.customer_id or request.HasField("start_time") or request.HasField("end_time")
     ):
         check.fault("incremental", "must not be given together with times or a customer")
+    start, end = check.range(request)
     scope = CheckScope(
         team_id=check.uuid("team_id", request.team_id),
         customer_id=check.optional_uuid("customer_id", request.customer_id),
-        start=check.time("start_time", request, "start_time") if request.HasField("start_time") else None,
-        end=check.time("end_time", request, "end_time") if request.HasField("end_time") else None,
+        start=start,
+        end=end,
     )
     asked = request.findings_max or FINDINGS_DEFAULT
     findings_max = check.whole("findings_max", asked, least=1, most=FINDINGS_MAX)

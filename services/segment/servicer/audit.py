@@ -23,10 +23,7 @@ class AuditRpcs(Base):
         """Who changed what, newest first."""
         check = Check()
         team_id = check.optional_uuid("team_id", request.team_id)
-        start_at, end_at = (
-            check.time(field, request, field) if request.HasField(field) else None
-            for field in ("start_time", "end_time")
-        )
+        start_at, end_at = check.range(request)
         check.done()
         wanted = AuditFilter(request.actor, request.resource_type, request.resource_id, start_at, end_at)
         size = page_size(request.page_size)

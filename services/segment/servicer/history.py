@@ -80,13 +80,9 @@ class HistoryRpcs(Base):
         check = Check()
         team_id = check.uuid("team_id", request.team_id)
         customer_id = check.optional_uuid("customer_id", request.customer_id)
-        start = (
-            check.time("start_time", request, "start_time") if request.HasField("start_time") else _BEGINNING
-        )
-        end = check.time("end_time", request, "end_time") if request.HasField("end_time") else _END
+        start_at, end_at = check.range(request)
         check.done()
-        assert start is not None
-        assert end is not None
+        start, end = start_at or _BEGINNING, end_at or _END
         newest_first = request.newest_first
         arguments = ("facts", team_id, customer_id, start, end, *(["newest first"] if newest_first else []))
         facts, is_last = await self._deps.history.facts(

@@ -38,13 +38,9 @@ class OrderRpcs(Base):
         team_id = check.uuid("team_id", request.team_id)
         customer_id = check.optional_uuid("customer_id", request.customer_id)
         shop_id = check.key("shop_id", request.shop_id, required=False)
-        start = _BEGINNING
-        if request.HasField("start_time"):
-            start = check.time("start_time", request, "start_time") or start
-        end = _END
-        if request.HasField("end_time"):
-            end = check.time("end_time", request, "end_time") or end
+        start_at, end_at = check.range(request)
         check.done()
+        start, end = start_at or _BEGINNING, end_at or _END
         arguments = ("orders", team_id, customer_id, shop_id, start, end)
         before = page_key(request.page_token, tuple[datetime, UUID], *arguments) or (_END, _LAST_KEY)
         orders = await self._deps.orders.list_newest(

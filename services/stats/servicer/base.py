@@ -51,19 +51,13 @@ def time_on_quarter(check: FieldCheck, request: Any, field: str) -> datetime | N
     return at
 
 
-def check_order(check: FieldCheck, start: datetime | None, end: datetime | None) -> None:
-    """A range has to end after its start."""
-    if start is not None and end is not None and end <= start:
-        check.fault("end_time", "must be after start_time")
-
-
 def range_of(check: FieldCheck, request: Any) -> tuple[datetime | None, datetime | None]:
     """Start and end of a range, each of which may be absent."""
     start, end = (
         time_on_quarter(check, request, field) if request.HasField(field) else None
         for field in ("start_time", "end_time")
     )
-    check_order(check, start, end)
+    check.order(start, end)
     return start, end
 
 
@@ -104,7 +98,7 @@ def span_of(
     unit = _UNITS.get(request.step, "")
     if not unit:
         check.fault("step", "is required: STEP_HOUR or STEP_DAY")
-    check_order(check, start, end)
+    check.order(start, end)
     if start and end and unit and (end - start) / _LENGTHS[unit] > steps_max:
         check.fault(
             "end_time", f"makes more than {steps_max:,} steps: ask for a shorter range or longer steps"

@@ -10,6 +10,7 @@ import grpc
 import pytest
 
 from libs.common.ids import new_id
+from libs.common.rpc.errors import remote_error
 from libs.common.rpc.values import timestamp
 from omnijourney.channel_gateway.v1 import channel_gateway_service_pb2 as pb
 from omnijourney.common.v1 import error_reason_pb2
@@ -86,7 +87,9 @@ async def test_deliveries_are_found_by_when_they_were_asked_for(gateway: Gateway
     assert same(await listed(gateway, page_size=1, **within(second, None)), batches[1] + batches[2])
     assert same(await listed(gateway, page_size=1, **within(None, second)), batches[0])
     assert same(await listed(gateway, page_size=2, **within(second, third)), batches[1])
-    assert not await listed(gateway, **within(third, second)), "nothing is after its end"
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await listed(gateway, **within(third, second))
+    assert [each.field for each in remote_error(refused.value).violations] == ["end_time"]
 
 
 async def test_a_page_goes_on_with_the_same_filters_only(gateway: Gateway) -> None:

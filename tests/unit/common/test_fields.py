@@ -1,13 +1,21 @@
 """Checks of a request's fields."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Any
 from uuid import UUID
 
 import pytest
 
 from libs.common.errors import InvalidArgument
 from libs.common.rpc.fields import FieldCheck
+from omnijourney.channel_gateway.v1.channel_gateway_service_pb2 import (
+    ListDeliveriesRequest,
+    ListMessageChargesRequest,
+)
 from omnijourney.common.v1 import installation_service_pb2 as pb
+from omnijourney.points.v1.points_service_pb2 import CheckLedgerRequest
+from omnijourney.segment.v1.segment_service_pb2 import ListAuditEntriesRequest
 
 
 def test_sound_fields_are_read() -> None:
@@ -93,3 +101,26 @@ def test_a_text_of_which_nothing_is_seen_is_none() -> None:
     check.text("text", "\u200b\u2060", length_max=10)
     check.text("note", "\u200b", length_max=10, length_min=0)
     assert [each.field for each in check.violations] == ["text"]
+
+
+@pytest.mark.rule("X-01d")
+@pytest.mark.parametrize(
+    "form", [ListDeliveriesRequest, ListMessageChargesRequest, ListAuditEntriesRequest, CheckLedgerRequest]
+)
+def test_a_range_that_holds_nothing_is_refused(form: Callable[[], Any]) -> None:
+    begin, end = datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 3, 2, tzinfo=UTC)
+    for start_at, end_at in ((end, begin), (begin, begin)):
+        request, check = form(), FieldCheck()
+        request.start_time.FromDatetime(start_at)
+        request.end_time.FromDatetime(end_at)
+        check.range(request)
+        assert [(each.field, each.description) for each in check.violations] == [
+            ("end_time", "must be after start_time")
+        ]
+    request, check = form(), FieldCheck()
+    assert check.range(request) == (None, None)
+    request.end_time.FromDatetime(end)
+    assert check.range(request) == (None, end)
+    request.start_time.FromDatetime(begin)
+    assert check.range(request) == (begin, end)
+    check.done()

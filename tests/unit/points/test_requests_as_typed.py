@@ -12,7 +12,7 @@ from libs.common.ids import new_id
 from omnijourney.common.v1.money_pb2 import Money
 from omnijourney.points.v1 import points_service_pb2 as pb
 from services.points.convert.coupons import code_in, named_claim
-from services.points.convert.requests import quoted_amount, search, statement_days
+from services.points.convert.requests import check_scope, quoted_amount, search, statement_days
 
 NOW = datetime(2026, 11, 30, tzinfo=UTC)
 TEAM = str(new_id())
@@ -89,3 +89,12 @@ def test_an_amount_in_no_currency_is_not_quoted(code: str) -> None:
         quoted_amount(request)
     assert set(fields(refused)) == {"amount.currency_code", "amount.amount_micros"}
     assert quoted_amount(pb.QuoteEarningRequest(team_id=TEAM))[1] == 0, "an amount that is absent"
+
+
+def test_a_check_of_nothing_does_not_say_that_all_is_well() -> None:
+    request = pb.CheckLedgerRequest(team_id=TEAM)
+    request.start_time.FromDatetime(NOW)
+    request.end_time.FromDatetime(NOW)
+    with pytest.raises(InvalidArgument) as refused:
+        check_scope(request)
+    assert fields(refused) == {"end_time": "must be after start_time"}

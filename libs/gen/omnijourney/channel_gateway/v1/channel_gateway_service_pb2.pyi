@@ -1645,7 +1645,7 @@ class SetPlanQuotaRequest(_message.Message):
     unlimited: _builtins.bool
     """The plan has no limit."""
     message_limit: _builtins.int
-    """Messages a month, not negative, when not unlimited."""
+    """Messages a month, not negative; 0 with `unlimited`."""
     def __init__(
         self,
         *,
