@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -110,8 +111,17 @@ async def test_a_broken_upload_goes_on_and_can_be_cancelled(
     with monkeypatch.context() as once, contextlib.suppress(asyncio.CancelledError):
         once.setattr(contact_imports, "_upload", broken)
         await journeys.run(settings, contact_imports.load(asked))
+    places: list[int] = []
+
+    @contextlib.contextmanager
+    def followed(what: str, _: int) -> Iterator[Callable[[int, int], None]]:
+        yield lambda at, _: places.append(at) if what.startswith("bytes") else None
+
+    monkeypatch.setattr(contact_imports, "progress", followed)
     assert await journeys.run(settings, contact_imports.load(asked)) == EXIT_LINES_FAILED
     assert "goes on with the upload at byte 4,000" in capsys.readouterr().err
+    length = len(FILE.encode())
+    assert places == [*range(4_000, length, 4_000), length], "what is there is not sent again"
 
 
 async def test_a_file_at_an_address_is_read_and_faults_are_said(

@@ -136,9 +136,11 @@ async def test_what_is_recorded_late_behind_the_place_is_emptied(emptying: Empty
     emptying.kept = timedelta(days=3_650)
     await emptying.look_again()
     assert await emptying.told() == {"young", "late", "late of another"}, "a team may keep for longer now"
+    assert await emptying.named("886912000002") == 1
     emptying.kept = KEPT
     await emptying.look_again()
     assert await emptying.told() == {"young"}
+    assert await emptying.named("886912000002") == 0, "all that is the person's goes, not the text alone"
     assert await emptying.notes() == 0
 
 
