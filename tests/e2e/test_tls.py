@@ -115,7 +115,7 @@ async def test_services_reach_each_other(served: Served) -> None:
 
 async def _faults(client: Client) -> list[str]:
     """What stats met last at each of the four histories."""
-    states = await client.stats.ListProjectionStates(ListProjectionStatesRequest(), timeout=5)
+    states = await client.stats.ListProjectionStates(ListProjectionStatesRequest(), timeout=30)
     assert len(states.states) == 4
     return [state.error_message for state in states.states]
 

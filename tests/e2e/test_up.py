@@ -67,7 +67,7 @@ async def test_a_service_tells_lag_and_clock(settings: ClientSettings, service: 
     async with Client(settings.targets(), settings.api_token()) as client:
         # A service that has just found its neighbours may have looked in vain a moment ago.
         lag = await client.installation(service).GetLag(GetLagRequest(wait=Duration(seconds=10)), timeout=15)
-        clock = await client.installation(service).GetClock(GetClockRequest(), timeout=5)
+        clock = await client.installation(service).GetClock(GetClockRequest(), timeout=30)
     assert (lag.pending, clock.rate) == (0, 1)
 
 
@@ -75,18 +75,18 @@ async def test_a_service_tells_lag_and_clock(settings: ClientSettings, service: 
 async def test_nobody_gets_in_without_the_token(settings: ClientSettings, service: ServiceName) -> None:
     async with Client(settings.targets(), "wrong") as client:
         with pytest.raises(grpc.aio.AioRpcError) as caught:
-            await client.installation(service).GetLag(GetLagRequest(), timeout=5)
+            await client.installation(service).GetLag(GetLagRequest(), timeout=30)
     assert caught.value.code() == grpc.StatusCode.UNAUTHENTICATED
 
 
 async def test_all_services_follow_one_clock(settings: ClientSettings) -> None:
     async with Client(settings.targets(), settings.api_token()) as client:
-        changed = await client.installation("journey").SetClock(SetClockRequest(rate=2.0), timeout=5)
+        changed = await client.installation("journey").SetClock(SetClockRequest(rate=2.0), timeout=30)
         for service in SERVICES:
             asked = GetLagRequest(min_clock_version=changed.version)
-            lag = await client.installation(service).GetLag(asked, timeout=5)
+            lag = await client.installation(service).GetLag(asked, timeout=30)
             assert lag.clock_version >= changed.version
-        await client.installation("stats").SetClock(SetClockRequest(rate=1.0), timeout=5)
+        await client.installation("stats").SetClock(SetClockRequest(rate=1.0), timeout=30)
 
 
 async def test_every_service_has_metrics(running: Up) -> None:
@@ -227,11 +227,11 @@ async def test_the_doctor_finds_nothing_until_something_is_wrong(
     async with Client(settings.targets(), settings.api_token()) as client:
         team = Team(name="Faulty", settings=TeamSettings(time_zone="UTC", currency_code="TWD"))
         request = CreateTeamRequest(request_id="faulty", team=team)
-        team_id = (await client.segment.CreateTeam(request, timeout=10)).team.team_id
+        team_id = (await client.segment.CreateTeam(request, timeout=30)).team.team_id
         line = LineConnection(access_token="expired", channel_secrets=["secret"])
         account = ChannelAccount(channel=CHANNEL_LINE, display_name="Old", line=line)
         creation = CreateChannelAccountRequest(team_id=team_id, request_id="account", account=account)
-        made = (await client.channel_gateway.CreateChannelAccount(creation, timeout=10)).account
+        made = (await client.channel_gateway.CreateChannelAccount(creation, timeout=30)).account
         try:
             code, found = await doctor()
             (wrong,) = [finding for finding in found if finding["state"] == "fault"]
@@ -243,7 +243,7 @@ async def test_the_doctor_finds_nothing_until_something_is_wrong(
             deletion = DeleteChannelAccountRequest(
                 team_id=team_id, request_id="end", channel_account_id=made.channel_account_id
             )
-            await client.channel_gateway.DeleteChannelAccount(deletion, timeout=10)
+            await client.channel_gateway.DeleteChannelAccount(deletion, timeout=30)
 
 
 async def test_at_rest_the_database_is_asked_little(running: Up) -> None:
@@ -305,7 +305,7 @@ async def test_what_services_say_to_each_other_asks_for_a_token_of_theirs(
         (own[credentials.TOKEN_VARIABLE], None),
     ):
         async with Client(settings.targets(), settings.api_token(), token) as client:
-            call = client.internal("segment").customers.BatchGetTeamSettings(request, timeout=5)
+            call = client.internal("segment").customers.BatchGetTeamSettings(request, timeout=30)
             if code is None:
                 await call
             else:
@@ -336,7 +336,7 @@ async def test_a_killed_service_comes_back(
     os.kill(old, signal.SIGKILL)
     await _until_serving_again(running, settings, service, old)
     async with Client(settings.targets(), settings.api_token()) as client:
-        await client.installation(service).GetLag(GetLagRequest(), timeout=5)
+        await client.installation(service).GetLag(GetLagRequest(), timeout=30)
 
 
 def test_after_ctrl_c_or_a_kill_nothing_runs_and_the_next_start_is_fine(data_dir: Path) -> None:

@@ -77,12 +77,18 @@ async def test_many_workers_at_once_never_hold_the_same(pool: Pool) -> None:
             await stack.enter_async_context(
                 running(LeaseKeeper(pool, each.hear, lease_s=SHORT_S, worker_id=each.name), name=each.name)
             )
+
+        async def shared_out() -> bool:
+            """Evenly, and as the table has it."""
+            rows = await pool.fetch("SELECT partition, owner FROM partition_lease")
+            owners = {row["partition"]: row["owner"] for row in rows}
+            leases = {partition: each.name for each in holders for partition in each.leases}
+            return sorted(len(each.leases) for each in holders) == [12, 13, 13, 13, 13] and owners == leases
+
+        # On a busy machine a lease may end before it is renewed: until all of it holds at one time.
         async with asyncio.timeout(PATIENCE_S):
-            while sorted(len(each.leases) for each in holders) != [12, 13, 13, 13, 13]:
+            while not await shared_out():
                 await asyncio.sleep(0.01)
-        owners = await pool.fetch("SELECT partition, owner FROM partition_lease")
-        leases = {partition: each.name for each in holders for partition in each.leases}
-        assert {row["partition"]: row["owner"] for row in owners} == leases
 
 
 # ---- the fence ----
