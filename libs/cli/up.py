@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+import shlex
 import signal
 import time
 from collections.abc import Callable
@@ -129,21 +130,22 @@ def _server(address: str, installation: Installation, name: str) -> str:
     return f"{where} (embedded, process {installation.pid_of(name)})" if owned else where
 
 
-def _shown(file: Path | None) -> str:
-    """As short as it can be said from here."""
+def shown(file: Path | None) -> str:
+    """As short as it can be said from here, as a shell and as rich's markup take it."""
     if file is None:
         return "…"
-    return str(file.relative_to(Path.cwd()) if file.is_relative_to(Path.cwd()) else file)
+    near = file.relative_to(Path.cwd()) if file.is_relative_to(Path.cwd()) else file
+    return escape(shlex.quote(str(near)))
 
 
 def _tries(installation: Installation) -> str:
     target = next(iter(installation.targets.values()))
-    token_file = _shown(installation.data_dir / "token")
+    token_file = shown(installation.data_dir / "token")
     how = "-plaintext"
     if installation.tls is not None:
-        how = f"-cacert {_shown(installation.tls.ca_file)}"
+        how = f"-cacert {shown(installation.tls.ca_file)}"
         if installation.asks_for_certificates:
-            how += f" -cert {_shown(installation.tls.cert_file)} -key {_shown(installation.tls.key_file)}"
+            how += f" -cert {shown(installation.tls.cert_file)} -key {shown(installation.tls.key_file)}"
     where = (
         "messages go to the emulators, and nobody gets one: `--no-emulators` for the real channels"
         if installation.emulators

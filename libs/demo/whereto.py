@@ -1,10 +1,12 @@
 """How to look further once the demo has ended: its data are kept, and any gRPC client can ask."""
 
 import os
+import shlex
 from datetime import datetime
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 
 from libs.client import ServiceName
 from libs.common.config import DEFAULT_PORTS
@@ -20,7 +22,7 @@ def show_where_to_look(
 
     `span` is the time of the replay.
     """
-    place = os.path.relpath(directory)
+    place = escape(shlex.quote(os.path.relpath(directory)))
     team = f'"team_id": "{shopfront.team_id}"'
     journey = f'{team}, "journey_id": "{shopfront.journeys[BIG_BASKET]}"'
     since, until = (f"{at.astimezone():%Y-%m-%dT%H:%M:%S}" for at in span)

@@ -7,14 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
 
-import asyncpg
-
 from libs.client.services import ServiceName
 from libs.common import credentials
 from libs.common.callers import token_digest
 from libs.common.db.clients import register_client, register_first_token
-from libs.common.db.migrate import TOKEN_OVERLAP, migrate
-from libs.common.db.pool import CONNECT_TIMEOUT_S
+from libs.common.db.migrate import TOKEN_OVERLAP, connect_owner, migrate
 from libs.common.db.roles import token_of
 from omnijourney.common.v1.scope_pb2 import SCOPE_INTERNAL, SCOPE_OPERATE
 
@@ -66,7 +63,7 @@ async def prepare(
 
 
 async def _register(owner_dsn: str, first: FirstToken, tools: str) -> None:
-    connection = await asyncpg.connect(owner_dsn, timeout=CONNECT_TIMEOUT_S)
+    connection = await connect_owner(owner_dsn)
     try:
         await register_first_token(connection, first.name, token_digest(first.token.encode()))
         digest = token_digest(tools.encode())

@@ -13,6 +13,7 @@ puts back the body of one whose version is newer than its own.
 
 import asyncio
 import re
+import time
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, Final
@@ -21,6 +22,7 @@ from urllib.parse import urlsplit
 import asyncpg
 import structlog
 
+from libs.common.backoff import Backoff, retrying
 from libs.common.callers import token_digest
 from libs.common.db import sessions
 from libs.common.db.clients import register_client
@@ -40,6 +42,13 @@ COMMON: Final = "libs.common.db"
 _LOCK_KEY: Final = 0x6F6D6E696A6F7572
 """Any constant; one lock for all migrations of a database."""
 _LOCK_TIMEOUT_S: Final = 120.0
+_BUSY_WAIT_S: Final = 120.0
+"""Longest wait for a server that is there and lets nobody in yet."""
+_BUSY: Final = (asyncpg.CannotConnectNowError, asyncpg.TooManyConnectionsError, TimeoutError)
+"""It starts or recovers, has no connection free, or does not answer in time: a server that is slow, not one that is
+away or refuses us."""
+_BUSY_BACKOFF: Final = Backoff(0.2, 5.0, spread=0.5)
+_SAY_AFTER_S: Final = 5.0
 _ROLE_ATTEMPTS: Final = 5
 TOKEN_OVERLAP: Final = timedelta(hours=1)
 """How long a service's token works on after it was rotated: until its processes have been started again."""
@@ -76,9 +85,9 @@ async def migrate(admin_dsn: str, service: str, package: str, *, rotate: bool = 
     credentials_of(admin_dsn, service)  # a faulty address is refused before anything is done
     own = read_migrations(package, "sql/migrations")
     functions = read_functions(package, "sql/functions")
-    connection = await asyncpg.connect(admin_dsn, timeout=CONNECT_TIMEOUT_S)
+    connection = await connect_owner(admin_dsn)
     try:
-        await asyncio.wait_for(connection.execute("SELECT pg_advisory_lock($1)", _LOCK_KEY), _LOCK_TIMEOUT_S)
+        await _lock(connection)
         # A hundred commits need not reach the disk one by one: what a crash takes away is applied again.
         await connection.execute("SET synchronous_commit = off")
         await _prepare_platform(connection)
@@ -97,12 +106,50 @@ async def migrate(admin_dsn: str, service: str, package: str, *, rotate: bool = 
         scopes = (SCOPE_INTERNAL, _PUBLIC_SCOPES.get(service, SCOPE_READ))
         digest = token_digest(held.token.encode())
         await register_client(connection, service, scopes, digest, overlap=TOKEN_OVERLAP)
-    except TimeoutError as error:
-        raise MigrationError(f"another process has migrated for over {_LOCK_TIMEOUT_S:.0f} s") from error
-    else:
         return held
     finally:
         await connection.close(timeout=CONNECT_TIMEOUT_S)
+
+
+async def connect_owner(
+    dsn: str, *, timeout_s: float = CONNECT_TIMEOUT_S, wait_s_max: float = _BUSY_WAIT_S
+) -> "asyncpg.Connection[Any]":
+    """A connection of the owner. Waits up to `wait_s_max` seconds, and logs what for, while the server starts, has no
+    connection free, or takes longer than `timeout_s` to answer. Raises the driver's errors; a TimeoutError says how
+    long was waited."""
+    give_up_at = time.monotonic() + wait_s_max
+
+    async def connect() -> "asyncpg.Connection[Any]":
+        try:
+            return await asyncpg.connect(dsn, timeout=timeout_s)
+        except TimeoutError as error:
+            raise TimeoutError(f"PostgreSQL did not answer within {timeout_s:g} s") from error
+
+    def note(attempt: int, error: Exception) -> None:
+        if attempt == 1:
+            _log.warning("waiting for the database", wait_s_max=wait_s_max, error=str(error))
+
+    return await retrying(
+        connect,
+        backoff=_BUSY_BACKOFF,
+        passing=_BUSY,
+        give_up=lambda: time.monotonic() > give_up_at,
+        failed=note,
+    )
+
+
+async def _lock(connection: "asyncpg.Connection[Any]") -> None:
+    """Until no other process migrates this database. Raises MigrationError."""
+    say = asyncio.get_running_loop().call_later(
+        _SAY_AFTER_S,
+        lambda: _log.warning("waiting for another process that migrates", wait_s_max=_LOCK_TIMEOUT_S),
+    )
+    try:
+        await asyncio.wait_for(connection.execute("SELECT pg_advisory_lock($1)", _LOCK_KEY), _LOCK_TIMEOUT_S)
+    except TimeoutError as error:
+        raise MigrationError(f"another process has migrated for over {_LOCK_TIMEOUT_S:.0f} s") from error
+    finally:
+        say.cancel()
 
 
 async def _prepare_platform(connection: "asyncpg.Connection[Any]") -> None:

@@ -1,15 +1,19 @@
 """Migrations, roles and schemas."""
 
 import asyncio
+import socket
 import sys
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
+import structlog
 
 from libs.common.caller_directory import ClientDirectory
 from libs.common.db.fitness import check_schema
-from libs.common.db.migrate import migrate
+from libs.common.db.migrate import connect_owner, migrate
 from libs.common.db.roles import is_own, service_dsn
 from libs.common.db.sql_files import MigrationError, read_functions, read_migrations
 from libs.testing.fixtures import Database, Databases
@@ -78,6 +82,50 @@ async def test_many_processes_migrate_at_once_and_it_happens_once(databases: Dat
     assert applied[0] == ("platform", 1)
     assert {("diary/shared", 1), ("diary", 1), ("ledger/shared", 1), ("ledger", 1)} < set(applied)
     assert applied.index(("diary/shared", 1)) < applied.index(("diary", 1))
+
+
+async def test_a_server_that_is_slow_to_let_in_is_waited_for_and_it_is_said(
+    databases: Databases, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It starts, has no connection free, does not answer in time; then it lets in."""
+    busy: list[Exception] = [
+        asyncpg.CannotConnectNowError("the database system is starting up"),
+        asyncpg.TooManyConnectionsError("sorry, too many clients already"),
+        TimeoutError(),
+    ]
+    connect = asyncpg.connect
+
+    async def slow(*args: Any, **kwargs: Any) -> Any:
+        if busy:
+            raise busy.pop(0)
+        return await connect(*args, **kwargs)
+
+    async with databases.fresh({}) as database:
+        monkeypatch.setattr(asyncpg, "connect", slow)
+        with structlog.testing.capture_logs() as lines:
+            await migrate(database.admin_dsn, "diary", PACKAGE)
+    waited = [line["error"] for line in lines if line["event"] == "waiting for the database"]
+    assert (busy, waited) == ([], ["the database system is starting up"])
+
+
+async def test_a_server_that_never_answers_is_given_up_with_what_was_waited_for() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        with pytest.raises(TimeoutError, match=r"did not answer within 0\.05 s"):
+            await connect_owner(f"postgresql://o:p@127.0.0.1:{port}/d", timeout_s=0.05, wait_s_max=0)
+
+
+async def test_a_server_that_is_away_or_refuses_is_not_waited_for(databases: Databases) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    with structlog.testing.capture_logs() as lines:
+        with pytest.raises(ConnectionRefusedError):
+            await connect_owner(f"postgresql://o:p@127.0.0.1:{port}/d")
+        async with databases.fresh({}) as database:
+            wrong = urlsplit(database.admin_dsn)._replace(path="/there_is_no_such_database").geturl()
+            with pytest.raises(asyncpg.InvalidCatalogNameError):
+                await connect_owner(wrong)
+    assert lines == []
 
 
 async def test_only_what_is_new_is_applied(databases: Databases, package: Path) -> None:
