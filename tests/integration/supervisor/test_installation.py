@@ -183,11 +183,14 @@ async def test_a_process_that_is_never_answered_or_never_serves_is_given_up(
     assert given_up == f"not ready after 0 s: points; see {tmp_path}"
 
 
+HURRIES_WITHIN_S = 60.0
+
+
 @pytest.fixture
 def patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Who does not hurry takes a minute to stop."""
-    monkeypatch.setattr(installation_module, "DRAIN_S", 60.0)
-    monkeypatch.setattr(installation_module, "STOP_WITHIN_S", 70.0)
+    """Who does not hurry takes five minutes to stop."""
+    monkeypatch.setattr(installation_module, "DRAIN_S", 300.0)
+    monkeypatch.setattr(installation_module, "STOP_WITHIN_S", 310.0)
 
 
 @pytest.mark.usefixtures("patience")
@@ -195,11 +198,9 @@ async def test_a_stubborn_service_is_killed_when_told_to_hurry(data_dir: Path) -
     installation = Installation(stub_options(data_dir, {"points": "--stubborn"}))
     await installation.start()
     running = [installation.pid_of(name) for name in (*STUBBED, "postgres", "valkey")]
-    loop = asyncio.get_running_loop()
-    began_s = loop.time()
-    loop.call_later(0.5, installation.hurry)
-    await installation.stop()
-    assert loop.time() - began_s < 30
+    asyncio.get_running_loop().call_later(0.5, installation.hurry)
+    async with asyncio.timeout(HURRIES_WITHIN_S):
+        await installation.stop()
     assert still_running(running, 0.1) == []
 
 
@@ -216,13 +217,11 @@ async def test_a_cancellation_during_the_stop_hurries_it(data_dir: Path) -> None
 
     task = asyncio.create_task(work())
     await entered.wait()
-    loop = asyncio.get_running_loop()
-    began_s = loop.time()
     task.cancel()
-    loop.call_later(0.5, task.cancel)
+    asyncio.get_running_loop().call_later(0.5, task.cancel)
     with pytest.raises(asyncio.CancelledError):
-        await task
-    assert loop.time() - began_s < 30
+        async with asyncio.timeout(HURRIES_WITHIN_S):
+            await task
     assert still_running(running, 0.1) == []
 
 
