@@ -35,6 +35,39 @@ REASONS: Final[Mapping[str, str]] = {
     "REQUEST_ID_REUSED": noted(
         "This form was sent before with other content, which was done. To do this as well, press the button again."
     ),
+    "PAGE_TOKEN_INVALID": noted("This page of the list is not there any more. Begin with the first page."),
+    "NOT_IMPLEMENTED": noted("This release cannot do this yet."),
+    "CLOCK_NOT_CONTROLLABLE": noted("The clock of this installation cannot be changed."),
+    "CLOCK_VERSION_MISMATCH": noted("Somebody else changed the clock meanwhile. Look at it and try again."),
+    "INSTALLATION_ONLY": noted("This concerns the whole installation: your token is one of a team."),
+    "MESSAGE_TOO_LARGE": noted("This is more than can be taken at once. Send less of it."),
+    "OPERATION_NOT_DONE": noted("It is still under way. Wait until it is done."),
+    "OPERATION_NOT_CANCELLABLE": noted("It has gone too far to be ended."),
+    "OPERATION_NOT_PAUSABLE": noted("Work of this kind cannot be paused."),
+    "ENROLMENT_ENDED": noted("The customer's way through this journey has ended already."),
+    "INSUFFICIENT_POINTS": noted("The customer has fewer points than this would take."),
+    "COUPON_NOT_CLAIMABLE": noted("The coupon cannot be claimed now."),
+    "IMPORT_STATE": noted("The import has gone on meanwhile: its present state does not allow this."),
+    "IMPORT_FILE_REPEATED": noted("This file was imported before."),
+    "POINTS_OUT_OF_RANGE": noted("The points would be fewer than none or more than can be counted."),
+    "COUPON_CLAIM_USED": noted("The coupon was used before."),
+    "COUPON_CLAIM_EXPIRED": noted("The coupon is not valid any more."),
+    "CHANNEL_UNSUPPORTED": noted("This release does not know the channel."),
+    "WALLET_CURRENCY_MISMATCH": noted(
+        "The prepaid balance and the price are of two currencies. Make them the same."
+    ),
+    "WALLET_BALANCE_TOO_LOW": noted("The prepaid balance holds less than this would take."),
+    "SHOP_KEY_LIMIT": noted("The shop has as many signing keys as it may have. Revoke one first."),
+    "WEBHOOK_SUBSCRIPTION_LIMIT": noted("The team has as many webhooks as it may have. Delete one first."),
+    "CONTENT_NOT_KEPT": noted("What was sent then is not kept any more."),
+    "AUDIENCE_INVALID": noted("The audience is not right yet."),
+    "CUSTOMER_LIMIT_REACHED": noted(
+        "The customer has as many tags, identities or attributes as one may have."
+    ),
+    "API_CLIENT_LIMIT": noted("There are as many API clients as there may be. Revoke one first."),
+    "API_CLIENT_UNCHANGEABLE": noted(
+        "This API client was revoked, or is set by configuration, and stays as it is."
+    ),
     "IN_USE": noted("It is still used. Take it out of what uses it first."),
 }
 """What to say, and do, about the reasons of the contract that people meet."""
