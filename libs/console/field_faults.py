@@ -105,6 +105,9 @@ SENTENCES: Final = (
     noted(
         "is not filled in: write {{customer.name}}, {{attribute.KEY}}, {{trigger.KEY}} or {{points.balance}}"
     ),
+    noted("there is no such variable here; there is %(names)s"),
+    noted("variables are not filled in here"),
+    noted("what follows the bar is the text for customers without a value: there are no filters"),
     noted("needs at least one channel"),
     noted("needs %(least)s to %(most)s nodes, has %(n)s"),
     noted("needs %(least)s to %(most)s keys"),
@@ -280,7 +283,7 @@ COLUMNS: Final[Mapping[str, str]] = {
     "Point Balance": noted("Add/deduct points"),
 }
 """What a line of a file is wrong in, as the services name it before what is wrong."""
-_IN_COLUMN: Final = noted("%(column)s: %(fault)s")
+IN_COLUMN: Final = noted("%(column)s: %(fault)s")
 _FOR_PROGRAMS: Final = (
     (
         re.compile(r"(?:does not|must) match regex pattern `.+`", re.DOTALL),
@@ -302,7 +305,7 @@ def in_words(say: Callable[..., str], description: str) -> str:
             return say(sentence, **found) if found else say(sentence)
     column, colon, fault = description.partition(": ")
     if colon and column in COLUMNS:
-        return say(_IN_COLUMN, column=say(COLUMNS[column]), fault=in_words(say, fault))
+        return say(IN_COLUMN, column=say(COLUMNS[column]), fault=in_words(say, fault))
     return description
 
 

@@ -19,6 +19,7 @@ from libs.console.config import ConsoleSettings
 from libs.console.faults import Faults
 from libs.console.field_faults import in_words
 from libs.console.formats import Formats, zone_of
+from libs.console.import_words import change_in_words
 from libs.console.languages import LOCALES, OWN_NAMES, Words
 from libs.console.navigation import Area
 from libs.console.paging import Paging
@@ -153,6 +154,7 @@ class Visit:
             "money": formats.money,
             "say": self.say,
             "in_words": partial(in_words, self.say),
+            "change_in_words": partial(change_in_words, self.say),
         }
 
     @property

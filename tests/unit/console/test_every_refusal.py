@@ -17,6 +17,8 @@ pytestmark = pytest.mark.rule("X-07")
 
 _SECOND: Final = frozenset({"FieldViolation", "fault"})
 """Calls whose second argument is the sentence: `FieldViolation(field, sentence)`, `check.fault(field, sentence)`."""
+_VARIABLES: Final = "text_variables.py"
+"""Where the second argument of `Fault` is a sentence about a text's variable; elsewhere it says what a webhook has."""
 _FIRST: Final = frozenset({"_refused", "_LineFault"})
 """Those whose first is."""
 _VALUE: Final = "\N{WHITE SQUARE}"
@@ -90,7 +92,8 @@ def _of(file: Path) -> Iterator[tuple[str, int]]:
         if not isinstance(node, ast.Call):
             continue
         name = getattr(node.func, "attr", getattr(node.func, "id", ""))
-        place = 1 if name in _SECOND else 0 if name in _FIRST else len(node.args)
+        is_second = name in _SECOND or (name == "Fault" and file.name == _VARIABLES)
+        place = 1 if is_second else 0 if name in _FIRST else len(node.args)
         for given in node.args[place : place + 1]:
             # What a name stands for, where the file gives it a text.
             for one in named.get(given.id, []) if isinstance(given, ast.Name) else [given]:

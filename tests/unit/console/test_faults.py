@@ -23,7 +23,9 @@ def _reasons_of_calls() -> set[str]:
     found: set[str] = set()
     comment = ""
     for line in map(str.strip, CONTRACT.read_text().splitlines()):
-        if line.startswith("//"):
+        if line.startswith("// ----"):
+            comment = ""
+        elif line.startswith("//"):
             comment += line
         elif name := re.match(r"ERROR_REASON_([A-Z_]+) = [1-9]", line):
             found |= {name[1]} if _OF_CALLS.match(comment) or "FAILED_PRECONDITION" in comment else set()
