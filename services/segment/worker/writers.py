@@ -107,10 +107,13 @@ class FactPublisher:
             asyncio.get_running_loop().call_later(ANSWERED_WITHIN_S, self.flush)
 
     def flush(self) -> None:
-        """Publishes what waits."""
-        while self._waiting:
-            self._publish(*self._waiting[0])
-            self._waiting.popleft()
+        """Publishes what waits. A batch that cannot be published holds up no other: the next are published after it."""
+        try:
+            while self._waiting:
+                self._publish(*self._waiting.popleft())
+        finally:
+            if self._waiting:
+                asyncio.get_running_loop().call_soon(self.flush)
 
     def _publish(self, facts: Sequence[Fact], handled: int, views: Views) -> None:
         self._publisher.publish(

@@ -23,6 +23,11 @@ EXTRA_CALLS_MAX: Final = 12
 """Two searches in times that are known already, and what leads to them."""
 
 
+def least_calls(windows: Sequence[d.QuietWindow]) -> float:
+    """The least of several counts: what else the process has to do in between, a signal say, is counted as well."""
+    return min(calls_of_messages(windows) for _ in range(3))
+
+
 def calls_of_messages(windows: Sequence[d.QuietWindow]) -> float:
     """Calls that a turn takes which sends one message, of many turns over half an hour, the first of them aside."""
     journeys = journeys_by_id([journey(message("hello"), quiet=tuple(windows))])
@@ -57,7 +62,7 @@ def calls_of_messages(windows: Sequence[d.QuietWindow]) -> float:
 
 @pytest.mark.rule("J-12f")
 def test_a_message_takes_no_more_with_two_windows_than_with_none_and_with_many_as_with_two() -> None:
-    none, two, many = calls_of_messages(()), calls_of_messages(NIGHT), calls_of_messages(MANY)
+    none, two, many = least_calls(()), least_calls(NIGHT), least_calls(MANY)
     assert many == two
     assert none <= two <= none + EXTRA_CALLS_MAX
     assert none > 5 * EXTRA_CALLS_MAX, "next to what a message takes at all"
