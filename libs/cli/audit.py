@@ -9,7 +9,7 @@ from typing import Final
 import grpc
 from google.protobuf.json_format import MessageToJson
 
-from libs.cli.console import EXIT_FAULT, err
+from libs.cli.console import refused
 from libs.client import Client, ClientSettings
 from libs.client.paging import items
 from libs.common.rpc.values import timestamp
@@ -34,6 +34,5 @@ async def export_audit(
                 text = MessageToJson(entry, preserving_proto_field_name=True, indent=None, ensure_ascii=False)
                 sys.stdout.write(text + "\n")
         except grpc.aio.AioRpcError as error:
-            err.print(f"{error.code().name}: {error.details()}", highlight=False, markup=False)
-            return EXIT_FAULT
+            return refused(error)
     return 0

@@ -12,7 +12,7 @@ from uuid import UUID
 import grpc
 
 from libs.cli.answers import json_about, json_of
-from libs.cli.console import EXIT_FAULT, complain, say
+from libs.cli.console import EXIT_FAULT, complain, refusal_of, say
 from libs.client import Client, ClientSettings
 from libs.client.paging import items
 from libs.common.ids import new_id
@@ -273,7 +273,7 @@ def _field_and_fault(fault: validation_pb2.DefinitionFault) -> str:
 def _show_refusal(error: grpc.aio.AioRpcError, where: str) -> None:
     """A line a fault; those of texts as compilers have them, with file and line."""
     refusal = remote_error(error)
-    complain(f"{where}: {refusal.code.name}: {refusal.message}".removeprefix(": "))
+    complain(f"{where}: {refusal_of(error)}".removeprefix(": "))
     for fault in refusal.violations:
         at = _LINE.fullmatch(fault.description)
         if at is None:

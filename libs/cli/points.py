@@ -8,7 +8,7 @@ import grpc
 from rich.markup import escape
 
 from libs.cli.answers import json_about
-from libs.cli.console import EXIT_FAULT, err, out, say
+from libs.cli.console import EXIT_FAULT, out, refused, say
 from libs.client import Client, ClientSettings
 from omnijourney.points.v1.check_pb2 import CheckSummary, Finding, Invariant
 from omnijourney.points.v1.points_service_pb2 import CheckLedgerRequest
@@ -29,8 +29,7 @@ async def check_points(
             async for team in _teams(client, team_id):
                 broken += await _check(client, team, incremental=incremental, as_json=as_json)
         except grpc.aio.AioRpcError as error:
-            err.print(f"{error.code().name}: {error.details()}", highlight=False, markup=False)
-            return EXIT_FAULT
+            return refused(error)
     return EXIT_FAULT if broken else 0
 
 

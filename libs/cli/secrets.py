@@ -9,7 +9,7 @@ from typing import Final
 import grpc
 
 from libs.cli.answers import tell
-from libs.cli.console import EXIT_FAULT, complain, err
+from libs.cli.console import EXIT_FAULT, complain, refused
 from libs.client import Client, ClientSettings
 from libs.common.ids import new_id
 from omnijourney.channel_gateway.v1.channel_gateway_service_pb2 import (
@@ -30,7 +30,7 @@ async def show_secrets(settings: ClientSettings, *, as_json: bool = False) -> in
         try:
             keys = await _keys(client)
         except grpc.aio.AioRpcError as error:
-            return _fault(error)
+            return refused(error)
     _print(keys, as_json=as_json)
     return 0
 
@@ -43,7 +43,7 @@ async def rotate_secrets(settings: ClientSettings, *, as_json: bool = False) -> 
             await client.channel_gateway.RotateSecrets(request, timeout=_TIMEOUT_S)
             keys = await _until_settled(client)
         except grpc.aio.AioRpcError as error:
-            return _fault(error)
+            return refused(error)
     _print(keys, as_json=as_json)
     return EXIT_FAULT if _left(keys) else 0
 
@@ -75,8 +75,3 @@ def _print(keys: Sequence[SecretKey], *, as_json: bool) -> None:
         name = key.secret_key_id or "in clear"
         state = "present" if key.present else "configured" if key.configured else "not configured"
         tell(key, f"{name:16}  {state:14}  {key.secret_count:>9,} secrets", as_json=as_json)
-
-
-def _fault(error: grpc.aio.AioRpcError) -> int:
-    err.print(f"{error.code().name}: {error.details()}", highlight=False, markup=False)
-    return EXIT_FAULT

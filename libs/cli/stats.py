@@ -5,7 +5,7 @@ from __future__ import annotations
 import grpc
 
 from libs.cli.answers import json_of, tell
-from libs.cli.console import EXIT_FAULT, complain, say
+from libs.cli.console import EXIT_FAULT, complain, refused, say
 from libs.cli.progress import progress
 from libs.client import Client, ClientSettings
 from libs.client.long_work import ended
@@ -23,8 +23,7 @@ async def rebuild_figures(settings: ClientSettings, team_id: str, *, as_json: bo
         try:
             return await _rebuild(client, team_id, as_json=as_json)
         except grpc.aio.AioRpcError as error:
-            complain(f"{error.code().name}: {error.details()}")
-            return EXIT_FAULT
+            return refused(error)
 
 
 async def _rebuild(client: Client, team_id: str, *, as_json: bool) -> int:
@@ -56,8 +55,7 @@ async def check_figures(settings: ClientSettings, team_id: str, *, as_json: bool
                     finding = piece.finding
                     say(f"{finding.figure}: {finding.counted:,} counted, {finding.recorded:,} recorded")
         except grpc.aio.AioRpcError as error:
-            complain(f"{error.code().name}: {error.details()}")
-            return EXIT_FAULT
+            return refused(error)
     if not as_json:
         say(f"{compared:,} figures compared, {found:,} differ")
     return EXIT_FAULT if found else 0

@@ -10,7 +10,7 @@ import grpc
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from libs.cli.answers import tell
-from libs.cli.console import EXIT_FAULT, err
+from libs.cli.console import err, refused
 from libs.cli.listings import at_most
 from libs.client import Client, ClientSettings
 from libs.client.paging import items
@@ -32,10 +32,7 @@ async def run(settings: ClientSettings, command: Command) -> int:
         try:
             await command(client)
         except grpc.aio.AioRpcError as error:
-            err.print(
-                f"{error.code().name}: {error.details()}", highlight=False, markup=False, soft_wrap=True
-            )
-            return EXIT_FAULT
+            return refused(error)
     return 0
 
 
