@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 from typing import Any, cast
 from uuid import UUID
 
+import pytest
+
 from libs.common.clock import SteppedClock
 from libs.common.config import AHEAD_MAX
 from libs.common.db.pool import Connection, Pool
@@ -27,7 +29,12 @@ class _Relay:
         self.submitted: list[int] = []
         self.came = asyncio.Event()
 
+        self.refuses = 0
+        """So many mails at once are not taken."""
+
     def submit(self, mails: Sequence[Mail], ranges: Mapping[int, tuple[int, int]]) -> None:
+        if len(mails) == self.refuses:
+            raise RuntimeError("not taken")
         self.submitted.append(len(mails))
         self.came.set()
 
@@ -71,3 +78,16 @@ async def test_what_waits_is_pending_work_and_is_published_when_the_service_stop
     await writer.drain()
     assert relay.submitted == [LARGE]
     assert writer.pending == 0
+
+
+async def test_a_batch_that_cannot_be_published_holds_up_no_other() -> None:
+    publisher, relay = _publisher()
+    relay.refuses = LARGE
+    for count in (LARGE, LARGE + 1, 1):
+        publisher.publish(_facts(count))
+    with pytest.raises(RuntimeError):
+        publisher.flush()
+    async with asyncio.timeout(10):
+        await relay.came.wait()
+    assert relay.submitted == [LARGE + 1, 1]
+    assert publisher.pending == 0
